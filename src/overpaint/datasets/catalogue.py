@@ -1,0 +1,116 @@
+"""The catalogue of a collection: one row a picture, whatever its kind.
+
+`Dataset` is the catalogue with its classes, `Split` what a network is trained or measured on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overpaint.errors import DatasetError, nearest
+from overpaint.records import digest
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One row of a catalogue. `image` is the id: the path below the root, with "/"."""
+
+    image: str
+    split: str  # train, val or test; "" before splits are drawn
+    labels: tuple[str, ...]
+    group: str = ""
+    digest: str = ""  # SHA-256 of the file, once it was read
+
+
+@dataclass(frozen=True)
+class Split:
+    """The pictures of one split, in the order in which every result lists them."""
+
+    dataset: str
+    name: str
+    root: Path
+    pictures: tuple[Picture, ...]
+    classes: tuple[str, ...]
+    multi_label: bool
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where the pictures lie."""
+        return [self.root / picture.image for picture in self.pictures]
+
+    @property
+    def images(self) -> list[str]:
+        """The ids."""
+        return [picture.image for picture in self.pictures]
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """The class index of each picture [N], or 0/1 for each label [N, C] if multi-label."""
+        index = {label: number for number, label in enumerate(self.classes)}
+        if not self.multi_label:
+            return np.array([index[picture.labels[0]] for picture in self.pictures], np.int64)
+        present = np.zeros((len(self), len(self.classes)), np.int64)
+        for row, picture in enumerate(self.pictures):
+            present[row, [index[label] for label in picture.labels]] = 1
+        return present
+
+    @property
+    def prior(self) -> NDArray[np.float64]:
+        """The share of the pictures that show each class [C]."""
+        if self.multi_label:
+            return self.labels.mean(axis=0)
+        counts = np.bincount(self.labels, minlength=len(self.classes))
+        return counts / max(len(self), 1)
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of the pictures, their labels and their order."""
+        rows = [(each.image, each.digest, each.labels) for each in self.pictures]
+        return digest([rows, self.classes, self.multi_label])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named collection: its catalogue, its classes, where it lies."""
+
+    name: str
+    root: Path
+    pictures: tuple[Picture, ...]
+    classes: tuple[str, ...]
+    multi_label: bool
+
+    def split(self, name: str) -> Split:
+        """The pictures of one split; a DatasetError when it has none."""
+        chosen = tuple(picture for picture in self.pictures if picture.split == name)
+        if not chosen:
+            known = sorted({picture.split for picture in self.pictures})
+            raise DatasetError(
+                "empty-split",
+                f"dataset {self.name!r} ({self.root}) has no picture in the split {name!r}; "
+                f"{nearest(name, known)}",
+            )
+        return Split(self.name, name, self.root, chosen, self.classes, self.multi_label)
+
+
+def dataset_of(
+    name: str, root: Path, pictures: Sequence[Picture], *, multi_label: bool = False
+) -> Dataset:
+    """A dataset whose classes are the labels that occur, in alphabetical order.
+
+    >>> cat = Picture("a/cat.jpg", "train", ("cat",))
+    >>> dog = Picture("a/dog.jpg", "train", ("dog",))
+    >>> pets = dataset_of("pets", Path("pets"), [dog, cat])
+    >>> pets.classes, pets.split("train").labels.tolist()
+    (('cat', 'dog'), [1, 0])
+    """
+    classes = tuple(sorted({label for picture in pictures for label in picture.labels}))
+    return Dataset(name, root, tuple(pictures), classes, multi_label)

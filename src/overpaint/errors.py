@@ -1,0 +1,55 @@
+"""The one error that a user meets, and its few causes.
+
+>>> raise StudyError("unknown-parent", "network 'a' names parent 'b'; known: imagenet")
+Traceback (most recent call last):
+overpaint.errors.StudyError: network 'a' names parent 'b'; known: imagenet
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class OverpaintError(Exception):
+    """A user's mistake, told as what, where, and what would be right.
+
+    `slug` names the paragraph of `docs/messages.md` that explains the message.
+    """
+
+    def __init__(self, slug: str, message: str) -> None:
+        super().__init__(message)
+        self.slug = slug
+
+
+class StudyError(OverpaintError):
+    """The study file asks for something that cannot be."""
+
+
+class DatasetError(OverpaintError):
+    """A collection of pictures is not as its kind promises."""
+
+
+class NetworkError(OverpaintError):
+    """Weights, architecture or layers cannot be had."""
+
+
+class MeasureError(OverpaintError):
+    """A measure was asked of data that it is not defined for."""
+
+
+class RecordError(OverpaintError):
+    """A study folder lacks something or holds something else than it says."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a message: the close matches of a word, or else all that is known.
+
+    >>> nearest("imagnet", ["imagenet", "wikiart"])
+    "did you mean 'imagenet'? known: imagenet, wikiart"
+    >>> nearest("x", ["imagenet", "wikiart"])
+    'known: imagenet, wikiart'
+    """
+    names = list(known)
+    close = get_close_matches(word, names, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
+    return f"{hint}known: {shown or 'none'}"

@@ -1,0 +1,322 @@
+"""Network: weights with an architecture, their preprocessing, and the layers worth analysing.
+
+>>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+>>> network(torch.zeros(1, 3, 64, 64)).shape
+torch.Size([1, 2])
+>>> network.layers[-1], network.head
+('mixed5a', 'head')
+
+A network takes pictures as they are, (N, 3, H, W), RGB, 0..1; what its weights want to see
+(channel order, means, range) belongs to it and travels with it.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from overpaint.errors import NetworkError, OverpaintError, nearest
+from overpaint.networks import importers, inception_v1
+from overpaint.networks.parts import Parts, Preprocessing
+from overpaint.records import digest, file_digest, read_manifest, whole_file
+
+__all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]
+
+
+class Network(nn.Module):
+    """An architecture with weights, ready to run on pictures and to be tapped by layer name."""
+
+    def __init__(
+        self, architecture: str, parts: Parts, classes: tuple[str, ...], *, multi_label: bool = False
+    ) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.body = parts.body
+        self.layers = parts.layers
+        self.head = parts.head
+        self.filters = parts.filters
+        self.preprocessing = parts.preprocessing
+        self.classes = classes
+        self.multi_label = multi_label
+        self.register_buffer("_mean", _per_channel(self.preprocessing.mean), persistent=False)
+        self.register_buffer("_std", _per_channel(self.preprocessing.std), persistent=False)
+        self._mean: Tensor
+        self._std: Tensor
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (N, 3, H, W), RGB, 0..1 -> logits (N, classes)."""
+        return self.body(self.normalise(images))  # type: ignore[no-any-return]
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Pictures 0..1 -> the values that the weights want to see."""
+        if self.preprocessing.order == "BGR":
+            images = images.flip(1)
+        return (images - self._mean) / self._std
+
+    @property
+    def parameters_in_all(self) -> int:
+        """How many numbers the network has learnt."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All weights and statistics by name."""
+        return dict(self.body.state_dict())
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over architecture, preprocessing and every tensor's name and bytes."""
+        parts = [self.architecture, asdict(self.preprocessing), list(self.classes)]
+        return digest([parts, tensor_digests(self.tensors())])
+
+
+def tensor_digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """SHA-256 of each tensor's bytes."""
+    return {
+        name: hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        for name, tensor in tensors.items()
+    }
+
+
+def _per_channel(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values).reshape(1, 3, 1, 1)
+
+
+# --- building ----------------------------------------------------------------------------------
+
+OWN = {
+    "inception_v1": inception_v1.v1_parts,
+    "inception_small": inception_v1.small_parts,
+}
+TAGS = {"inception_v1": ("bvlc_in1k",)}
+
+
+def build(
+    architecture: str, *, classes: tuple[str, ...], seed: int, multi_label: bool = False
+) -> Network:
+    """A network with random weights, the same for the same seed.
+
+    `architecture` is `inception_v1`, `inception_small`, `timm:NAME` or `torchvision:NAME`; raises
+    NetworkError for another. The random state of the process is left as it was.
+    """
+    with seeded(seed):
+        parts = _parts(architecture, len(classes))
+    return Network(architecture, parts, classes, multi_label=multi_label)
+
+
+def _parts(architecture: str, classes: int) -> Parts:
+    if architecture in OWN:
+        return OWN[architecture](classes)
+    if _in_zoo(architecture):
+        from overpaint.networks import zoo  # timm and torchvision take seconds to import
+
+        return zoo.parts(architecture, classes)
+    known = [*OWN, *(f"{name}.{tag}" for name, tags in TAGS.items() for tag in tags)]
+    raise NetworkError(
+        "unknown-architecture",
+        f"there is no architecture {architecture!r}; {nearest(architecture, known)}, "
+        "timm:NAME, torchvision:NAME",
+    )
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Torch's generator at a seed inside the block, and as it was afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+# --- loading -----------------------------------------------------------------------------------
+
+
+def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Network:
+    """A network by name, file or folder.
+
+    >>> load("inception_small", weights="random").architecture
+    'inception_small'
+
+    `name` is `inception_v1[.tag]`, `timm:NAME`, `torchvision:NAME`, or the folder of a study's
+    network. `weights` is "random" (drawn from `seed`), or a `.safetensors` or `.pth` file for the
+    architecture. Without it, the weights published under the name, from the cache folder
+    (`OVERPAINT_CACHE`, by default the platform's) or the network. Weights that cannot be had are a
+    NetworkError that says where to put them: never random in silence.
+    """
+    if (Path(name) / "manifest.json").is_file():
+        return open_network(Path(name))
+    architecture, tag = _split_tag(name)
+    if weights == "random":
+        return build(architecture, classes=(), seed=seed)
+    if weights is not None:
+        return _with_weights(architecture, Path(weights))
+    if architecture == "inception_v1":
+        return _with_weights(architecture, _cached("bvlc_googlenet.safetensors", name))
+    if _in_zoo(architecture):
+        return _pretrained(architecture)
+    raise NetworkError(
+        "no-weights",
+        f"no weights are published for {name!r}: give a file ('weights: FILE'), or say "
+        "'weights: random'",
+    )
+
+
+def _split_tag(name: str) -> tuple[str, str]:
+    """The architecture and the tag of its weights: "inception_v1.bvlc_in1k"."""
+    architecture, _, tag = name.partition(".")
+    if architecture in TAGS:
+        if tag and tag not in TAGS[architecture]:
+            raise NetworkError(
+                "unknown-weights",
+                f"{architecture} has no weights {tag!r}; {nearest(tag, TAGS[architecture])}",
+            )
+        return architecture, tag
+    return name, ""
+
+
+def cache_folder() -> Path:
+    """Where published weights lie: `OVERPAINT_CACHE`, or the platform's cache folder."""
+    own = os.environ.get("OVERPAINT_CACHE")
+    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("overpaint"))
+
+
+def _cached(file: str, name: str) -> Path:
+    path = cache_folder() / file
+    if path.is_file():
+        return path
+    raise NetworkError(
+        "no-weights",
+        f"the weights of {name!r} are not here: put {file} into {cache_folder()} "
+        "(or set OVERPAINT_CACHE to the folder that holds it), or say 'weights: random'",
+    )
+
+
+def _with_weights(architecture: str, path: Path) -> Network:
+    tensors = read_tensors(path)
+    if architecture == "inception_v1" and importers.has_caffe_names(tensors):
+        tensors = importers.from_caffe_names(tensors)
+    return network_of(architecture, tensors, where=str(path))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` or `.pth` file; nothing in the file is executed."""
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise NetworkError("no-weights", f"there is no file of weights {path}") from None
+    except Exception as error:
+        raise NetworkError("broken-weights", f"{path} holds no weights: {error}") from None
+    if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
+        return state
+    raise NetworkError("broken-weights", f"{path} holds no plain dictionary of tensors")
+
+
+def network_of(
+    architecture: str,
+    tensors: Mapping[str, Tensor],
+    *,
+    where: str,
+    classes: tuple[str, ...] | None = None,
+    multi_label: bool = False,
+) -> Network:
+    """An architecture filled with tensors; a NetworkError names the first that does not fit."""
+    bare = build(architecture, classes=("a",), seed=0)
+    weight = tensors.get(f"{bare.head}.weight")
+    if weight is None:
+        raise _misfit(where, architecture, f"it lacks {bare.head}.weight")
+    names = classes if classes is not None else tuple(map(str, range(weight.shape[0])))
+    network = build(architecture, classes=names, seed=0, multi_label=multi_label)
+    _check_fit(network, tensors, where)
+    network.body.load_state_dict(dict(tensors))
+    return network
+
+
+def _check_fit(network: Network, tensors: Mapping[str, Tensor], where: str) -> None:
+    own = network.tensors()
+    for name in own.keys() | tensors.keys():
+        if name not in tensors:
+            raise _misfit(where, network.architecture, f"it lacks {name}")
+        if name not in own:
+            raise _misfit(where, network.architecture, f"{name} has no place in it")
+        if own[name].shape != tensors[name].shape:
+            shapes = f"{tuple(tensors[name].shape)}, not {tuple(own[name].shape)}"
+            raise _misfit(where, network.architecture, f"{name} is {shapes}")
+
+
+def _misfit(where: str, architecture: str, why: str) -> NetworkError:
+    return NetworkError("weights-misfit", f"{where} does not fit {architecture}: {why}")
+
+
+def _in_zoo(architecture: str) -> bool:
+    return architecture.startswith(("timm:", "torchvision:"))
+
+
+def _pretrained(architecture: str) -> Network:
+    from overpaint.networks import zoo
+
+    file = f"{architecture.replace(':', '-').replace('/', '-')}.safetensors"
+    if (cache_folder() / file).is_file():
+        return _with_weights(architecture, cache_folder() / file)
+    try:
+        parts, classes = zoo.pretrained(architecture)
+    except OverpaintError:
+        raise
+    except Exception as error:
+        raise NetworkError(
+            "no-weights",
+            f"the weights of {architecture!r} could not be downloaded ({_first_line(error)}): put "
+            f"them as {file} into {cache_folder()}, or say 'weights: random'",
+        ) from None
+    return Network(architecture, parts, tuple(map(str, range(classes))))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+# --- the network of a study folder ---------------------------------------------------------------
+
+
+def open_network(folder: Path) -> Network:
+    """A network of a study folder, with the classes and layers that it was saved with."""
+    facts = read_manifest(folder).facts
+    path = folder / "weights.safetensors"
+    if facts["weights"] != file_digest(path):
+        raise NetworkError(
+            "changed-weights", f"{path} is not the file that {folder / 'manifest.json'} describes"
+        )
+    return network_of(
+        facts["architecture"],
+        read_tensors(path),
+        where=str(path),
+        classes=tuple(facts["classes"]),
+        multi_label=facts["multi_label"],
+    )
+
+
+def save_weights(network: Network, path: Path) -> str:
+    """Write a network's tensors as safetensors, whole; returns the file's SHA-256."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.tensors().items()}
+    with whole_file(path) as draft:
+        safetensors.torch.save_file(tensors, draft)
+    return file_digest(path)
+
+
+def describe(network: Network) -> dict[str, Any]:
+    """What a manifest says of a network."""
+    return {
+        "architecture": network.architecture,
+        "layers": list(network.layers),
+        "parameters": network.parameters_in_all,
+        "classes": list(network.classes),
+        "multi_label": network.multi_label,
+        "preprocessing": asdict(network.preprocessing),
+    }

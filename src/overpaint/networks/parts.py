@@ -1,0 +1,40 @@
+"""The parts of a network that every architecture must say of itself."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import nn
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pictures must look for the weights.
+
+    The picture's shorter side becomes `resize`, its centre square of `size` is cut out; then
+    (values − mean) / std for values in 0..1, mean and std in the order of the channels.
+    """
+
+    size: int = 224
+    resize: int = 256
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    order: Literal["RGB", "BGR"] = "RGB"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A body of modules, and what there is to know of it.
+
+    `layers` are module names in the order of execution. `filters` tells, for a layer whose
+    channels are each made by one filter, the modules whose outputs stand side by side in it.
+    """
+
+    body: nn.Module
+    layers: tuple[str, ...]
+    head: str
+    preprocessing: Preprocessing
+    filters: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,422 @@
+"""What a run leaves behind: rows, tables, manifests and the folder that holds them; no torch.
+
+The study folder is an interface: other programs read it. Everything in it is written whole or
+not at all, and each artefact lies beside a manifest that tells what it was made from.
+
+>>> folder = StudyFolder(Path("runs/rasta"))
+>>> folder.comparison("imagenet", "fine_tuned").as_posix()
+'runs/rasta/comparisons/imagenet--fine_tuned'
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from overpaint.errors import RecordError
+
+# --- the folder --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The places of a study's results, by default below `runs/<study>/`."""
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        """The study as it was read, defaults filled in."""
+        return self.root / "study.yaml"
+
+    def dataset(self, name: str) -> Path:
+        """`images.parquet` and `manifest.json` of a dataset; pictures, if it was generated."""
+        return self.root / "datasets" / name
+
+    def network(self, name: str) -> Path:
+        """`weights.safetensors`, `manifest.json` and, of a trained one, its records."""
+        return self.root / "networks" / name
+
+    def features(self, name: str, dataset: str, split: str) -> Path:
+        """The Zarr group of a network's features on a split."""
+        return self.root / "features" / name / f"{dataset}-{split}.zarr"
+
+    def comparison(self, before: str, after: str) -> Path:
+        """The tables of two networks."""
+        return self.root / "comparisons" / f"{before}--{after}"
+
+    def renderings(self, network: str) -> Path:
+        """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
+        return self.root / "renderings" / network
+
+    def thumbnail(self, dataset: str, digest: str) -> Path:
+        """A small JPEG of a picture, stored once under the picture's digest."""
+        return self.root / "thumbnails" / dataset / f"{digest[:24]}.jpg"
+
+    @property
+    def site(self) -> Path:
+        """The report."""
+        return self.root / "site"
+
+
+# --- rows: what crosses a border ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """A picture of a dataset. `status` is "ok" or tells why the picture was left out."""
+
+    image: str  # its id: the path below the dataset's root, with "/" on every system
+    split: str
+    labels: list[str]
+    group: str
+    bytes: int
+    digest: str  # SHA-256 of the file
+    width: int
+    height: int
+    status: str
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of a training."""
+
+    epoch: int  # from 1
+    train_loss: float
+    val_loss: float
+    val_score: float  # top-1, or mean average precision
+    head_lr: float
+    backbone_lr: float
+    best: bool  # the epoch whose weights were kept
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """How alike two networks see the images of a split, at one layer."""
+
+    layer: str
+    position: int  # from 0, in the order of execution
+    channels: int
+    n_images: int
+    reduction: str
+    cka: float | None
+    cka_low: float | None
+    cka_high: float | None
+    cka_debiased: float | None
+    cka_debiased_low: float | None
+    cka_debiased_high: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class WeightRow:
+    """How far one parametrised layer's weights moved."""
+
+    layer: str
+    position: int
+    parameters: int
+    l2: float
+    l2_relative: float | None
+    cosine: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """What a channel's maximal images tell, before and after."""
+
+    layer: str
+    channel: int
+    n_before: int  # positive images among the k asked for
+    n_after: int
+    overlap: float
+    overlap_chance: float
+    overlap_p: float
+    entropy_before: float | None
+    entropy_after: float | None
+    entropy_chance: float
+    concentration: float | None  # entropy before minus after
+    gain_before: float | None
+    gain_after: float | None
+    top_class_before: str | None
+    top_share_before: float | None
+    top_class_after: str | None
+    top_share_after: float | None
+    filter_change: float | None  # None where no single filter makes the channel
+    status: str
+
+
+@dataclass(frozen=True)
+class MaximalRow:
+    """One maximal image of a channel."""
+
+    layer: str
+    channel: int
+    network: str  # "before" or "after"
+    rank: int  # from 1
+    image: str
+    digest: str
+    label: str  # labels joined by " · "
+    value: float
+
+
+@dataclass(frozen=True)
+class RenderingRow:
+    """One feature visualisation, as `<layer>/<channel>.png`."""
+
+    layer: str
+    channel: int
+    objective_start: float
+    objective_end: float
+    steps: int
+    size: int
+    seed: int
+    status: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How well one class is told from the others on the test split."""
+
+    label: str
+    n: int  # pictures that show it
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    average_precision: float | None  # None without positives: excluded from the mean
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its interval and the level of chance, over n pictures."""
+
+    value: float
+    low: float
+    high: float
+    chance: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a trained network classifies a split (`scores.json`)."""
+
+    dataset: str
+    split: str
+    multi_label: bool
+    main: str  # the name of the score that decides: "top1" or "mAP"
+    scores: dict[str, Score]
+    classes: list[ClassRow]
+    without_positives: list[str]
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Scores":
+        """The inverse of `asdict`."""
+        scores = {name: Score(**score) for name, score in data.pop("scores").items()}
+        classes = [ClassRow(**row) for row in data.pop("classes")]
+        return cls(**data, scores=scores, classes=classes)
+
+
+# --- manifests ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an artefact was made from; no clock in it, so that equal work gives equal bytes.
+
+    An artefact is fresh when `key`, the digest of inputs, settings and seed, is what it would be
+    made with now.
+    """
+
+    kind: str
+    key: str
+    inputs: dict[str, str]  # name -> digest
+    settings: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+    hardware: str
+    facts: dict[str, Any]  # what else the artefact says of itself
+
+
+def manifest(
+    kind: str,
+    *,
+    inputs: dict[str, str],
+    settings: dict[str, Any],
+    seed: int,
+    facts: dict[str, Any] | None = None,
+    hardware: str = "",
+) -> Manifest:
+    """The manifest of an artefact made here and now.
+
+    >>> a = manifest("features", inputs={"network": "12ab"}, settings={"layers": ["x"]}, seed=0)
+    >>> b = manifest("features", inputs={"network": "12ab"}, settings={"layers": ["y"]}, seed=0)
+    >>> a.key == b.key
+    False
+    """
+    key = digest({"kind": kind, "inputs": inputs, "settings": settings, "seed": seed})
+    place = hardware or f"{platform.machine()}, {os.cpu_count()} cores"
+    return Manifest(kind, key, inputs, settings, seed, versions(), place, facts or {})
+
+
+VERSIONED = ("overpaint", "torch", "torchvision", "timm", "numpy", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """The versions of what computes the numbers."""
+    return {name: importlib.metadata.version(name) for name in VERSIONED}
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of an artefact's folder; a RecordError when there is none."""
+    data = read_json(folder / "manifest.json")
+    try:
+        return Manifest(**data)
+    except TypeError:
+        raise RecordError(
+            "not-a-manifest", f"{folder / 'manifest.json'} is no manifest of overpaint"
+        ) from None
+
+
+def fresh(folder: Path, wanted: Manifest) -> bool:
+    """Whether the folder already holds what this manifest would make."""
+    try:
+        return read_manifest(folder).key == wanted.key
+    except RecordError:
+        return False
+
+
+# --- digests -----------------------------------------------------------------------------------
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a value's canonical JSON.
+
+    >>> digest({"a": 1, "b": [2]}) == digest({"b": [2], "a": 1})
+    True
+    """
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# --- files, whole or not at all ----------------------------------------------------------------
+
+Row = TypeVar("Row")
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A path to write to; it becomes `path` only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to; it takes the place of `path` only when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        if path.exists():
+            shutil.rmtree(path)
+        draft.replace(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole."""
+    with whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value, or a row, as JSON for people to read."""
+    plain = asdict(value) if hasattr(value, "__dataclass_fields__") else value
+    write_text(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file; a RecordError says which file is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError("missing-record", f"{path} is missing: run the study first") from None
+    except ValueError as error:
+        raise RecordError("broken-record", f"{path} is not JSON: {error}") from None
+
+
+def table(rows: Iterable[Row], row: type[Row]) -> pd.DataFrame:
+    """Rows as a table whose columns are the row's fields, also when there is no row.
+
+    >>> table([], RenderingRow).columns.tolist()[:2]
+    ['layer', 'channel']
+    """
+    names = [field.name for field in fields(row)]  # type: ignore[arg-type]
+    frame = pd.DataFrame([[getattr(each, name) for name in names] for each in rows], columns=names)
+    for field in fields(row):  # type: ignore[arg-type]
+        if "float" in str(field.type) and "list" not in str(field.type):
+            frame[field.name] = frame[field.name].astype("float64")  # a column of only None too
+    return frame
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """Write a table as Parquet, whole."""
+    with whole_file(path) as draft:
+        frame.to_parquet(draft, index=False)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of the folder; a RecordError says which one is missing or broken."""
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise RecordError("missing-record", f"{path} is missing: run the study first") from None
+    except (OSError, ValueError) as error:
+        raise RecordError("broken-record", f"{path} is no Parquet table: {error}") from None
+
+
+def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> None:
+    """Write rows as a Parquet table."""
+    write_table(path, table(rows, row))
+
+
+def read_rows(path: Path, row: type[Row]) -> list[Row]:
+    """A table as rows again; a missing column is a RecordError that names it."""
+    frame = read_table(path)
+    names = [field.name for field in fields(row)]  # type: ignore[arg-type]
+    absent = [name for name in names if name not in frame.columns]
+    if absent:
+        raise RecordError("missing-column", f"{path} lacks the column {absent[0]!r}")
+    columns = [_plain(frame[name]) for name in names]
+    return [row(*values) for values in zip(*columns, strict=True)]
+
+
+def _plain(column: "pd.Series[Any]") -> list[Any]:
+    """Python values of a column: what was None comes back as None, not as NaN."""
+    if column.dtype == object and len(column) and hasattr(column.iloc[0], "tolist"):
+        return [value.tolist() for value in column]  # a list a row
+    return column.astype(object).where(column.notna(), None).tolist()

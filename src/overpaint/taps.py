@@ -1,0 +1,167 @@
+"""Taps: named activations of a network while it runs, and nothing left behind.
+
+>>> from overpaint.networks import build
+>>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+>>> with taps(network, ["conv2d0", "mixed4b"]) as tap:
+...     seen = tap(torch.zeros(2, 3, 64, 64))
+>>> {layer: tuple(values.shape) for layer, values in seen.items()}
+{'conv2d0': (2, 24), 'mixed4b': (2, 152)}
+
+Each activation is reduced inside the hook, at once: a later in-place operation cannot overwrite
+what was read. The forward ends after the deepest layer wanted.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from overpaint.errors import NetworkError, nearest
+from overpaint.networks import Network
+
+Reduction = Callable[[Tensor], Tensor]
+"""What is kept of an activation: (N, C, H, W) or (N, T, D) or (N, D) -> a tensor (N, ...)."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One channel of one layer.
+
+    >>> Unit.of("mixed4d:164")
+    Unit(layer='mixed4d', channel=164)
+    """
+
+    layer: str
+    channel: int
+
+    @classmethod
+    def of(cls, unit: "str | Unit") -> "Unit":
+        """A unit from its name; raises NetworkError for anything else."""
+        if isinstance(unit, Unit):
+            return unit
+        match = re.fullmatch(r"(.+):(\d+)", unit)
+        if not match:
+            raise NetworkError("not-a-unit", f"{unit!r} is no unit; write it as 'mixed4d:164'")
+        return cls(match[1], int(match[2]))
+
+
+def spatial_mean(activation: Tensor) -> Tensor:
+    """The mean over positions: (N, C, H, W) -> (N, C); a vector (N, D) stays as it is.
+
+    Tokens (N, T, D) are averaged over T.
+    """
+    if activation.ndim == 2:
+        return activation.clone()
+    return activation.mean(dim=1 if activation.ndim == 3 else (2, 3))
+
+
+class _Enough(Exception):  # noqa: N818 - it is no error: the deepest layer was read
+    """Ends a forward after the deepest layer wanted."""
+
+
+@dataclass
+class Tap:
+    """Runs the network on images and returns what each layer was reduced to."""
+
+    network: Network
+    layers: Sequence[str]
+    reduction: Reduction
+    stop: bool
+    _seen: dict[str, Tensor] = field(default_factory=dict)
+    _calls: dict[str, int] = field(default_factory=dict)
+    _checked: bool = False
+    _running: bool = False
+
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+        """Images (N, 3, H, W), 0..1 -> layer -> its reduced activation, in the order asked.
+
+        The first call runs to the end, to see that each layer is called exactly once.
+        """
+        self._seen.clear()
+        self._calls = dict.fromkeys(self.layers, 0)
+        self._running = True
+        try:
+            self.network(images)
+        except _Enough:
+            pass
+        finally:
+            self._running = False
+        if not self._checked:
+            self._check_calls()
+            self._checked = True
+        return {layer: self._seen[layer] for layer in self.layers}
+
+    def read(self, layer: str, output: Tensor) -> None:
+        """Called by the hook of a layer; silent when the network runs for somebody else."""
+        if not self._running:
+            return
+        self._calls[layer] += 1
+        self._seen[layer] = self.reduction(output)
+        if self.stop and self._checked and len(self._seen) == len(self.layers):
+            raise _Enough
+
+    def _check_calls(self) -> None:
+        for layer, calls in self._calls.items():
+            if calls != 1:
+                times = "is never called" if calls == 0 else f"is called {calls} times"
+                raise NetworkError(
+                    "layer-calls",
+                    f"layer {layer!r} of {self.network.architecture} {times} in one forward; "
+                    "a tap needs exactly one",
+                )
+
+
+@contextmanager
+def taps(
+    network: Network,
+    layers: Sequence[str],
+    *,
+    reduction: Reduction = spatial_mean,
+    stop: bool = True,
+) -> Iterator[Tap]:
+    """Read layers of a network, in evaluation mode, inside a with block.
+
+    `layers` are exact module names (`network.layers` is the usual choice). On leaving, also by an
+    exception, hooks are gone and each module's training mode is as it was. Raises NetworkError for
+    an unknown layer, with the close matches.
+    """
+    tap = Tap(network, list(dict.fromkeys(layers)), reduction, stop)
+    modes = [(module, module.training) for module in network.modules()]
+    handles = []
+    try:
+        for layer in tap.layers:
+            handles.append(find_layer(network, layer).register_forward_hook(_hook(tap, layer)))
+        network.eval()
+        yield tap
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, training in modes:
+            module.training = training
+
+
+def _hook(tap: Tap, layer: str) -> Callable[[nn.Module, object, Tensor], None]:
+    return lambda _module, _inputs, output: tap.read(layer, output)
+
+
+def find_layer(network: Network, layer: str) -> nn.Module:
+    """The module of a layer; a NetworkError lists close names."""
+    modules = dict(network.body.named_modules())
+    if layer not in modules or not layer:
+        known = list(network.layers) + [name for name in modules if name not in network.layers]
+        raise NetworkError(
+            "unknown-layer",
+            f"{network.architecture} has no layer {layer!r}; {nearest(layer, filter(None, known))}",
+        )
+    return modules[layer]
+
+
+def channels_of(network: Network, layers: Sequence[str], size: int | None = None) -> dict[str, int]:
+    """How many channels each layer has, by one forward of a black picture."""
+    device = next(network.parameters()).device
+    with torch.inference_mode(), taps(network, layers) as tap:
+        seen = tap(torch.zeros(1, 3, size, size, device=device))
+    return {layer: values.shape[1] for layer, values in seen.items()}

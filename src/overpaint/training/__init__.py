@@ -1,0 +1,1 @@
+"""How a network is fitted to a dataset, and how well it then classifies."""

@@ -1,0 +1,139 @@
+"""Plan: a recipe's words ("from mixed4a") resolved to the tensors of one network.
+
+>>> from overpaint.networks import build
+>>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+>>> plan(network, recipe("frozen")).summary()
+'trains 306 of 155,574 parameters: head'
+>>> plan(network, recipe("end_from_scratch")).first
+'mixed4a'
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from overpaint.errors import NetworkError, nearest
+from overpaint.networks import Network
+from overpaint.networks.order import calls
+from overpaint.training.recipe import Recipe, recipe
+
+__all__ = ["Plan", "plan", "recipe"]
+
+MIDDLE = 5 / 12
+"""Where the paper's upper half begins: mixed4a is the sixth of its twelve layers."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which tensors of a network a training changes, and which it draws anew before."""
+
+    trained: frozenset[str]
+    drawn: frozenset[str]
+    first: str  # the first layer trained, or "head"
+    parameters: int
+    parameters_in_all: int
+    still: frozenset[str]  # modules that run before anything that is trained
+
+    def summary(self) -> str:
+        """One line for people."""
+        span = "head" if self.first == "head" else f"{self.first} … head"
+        return f"trains {self.parameters:,} of {self.parameters_in_all:,} parameters: {span}"
+
+
+def plan(network: Network, recipe: Recipe) -> Plan:
+    """Resolve a recipe on a network; raises NetworkError for a layer that it does not have."""
+    order = Order.of(network)
+    trained, drawn = order.tensors(recipe.train), order.tensors(recipe.reinit)
+    sizes = {name: each.numel() for name, each in network.body.named_parameters()}
+    return Plan(
+        trained=trained,
+        drawn=drawn,
+        first=order.first_layer(recipe.train),
+        parameters=sum(size for name, size in sizes.items() if name in trained),
+        parameters_in_all=sum(sizes.values()),
+        still=order.before(trained),
+    )
+
+
+@dataclass(frozen=True)
+class Order:
+    """A network's tensors by when the module that owns them first runs."""
+
+    network: Network
+    begins: dict[str, int]  # module -> tick
+    ends: dict[str, int]
+
+    @classmethod
+    def of(cls, network: Network) -> "Order":
+        """Watch one forward of a black picture."""
+        size = network.preprocessing.size
+        device = next(network.parameters()).device
+        with torch.inference_mode():
+            seen = calls(network.body, torch.zeros(1, 3, size, size, device=device))
+        begins = {name: each[0].begin for name, each in seen.items()}
+        return cls(network, begins, {name: each[-1].end for name, each in seen.items()})
+
+    def tensors(self, words: str) -> frozenset[str]:
+        """The tensors that "all", "head", "nothing" or "from LAYER" means."""
+        names = self.network.tensors()
+        if words == "nothing":
+            return frozenset()
+        if words == "all":
+            return frozenset(names)
+        head = frozenset(name for name in names if name.startswith(f"{self.network.head}."))
+        if words == "head":
+            return head
+        start = self._start(self._layer(words))
+        return head | {name for name in names if self._begin(name) >= start}
+
+    def first_layer(self, words: str) -> str:
+        """The first layer that the words reach."""
+        if words in ("head", "nothing"):
+            return "head"
+        return self.network.layers[0] if words == "all" else self._layer(words)
+
+    def before(self, trained: frozenset[str]) -> frozenset[str]:
+        """The modules that have ended before the first trained tensor is used."""
+        first = min((self._begin(name) for name in trained), default=0)
+        return frozenset(name for name, end in self.ends.items() if end < first)
+
+    def _layer(self, words: str) -> str:
+        layers = self.network.layers
+        layer = words.removeprefix("from ")
+        if layer == "middle":
+            return layers[round(MIDDLE * len(layers))]
+        if layer not in layers:
+            raise NetworkError(
+                "unknown-layer",
+                f"a recipe goes '{words}', but {self.network.architecture} has no such layer; "
+                f"{nearest(layer, layers)}",
+            )
+        return layer
+
+    def _start(self, layer: str) -> int:
+        """The tick at which the layer before has ended: all that runs later belongs to this one."""
+        number = self.network.layers.index(layer)
+        return self.ends[self.network.layers[number - 1]] if number else 0
+
+    def _begin(self, tensor: str) -> int:
+        """When the owner of a tensor first runs; one that never runs comes before all."""
+        return self.begins.get(tensor.rpartition(".")[0], 0)
+
+
+def set_modes(network: Network, plan: Plan) -> None:
+    """Training mode where something is trained, evaluation mode for what lies before it.
+
+    Frozen batch normalisation in training mode would move its statistics, and frozen dropout would
+    add noise to what the trained part sees.
+    """
+    network.train()
+    owners = {name.rpartition(".")[0] for name in plan.trained}
+    for name, module in network.body.named_modules():
+        frozen_norm = _has_statistics(module) and name not in owners
+        if name in plan.still or frozen_norm:
+            module.train(False)
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    return any(True for _ in module.buffers(recurse=False))
