@@ -64,7 +64,10 @@ class Pixels(torch.utils.data.Dataset[Tensor]):
     def keep(self, progress: Progress | None = None) -> None:
         """Decode all pictures now, when they fit into an eighth of the free memory."""
         side = self.preprocessing.resize
-        if self.kept is not None or len(self) * side * side * 6 > psutil.virtual_memory().available / 8:
+        if (
+            self.kept is not None
+            or len(self) * side * side * 6 > psutil.virtual_memory().available / 8
+        ):
             return
         kept = []
         with ThreadPoolExecutor(WORKERS) as pool:

@@ -278,6 +278,30 @@ class Study(Entry):
 
 # --- reading -----------------------------------------------------------------------------------
 
+
+class _Loader(yaml.SafeLoader):
+    """YAML as version 1.2 has it: `on` and `no` are words, 1e-3 is a number.
+
+    PyYAML still reads version 1.1, where a pair's key `on` would be the boolean true.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
+        first: [
+            (tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":float"))
+        ]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|false|True|False)$"), list("tfTF")
+)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$|^[-+]?\.inf$|^\.nan$"),
+    list("-+.0123456789"),
+)
+
 Place = tuple[str | int, ...]
 """Where something stands in the file: ("networks", "tuned", "from")."""
 
@@ -320,7 +344,9 @@ def read_study(source: str, overrides: Iterable[str] = ()) -> Study:
     except ValidationError as error:
         raise _located(error, path.name, lines) from None
     except _At as error:
-        raise StudyError(error.slug, f"{error} ({path.name}, {_line(error.place, lines)})") from None
+        raise StudyError(
+            error.slug, f"{error} ({path.name}, {_line(error.place, lines)})"
+        ) from None
 
 
 def _find(source: str) -> tuple[Path, str]:
@@ -340,15 +366,15 @@ def _find(source: str) -> tuple[Path, str]:
 
 
 def parse(text: str, name: str) -> tuple[dict[str, Any], dict[Place, int]]:
-    """The mapping in a YAML text, and the line of each of its places.
+    r"""The mapping in a YAML text, and the line of each of its places.
 
     >>> parse("a:\\n  b: 1", "x.yaml")
     ({'a': {'b': 1}}, {(): 1, ('a',): 1, ('a', 'b'): 2})
     """
     lines: dict[Place, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        node = yaml.compose(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
         raise StudyError("not-yaml", f"{name} is not YAML: {error}") from None
     if not isinstance(data, dict):
@@ -383,13 +409,14 @@ def _set(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(step, {})
         if not isinstance(data, dict):
             raise StudyError("bad-override", f"--set {override!r}: {step!r} holds no keys")
-    data[last] = yaml.safe_load(value)
+    data[last] = yaml.load(value, Loader=_Loader)  # noqa: S506
 
 
 def _located(error: ValidationError, name: str, lines: Mapping[Place, int]) -> StudyError:
     """The first finding of pydantic in our words, with its line."""
-    finding = error.errors()[0]
-    place = _without_tags(finding["loc"], lines)
+    # A misspelt key is both unknown and missing; that it is unknown tells more.
+    finding = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    place = _without_tags(finding["loc"])
     where = f"({name}, {_line(place, lines)})"
     inner = finding.get("ctx", {}).get("error")
     if isinstance(inner, OverpaintError):
@@ -403,22 +430,27 @@ def _located(error: ValidationError, name: str, lines: Mapping[Place, int]) -> S
     return StudyError("bad-value", f"{_dotted(place)}: {message}{got} {where}")
 
 
-def _without_tags(loc: Place, lines: Mapping[Place, int]) -> Place:
+def _without_tags(loc: Place) -> Place:
     """Pydantic puts the kind of a dataset into the path; the file has no such key."""
     return loc[:2] + loc[3:] if len(loc) > 2 and loc[0] == "datasets" else loc
 
 
 def _fields_at(loc: Place) -> list[str]:
     """The keys that are known where an unknown one was found."""
-    models: dict[str, type[Entry]] = {
+    models: dict[str, type[BaseModel]] = {
         "networks": NetworkEntry,
         "compare": Pair,
         "render": RenderEntry,
     }
-    kinds = {"folder": FolderEntry, "table": TableEntry, "rasta": RastaEntry}
-    model: type[Entry] = Study
+    kinds: dict[str, type[BaseModel]] = {
+        "folder": FolderEntry,
+        "table": TableEntry,
+        "rasta": RastaEntry,
+        "atelier": AtelierEntry,
+    }
+    model: type[BaseModel] = Study
     if loc[0] == "datasets" and len(loc) > 3:
-        model = {**kinds, "atelier": AtelierEntry}[str(loc[2])]
+        model = kinds[str(loc[2])]
     elif len(loc) > 1:
         model = models.get(str(loc[0]), Study)
     keys = [field.alias or name for name, field in model.model_fields.items()]

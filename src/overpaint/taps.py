@@ -58,7 +58,7 @@ def spatial_mean(activation: Tensor) -> Tensor:
     return activation.mean(dim=1 if activation.ndim == 3 else (2, 3))
 
 
-class _Enough(Exception):  # noqa: N818 - it is no error: the deepest layer was read
+class _Enough(Exception):
     """Ends a forward after the deepest layer wanted."""
 
 
@@ -132,8 +132,8 @@ def taps(
     modes = [(module, module.training) for module in network.modules()]
     handles = []
     try:
-        for layer in tap.layers:
-            handles.append(find_layer(network, layer).register_forward_hook(_hook(tap, layer)))
+        modules = [(layer, find_layer(network, layer)) for layer in tap.layers]
+        handles += [module.register_forward_hook(_hook(tap, layer)) for layer, module in modules]
         network.eval()
         yield tap
     finally:
@@ -159,8 +159,9 @@ def find_layer(network: Network, layer: str) -> nn.Module:
     return modules[layer]
 
 
-def channels_of(network: Network, layers: Sequence[str], size: int | None = None) -> dict[str, int]:
+def channels_of(network: Network, layers: Sequence[str]) -> dict[str, int]:
     """How many channels each layer has, by one forward of a black picture."""
+    size = network.preprocessing.size
     device = next(network.parameters()).device
     with torch.inference_mode(), taps(network, layers) as tap:
         seen = tap(torch.zeros(1, 3, size, size, device=device))

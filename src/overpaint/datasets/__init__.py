@@ -25,11 +25,13 @@ SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 """How a collection without splits is divided, class by class."""
 
 
-def catalogue(entry: DatasetEntry, base: Path, workplace: Path, seed: int) -> tuple[Path, list[Picture]]:
+def catalogue(
+    entry: DatasetEntry, base: Path, workplace: Path, seed: int
+) -> tuple[Path, list[Picture]]:
     """The root of a collection and its pictures; what is generated is made in `workplace`."""
     if isinstance(entry, AtelierEntry):
         root = workplace / "pictures"
-        atelier.make(root, entry.task, seed, entry.sizes)
+        atelier.make(root, entry.task, seed, dict(entry.sizes.items()) if entry.sizes else None)
         return root, read_table(
             root, root / "labels.csv", path="path", label="labels", split="split", group=None
         )
@@ -71,7 +73,9 @@ def open_dataset(
     ]
     if not good:
         reason = f"{rows[0].image}: {rows[0].status}" if rows else "it lists none"
-        raise DatasetError("no-pictures", f"dataset {name!r} ({root}) has no readable picture: {reason}")
+        raise DatasetError(
+            "no-pictures", f"dataset {name!r} ({root}) has no readable picture: {reason}"
+        )
     return dataset_of(name, root, good, multi_label=multi_label), rows
 
 

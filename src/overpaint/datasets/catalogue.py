@@ -88,6 +88,11 @@ class Dataset:
     classes: tuple[str, ...]
     multi_label: bool
 
+    @property
+    def split_names(self) -> list[str]:
+        """The splits that have pictures, in the order train, val, test."""
+        return [name for name in SPLITS if any(each.split == name for each in self.pictures)]
+
     def split(self, name: str) -> Split:
         """The pictures of one split; a DatasetError when it has none."""
         chosen = tuple(picture for picture in self.pictures if picture.split == name)

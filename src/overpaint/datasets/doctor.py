@@ -34,7 +34,9 @@ def examine(
     stamps = [stamp(root / picture.image) for picture in pictures]
     seen = [known.get(picture.image) for picture in pictures]
     stale = [n for n, old in enumerate(seen) if old is None or old[0] != stamps[n]]
-    fresh = dict(zip(stale, _survey([root / pictures[n].image for n in stale], progress), strict=True))
+    fresh = dict(
+        zip(stale, _survey([root / pictures[n].image for n in stale], progress), strict=True)
+    )
     return [
         _row(picture, stamps[number][0], fresh.get(number), seen[number])
         for number, picture in enumerate(pictures)

@@ -14,7 +14,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,12 @@ class Network(nn.Module):
     """An architecture with weights, ready to run on pictures and to be tapped by layer name."""
 
     def __init__(
-        self, architecture: str, parts: Parts, classes: tuple[str, ...], *, multi_label: bool = False
+        self,
+        architecture: str,
+        parts: Parts,
+        classes: tuple[str, ...],
+        *,
+        multi_label: bool = False,
     ) -> None:
         super().__init__()
         self.architecture = architecture
@@ -53,7 +58,7 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), RGB, 0..1 -> logits (N, classes)."""
-        return self.body(self.normalise(images))  # type: ignore[no-any-return]
+        return self.body(self.normalise(images))
 
     def normalise(self, images: Tensor) -> Tensor:
         """Pictures 0..1 -> the values that the weights want to see."""
@@ -151,7 +156,7 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
     """
     if (Path(name) / "manifest.json").is_file():
         return open_network(Path(name))
-    architecture, tag = _split_tag(name)
+    architecture = _without_tag(name)
     if weights == "random":
         return build(architecture, classes=(), seed=seed)
     if weights is not None:
@@ -167,8 +172,8 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
     )
 
 
-def _split_tag(name: str) -> tuple[str, str]:
-    """The architecture and the tag of its weights: "inception_v1.bvlc_in1k"."""
+def _without_tag(name: str) -> str:
+    """The architecture of "inception_v1.bvlc_in1k", whose tag must be one that there is."""
     architecture, _, tag = name.partition(".")
     if architecture in TAGS:
         if tag and tag not in TAGS[architecture]:
@@ -176,8 +181,8 @@ def _split_tag(name: str) -> tuple[str, str]:
                 "unknown-weights",
                 f"{architecture} has no weights {tag!r}; {nearest(tag, TAGS[architecture])}",
             )
-        return architecture, tag
-    return name, ""
+        return architecture
+    return name
 
 
 def cache_folder() -> Path:
@@ -304,7 +309,9 @@ def open_network(folder: Path) -> Network:
 
 def save_weights(network: Network, path: Path) -> str:
     """Write a network's tensors as safetensors, whole; returns the file's SHA-256."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.tensors().items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.tensors().items()
+    }
     with whole_file(path) as draft:
         safetensors.torch.save_file(tensors, draft)
     return file_digest(path)

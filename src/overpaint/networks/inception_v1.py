@@ -63,7 +63,9 @@ class LocalResponseNorm(nn.Module):
     `torch.nn.LocalResponseNorm`, without its detour through a three-dimensional pooling.
     """
 
-    def __init__(self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75) -> None:
+    def __init__(
+        self, channels: int, size: int = 5, alpha: float = 1e-4, beta: float = 0.75
+    ) -> None:
         super().__init__()
         self.alpha, self.beta = alpha / size, beta
         index = torch.arange(channels)
@@ -100,7 +102,7 @@ class Inception(nn.Module):
 
     def step(self, name: str, maps: Tensor) -> Tensor:
         """Run one named module."""
-        return self.get_submodule(name)(maps)  # type: ignore[no-any-return]
+        return self.get_submodule(name)(maps)
 
     def conv(self, name: str, maps: Tensor) -> Tensor:
         """A convolution and its ReLU."""
@@ -159,7 +161,7 @@ class InceptionV1(Inception):
             if name == "mixed5a":
                 maps = self.maxpool3(maps)
             maps = self.block(name, maps)
-        return self.head(self.avgpool(maps).flatten(1))  # type: ignore[no-any-return]
+        return self.head(self.avgpool(maps).flatten(1))
 
 
 def _plain_conv(channels: int, width: int, kernel: int) -> nn.Module:
@@ -220,7 +222,7 @@ class InceptionSmall(Inception):
             if name == "mixed5a":
                 maps = self.maxpool2(maps)
             maps = self.block(name, maps)
-        return self.head(self.avgpool(maps).flatten(1))  # type: ignore[no-any-return]
+        return self.head(self.avgpool(maps).flatten(1))
 
 
 def _normed_conv(channels: int, width: int, kernel: int, stride: int = 1) -> nn.Module:

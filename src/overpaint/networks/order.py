@@ -1,5 +1,6 @@
 """When each module of a network runs: the order of execution, which is not that of definition."""
 
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -39,8 +40,10 @@ def calls(body: nn.Module, images: Tensor) -> dict[str, list[Call]]:
     return seen
 
 
-def _end(seen, name, open_calls, clock):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
+def _end(
+    seen: dict[str, list[Call]], name: str, begins: list[int], clock: Iterator[int]
+) -> Callable[..., None]:
     def hook(*_: object) -> None:
-        seen.setdefault(name, []).append(Call(open_calls.pop(), next(clock)))
+        seen.setdefault(name, []).append(Call(begins.pop(), next(clock)))
 
     return hook

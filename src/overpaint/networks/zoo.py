@@ -6,6 +6,7 @@ from typing import Any
 import timm
 import torch
 import torchvision
+from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
 from torch import nn
 
 from overpaint.errors import NetworkError, nearest
@@ -30,14 +31,14 @@ def pretrained(architecture: str) -> tuple[Parts, int]:
     weights = torchvision.models.get_model_weights(name).DEFAULT
     body = torchvision.models.get_model(name, weights=weights, **_without_auxiliary(name))
     made = _torchvision_parts(body, name)
-    return made, int(body.get_submodule(made.head).weight.shape[0])
+    return made, head_classes(body, made.head)
 
 
 # --- timm ------------------------------------------------------------------------------------
 
 
 def _check_timm(name: str) -> None:
-    if not timm.is_model(name.split(".")[0]):
+    if not timm.is_model(name.split(".", maxsplit=1)[0]):
         known = nearest(name, timm.list_models())
         raise NetworkError("unknown-architecture", f"timm has no model {name!r}; {known}")
 
@@ -49,7 +50,7 @@ def _timm(name: str, classes: int) -> Parts:
 
 def _timm_parts(model: Any) -> Parts:
     head = _name_of(model, model.get_classifier())
-    config = timm.data.resolve_model_data_config(model)
+    config = resolve_model_data_config(model)
     size = config["input_size"][-1]
     preprocessing = Preprocessing(
         size=size,
@@ -60,7 +61,9 @@ def _timm_parts(model: Any) -> Parts:
     )
     info = [each["module"] for each in getattr(model, "feature_info", []) or []]
     stages = [name for name in info if name in dict(model.named_modules())]
-    return Parts(model, _in_order(model, stages or list(_stages(model, head)), size), head, preprocessing)
+    return Parts(
+        model, _in_order(model, stages or list(_stages(model, head)), size), head, preprocessing
+    )
 
 
 _KNOWN = ("bilinear", "bicubic", "lanczos")
@@ -78,6 +81,11 @@ def _check_torchvision(name: str) -> None:
     if name not in known:
         message = f"torchvision has no image classifier {name!r}; {nearest(name, known)}"
         raise NetworkError("unknown-architecture", message)
+
+
+def head_classes(body: nn.Module, head: str) -> int:
+    """The number of classes that a head tells apart."""
+    return int(body.get_parameter(f"{head}.weight").shape[0])
 
 
 def _without_auxiliary(name: str) -> dict[str, bool]:
@@ -113,7 +121,9 @@ def _torchvision_parts(body: nn.Module, name: str) -> Parts:
 def _stages(body: nn.Module, head: str) -> Iterator[str]:
     """The children that hold parameters; one that holds nearly all of them is opened."""
     backbone = {
-        name: _size(module) for name, module in body.named_children() if name != head.split(".")[0]
+        name: _size(module)
+        for name, module in body.named_children()
+        if name != head.partition(".")[0]
     }
     for name, size in backbone.items():
         if size > 0.9 * sum(backbone.values()):

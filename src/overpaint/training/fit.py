@@ -8,7 +8,7 @@ the architecture itself starts.
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -46,22 +46,21 @@ class Trained:
 
 
 def fit(
-    parent: Network,
+    child: Network,
+    the_plan: Plan,
     dataset: Dataset,
     recipe: Recipe,
     *,
     seed: int,
     advance: Advance | None = None,
 ) -> Trained:
-    """Train a child of the parent on a dataset; the parent stays as it is.
+    """Train a child, as `child_of` made it, on its dataset.
 
     Frozen parts are compared by digest at the end: weights, statistics, everything. Raises
     NetworkError when the loss is no number any more, and when something frozen has moved.
     """
-    child, the_plan = child_of(parent, dataset, recipe, seed)
     start = copy.deepcopy(child)
-    accelerator = accelerate()
-    history = _train(child, the_plan, dataset, recipe, seed, accelerator, advance)
+    history = _Loop(child, the_plan, dataset, recipe, seed, advance).run()
     child.to("cpu")
     check_frozen(start, child, the_plan)
     return Trained(child, start, the_plan, history)
@@ -91,66 +90,113 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
 # --- the loop ------------------------------------------------------------------------------------
 
 
-def _train(
-    network: Network,
-    the_plan: Plan,
-    dataset: Dataset,
-    recipe: Recipe,
-    seed: int,
-    accelerator: Accelerator,
-    advance: Advance | None,
-) -> list[EpochRow]:
-    """The epochs, one after the other; leaves the network with the weights that were chosen."""
-    train, val = (pixels_of(dataset.split(name), network.preprocessing) for name in ("train", "val"))
-    train.keep()
-    val.keep()
-    loss_of = nn.BCEWithLogitsLoss() if dataset.multi_label else nn.CrossEntropyLoss()
-    labels = torch.as_tensor(train.split.labels)
-    freeze(network, the_plan)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    ready, optimiser = accelerator.prepare(network, optimiser_of(network, recipe))
-    rates = [group["lr"] for group in optimiser.param_groups]
-    history: list[EpochRow] = []
-    best: tuple[float, dict[str, Tensor]] | None = None
-    step = 0
-    for epoch in range(1, recipe.epochs + 1):
-        set_modes(network, the_plan)
-        rng = generator(seed, "augmentation", epoch)
-        train.draw(rng, crop=recipe.crop == "random", flip=recipe.flip)
-        order = shuffled(len(train), recipe.batch_size, seed, epoch)
-        total = 0.0
-        for number, (batch, rows) in enumerate(zip(batches(train, order), order, strict=True)):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * decay(recipe, step, epoch)
-            target = labels[rows].to(accelerator.device)
-            with accelerator.autocast():
-                logits = ready(as_float(batch, accelerator.device))
-            loss = loss_of(logits.float(), target.float() if dataset.multi_label else target)
-            _check_loss(loss, recipe, optimiser.param_groups, epoch, step)
-            optimiser.zero_grad()
-            accelerator.backward(loss)
-            optimiser.step()
-            total += loss.item()
-            step += 1
-            if advance:
-                done = (epoch - 1) * len(order) + number + 1
-                advance(done, recipe.epochs * len(order), f"epoch {epoch}, loss {loss.item():.3f}")
-        val_loss, val_score = _validate(network, val, loss_of, accelerator)
-        improved = best is None or val_loss < best[0] or recipe.selection == "last"
-        if improved:
-            best = (val_loss, {n: t.detach().clone() for n, t in network.tensors().items()})
-        history = [_not_best(row) for row in history] if improved else history
-        head_lr, backbone_lr = (recipe_rate * decay(recipe, step, epoch) for recipe_rate in (recipe.head_lr, recipe.backbone_lr))  # fmt: skip # noqa: E501
-        history.append(
-            EpochRow(epoch, total / len(order), val_loss, val_score, head_lr, backbone_lr, improved)
+class _Loop:
+    """The epochs of one training, and the best of them so far."""
+
+    def __init__(
+        self,
+        network: Network,
+        the_plan: Plan,
+        dataset: Dataset,
+        recipe: Recipe,
+        seed: int,
+        advance: Advance | None,
+    ) -> None:
+        self.network, self.plan, self.recipe, self.seed = network, the_plan, recipe, seed
+        self.advance = advance
+        self.train, self.val = (
+            pixels_of(dataset.split(name), network.preprocessing) for name in ("train", "val")
         )
-    assert best is not None
-    network.body.load_state_dict(best[1])
-    return history
+        self.loss_of = nn.BCEWithLogitsLoss() if dataset.multi_label else nn.CrossEntropyLoss()
+        labels = torch.as_tensor(self.train.split.labels)
+        self.targets = labels.float() if dataset.multi_label else labels
+        self.accelerator = accelerate()
+        freeze(network, the_plan)
+        network.to(memory_format=torch.channels_last)
+        optimiser = optimiser_of(network, recipe)
+        self.rates = [group["lr"] for group in optimiser.param_groups]
+        self.ready, self.optimiser = self.accelerator.prepare(network, optimiser)
+        self.step = 0
+        self.best: tuple[float, dict[str, Tensor]] | None = None
 
+    def run(self) -> list[EpochRow]:
+        """All epochs; leaves the network with the weights that were chosen."""
+        self.train.keep()
+        self.val.keep()
+        history: list[EpochRow] = []
+        for epoch in range(1, self.recipe.epochs + 1):
+            row = self._look(epoch, self._epoch(epoch))
+            history = [replace(old, best=old.best and not row.best) for old in history] + [row]
+        assert self.best is not None
+        self.network.body.load_state_dict(self.best[1])
+        return history
 
-def _not_best(row: EpochRow) -> EpochRow:
-    return EpochRow(**{**row.__dict__, "best": False})
+    def _epoch(self, epoch: int) -> float:
+        """One pass over the training pictures; returns the mean loss."""
+        recipe = self.recipe
+        set_modes(self.network, self.plan)
+        rng = generator(self.seed, "augmentation", epoch)
+        self.train.draw(rng, crop=recipe.crop == "random", flip=recipe.flip)
+        order = shuffled(len(self.train), recipe.batch_size, self.seed, epoch)
+        losses = []
+        for number, (pixels, rows) in enumerate(
+            zip(batches(self.train, order), order, strict=True), start=1
+        ):
+            losses.append(self._learn(pixels, rows, epoch))
+            if self.advance:
+                done, of_all = (epoch - 1) * len(order) + number, recipe.epochs * len(order)
+                self.advance(done, of_all, f"epoch {epoch}, loss {losses[-1]:.3f}")
+        return sum(losses) / len(losses)
+
+    def _learn(self, pixels: Tensor, rows: list[int], epoch: int) -> float:
+        """One step of the optimiser; returns the loss."""
+        device = self.accelerator.device
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
+            group["lr"] = rate * decay(self.recipe, self.step, epoch)
+        with self.accelerator.autocast():
+            logits = self.ready(as_float(pixels, device))
+        loss = self.loss_of(logits.float(), self.targets[rows].to(device))
+        value = float(loss.item())
+        if not math.isfinite(value):
+            raise self._diverged(value, epoch)
+        self.optimiser.zero_grad()
+        self.accelerator.backward(loss)
+        self.optimiser.step()
+        self.step += 1
+        return value
+
+    def _look(self, epoch: int, train_loss: float) -> EpochRow:
+        """Validate, and keep the weights when they are the best so far."""
+        labels = self.val.split.labels
+        logits = torch.as_tensor(logits_of(self.network, self.val, self.accelerator))
+        target = torch.as_tensor(labels)
+        loss = float(self.loss_of(logits, target.float() if labels.ndim == 2 else target))
+        probabilities = probabilities_of(logits, self.val.split.multi_label)
+        best = self.best is None or loss < self.best[0] or self.recipe.selection == "last"
+        if best:
+            kept = {name: each.detach().clone() for name, each in self.network.tensors().items()}
+            self.best = (loss, kept)
+        factor = decay(self.recipe, self.step, epoch)
+        return EpochRow(
+            epoch=epoch,
+            train_loss=train_loss,
+            val_loss=loss,
+            val_score=main_score(probabilities, labels),
+            head_lr=self.recipe.head_lr * factor,
+            backbone_lr=self.recipe.backbone_lr * factor,
+            best=best,
+        )
+
+    def _diverged(self, loss: float, epoch: int) -> NetworkError:
+        rates = ", ".join(
+            f"{group['name']} {group['lr']:.2g}" for group in self.optimiser.param_groups
+        )
+        return NetworkError(
+            "diverged",
+            f"the training diverged: the loss is {loss} at step {self.step} of epoch {epoch} "
+            f"(learning rates: {rates}); lower head_lr {self.recipe.head_lr:g} or backbone_lr "
+            f"{self.recipe.backbone_lr:g}",
+        )
 
 
 def freeze(network: Network, the_plan: Plan) -> None:
@@ -164,7 +210,9 @@ def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
 
     The penalty λΣw² has the gradient 2λw, which is what torch calls a weight decay of 2λ.
     """
-    head, kernels, others = [], [], []
+    head: list[nn.Parameter] = []
+    kernels: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in network.body.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -200,31 +248,7 @@ def decay(recipe: Recipe, step: int, epoch: int) -> float:
     return by_step
 
 
-def _check_loss(
-    loss: Tensor, recipe: Recipe, groups: list[dict[str, object]], epoch: int, step: int
-) -> None:
-    if not torch.isfinite(loss):
-        rates = ", ".join(f"{group['name']} {group['lr']:.2g}" for group in groups)
-        raise NetworkError(
-            "diverged",
-            f"the training diverged: the loss is {loss.item()} at step {step} of epoch {epoch} "
-            f"(learning rates: {rates}); lower head_lr {recipe.head_lr:g} or backbone_lr "
-            f"{recipe.backbone_lr:g}",
-        )
-
-
 # --- looking -------------------------------------------------------------------------------------
-
-
-def _validate(
-    network: Network, pixels: Pixels, loss_of: nn.Module, accelerator: Accelerator
-) -> tuple[float, float]:
-    """The mean loss on a split, and its top-1 or mAP."""
-    labels = torch.as_tensor(pixels.split.labels)
-    logits = torch.as_tensor(logits_of(network, pixels, accelerator))
-    target = labels.float() if pixels.split.multi_label else labels
-    loss = float(loss_of(logits, target))
-    return loss, main_score(probabilities_of(logits, pixels.split.multi_label), labels.numpy())
 
 
 def main_score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
@@ -232,7 +256,10 @@ def main_score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) ->
     if labels.ndim == 1:
         return float(top_k_hits(probabilities, labels, 1).mean())
     once = np.ones((1, len(labels)))
-    each = [average_precision(probabilities[:, c], labels[:, c], once)[0] for c in range(labels.shape[1])]
+    each = [
+        average_precision(probabilities[:, c], labels[:, c], once)[0]
+        for c in range(labels.shape[1])
+    ]
     return float(np.nanmean(each)) if not np.isnan(each).all() else 0.0
 
 
@@ -240,7 +267,9 @@ def logits_of(network: Network, pixels: Pixels, accelerator: Accelerator) -> NDA
     """Logits [N, C] of a split, in evaluation mode."""
     network.to(accelerator.device).eval()
     with torch.inference_mode(), accelerator.autocast():
-        found = [network(images).float().cpu() for images in centred(pixels, 64, accelerator.device)]
+        found = [
+            network(images).float().cpu() for images in centred(pixels, 64, accelerator.device)
+        ]
     return torch.cat(found).numpy()
 
 

@@ -9,9 +9,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import precision_recall_fscore_support
 
+from overpaint.datasets import Split
 from overpaint.records import ClassRow, Score, Scores
 from overpaint.seeds import generator
 
@@ -64,7 +66,9 @@ def bootstrap_weights(count: int, rng: np.random.Generator, draws: int = DRAWS) 
     return np.vstack([np.ones(count), drawn]).astype(np.float64)
 
 
-def _top_scores(probabilities: Floats, labels: Ints, classes: int, weights: Floats) -> dict[str, Score]:
+def _top_scores(
+    probabilities: Floats, labels: Ints, classes: int, weights: Floats
+) -> dict[str, Score]:
     shares = np.sort(np.bincount(labels, minlength=classes) / len(labels))[::-1]
     scores = {}
     for k in (1, 3, 5):
@@ -87,11 +91,13 @@ def top_k_hits(probabilities: Floats, labels: Ints, k: int) -> NDArray[np.bool_]
 
 
 def mean_average_precision(probabilities: Floats, present: Ints, weights: Floats) -> Score:
-    """mAP over the classes that have positives; a bootstrap draw leaves out those it lost."""
+    """The mAP over the classes that have positives; a bootstrap draw leaves out those it lost."""
     some = [c for c in range(present.shape[1]) if present[:, c].any()]
     if not some:
         return Score(0.0, 0.0, 0.0, 0.0, len(present))
-    values = np.stack([average_precision(probabilities[:, c], present[:, c], weights) for c in some])
+    values = np.stack(
+        [average_precision(probabilities[:, c], present[:, c], weights) for c in some]
+    )
     chance = float(present[:, some].mean())
     return _with_interval(np.nanmean(values, axis=0), chance, len(present))
 
@@ -139,3 +145,14 @@ def class_rows(
 
 def _or_none(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def prediction_table(split: Split, probabilities: Floats) -> pd.DataFrame:
+    """`image`, `labels`, and a column `p(CLASS)` of probabilities for each class."""
+    columns: dict[str, object] = {
+        "image": split.images,
+        "labels": [list(picture.labels) for picture in split.pictures],
+    }
+    for number, label in enumerate(split.classes):
+        columns[f"p({label})"] = probabilities[:, number]
+    return pd.DataFrame(columns)

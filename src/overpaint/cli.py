@@ -1,0 +1,73 @@
+"""The command line: thin; torch is imported only by commands that need it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from overpaint.errors import OverpaintError
+
+app = typer.Typer(
+    help="See what fine-tuning painted over your pre-trained network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    study: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a study that ships: demo.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder; by default runs/<study>.")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="dotted.key=value, instead of the file's.")
+    ] = None,
+) -> None:
+    """Train, measure, draw and report, as a study says; what is done already is not done again."""
+    from rich.console import Console
+
+    from overpaint.progress import Progressing
+    from overpaint.run import run_study
+
+    console = Console(soft_wrap=True)
+    read = _read(study, override or [])
+    run_study(read, out or Path("runs") / read.study, Progressing(console))
+
+
+def _read(study: str, overrides: list[str]):  # type: ignore[no-untyped-def] # noqa: ANN202
+    from overpaint.study import read_study
+
+    return read_study(study, overrides)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")]) -> None:
+    """Write the report of a study folder anew; needs no network and no pictures."""
+    from overpaint.report import build
+
+    typer.echo(build(folder))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("overpaint"))
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one message and status 2."""
+    try:
+        app()
+    except OverpaintError as error:
+        print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("overpaint: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

@@ -1,0 +1,331 @@
+"""Comparison: two networks (before, after) -> tables by layer and by channel.
+
+Everything here is a pure function of stored features, labels and weights; no network runs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from overpaint.datasets import Split
+from overpaint.errors import MeasureError
+from overpaint.features import features_of
+from overpaint.measures.cka import cka_interval, linear_cka
+from overpaint.measures.classes import Concentration, EntropyChance, concentration, entropy_chance
+from overpaint.measures.maximal import Overlap, channel_status, maximal_images, overlaps
+from overpaint.measures.weights import distance, filter_change
+from overpaint.networks import Network
+from overpaint.records import ChannelRow, LayerRow, MaximalRow, WeightRow, table
+from overpaint.seeds import generator
+
+Features = NDArray[np.float32]
+"""[N, C] of one layer."""
+
+
+def common_layers(before: Network, after: Network) -> list[str]:
+    """The layers that both networks have, in the order of the second.
+
+    Raises MeasureError when there is none.
+    """
+    shared = [layer for layer in after.layers if layer in before.layers]
+    if not shared:
+        raise MeasureError(
+            "no-common-layer", f"{before.architecture} and {after.architecture} share no layer name"
+        )
+    return shared
+
+
+def layer_row(layer: str, position: int, before: Features, after: Features) -> LayerRow:
+    """CKA of one layer, biased and debiased, with their intervals.
+
+    What cannot be computed (too few images, constant features) is a status, never a lost run.
+    """
+    values: dict[str, float | None] = {}
+    status = "ok"
+    for debiased in (False, True):
+        name = "cka_debiased" if debiased else "cka"
+        try:
+            values[name] = linear_cka(before, after, debiased=debiased)
+            low, high = cka_interval(before, after, debiased=debiased)
+            values |= {f"{name}_low": low, f"{name}_high": high}
+        except MeasureError as error:
+            status = f"{name}: {error}"
+    measured = {f"{name}{end}": values.get(f"{name}{end}") for name in ("cka", "cka_debiased")
+                for end in ("", "_low", "_high")}  # fmt: skip
+    return LayerRow(
+        layer=layer,
+        position=position,
+        channels=after.shape[1],
+        n_images=len(after),
+        reduction="mean",
+        status=status,
+        **measured,
+    )
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+
+def weight_rows(before: Network, after: Network) -> list[WeightRow]:
+    """The distance of each kernel of the backbone, in the order in which they are defined."""
+    old, new = before.tensors(), after.tensors()
+    kernels = [
+        name
+        for name, parameter in after.body.named_parameters()
+        if parameter.ndim > 1 and not name.startswith(f"{after.head}.") and name in old
+    ]
+    return [
+        _weight_row(name, position, old[name].numpy(), new[name].numpy())
+        for position, name in enumerate(kernels)
+    ]
+
+
+def _weight_row(name: str, position: int, old: NDArray[Any], new: NDArray[Any]) -> WeightRow:
+    layer = name.removesuffix(".weight").removesuffix("_pre_relu.0").removesuffix("_pre_relu")
+    if old.shape != new.shape:
+        return WeightRow(layer, position, new.size, 0.0, None, None, "shapes differ")
+    moved = distance(old, new)
+    status = "identical" if np.array_equal(old, new) else "ok"
+    return WeightRow(layer, position, new.size, moved.l2, moved.l2_relative, moved.cosine, status)
+
+
+def filter_changes(before: Network, after: Network, layer: str) -> NDArray[np.float64] | None:
+    """The relative change of the filter behind each channel of a layer [C]; None where no single
+    filter makes a channel.
+    """
+    filters = after.filters.get(layer)
+    if filters is None or before.filters.get(layer) != filters:
+        return None
+    old, new = before.tensors(), after.tensors()
+    names = [f"{module}.weight" for module in filters]
+    if any(old[name].shape != new[name].shape for name in names):
+        return None
+    return np.concatenate([filter_change(old[n].numpy(), new[n].numpy()) for n in names])
+
+
+# --- channels ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Side:
+    """One network's view of a layer: its features and each channel's maximal images."""
+
+    features: Features
+    maximal: list[NDArray[np.intp]]
+    classes: list[Concentration]
+
+    @classmethod
+    def of(cls, features: Features, split: Split, k: int) -> "Side":
+        """Find the maximal images of every channel, and the classes that they belong to."""
+        maximal = maximal_images(features, split.images, k)
+        labels, prior = split.labels, split.prior
+        return cls(features, maximal, [concentration(labels[rows], prior) for rows in maximal])
+
+
+def chance_of(split: Split, k: int, seed: int) -> EntropyChance:
+    """The entropy of k images drawn at random from the split."""
+    rng = generator(seed, "entropy chance", split.dataset, split.name)
+    classes = None if split.multi_label else len(split.classes)
+    return entropy_chance(split.labels, min(k, len(split)), classes=classes, rng=rng)
+
+
+def channel_rows(
+    layer: str,
+    before: Side,
+    after: Side,
+    split: Split,
+    k: int,
+    chance: EntropyChance,
+    changes: NDArray[np.float64] | None,
+) -> list[ChannelRow]:
+    """The rows of all channels of a layer; the same channel number in both networks."""
+    shared = overlaps(
+        [rows.tolist() for rows in before.maximal],
+        [rows.tolist() for rows in after.maximal],
+        len(split),
+        k,
+    )
+    statuses = channel_status(before.features, after.features).tolist()
+    return [
+        ChannelRow(
+            layer=layer,
+            channel=channel,
+            **_overlap_columns(shared[channel]),
+            **_class_columns("before", before.classes[channel], split),
+            **_class_columns("after", after.classes[channel], split),
+            entropy_chance=chance.mean,
+            concentration=_difference(before.classes[channel], after.classes[channel]),
+            filter_change=None if changes is None else float(changes[channel]),
+            status=status,
+        )
+        for channel, status in enumerate(statuses)
+    ]
+
+
+def _overlap_columns(shared: Overlap) -> dict[str, Any]:
+    return {
+        "overlap": shared.overlap,
+        "overlap_chance": shared.chance,
+        "overlap_p": shared.p,
+    }
+
+
+def _class_columns(side: str, classes: Concentration, split: Split) -> dict[str, Any]:
+    top = None if classes.top_class is None else split.classes[classes.top_class]
+    return {
+        f"n_{side}": classes.n,
+        f"entropy_{side}": classes.entropy,
+        f"gain_{side}": classes.gain,
+        f"top_class_{side}": top,
+        f"top_share_{side}": classes.top_share,
+    }
+
+
+def _difference(before: Concentration, after: Concentration) -> float | None:
+    if before.entropy is None or after.entropy is None:
+        return None
+    return before.entropy - after.entropy
+
+
+def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.DataFrame:
+    """Every maximal image of every channel of a layer, by rank, in the columns of MaximalRow.
+
+    By column and not by row: twelve layers of the paper's network have a million of them.
+    """
+    counts = [len(rows) for rows in side.maximal]
+    rows = np.concatenate(side.maximal).astype(np.intp)
+    channels = np.repeat(np.arange(len(counts)), counts)
+    ranks = np.concatenate([np.arange(1, count + 1) for count in counts])
+    labels = [" · ".join(picture.labels) for picture in split.pictures]
+    digests = [picture.digest for picture in split.pictures]
+    columns = {
+        "layer": layer,
+        "channel": channels,
+        "network": network,
+        "rank": ranks,
+        "image": np.array(split.images, object)[rows],
+        "digest": np.array(digests, object)[rows],
+        "label": np.array(labels, object)[rows],
+        "value": side.features[rows, channels].astype(np.float64),
+    }
+    return pd.DataFrame(columns, columns=[field.name for field in fields(MaximalRow)])
+
+
+# --- the whole comparison -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The tables of two networks."""
+
+    layers: pd.DataFrame  # LayerRow
+    weights: pd.DataFrame  # WeightRow
+    channels: pd.DataFrame  # ChannelRow
+    maximal: pd.DataFrame  # MaximalRow
+
+
+def tables(
+    before: Network,
+    after: Network,
+    read: Callable[[str, str, Split], Features],
+    *,
+    cka_split: Split,
+    maximal_split: Split,
+    k: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Compare two networks layer by layer.
+
+    `read("before" or "after", layer, split)` gives features [N, C]; one layer at a time is held in
+    memory. A pair whose channels differ in number has no rows by channel.
+    """
+    layers, channels, maximal = [], [], []
+    chance = chance_of(maximal_split, k, seed)
+    shared = common_layers(before, after)
+    for position, layer in enumerate(shared):
+        old, new = (read(side, layer, cka_split) for side in ("before", "after"))
+        layers.append(layer_row(layer, position, old, new))
+        if old.shape[1] == new.shape[1]:
+            sides = [Side.of(read(side, layer, maximal_split), maximal_split, k)
+                     for side in ("before", "after")]  # fmt: skip
+            changes = filter_changes(before, after, layer)
+            channels += channel_rows(layer, sides[0], sides[1], maximal_split, k, chance, changes)
+            maximal += [maximal_table(layer, name, side, maximal_split)
+                        for name, side in zip(("before", "after"), sides, strict=True)]  # fmt: skip
+        if progress:
+            progress(position + 1, len(shared))
+    return Comparison(
+        layers=table(layers, LayerRow),
+        weights=table(weight_rows(before, after), WeightRow),
+        channels=table(channels, ChannelRow),
+        maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
+    )
+
+
+def compare(
+    before: Network, after: Network, images: Split, *, k: int = 100, seed: int = 0
+) -> Comparison:
+    """Compare two networks on a split, all in memory; what `op.compare` is.
+
+    >>> change = compare(before, after, images)                       # doctest: +SKIP
+    >>> change.channels.nlargest(20, "concentration")                 # doctest: +SKIP
+    """
+    shared = common_layers(before, after)
+    seen = {name: features_of(network, images, shared)
+            for name, network in (("before", before), ("after", after))}  # fmt: skip
+    return tables(
+        before,
+        after,
+        lambda side, layer, _split: seen[side][layer],
+        cka_split=images,
+        maximal_split=images,
+        k=k,
+        seed=seed,
+    )
+
+
+# --- which channels to look at -------------------------------------------------------------------
+
+CRITERIA = {
+    "most_changed": lambda row: row.filter_change,
+    "most_concentrated": lambda row: row.concentration,
+    "least_overlap": lambda row: -row.overlap,
+}
+
+
+def choose_channels(
+    rows: Sequence[ChannelRow], layers: Sequence[str], channels: str | Sequence[int]
+) -> list[tuple[str, int]]:
+    """The channels that a study wants to see: the same numbers in each layer, or the first n of a
+    criterion in each layer, only those that fire in both networks.
+
+    Where no filter change is known (no single filter makes a channel), `most_changed` falls back
+    on the least overlap.
+    """
+    chosen = []
+    for layer in layers:
+        own = [row for row in rows if row.layer == layer]
+        numbers = (
+            _best(own, channels)
+            if isinstance(channels, str)
+            else [channel for channel in channels if channel < len(own)]
+        )
+        chosen += [(layer, number) for number in numbers]
+    return chosen
+
+
+def _best(rows: Sequence[ChannelRow], choice: str) -> list[int]:
+    name, _, count = choice.rstrip(")").partition("(")
+    alive = [row for row in rows if row.status == "ok"]
+    if name == "most_changed" and any(row.filter_change is None for row in alive):
+        name = "least_overlap"
+    scored = [(CRITERIA[name](row), row.channel) for row in alive]
+    known = [(value, channel) for value, channel in scored if value is not None]
+    return [channel for _, channel in sorted(known, key=lambda each: (-each[0], each[1]))][
+        : int(count)
+    ]

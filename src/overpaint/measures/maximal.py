@@ -1,0 +1,214 @@
+"""The images that most excite a channel, and how many of them two networks share.
+
+>>> values = np.array([0.1, 0.9, 0.0, 0.5], np.float32)
+>>> maximal_images(values, ["a", "b", "c", "d"], k=2)
+[array([1, 3])]
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import hypergeom
+
+from overpaint.errors import MeasureError
+
+Rows = NDArray[np.intp]
+
+
+def maximal_images(values: NDArray[Any], ids: Sequence[str], k: int) -> list[Rows]:
+    """For each channel, the rows of the k images with the largest values, the largest first.
+
+    Only positive values count, so a channel can have fewer than k images, and a dead one none:
+
+    >>> values = np.array([[0.2, 0.0, 0.0], [0.7, 0.1, 0.0], [0.5, 0.0, -1.0]], np.float32)
+    >>> maximal_images(values, ["a", "b", "c"], k=2)
+    [array([1, 2]), array([1]), array([], dtype=int64)]
+
+    Equal values are ordered by the images' ids, never by the order of the rows:
+
+    >>> maximal_images(np.ones(3, np.float32), ["c", "a", "b"], k=2)
+    [array([1, 2])]
+
+    values: [N, C], or [N] for a single channel, compared as float32, the precision of stored
+    features. ids: N different strings, ordered by code point. Returns C arrays of at most k row
+    numbers each.
+
+    Raises MeasureError: `not-a-table`, `images-differ`, `repeated-ids`, `bad-k`, `not-finite`.
+    """
+    table = _table(values)
+    _check_ids(ids, len(table))
+    _check_k(k)
+    # Rows in the order of their ids: from here on the first of equals is the right one.
+    by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
+    return [
+        by_id[_largest(column, k)]
+        for channels in _blocks(table.shape[1])
+        for column in np.ascontiguousarray(table[:, channels][by_id].T)
+    ]
+
+
+def _blocks(channels: int) -> list[slice]:
+    # A column of a row-major table is far apart in memory; a few dozen at once are copied fast.
+    return [slice(start, start + 64) for start in range(0, channels, 64)]
+
+
+def _largest(column: NDArray[np.float32], k: int) -> Rows:
+    positive = np.flatnonzero(column > 0)
+    if len(positive) > k:
+        positive = _first_k(positive, column[positive], k)
+    return positive[np.argsort(-column[positive], kind="stable")]
+
+
+def _first_k(rows: Rows, values: NDArray[np.float32], k: int) -> Rows:
+    """The k rows with the largest values, of equals the earliest; ascending."""
+    least = np.partition(values, len(values) - k)[len(values) - k]
+    chosen = values > least
+    ties = np.flatnonzero(values == least)
+    chosen[ties[: k - np.count_nonzero(chosen)]] = True
+    return np.asarray(rows[chosen])
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What two networks share of a channel's maximal images.
+
+    `overlap` is the shared part of k (0..1), `chance` what two sets drawn at random would share,
+    `p` the probability that they would share at least as much.
+    """
+
+    overlap: float
+    chance: float
+    p: float
+
+
+def overlap(a: Iterable[Hashable], b: Iterable[Hashable], k: int) -> float:
+    """The part of k that two sets of maximal images share: |A ∩ B| / k.
+
+    >>> overlap(["sunflowers", "irises"], ["irises", "almonds"], k=2)
+    0.5
+
+    a, b: ids or row numbers, at most k each, in any order. Sets smaller than k cannot reach 1.
+
+    Raises MeasureError: `bad-k`.
+
+    Source: Gonthier et al. 2020.
+    """
+    return _shared(set(a), set(b), k) / k
+
+
+def overlap_of(a: Iterable[Hashable], b: Iterable[Hashable], n_images: int, k: int) -> Overlap:
+    """The overlap of two sets of maximal images, beside what chance would give.
+
+    >>> overlap_of([1, 2], [2, 3], n_images=4, k=2)
+    Overlap(overlap=0.5, chance=0.5, p=0.8333333333333...)
+
+    The chance level is |A| |B| / (n_images k), which is k / n_images for two full sets; `p` is the
+    upper tail of the hypergeometric distribution, P(|A ∩ B| ≥ observed). An empty set shares
+    nothing by necessity: overlap 0, chance 0, p 1.
+
+    Raises MeasureError: `bad-k`, `too-few-images` (a set is larger than the collection).
+    """
+    return overlaps([a], [b], n_images, k)[0]
+
+
+def overlaps(
+    a: Sequence[Iterable[Hashable]], b: Sequence[Iterable[Hashable]], n_images: int, k: int
+) -> list[Overlap]:
+    """`overlap_of` for all channels of a layer at once; `a` and `b` hold a set for each channel.
+
+    >>> [row.overlap for row in overlaps([[1, 2], []], [[2, 1], [4]], n_images=9, k=2)]
+    [1.0, 0.0]
+
+    Raises MeasureError as `overlap_of`, and `channels-differ`.
+    """
+    if len(a) != len(b):
+        raise MeasureError("channels-differ", f"{len(a)} channels before, {len(b)} after")
+    sets = [(set(one), set(other)) for one, other in zip(a, b, strict=True)]
+    shared = np.array([_shared(one, other, k) for one, other in sets], int)
+    sizes = np.array([(len(one), len(other)) for one, other in sets], int).reshape(-1, 2)
+    if n_images < max(1, sizes.max(initial=0)):
+        raise MeasureError(
+            "too-few-images", f"{sizes.max(initial=0)} maximal images of a collection of {n_images}"
+        )
+    tail = hypergeom.sf(shared - 1, n_images, sizes[:, 0], sizes[:, 1])
+    chance = sizes.prod(axis=1) / (n_images * k)
+    return [
+        Overlap(float(s) / k, float(c), float(p))
+        for s, c, p in zip(shared, chance, tail, strict=True)
+    ]
+
+
+def _shared(a: set[Hashable], b: set[Hashable], k: int) -> int:
+    _check_k(k)
+    if max(len(a), len(b)) > k:
+        raise MeasureError(
+            "bad-k", f"the sets have {len(a)} and {len(b)} images, but k is {k}; cut them to k"
+        )
+    return len(a & b)
+
+
+def channel_status(values_before: NDArray[Any], values_after: NDArray[Any]) -> NDArray[np.str_]:
+    """For each channel, whether its maximal images can be compared.
+
+    >>> before = np.array([[1.0, 0.0, 0.0, 2.0], [3.0, -1.0, 2.0, 2.0]])
+    >>> after = np.array([[1.0, 0.0, 0.0, 1.0], [2.0, 0.0, 0.0, 3.0]])
+    >>> channel_status(before, after).tolist()
+    ['ok', 'dead', 'dead_after', 'constant']
+
+    values_before, values_after: [N, C], or [N] for a single channel. `dead`: no positive value in
+    both networks, `dead_before` and `dead_after`: in one of them; `constant`: in one of them two
+    or more images have a positive value and all these are equal, so that their order says
+    nothing; else `ok`.
+
+    Raises MeasureError: `not-a-table`, `channels-differ`, `not-finite`.
+    """
+    before, after = _table(values_before), _table(values_after)
+    if before.shape[1] != after.shape[1]:
+        raise MeasureError(
+            "channels-differ", f"{before.shape[1]} channels before, {after.shape[1]} after"
+        )
+    dead_before, constant_before = _state(before)
+    dead_after, constant_after = _state(after)
+    return np.select(
+        [dead_before & dead_after, dead_before, dead_after, constant_before | constant_after],
+        ["dead", "dead_before", "dead_after", "constant"],
+        "ok",
+    )
+
+
+def _state(table: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which channels are dead, and which are constant."""
+    positive = table > 0
+    count = positive.sum(axis=0)
+    least = np.where(positive, table, np.float32(np.inf)).min(axis=0, initial=np.inf)
+    return count == 0, (count > 1) & (least == table.max(axis=0, initial=-np.inf))
+
+
+def _table(values: NDArray[Any]) -> NDArray[np.float32]:
+    table = np.asarray(values, np.float32)
+    table = table[:, None] if table.ndim == 1 else table
+    if table.ndim != 2:
+        raise MeasureError("not-a-table", f"needs values [images, channels]; got {table.shape}")
+    if not np.isfinite(table).all():
+        channel = int(np.argmin(np.isfinite(table).all(axis=0)))
+        raise MeasureError("not-finite", f"channel {channel} holds NaN or infinity")
+    return table
+
+
+def _check_ids(ids: Sequence[str], images: int) -> None:
+    if len(ids) != images:
+        raise MeasureError("images-differ", f"{len(ids)} ids for the values of {images} images")
+    if len(set(ids)) != len(ids):
+        twice = Counter(ids).most_common(1)[0][0]
+        raise MeasureError(
+            "repeated-ids", f"image id {twice!r} stands more than once; ids must differ"
+        )
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise MeasureError("bad-k", f"k is {k}; it must be at least 1")

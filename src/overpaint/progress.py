@@ -1,0 +1,70 @@
+"""What a run says while it works: a line a stage, a bar for long work, time left.
+
+On a terminal the bar moves; elsewhere each stage is one plain line when it ends.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+Advance = Callable[..., None]
+"""Called with (done, of all) or (done, of all, a word on how it goes)."""
+
+
+class Progressing:
+    """Tells the stages of a run to a console."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.seconds: dict[str, float] = {}
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        self.console.print(text, highlight=False, markup=False)
+
+    @contextmanager
+    def stage(self, title: str) -> Iterator[Advance]:
+        """A stage: yields what is called as the work advances."""
+        begin = time.monotonic()
+        if self.console.is_terminal:
+            with self._bar(title) as advance:
+                yield advance
+        else:
+            yield _ignore
+        self.seconds[title] = time.monotonic() - begin
+        self.say(f"{title}  {duration(self.seconds[title])}")
+
+    @contextmanager
+    def _bar(self, title: str) -> Iterator[Advance]:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(title, total=None, note="")
+
+            def advance(done: int, total: int, note: str = "") -> None:
+                bar.update(task, completed=done, total=total, note=note)
+
+            yield advance
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+def duration(seconds: float) -> str:
+    """A time for people.
+
+    >>> duration(0.3), duration(42), duration(200)
+    ('0.3 s', '42 s', '3 min 20 s')
+    """
+    if seconds < 9.5:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

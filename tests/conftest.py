@@ -1,0 +1,36 @@
+"""What the tests share: where real weights and pictures are, and a tiny collection."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from overpaint.seeds import generator
+
+REAL = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real weights and pictures beside the checkout."""
+    if not (REAL / "weights").is_dir():
+        pytest.skip("needs the real weights and pictures in ../shared, which are not distributed")
+    return REAL
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Class folders of small pictures: 12 reddish, 12 bluish; told apart by their colour."""
+    for label, colour in (("red", (200, 40, 40)), ("blue", (40, 40, 200))):
+        folder = tmp_path / "pictures" / label
+        folder.mkdir(parents=True)
+        for number in range(12):
+            paint(folder / f"{number:02}.png", colour, number)
+    return tmp_path / "pictures"
+
+
+def paint(path: Path, colour: tuple[int, int, int], number: int) -> None:
+    """A noisy picture of one colour, 80 × 70."""
+    noise = generator(0, "test picture", path.parent.name, number).normal(0, 30, (70, 80, 3))
+    Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8)).save(path)

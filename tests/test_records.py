@@ -1,0 +1,84 @@
+"""Records: whole or not at all, and the same when read back."""
+
+import pytest
+
+from overpaint.errors import RecordError
+from overpaint.records import (
+    LayerRow,
+    RenderingRow,
+    fresh,
+    manifest,
+    read_json,
+    read_rows,
+    whole_file,
+    whole_folder,
+    write_json,
+    write_rows,
+)
+
+ROW = LayerRow("mixed4d", 0, 528, 249, "mean", 0.9, 0.8, 0.95, None, None, None, "ok")
+
+
+def test_rows_come_back(tmp_path):
+    """A table of rows reads back as the same rows, None included."""
+    write_rows(tmp_path / "layers.parquet", [ROW, ROW], LayerRow)
+    assert read_rows(tmp_path / "layers.parquet", LayerRow) == [ROW, ROW]
+
+
+def test_empty_tables_keep_their_columns(tmp_path):
+    """A table without rows can be read as a table."""
+    write_rows(tmp_path / "r.parquet", [], RenderingRow)
+    assert read_rows(tmp_path / "r.parquet", RenderingRow) == []
+
+
+def test_missing_column(tmp_path):
+    """A table of another kind is refused, with the column that it lacks."""
+    write_rows(tmp_path / "r.parquet", [], RenderingRow)
+    with pytest.raises(RecordError, match="'position'"):
+        read_rows(tmp_path / "r.parquet", LayerRow)
+
+
+def test_file_whole_or_not(tmp_path):
+    """A file that fails while it is written leaves the old one and no draft."""
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), whole_file(path) as draft:
+        draft.write_text("half")
+        raise RuntimeError
+    assert [each.name for each in tmp_path.iterdir()] == ["a.txt"]
+    assert path.read_text() == "old"
+
+
+def test_folder_whole_or_not(tmp_path):
+    """A folder that fails while it is written leaves the old one and no draft."""
+    path = tmp_path / "site"
+    with whole_folder(path) as draft:
+        (draft / "old").touch()
+    with pytest.raises(RuntimeError), whole_folder(path) as draft:
+        (draft / "half").touch()
+        raise RuntimeError
+    assert [each.name for each in tmp_path.rglob("*")] == ["site", "old"]
+    with whole_folder(path) as draft:
+        (draft / "new").touch()
+    assert [each.name for each in path.iterdir()] == ["new"]
+
+
+def test_fresh(tmp_path):
+    """An artefact is fresh exactly when inputs, settings and seed are what they would be now."""
+    made = manifest("x", inputs={"a": "1"}, settings={"b": 2}, seed=0)
+    assert not fresh(tmp_path, made)
+    write_json(tmp_path / "manifest.json", made)
+    assert fresh(tmp_path, made)
+    assert not fresh(tmp_path, manifest("x", inputs={"a": "2"}, settings={"b": 2}, seed=0))
+    assert not fresh(tmp_path, manifest("x", inputs={"a": "1"}, settings={"b": 3}, seed=0))
+    assert not fresh(tmp_path, manifest("x", inputs={"a": "1"}, settings={"b": 2}, seed=1))
+
+
+@pytest.mark.parametrize(("text", "slug"), [(None, "missing-record"), ("{", "broken-record")])
+def test_bad_json(tmp_path, text, slug):
+    """A missing or broken file is named."""
+    if text is not None:
+        (tmp_path / "a.json").write_text(text)
+    with pytest.raises(RecordError, match=r"a\.json") as caught:
+        read_json(tmp_path / "a.json")
+    assert caught.value.slug == slug
