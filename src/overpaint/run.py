@@ -439,7 +439,7 @@ class Run:
                 steps=settings.steps,
                 size=settings.size,
                 seed=self.study.seed,
-                progress=lambda done: advance(done, settings.steps),
+                progress=advance,
             )
         rows = []
         with whole_folder(self.folder.renderings(name) / layer) as draft:

@@ -368,7 +368,7 @@ def _find(source: str) -> tuple[Path, str]:
 def parse(text: str, name: str) -> tuple[dict[str, Any], dict[Place, int]]:
     r"""The mapping in a YAML text, and the line of each of its places.
 
-    >>> parse("a:\\n  b: 1", "x.yaml")
+    >>> parse("a:\n  b: 1", "x.yaml")
     ({'a': {'b': 1}}, {(): 1, ('a',): 1, ('a', 'b'): 2})
     """
     lines: dict[Place, int] = {}

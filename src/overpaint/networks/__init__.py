@@ -48,6 +48,7 @@ class Network(nn.Module):
         self.layers = parts.layers
         self.head = parts.head
         self.filters = parts.filters
+        self.any_size = parts.any_size
         self.preprocessing = parts.preprocessing
         self.classes = classes
         self.multi_label = multi_label

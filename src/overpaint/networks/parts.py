@@ -38,3 +38,4 @@ class Parts:
     head: str
     preprocessing: Preprocessing
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    any_size: bool = True  # whether it takes pictures of any size, as convolutions do

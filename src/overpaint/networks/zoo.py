@@ -61,10 +61,8 @@ def _timm_parts(model: Any) -> Parts:
     )
     info = [each["module"] for each in getattr(model, "feature_info", []) or []]
     stages = [name for name in info if name in dict(model.named_modules())]
-    return Parts(
-        model, _in_order(model, stages or list(_stages(model, head)), size), head, preprocessing
-    )
-
+    layers = _in_order(model, stages or list(_stages(model, head)), size)
+    return Parts(model, layers, head, preprocessing, any_size=_any_size(model, size))
 
 _KNOWN = ("bilinear", "bicubic", "lanczos")
 
@@ -112,7 +110,8 @@ def _torchvision_parts(body: nn.Module, name: str) -> Parts:
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
     )
-    return Parts(body, _in_order(body, list(_stages(body, head)), size), head, preprocessing)
+    layers = _in_order(body, list(_stages(body, head)), size)
+    return Parts(body, layers, head, preprocessing, any_size=_any_size(body, size))
 
 
 # --- stages ------------------------------------------------------------------------------------
@@ -135,6 +134,17 @@ def _stages(body: nn.Module, head: str) -> Iterator[str]:
 
 def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _any_size(body: nn.Module, size: int) -> bool:
+    """Whether a network takes pictures half as large again; a vision transformer does not."""
+    body.eval()
+    try:
+        with torch.inference_mode():
+            body(torch.zeros(1, 3, size + size // 2, size + size // 2))
+    except (AssertionError, RuntimeError):
+        return False
+    return True
 
 
 def _in_order(body: nn.Module, names: list[str], size: int) -> tuple[str, ...]:

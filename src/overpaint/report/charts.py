@@ -1,0 +1,337 @@
+"""Charts from tables: Altair describes them, vl-convert draws them as SVG, without a browser.
+
+Every chart is drawn from the table that lies beside it as CSV. The paper is the same in light and
+in dark; colours are told apart without red and green, and the second of two is dashed as well.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import vl_convert
+
+PAPER, INK, FAINT, RULE = "#fffdf8", "#23201b", "#5d574d", "#e6dfd2"
+BEFORE, AFTER, CHANCE = "#b45f06", "#1f5a8c", "#8a1c5b"
+SANS = "Helvetica, Arial, sans-serif"
+
+POINTS = 1500
+"""The most points that a scatter plot draws."""
+
+NAMED = 15
+"""The most classes whose confusions are written as numbers into the heat map."""
+
+
+def svg(chart: alt.TopLevelMixin) -> str:
+    """A chart as the text of an SVG file."""
+    spec = chart.to_dict()
+    spec["config"] = _THEME
+    return str(vl_convert.vegalite_to_svg(spec, vl_version="6.4"))
+
+
+_AXIS = {
+    "labelColor": FAINT,
+    "titleColor": INK,
+    "domainColor": FAINT,
+    "tickColor": FAINT,
+    "gridColor": RULE,
+    "labelFontSize": 12,
+    "titleFontSize": 12,
+    "titleFontWeight": "normal",
+    "titlePadding": 10,
+    "labelLimit": 160,
+}
+_THEME: dict[str, Any] = {
+    "background": PAPER,
+    "font": SANS,
+    "padding": 16,
+    "aria": False,  # the page says what the picture shows; a text for each mark is megabytes
+    "view": {"stroke": None},
+    "axis": _AXIS,
+    "axisX": {"grid": False},
+    "axisY": {"domain": False, "ticks": False},
+    "legend": {
+        "orient": "top",
+        "title": None,
+        "labelColor": INK,
+        "labelFontSize": 12,
+        "labelLimit": 260,
+        "titleFontWeight": "normal",
+        "titleColor": INK,
+        "symbolStrokeWidth": 2,
+        "columnPadding": 20,
+    },
+    "header": {"title": None, "labelColor": INK, "labelFontSize": 13, "labelAnchor": "start"},
+}
+
+# --- tables that charts are drawn from ---------------------------------------------------------
+
+
+def boxes(channels: pd.DataFrame, columns: dict[str, str], order: Sequence[str]) -> pd.DataFrame:
+    """For each layer and column the quantiles over its channels: 5, 25, 50, 75 and 95 %.
+
+    >>> table = pd.DataFrame({"layer": ["a"] * 5, "overlap": [0.0, 0.1, 0.2, 0.3, 0.4]})
+    >>> boxes(table, {"overlap": "overlap"}, ["a"])[["channels", "q25", "median"]].values.tolist()
+    [[5.0, 0.1, 0.2]]
+    """
+    found = []
+    for layer in order:
+        of_layer = channels[channels["layer"] == layer]
+        for column, what in columns.items():
+            values = of_layer[column].dropna().to_numpy(float)
+            if len(values):
+                quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
+                found.append([layer, what, len(values), *quantiles])
+    return pd.DataFrame(
+        found, columns=["layer", "what", "channels", "q05", "q25", "median", "q75", "q95"]
+    )
+
+
+def with_chance(table: pd.DataFrame, channels: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The same table and, for each layer, the median of a level of chance."""
+    return table.assign(chance=table["layer"].map(channels.groupby("layer")[column].median()))
+
+
+def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> pd.DataFrame:
+    """At most so many rows, spread evenly over the ranks of a column.
+
+    >>> evenly(pd.DataFrame({"x": [3, 1, 2, 5, 4]}), "x", 3)["x"].tolist()
+    [1, 3, 5]
+    """
+    if len(frame) <= most:
+        return frame
+    ranked = frame.sort_values(column, kind="stable", ignore_index=True)
+    return ranked.iloc[np.linspace(0, len(ranked) - 1, most).round().astype(int)]
+
+
+def confusion(truth: Sequence[str], guess: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
+    """How often each class was taken for each: a row for every pair, with its share of the truth.
+
+    >>> confusion(["a", "a"], ["a", "b"], ["a", "b"])["n"].tolist()
+    [1, 1, 0, 0]
+    """
+    counts = pd.crosstab(pd.Series(truth), pd.Series(guess))
+    square = counts.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
+    found = [
+        [true, taken, int(n), float(n / max(line.sum(), 1))]
+        for true, line in zip(classes, square, strict=True)
+        for taken, n in zip(classes, line, strict=True)
+    ]
+    return pd.DataFrame(found, columns=["true", "predicted", "n", "share"])
+
+
+# --- charts ------------------------------------------------------------------------------------
+
+
+def _data(frame: pd.DataFrame) -> alt.InlineData:
+    names = list(map(str, frame.columns))
+    plain = frame.astype(object).where(frame.notna(), None)
+    return alt.InlineData(
+        values=[dict(zip(names, row, strict=True)) for row in plain.to_numpy().tolist()]
+    )
+
+
+def _width(steps: int) -> int:
+    """As wide as the layers' names need, within reason."""
+    return int(np.clip(420 / max(steps, 1), 18, 60)) * max(steps, 2)
+
+
+def _layer_axis(order: Sequence[str], *, named: bool = True) -> alt.X:
+    axis = alt.Axis(title=None, labelAngle=-45, labels=named, ticks=named, labelOverlap=False)
+    return alt.X("layer:N", sort=list(order), axis=axis)
+
+
+def _two(names: Sequence[str], *, legend: alt.Legend | None) -> alt.Color:
+    scale = alt.Scale(domain=list(names), range=[AFTER, BEFORE])
+    return alt.Color("what:N", scale=scale, legend=legend)
+
+
+def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
+    """CKA by layer, biased and debiased, each with its interval. Columns: layer, what, ..."""
+    names = ["biased (the paper’s)", "debiased"]
+    base = alt.Chart(_data(layers)).encode(_layer_axis(layers["layer"].drop_duplicates().tolist()))
+    lowest = float(min(0.0, layers["low"].min(), layers["value"].min()))
+    scale = alt.Scale(domain=[lowest, 1], nice=False)
+    legend = alt.Legend(symbolType="stroke", symbolSize=300, symbolOpacity=1)
+    dash = alt.StrokeDash(
+        "what:N", scale=alt.Scale(domain=names, range=[[1, 0], [6, 3]]), legend=legend
+    )
+    colour = _two(names, legend=legend)
+    band = base.mark_area(opacity=0.18).encode(
+        alt.Y("low:Q", scale=scale, title="linear CKA"), alt.Y2("high:Q"), colour
+    )
+    line = base.mark_line(strokeWidth=2).encode(alt.Y("value:Q", scale=scale), colour, dash)
+    point = base.mark_point(filled=True, size=36, opacity=1).encode(
+        alt.Y("value:Q", scale=scale), colour
+    )
+    steps = layers["layer"].nunique()
+    return alt.layer(band, line, point).properties(width=_width(steps), height=280)
+
+
+def weight_distance(weights: pd.DataFrame) -> alt.TopLevelMixin:
+    """How far each parametrised layer moved, absolute above, relative below."""
+    order = weights["layer"].tolist()
+    panels = []
+    for column, title, named in [("l2", "L2 distance", False), ("l2_relative", "relative", True)]:
+        base = alt.Chart(_data(weights)).encode(
+            _layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title)
+        )
+        stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
+        head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
+        panels.append(alt.layer(stem, head).properties(width=_width(len(order)), height=150))
+    return alt.vconcat(*panels, spacing=16)
+
+
+def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopLevelMixin:
+    """Boxes from quantiles by layer, side by side for several names, with chance as a bar across.
+
+    Columns: layer, what, q05, q25, median, q75, q95, chance.
+    """
+    order = table["layer"].drop_duplicates().tolist()
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    base = alt.Chart(_data(table)).encode(
+        _layer_axis(order),
+        alt.XOffset(
+            "what:N", sort=list(names), scale=alt.Scale(paddingInner=0.3, paddingOuter=0.2)
+        ),
+    )
+    colours = [BEFORE, AFTER][-len(names) :]
+    colour = alt.Color(
+        "what:N",
+        scale=alt.Scale(domain=list(names), range=colours),
+        legend=alt.Legend(symbolType="square") if len(names) > 1 else None,
+    )
+    whisker = base.mark_rule().encode(
+        alt.Y("q05:Q", scale=scale, title=title), alt.Y2("q95:Q"), colour
+    )
+    box = base.mark_bar(fillOpacity=0.35, strokeWidth=1).encode(
+        alt.Y("q25:Q", scale=scale),
+        alt.Y2("q75:Q"),
+        colour,
+        stroke=alt.Stroke(
+            "what:N", legend=None, scale=alt.Scale(domain=list(names), range=colours)
+        ),
+    )
+    middle = base.mark_tick(thickness=3, opacity=1).encode(alt.Y("median:Q", scale=scale), colour)
+    by_layer = table.drop_duplicates("layer").dropna(subset="chance")
+    chance = (
+        alt.Chart(_data(by_layer))
+        .mark_tick(color=CHANCE, thickness=1.5, bandSize=_width(len(order)) / max(len(order), 1))
+        .encode(_layer_axis(order), alt.Y("chance:Q", scale=scale))
+    )
+    return alt.layer(whisker, box, middle, chance).properties(width=_width(len(order)), height=280)
+
+
+def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
+    """Overlap against class entropy after, a point a channel, coloured from early to late layer."""
+    scheme = alt.Scale(
+        domain=list(order), scheme=alt.SchemeParams(name="viridis", extent=[0, 0.88])
+    )
+    return (
+        alt.Chart(_data(channels))
+        .mark_point(filled=True, size=28, opacity=0.6)
+        .encode(
+            alt.X(
+                "overlap:Q", title="overlap of the maximal images", scale=alt.Scale(domain=[0, 1])
+            ),
+            alt.Y("entropy_after:Q", title="class entropy after", scale=alt.Scale(domain=[0, 1])),
+            alt.Color(
+                "layer:O",
+                sort=list(order),
+                scale=scheme,
+                legend=alt.Legend(orient="right", symbolOpacity=1, symbolLimit=80),
+            ),
+        )
+        .properties(width=360, height=320)
+    )
+
+
+def intervals(scores: pd.DataFrame, title: str) -> alt.TopLevelMixin:
+    """Scores of networks with their intervals, best first, and chance as a dashed line."""
+    base = alt.Chart(_data(scores)).encode(
+        alt.Y("network:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13))
+    )
+    most = float(np.ceil(scores["high"].max() * 10) / 10)
+    scale = alt.Scale(domain=[0, min(1.0, most)], nice=False)
+    axis = alt.Axis(format="%", title=title, tickCount=4, grid=True)
+    bar = base.mark_rule(color=AFTER, strokeWidth=12, opacity=0.3).encode(
+        alt.X("low:Q", scale=scale, axis=axis), alt.X2("high:Q")
+    )
+    point = base.mark_tick(color=AFTER, thickness=3, bandSize=18).encode(
+        alt.X("value:Q", scale=scale)
+    )
+    chance = base.mark_tick(color=CHANCE, thickness=2, bandSize=30).encode(
+        alt.X("chance:Q", scale=scale)
+    )
+    return alt.layer(bar, point, chance).properties(width=260, height=alt.Step(30))
+
+
+def history(epochs: pd.DataFrame, score: str) -> alt.TopLevelMixin:
+    """Losses and validation score by epoch, the kept epoch marked by a line."""
+    kept = epochs[epochs["best"].astype(bool)]
+    names = ["validation", "training"]
+    losses = pd.concat(
+        [
+            pd.DataFrame({"epoch": epochs["epoch"], "what": what, "value": epochs[column]})
+            for what, column in zip(names, ["val_loss", "train_loss"], strict=True)
+        ]
+    )
+    return alt.hconcat(
+        _curve(losses, kept, "loss", names),
+        _curve(
+            epochs.assign(what="validation", value=epochs["val_score"])[["epoch", "what", "value"]],
+            kept,
+            score,
+            names,
+            alt.Axis(format="%", title=f"validation {score}", grid=True),
+        ),
+        spacing=36,
+    )
+
+
+def _curve(
+    frame: pd.DataFrame,
+    kept: pd.DataFrame,
+    title: str,
+    names: Sequence[str],
+    axis: alt.Axis | None = None,
+) -> alt.LayerChart | alt.FacetChart:
+    steps = alt.Axis(tickMinStep=1, format="d", title="epoch")
+    x = alt.X("epoch:Q", axis=steps, scale=alt.Scale(zero=False, nice=False, padding=8))
+    y = alt.Y("value:Q", axis=axis or alt.Axis(title=title), scale=alt.Scale(zero=True))
+    line = alt.Chart(_data(frame)).mark_line(
+        strokeWidth=2, point=alt.OverlayMarkDef(filled=True, size=30)
+    )
+    colour = _two(names, legend=alt.Legend(symbolType="stroke"))
+    best = alt.Chart(_data(kept[["epoch"]])).mark_rule(color=CHANCE, strokeDash=[4, 3])
+    return alt.layer(best.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
+
+
+def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
+    """Confusions of the classes: a row is what a picture shows, a column what it was taken for."""
+    base = alt.Chart(_data(pairs)).encode(
+        alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
+        alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
+    )
+    colour = alt.Scale(domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"])
+    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
+        alt.Color(
+            "share:Q",
+            scale=colour,
+            legend=alt.Legend(
+                orient="right", title="share of the row", format="%", gradientLength=120
+            ),
+        )
+    )
+    side = 34 if len(classes) <= NAMED else 20
+    chart = alt.layer(cell)
+    if len(classes) <= NAMED:
+        dark = alt.condition("datum.share > 0.5", alt.value(PAPER), alt.value(INK))
+        text = base.transform_filter("datum.n > 0").mark_text(fontSize=11)
+        chart = alt.layer(cell, text.encode(alt.Text("n:Q"), color=dark))
+    return chart.properties(width=side * len(classes), height=side * len(classes))
+
+
+def _class_axis(angle: int) -> alt.Axis:
+    return alt.Axis(labelAngle=angle, labelOverlap=False, domain=False, ticks=False, labelLimit=150)

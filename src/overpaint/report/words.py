@@ -1,0 +1,123 @@
+"""Numbers and names as the report prints them; a round number is printed only for a round value."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from math import isnan
+
+ABSENT = "–"
+"""What stands in the place of a number that is not there."""
+
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def known(value: float) -> float | None:
+    """A value of a table, where "not there" is not a number.
+
+    >>> known(0.5), known(float("nan"))
+    (0.5, None)
+    """
+    return None if isnan(value) else float(value)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many decimals; "1.000" and "0.000" are kept for exactly one and zero.
+
+    >>> number(0.61249), number(1.0), number(0.99999), number(0.0), number(1e-9), number(-0.25)
+    ('0.612', '1.000', '>0.999', '0.000', '<0.001', '−0.250')
+    >>> number(None)
+    '–'
+    """
+    if value is None:
+        return ABSENT
+    text = f"{abs(value):.{digits}f}"
+    least = 10.0**-digits
+    if float(text) == 1 and abs(value) < 1:
+        return f"{'<−' if value < 0 else '>'}{1 - least:.{digits}f}"
+    if float(text) == 0 and value != 0:
+        return f"{'>−' if value < 0 else '<'}{least:.{digits}f}"
+    return ("−" if value < 0 else "") + text
+
+
+def percent(share: float | None) -> str:
+    r"""A share as a percentage with one decimal; 100 and 0 only for exactly all and nothing.
+
+    >>> percent(0.6234), percent(1.0), percent(0.99999), percent(0.0), percent(0.0001)
+    ('62.3\xa0%', '100\xa0%', '>99.9\xa0%', '0\xa0%', '<0.1\xa0%')
+    """
+    return ABSENT if share is None else f"{_percentage(share)}\xa0%"
+
+
+def _percentage(share: float) -> str:
+    text = f"{share * 100:.1f}".replace("-", "−")
+    if share in (0, 1):
+        return str(round(share * 100))
+    return {"100.0": ">99.9" if share < 1 else text, "0.0": "<0.1"}.get(text, text)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval of shares, in percent.
+
+    >>> interval(0.61, 0.636), interval(0.98, 1.0)
+    ('61.0–63.6', '98.0–100')
+    """
+    if low is None or high is None:
+        return ABSENT
+    return f"{_percentage(low)}–{_percentage(high)}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with its thousands set apart.
+
+    >>> count(11012)
+    '11,012'
+    """
+    return ABSENT if value is None else f"{int(value):,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "channel"), counted(1200, "channel"), counted(2, "class")
+    ('1 channel', '1,200 channels', '2 classes')
+    """
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{value:,} {noun if value == 1 else plural}"
+
+
+def p_value(p: float | None) -> str:
+    r"""A probability of the tail, with its sign.
+
+    >>> p_value(0.042), p_value(3.14e-7), p_value(0.0)
+    ('p\xa0=\xa00.042', 'p\xa0=\xa03.1\xa0×\xa010⁻⁷', 'p\xa0<\xa010⁻³⁰⁰')
+    >>> p_value(1.0), p_value(None)
+    ('p\xa0=\xa01.000', 'p\xa0=\xa0–')
+    """
+    if p is None or p >= 0.001:
+        return f"p\xa0=\xa0{number(p)}".replace("=\xa0>", ">\xa0")
+    if p < 1e-300:
+        return "p\xa0<\xa010⁻³⁰⁰"
+    mantissa, exponent = f"{p:.1e}".split("e")
+    return f"p\xa0=\xa0{mantissa}\xa0×\xa010{str(int(exponent)).translate(SUPERSCRIPTS)}"
+
+
+def listed(words: Iterable[str]) -> str:
+    """Words in a sentence.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *most, last = list(words) or [ABSENT]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def slug(text: str) -> str:
+    """A name that is safe as a file, an address and an anchor; an ordinary name is its own.
+
+    >>> slug("mixed4d"), slug("layer4.1.conv2"), slug("../x")
+    ('mixed4d', 'layer4.1.conv2', 'x-d6b96a97')
+    """
+    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text):
+        return text
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:40]
+    return f"{readable or 'name'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

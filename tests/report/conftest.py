@@ -1,0 +1,25 @@
+"""Study folders made of rows alone."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests are no package
+
+from tiny_study import write_study
+
+from overpaint.report import build
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory) -> Path:
+    """A finished study with its report; not to be changed."""
+    folder = write_study(tmp_path_factory.mktemp("study") / "whole")
+    build(folder)
+    return folder
+
+
+@pytest.fixture
+def lean(tmp_path) -> Path:
+    """A finished study of one fine-tuning, to take something away from."""
+    return write_study(tmp_path / "lean", lean=True)

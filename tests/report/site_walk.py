@@ -1,0 +1,79 @@
+"""A walk through a site in real Chromium, as a reader with no network would take it."""
+
+import os
+import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE, DESK = 390, 1200
+
+LOAD_IMAGES = """async () => {
+  const images = [...document.images];
+  for (const image of images) image.loading = "eager";
+  await Promise.allSettled(images.map(image => image.decode()));
+  return images.filter(image => !image.naturalWidth).map(image => image.src);
+}"""
+
+
+def chromium() -> str:
+    """Where Chromium is; without one the test is skipped, or fails where a browser is required."""
+    found = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else None
+    found = found or shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None and os.environ.get("OVERPAINT_BROWSER") == "required":
+        pytest.fail("OVERPAINT_BROWSER=required, and there is no chromium on the path")
+    if found is None:
+        pytest.skip("no chromium on the path")
+    return found
+
+
+def walk(site: Path) -> list[str]:
+    """Open every page of a site at both widths; returns what is wrong, which should be nothing."""
+    from playwright.sync_api import sync_playwright
+
+    executable = chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        try:
+            return [
+                f"{path.relative_to(site)} at {width}: {fault}"
+                for path in sorted(site.rglob("*.html"))
+                for width in (PHONE, DESK)
+                for fault in _faults(browser, site, path, width)
+            ]
+        finally:
+            browser.close()
+
+
+def _faults(browser, site: Path, path: Path, width: int) -> list[str]:
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    faults: list[str] = []
+    page.on("console", lambda message: faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (faults.append("a dialog opened"), dialog.dismiss()))
+    page.on("request", lambda request: faults.extend(_outside(site, request.url)))
+    try:
+        page.goto(path.resolve().as_uri(), wait_until="load")
+        faults += [f"broken image {src}" for src in page.evaluate(LOAD_IMAGES)]
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        faults += [f"the page is {wide} wide"] if wide > width else []
+    finally:
+        page.close()
+    return faults
+
+
+def _outside(site: Path, url: str) -> list[str]:
+    """A request is within the site's folder, or is the empty icon."""
+    parts = urlparse(url)
+    inside = parts.scheme == "file" and Path(unquote(parts.path)).is_relative_to(site.resolve())
+    return [] if inside or url == "data:," else [f"asked for {url}"]

@@ -1,0 +1,410 @@
+"""The site of a study folder: whole, self-contained, honest about what is missing."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import unquote, urldefrag, urlparse
+
+import pandas as pd
+import pytest
+from parsed import pages, read_page
+from tiny_study import BREAKOUT, SCRIPT, TINY, scored_pictures, study, write_study
+
+from overpaint.errors import RecordError
+from overpaint.records import (
+    MaximalRow,
+    StudyFolder,
+    read_json,
+    read_rows,
+    read_table,
+    write_json,
+    write_rows,
+    write_table,
+    write_text,
+)
+from overpaint.report import build
+from overpaint.report import pages as page_module
+
+COMPARISON = "comparisons/imagenet--fine_tuned.html"
+
+
+def spoil(path: Path, change) -> None:
+    """Change a table of a study folder."""
+    write_table(path, change(read_table(path)))
+
+
+# --- the site as a whole -----------------------------------------------------------------------
+
+
+def test_every_link_resolves(whole):
+    """Each link of each page leads to a file of the site, and each fragment to an id in it."""
+    site = whole / "site"
+    ids = {name: page.ids for name, page in pages(site).items()}
+    for name, page in pages(site).items():
+        for link in page.links:
+            if link == "data:,":
+                continue
+            assert not urlparse(link).scheme, f"{name} leads out of the site: {link}"
+            path, fragment = urldefrag(link)
+            target = (site / name).parent / unquote(path) if path else site / name
+            assert target.is_file(), f"{name} links to {link}"
+            if fragment:
+                assert fragment in ids[target.resolve().relative_to(site.resolve()).as_posix()]
+
+
+def test_every_file_is_reached(whole):
+    """Nothing lies in the site that no page links to."""
+    site = whole / "site"
+    reached = {"index.html"}
+    for name, page in pages(site).items():
+        for link in page.links:
+            target = ((site / name).parent / unquote(urldefrag(link)[0])).resolve()
+            reached |= {str(target.relative_to(site.resolve()))} if target.is_file() else set()
+    found = {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()}
+    assert found == reached
+
+
+def test_ids_are_unique_and_stable(whole):
+    """An id stands once on a page, and networks, layers and channels have the promised anchors."""
+    for name, page in pages(whole / "site").items():
+        assert len(page.ids) == len(set(page.ids)), name
+    overview = read_page(whole / "site/index.html").ids
+    assert {f"network-{name}" for name in study().nodes()} <= set(overview)
+    compared = read_page(whole / "site" / COMPARISON).ids
+    shown = read_json(whole / "comparisons/imagenet--fine_tuned/manifest.json")["facts"]["shown"]
+    assert {f"layer-{layer}" for layer in ("conv2d0", "mixed3a", "mixed5b")} <= set(compared)
+    assert {f"{layer}-{channel}" for layer, channel in shown} <= set(compared)
+
+
+def test_hostile_text_is_only_text(whole):
+    """Labels and file names that look like markup are shown as they are, and make no element."""
+    found = pages(whole / "site")
+    for name, page in found.items():
+        assert not any(tag in ("script", "iframe", "object") for tag, _ in page.tags), name
+        assert not any(key.startswith("on") for _, named in page.tags for key in named), name
+    assert SCRIPT in found["networks/fine_tuned.html"].words
+    assert "浮世絵" in found["networks/fine_tuned.html"].words
+    alts = [named.get("alt") for tag, named in found[COMPARISON].tags if tag == "img"]
+    assert BREAKOUT in alts
+    for drawing in (whole / "site").rglob("*.svg"):
+        assert "<script" not in drawing.read_text(encoding="utf-8")
+
+
+def test_file_names_are_safe(whole):
+    """No file name of the site has anything but letters, digits, dot, dash and underscore."""
+    for path in (whole / "site").rglob("*"):
+        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", path.name), path
+
+
+def test_the_site_stands_alone(whole):
+    """No file of the site names the folder that it was made in, nor anything remote."""
+    for path in (whole / "site").rglob("*"):
+        if path.suffix in (".html", ".css", ".svg", ".csv"):
+            text = path.read_text(encoding="utf-8")
+            assert str(whole) not in text
+            remote = [url for url in re.findall(r"https?://[^\s\"']+", text) if "w3.org" not in url]
+            assert not remote, f"{path.name} names {remote}"
+
+
+def test_pages_are_light(whole):
+    """A page is far below 3 MB and its pictures wait until they are seen."""
+    for path in (whole / "site").rglob("*.html"):
+        assert path.stat().st_size < 3_000_000
+        pictures = [named for tag, named in read_page(path).tags if tag == "img"]
+        assert all(named["loading"] == "lazy" for named in pictures)
+        assert all(int(named["width"]) and int(named["height"]) for named in pictures)
+        assert all("alt" in named for named in pictures)
+
+
+def test_same_records_same_bytes(whole, tmp_path):
+    """The report of equal records is equal, byte for byte."""
+    other = write_study(tmp_path / "again")
+    build(other)
+    sites = [whole / "site", other / "site"]
+    bytes_of = [
+        {path.relative_to(site): path.read_bytes() for path in site.rglob("*") if path.is_file()}
+        for site in sites
+    ]
+    assert bytes_of[0] == bytes_of[1]
+
+
+def test_a_failed_build_leaves_the_old_site(lean, monkeypatch):
+    """Where a build fails half-way, the site before it is still there, whole."""
+    build(lean)
+    before = (lean / "site/index.html").read_bytes()
+
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page_module, "network_page", fail)
+    with pytest.raises(KeyboardInterrupt):
+        build(lean)
+    assert (lean / "site/index.html").read_bytes() == before
+    assert [path.name for path in lean.iterdir() if "draft" in path.name] == []
+
+
+def test_no_torch():
+    """The report is made without torch."""
+    code = "import sys, overpaint.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- numbers -----------------------------------------------------------------------------------
+
+
+def test_scores_are_in_the_tables(whole):
+    """Every number of the score table, chance and N too, is in the CSV beside it, rounded."""
+    page = read_page(whole / "site/index.html")
+    for dataset, networks in [("rasta", 3), ("iconart", 2)]:
+        table = pd.read_csv(whole / f"site/data/overview/scores-{dataset}.csv")
+        assert table["network"].nunique() == networks
+        told = {f"{value * 100:.1f}" for value in table[["value", "low", "high", "chance"]].stack()}
+        told |= {str(n) for n in table["n"]} | {"95"}
+        part = page.text.split(f'<h2 id="scores-{dataset}"')[1].split("</table>")[0]
+        words = re.sub(r"<thead>.*</thead>|<[^>]*>", " ", part, flags=re.DOTALL)
+        shown = set(re.findall(r"(?<![\w-])\d[\d.,]*(?![\w-])", words))
+        assert shown <= told, shown - told
+        assert len(shown) > 5
+
+
+def test_the_best_route_is_named(whole):
+    """The findings name the best network of each dataset with interval, N, chance and lead."""
+    n = len(scored_pictures("rasta", TINY))
+    assert (
+        f"On rasta, fine_tuned classifies best: top-1 62.3 % (60.8–63.8) of {n} pictures, where "
+        "chance is 25.0 %. That is 3.1 points above gentle 59.2 % (57.7–60.7); their intervals do "
+        "not overlap."
+    ) in read_page(whole / "site/index.html").plain
+
+
+def test_overlapping_intervals_are_said_to_overlap(whole, tmp_path):
+    """Where the intervals of the two best overlap, the finding says so."""
+    folder = tmp_path / "close"
+    shutil.copytree(whole, folder)
+    path = folder / "networks/gentle/scores.json"
+    scores = read_json(path)
+    scores["scores"]["top1"]["high"] = 0.61
+    write_json(path, scores)
+    build(folder)
+    page = read_page(folder / "site/index.html")
+    assert "their intervals overlap, so the order is not settled" in page.plain
+
+
+def test_layers_most_and_least_changed(whole):
+    """The overview tells which layer changed most and which least by CKA."""
+    layers = read_table(whole / "comparisons/imagenet--fine_tuned/layers.parquet")
+    by_cka = layers.set_index("layer")["cka_debiased"]
+    assert (
+        f"From imagenet to fine_tuned, {by_cka.idxmin()} changed most (debiased CKA "
+        f"{by_cka.min():.3f}) and {by_cka.idxmax()} least (1.000)"
+    ) in read_page(whole / "site/index.html").plain
+
+
+def test_only_exactly_one_is_one(lean):
+    """A CKA just below one is not printed as 1.000, and a weight that moved is not identical."""
+    folder = lean / "comparisons/imagenet--fine_tuned"
+    spoil(folder / "layers.parquet", lambda frame: frame.assign(cka=0.99999))
+    spoil(folder / "weights.parquet", lambda frame: frame.assign(l2=1e-9))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON)
+    table = page.text.split("Layers in numbers")[1].split("</table>")[0]
+    assert table.count(">0.999") + table.count("&gt;0.999") == 3
+    assert "dentical" not in page.plain
+
+
+def test_identical_weights_are_called_identical(lean):
+    """Weights that did not move at all are called identical."""
+    folder = lean / "comparisons/imagenet--fine_tuned"
+    spoil(folder / "weights.parquet", lambda frame: frame.assign(l2=0.0, l2_relative=0.0))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON)
+    assert "The weights of the two networks are identical." in page.plain
+
+
+def test_frames_mark_what_both_rows_share(whole):
+    """The framed pictures are those that stand among the shown of both networks."""
+    folder = whole / "comparisons/imagenet--fine_tuned"
+    rows = [row for row in read_rows(folder / "maximal.parquet", MaximalRow) if row.rank <= 12]
+    units = {(row.layer, row.channel) for row in rows}
+    expected = 0
+    for unit in units:
+        before, after = (
+            {row.image for row in rows if (row.layer, row.channel, row.network) == (*unit, side)}
+            for side in ("before", "after")
+        )
+        expected += 2 * len(before & after)
+    page = read_page(whole / "site" / COMPARISON)
+    framed = [named for tag, named in page.tags if tag == "li" and named.get("class") == "shared"]
+    assert len(framed) == expected
+    assert 0 < expected < len(rows)
+
+
+def test_the_lineage_is_a_tree(whole):
+    """A network trained from another stands inside it in the lineage, after its training."""
+    page = read_page(whole / "site/index.html")
+    tree = page.text.split('<ul class="tree">')[1].split("</section>")[0]
+    places = [tree.index(f'id="network-{name}"') for name in ("imagenet", "fine_tuned", "double")]
+    assert places == sorted(places)
+    inside = tree[places[1] : places[2]]
+    assert inside.count("<ul>") - inside.count("</ul>") == 1
+    assert "mode_b, epochs 4" in tree
+    assert "where scratch began, drawn at random" in tree
+
+
+def test_several_labels_have_no_confusions(whole):
+    """A network for several labels a picture has no confusion matrix, and the page says why."""
+    page = read_page(whole / "site/networks/double.html")
+    assert "no class is taken for another" in page.plain
+    assert not (whole / "site/charts/networks/double/confusion.svg").exists()
+    assert (whole / "site/charts/networks/fine_tuned/confusion.svg").exists()
+
+
+def test_left_out_pictures_are_named(whole):
+    """A picture that could not be used is named with its reason."""
+    assert "not decodable: truncated file" in read_page(whole / "site/index.html").plain
+
+
+# --- what is missing ---------------------------------------------------------------------------
+
+
+def test_no_study(tmp_path):
+    """A folder without a study is refused, and the message names the file that is missing."""
+    with pytest.raises(RecordError, match=r"study\.yaml is missing") as caught:
+        build(tmp_path)
+    assert caught.value.slug == "missing-record"
+
+
+@pytest.mark.parametrize("text", ["study: [", "study: x\nnetworks: 3", "nothing"])
+def test_a_broken_study(tmp_path, text):
+    """A study file that holds no study is refused."""
+    write_text(tmp_path / "study.yaml", text)
+    with pytest.raises(RecordError, match="holds no study") as caught:
+        build(tmp_path)
+    assert caught.value.slug == "broken-record"
+
+
+def test_a_study_that_has_not_begun(tmp_path):
+    """A folder with nothing but the study has a report of what there will be, all of it missing."""
+    write_text(tmp_path / "study.yaml", study(lean=True).to_yaml())
+    build(tmp_path)
+    found = pages(tmp_path / "site")
+    assert set(found) == {"index.html", COMPARISON, "networks/fine_tuned.html"}
+    for name in ("datasets/rasta/images.parquet", "networks/fine_tuned/scores.json",
+                 "comparisons/imagenet--fine_tuned/layers.parquet"):  # fmt: skip
+        assert f"{name} is missing." in found["index.html"].plain
+    assert "Not scored yet: fine_tuned." in found["index.html"].plain
+    assert "This comparison has not been measured yet." in found[COMPARISON].plain
+
+
+@pytest.mark.parametrize(
+    ("gone", "page"),
+    [
+        ("comparisons/imagenet--fine_tuned/layers.parquet", COMPARISON),
+        ("comparisons/imagenet--fine_tuned/weights.parquet", COMPARISON),
+        ("comparisons/imagenet--fine_tuned/channels.parquet", COMPARISON),
+        ("comparisons/imagenet--fine_tuned/maximal.parquet", COMPARISON),
+        ("comparisons/imagenet--fine_tuned/manifest.json", COMPARISON),
+        ("renderings/fine_tuned/renderings.parquet", COMPARISON),
+        ("networks/fine_tuned/history.parquet", "networks/fine_tuned.html"),
+        ("networks/fine_tuned/predictions.parquet", "networks/fine_tuned.html"),
+        ("networks/fine_tuned/scores.json", "networks/fine_tuned.html"),
+        ("networks/fine_tuned/manifest.json", "networks/fine_tuned.html"),
+        ("datasets/rasta/manifest.json", "index.html"),
+        ("datasets/rasta/images.parquet", "index.html"),
+    ],
+)
+def test_a_missing_or_broken_file(lean, gone, page):
+    """Without a file, or with a broken one, there is a report and its page says which it is."""
+    (lean / gone).write_bytes(b"\0 no record")
+    build(lean)
+    assert f"{gone} cannot be read." in read_page(lean / "site" / page).plain
+    (lean / gone).unlink()
+    build(lean)
+    for name in {page, "index.html"}:
+        assert f"{gone} is missing." in read_page(lean / "site" / name).plain
+
+
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("layers", "cka"),
+        ("layers", "position"),
+        ("weights", "l2_relative"),
+        ("channels", "overlap"),
+        ("channels", "entropy_after"),
+        ("channels", "concentration"),
+        ("channels", "channel"),
+        ("maximal", "digest"),
+    ],
+)
+def test_a_missing_column(lean, table, column):
+    """Without a column the rest of the page is there, and it says which column is missing."""
+    path = lean / f"comparisons/imagenet--fine_tuned/{table}.parquet"
+    spoil(path, lambda frame: frame.drop(columns=column))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON).plain
+    assert f"imagenet--fine_tuned/{table}.parquet lacks the column “{column}”." in page
+    assert "nan" not in page.lower().split()
+
+
+@pytest.mark.parametrize("table", ["layers", "weights", "channels"])
+def test_numbers_that_could_not_be_measured(lean, table):
+    """A table whose measures are all empty leaves a page, without a chart of them."""
+    path = lean / f"comparisons/imagenet--fine_tuned/{table}.parquet"
+    keep = ("layer", "position", "channel", "channels", "n_images", "parameters", "status")
+    spoil(
+        path,
+        lambda frame: frame.assign(
+            **{name: None for name in frame.columns if name not in keep}, status="too few images"
+        ),
+    )
+    build(lean)
+    assert "Nothing to draw" in read_page(lean / "site" / COMPARISON).plain
+
+
+def test_missing_pictures(lean):
+    """Without a rendering or a thumbnail the card is there, and says what is not."""
+    shown = read_json(lean / "comparisons/imagenet--fine_tuned/manifest.json")["facts"]["shown"]
+    layer, channel = shown[0]
+    (lean / f"renderings/fine_tuned/{layer}/{channel}.png").unlink()
+    (lean / f"renderings/imagenet/{layer}/{channel}.png").write_bytes(b"no picture")
+    shutil.rmtree(lean / "thumbnails")
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON)
+    for network in ("imagenet", "fine_tuned"):
+        told = f"{layer}:{channel} of {network}: the feature visualisation is missing."
+        assert told in page.plain
+        assert f"{layer}:{channel} of {network}: 12 thumbnails missing." in page.plain
+    assert "no picture" in page.plain
+
+
+def test_a_broken_scores_file(lean):
+    """Scores that are JSON but no scores are told of, not shown."""
+    write_json(lean / "networks/fine_tuned/scores.json", {"scores": {}})
+    build(lean)
+    page = read_page(lean / "site/networks/fine_tuned.html")
+    assert "scores.json does not hold the scores of a network." in page.plain
+
+
+def test_names_cannot_leave_the_folder(lean):
+    """A digest or a layer that is a path to elsewhere brings no file into the site."""
+    secret = lean.parent / "secret.png"
+    folder = StudyFolder(lean)
+    shutil.copy(next(folder.renderings("imagenet").rglob("*.png")), secret)
+    place = folder.comparison("imagenet", "fine_tuned")
+    manifest = read_json(place / "manifest.json")
+    manifest["facts"]["shown"] = [["../../..", 0]]
+    write_text(place / "manifest.json", json.dumps(manifest))
+    shutil.copy(secret, lean.parent / "0.png")
+    rows = [
+        replace(row, layer="../../..", channel=0, digest="../../../secret")
+        for row in read_rows(place / "maximal.parquet", MaximalRow)[:2]
+    ]
+    write_rows(place / "maximal.parquet", rows, MaximalRow)
+    build(lean)
+    assert not list((lean / "site").rglob("*.png"))
+    assert not [path for path in (lean / "site").rglob("*") if "secret" in path.name]
