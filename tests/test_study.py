@@ -98,7 +98,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("slug", "old", "new", "said"), BAD, ids=[f"{b[0]}-{b[2][:20]}" for b in BAD])
+@pytest.mark.parametrize(
+    ("slug", "old", "new", "said"), BAD, ids=[f"{b[0]}-{b[2][:20]}" for b in BAD]
+)
 def test_bad_studies(tmp_path, slug, old, new, said):
     """Each mistake is named with what, where, and what would be right."""
     assert GOOD.count(old) == 1

@@ -53,7 +53,7 @@ class Pixels(torch.utils.data.Dataset[Tensor]):
         top, left = np.floor(self.corners[index] * free).astype(int)
         square = pixels[top : top + size, left : left + size]
         square = square[:, ::-1] if self.flips[index] else square
-        return torch.from_numpy(np.ascontiguousarray(square)).permute(2, 0, 1)
+        return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
     def draw(self, rng: np.random.Generator | None, *, crop: bool, flip: bool) -> None:
         """Draw crops and flips for all pictures at once: whoever loads them sees the same."""

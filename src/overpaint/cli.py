@@ -71,3 +71,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("overpaint: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,7 @@ from tiny_study import write_study
 
 from overpaint.report import build
 
+
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory) -> Path:
     """A finished study with its report; not to be changed."""

@@ -52,5 +52,3 @@ def pages(site: Path) -> dict[str, Page]:
     return {
         path.relative_to(site).as_posix(): read_page(path) for path in sorted(site.rglob("*.html"))
     }
-
-

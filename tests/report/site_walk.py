@@ -46,17 +46,16 @@ def walk(site: Path) -> list[str]:
         browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         try:
             return [
-                f"{path.relative_to(site)} at {width}: {fault}"
+                f"{path.relative_to(site)}: {fault}"
                 for path in sorted(site.rglob("*.html"))
-                for width in (PHONE, DESK)
-                for fault in _faults(browser, site, path, width)
+                for fault in _faults(browser, site, path)
             ]
         finally:
             browser.close()
 
 
-def _faults(browser, site: Path, path: Path, width: int) -> list[str]:
-    page = browser.new_page(viewport={"width": width, "height": 844})
+def _faults(browser, site: Path, path: Path) -> list[str]:
+    page = browser.new_page(viewport={"width": PHONE, "height": 844})
     faults: list[str] = []
     page.on("console", lambda message: faults.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
@@ -65,8 +64,10 @@ def _faults(browser, site: Path, path: Path, width: int) -> list[str]:
     try:
         page.goto(path.resolve().as_uri(), wait_until="load")
         faults += [f"broken image {src}" for src in page.evaluate(LOAD_IMAGES)]
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        faults += [f"the page is {wide} wide"] if wide > width else []
+        for width in (PHONE, DESK):
+            page.set_viewport_size({"width": width, "height": 844})
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            faults += [f"at {width} the page is {wide} wide"] if wide > width else []
     finally:
         page.close()
     return faults

@@ -19,8 +19,8 @@ def test_the_site_opens_from_disk(faults):
     assert faults == []
 
 
-def test_the_walk_objects(whole, tmp_path):
-    """The walk tells of a script, a missing picture, a remote request and a page that is too wide."""
+def test_the_walk_objects(tmp_path):
+    """The walk tells of a script, a missing picture, a request elsewhere, a page too wide."""
     site = tmp_path / "site"
     site.mkdir()
     (site / "index.html").write_text(

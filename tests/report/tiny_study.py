@@ -50,7 +50,8 @@ class Plan:
     side: int  # of a rendering
 
 
-TINY = Plan({"conv2d0": 8, "mixed3a": 8, "mixed5b": 8}, HOSTILE, 40, 3, 12, 16)
+DEPTHS = ("conv2d0", "conv2d2", "mixed3a", "mixed4a", "mixed4d", "mixed5b")
+TINY = Plan(dict.fromkeys(DEPTHS, 8), HOSTILE, 40, 3, 12, 16)
 
 LAYERS = (64, 64, 192, 256, 480, 508, 512, 512, 528, 832, 832, 1024)
 NAMES = ("conv2d0", "conv2d1", "conv2d2", "mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed4c",
@@ -211,8 +212,9 @@ def predictions(name: str, dataset: str, plan: Plan) -> pd.DataFrame:
     chances = draw.dirichlet(np.ones(len(plan.classes)), len(rows))
     for number, row in enumerate(rows):
         chances[number, plan.classes.index(row.labels[0])] += MAIN[name] / 3
-    frame = pd.DataFrame(chances / chances.sum(axis=1, keepdims=True), columns=list(plan.classes))
-    frame.insert(0, "label", [" · ".join(row.labels) for row in rows])
+    names = [f"p({label})" for label in plan.classes]
+    frame = pd.DataFrame(chances / chances.sum(axis=1, keepdims=True), columns=names)
+    frame.insert(0, "labels", [row.labels for row in rows])
     frame.insert(0, "image", [row.image for row in rows])
     return frame
 

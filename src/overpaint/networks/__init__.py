@@ -159,7 +159,7 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
         return open_network(Path(name))
     architecture = _without_tag(name)
     if weights == "random":
-        return build(architecture, classes=(), seed=seed)
+        return build(architecture, classes=("untrained",), seed=seed)
     if weights is not None:
         return _with_weights(architecture, Path(weights))
     if architecture == "inception_v1":

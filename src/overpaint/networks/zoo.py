@@ -64,6 +64,7 @@ def _timm_parts(model: Any) -> Parts:
     layers = _in_order(model, stages or list(_stages(model, head)), size)
     return Parts(model, layers, head, preprocessing, any_size=_any_size(model, size))
 
+
 _KNOWN = ("bilinear", "bicubic", "lanczos")
 
 

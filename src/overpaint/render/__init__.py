@@ -1,49 +1,63 @@
-"""Rendering: feature visualisation, the image that most excites a channel.
+"""Rendering: the image that most excites a channel, found by optimisation.
 
 >>> from overpaint.networks import build
 >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
->>> [drawn] = render(network, "mixed4b", [3], steps=64, size=32)
->>> drawn.image.shape, drawn.objective_end > drawn.objective_start
-((32, 32, 3), True)
+>>> found = render(network, "mixed3b", [1, 2], steps=4, size=64)
+>>> [rendering.channel for rendering in found], found[0].image.shape
+([1, 2], (64, 64, 3))
+>>> found[0].objective_end > found[0].objective_start
+True
 
-A canvas, an objective, transforms and a loop: `render_steps` is the loop, open to look into,
-`render` one call over it. Two networks of one architecture start from the same noise and see the
-same views, for a channel's start and draws depend on the seed, the layer and the channel alone.
+Four questions, four files: what to want (`objectives`), what is painted on (`canvas`), what it must
+survive (`transforms`), and here how to run: `render` is one call, `render_steps` the open loop.
+
+Source: Olah et al., "Feature Visualization", Distill 2017, and its program Lucid.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+import math
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network
-from overpaint.render import objectives, transforms
+from overpaint.render import redirect
 from overpaint.render.canvas import FourierCanvas
-from overpaint.render.redirect import RedirectedReLU
+from overpaint.render.objectives import Objective, channel, score
+from overpaint.render.transforms import BORDER, standard, warp
 from overpaint.seeds import generator, seed_for
-from overpaint.taps import channels_of, taps
+from overpaint.taps import Tap, taps
+
+__all__ = ["Rendering", "Step", "render", "render_steps"]
+
+Image = NDArray[np.uint8]
+"""[H, W, 3], RGB."""
+
+# The largest batch: faster than singles by half, and not yet slowed by its size. Below 16, because
+# from there torch takes other convolutions on one thread, whose last digits differ.
+TOGETHER = 8
 
 RATE = 0.05
-REDIRECTED_STEPS = 16
-AT_ONCE = 16
-"""Images of one batch: bounded memory, and wide enough for the processor."""
-GREY_SD = 0.02
-"""A picture with less variation than this is grey to the eye."""
+"""Adam's learning rate, as in Lucid."""
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """A feature visualisation, with the objective before and after on one scale."""
+    """The image that most excites a channel.
+
+    `objective_start` and `objective_end` are the channel's mean on the first noise and on `image`,
+    both as 8-bit pictures and without transforms. `seed` is this image's own. `status` is "ok" or
+    a sentence that says why the image shows nothing.
+    """
 
     layer: str
     channel: int
-    image: NDArray[np.uint8]  # [size, size, 3], RGB
+    image: Image
     objective_start: float
     objective_end: float
     steps: int
@@ -53,11 +67,10 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Step:
-    """The state of the loop after a step; pixels (B, 3, size, size), 0..1."""
+    """The state of a batch after `number` steps: `pixels` (B, 3, H, W), RGB, 0..1, detached."""
 
     number: int
     pixels: Tensor
-    values: Tensor  # (B,), the objective of what the network saw
 
 
 def render(
@@ -70,52 +83,27 @@ def render(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Rendering]:
-    """Draw channels of a layer, several in one batch.
+    """The renderings of some channels of a layer, in their order.
 
-    Raises NetworkError for an unknown layer or channel. The network is left as it was: hooks,
-    modes, requires_grad, random state. `progress` is called with (image-steps done, of all).
-    """
-    _check_channels(network, layer, channels)
-    drawn: list[Rendering] = []
-    for first in range(0, len(channels), AT_ONCE):
-        some = channels[first : first + AT_ONCE]
-        drawn += _render_batch(network, layer, some, steps, size, seed, len(drawn), len(channels), progress)
-    return drawn
+    >>> from overpaint.networks import build
+    >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+    >>> render(network, "mixed4b", [152], size=64)
+    Traceback (most recent call last):
+    overpaint.errors.NetworkError: layer 'mixed4b' of inception_small has 152 channels, 0..151; there is no 152
 
+    An image depends on network, layer, channel, `seed` and `size`, not on the other channels asked
+    for. Two networks start from the same noise and meet the same transforms. `progress` is called
+    after every step with the steps taken so far and those in all, over all channels.
 
-def _render_batch(
-    network: Network,
-    layer: str,
-    channels: Sequence[int],
-    steps: int,
-    size: int,
-    seed: int,
-    before: int,
-    of_all: int,
-    progress: Callable[[int, int], None] | None,
-) -> list[Rendering]:
-    start = FourierCanvas(size, _seeds(seed, layer, channels)).pixels().detach()
-    last = start
-    for step in render_steps(network, layer, channels, steps=steps, size=size, seed=seed):
-        last = step.pixels
-        if progress:
-            progress(before * steps + step.number * len(channels), of_all * steps)
-    begin = objective_of(network, layer, channels, start)
-    end = objective_of(network, layer, channels, last)
-    pictures = (last * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return [
-        Rendering(
-            layer=layer,
-            channel=channel,
-            image=pictures[number],
-            objective_start=begin[number],
-            objective_end=end[number],
-            steps=steps,
-            seed=seed,
-            status=_status(pictures[number], begin[number], end[number]),
-        )
-        for number, channel in enumerate(channels)
-    ]
+    The network is left as it was, and so is the random state of the process. Raises NetworkError for
+    an unknown layer or channel.
+    """  # noqa: E501 - a message is one line
+    lens = Lens.of(network, layer, channels, size)
+    found: list[Rendering] = []
+    for batch in _batches(channels):
+        tell = _counted(progress, len(found) * steps, len(batch), len(channels) * steps)
+        found += _render_batch(network, layer, batch, lens, steps, size, seed, tell)
+    return found
 
 
 def render_steps(
@@ -126,79 +114,203 @@ def render_steps(
     steps: int = 512,
     size: int = 128,
     seed: int = 0,
-) -> Iterator[Step]:
-    """The loop itself: Adam at 0.05 on the canvas, one step at a time.
+) -> Generator[Step, None, None]:
+    """The loop of `render`, open: all channels in one batch, from the first noise to the last step.
 
-    Each image of the batch has its own channel, its own start and its own views.
+    >>> from overpaint.networks import build
+    >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+    >>> for step in render_steps(network, "mixed4b", [3], steps=2, size=64):
+    ...     print(step.number, tuple(step.pixels.shape))
+    0 (1, 3, 64, 64)
+    1 (1, 3, 64, 64)
+    2 (1, 3, 64, 64)
+
+    Memory grows with the channels. The network is in evaluation mode and frozen until the loop ends
+    or is closed.
     """
-    canvas = FourierCanvas(size, _seeds(seed, layer, channels)).to(_device(network))
-    views = [
-        transforms.draws(steps, size, generator(seed, "views", layer, channel)) for channel in channels
-    ]
-    optimiser = torch.optim.Adam(canvas.parameters(), lr=RATE)
-    fit = _fit_to(network, transforms.view_size(size))
-    with _frozen(network), taps(network, [layer], reduction=objectives.channels(channels)) as tap:
-        for number in range(steps):
-            redirect = RedirectedReLU() if number < REDIRECTED_STEPS else nullcontext()
-            seen = fit(transforms.view(canvas.pixels(), views, number))
-            with torch.enable_grad(), redirect:
-                values = tap(seen)[layer]
-            optimiser.zero_grad()
-            (-values.sum()).backward()
-            optimiser.step()
-            yield Step(number + 1, canvas.pixels().detach(), values.detach())
+    lens = Lens.of(network, layer, channels, size)
+    seeds = [_seed_of(seed, layer, index) for index in channels]
+    objectives = [channel(layer, index) for index in channels]
+    yield from _optimise(network, objectives, seeds, lens, steps, size)
 
 
-def objective_of(
-    network: Network, layer: str, channels: Sequence[int], pixels: Tensor
-) -> list[float]:
-    """The objective of pictures as they are, without transforms."""
-    fit = _fit_to(network, pixels.shape[-1])
-    reduction = objectives.channels(channels)
-    with torch.no_grad(), taps(network, [layer], reduction=reduction) as tap:
-        return [float(each) for each in tap(fit(pixels.to(_device(network))))[layer]]
+# --- one batch -----------------------------------------------------------------------------------
 
 
-def _check_channels(network: Network, layer: str, channels: Sequence[int]) -> None:
-    count = channels_of(network, [layer])[layer]
-    wrong = [channel for channel in channels if not 0 <= channel < count]
-    if wrong:
-        raise NetworkError(
-            "no-channel", f"layer {layer!r} has {count} channels, 0 to {count - 1}; not {wrong[0]}"
+def _optimise(
+    network: Network,
+    objectives: Sequence[Objective],
+    seeds: Sequence[int],
+    lens: "Lens",
+    steps: int,
+    size: int,
+) -> Generator[Step, None, None]:
+    canvas = FourierCanvas(size, seeds, device=_device(network))
+    draws = [generator(seed, "transforms") for seed in seeds]
+    adam = torch.optim.Adam([canvas.spectrum], lr=RATE)
+    transform = standard(lens.side)
+    with reading(network, objectives) as tap:
+        for number in range(steps + 1):
+            with torch.enable_grad():
+                pixels = canvas.pixels()
+            yield Step(number, pixels.detach())
+            if number == steps:
+                return
+            with torch.enable_grad(), _relu(number):
+                loss = -_values(tap, objectives, transform(pixels, draws)).sum()
+                (canvas.spectrum.grad,) = torch.autograd.grad(loss, canvas.spectrum)
+            adam.step()
+
+
+def _relu(number: int) -> "redirect.RedirectedReLU | nullcontext[None]":
+    return redirect.RedirectedReLU() if number < redirect.STEPS else nullcontext()
+
+
+def _values(tap: Tap, objectives: Sequence[Objective], images: Tensor) -> Tensor:
+    """Each image's objective, (B,)."""
+    # torch takes other convolutions for a batch of one, whose last digits differ; after some
+    # hundred steps that would be another picture
+    crowd = torch.cat([images, images]) if len(images) == 1 else images
+    return score(objectives, tap(crowd.contiguous(memory_format=torch.channels_last)))
+
+
+@contextmanager
+def reading(network: Network, objectives: Sequence[Objective]) -> Iterator[Tap]:
+    """A tap on what the objectives read, of a network whose weights ask for no gradient."""
+    layers = [layer for objective in objectives for layer in objective.layers]
+    asking = [weight for weight in network.parameters() if weight.requires_grad]
+    try:
+        for weight in asking:
+            weight.requires_grad_(False)
+        with taps(network, layers, reduction=torch.clone) as tap:
+            yield tap
+    finally:
+        for weight in asking:
+            weight.requires_grad_()
+
+
+def _render_batch(
+    network: Network,
+    layer: str,
+    channels: Sequence[int],
+    lens: "Lens",
+    steps: int,
+    size: int,
+    seed: int,
+    tell: Callable[[int], None],
+) -> list[Rendering]:
+    seeds = [_seed_of(seed, layer, index) for index in channels]
+    objectives = [channel(layer, index) for index in channels]
+    # closing: an exception keeps this frame alive, and with it the loop and its hooks
+    with closing(_optimise(network, objectives, seeds, lens, steps, size)) as loop:
+        first = last = _as_images(next(loop).pixels)
+        for step in loop:
+            tell(step.number)
+            if step.number == steps:
+                last = _as_images(step.pixels)
+    starts, ends = (measure(network, objectives, images, lens) for images in (first, last))
+    return [
+        Rendering(layer, index, image, start, end, steps, own_seed, _status(image, start, end))
+        for index, image, start, end, own_seed in zip(
+            channels, last, starts, ends, seeds, strict=True
         )
+    ]
 
 
-def _seeds(seed: int, layer: str, channels: Sequence[int]) -> list[int]:
-    return [seed_for(seed, "canvas", layer, channel) for channel in channels]
+def _as_images(pixels: Tensor) -> NDArray[np.uint8]:
+    """(B, 3, H, W), 0..1 -> [B, H, W, 3]."""
+    levels = (pixels * 255).round().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).cpu().contiguous().numpy()
+
+
+def measure(
+    network: Network, objectives: Sequence[Objective], images: NDArray[np.uint8], lens: "Lens"
+) -> list[float]:
+    """Each image's objective as it is, without transforms: images [B, H, W, 3]."""
+    pixels = torch.from_numpy(images).to(_device(network)).permute(0, 3, 1, 2) / 255
+    with torch.no_grad(), reading(network, objectives) as tap:
+        return _values(tap, objectives, lens.plain(pixels)).tolist()
+
+
+def _status(image: Image, start: float, end: float) -> str:
+    """What is the matter with an image, or "ok".
+
+    >>> _status(np.zeros((8, 8, 3), np.uint8), 0.0, 0.0)
+    'the objective did not rise: 0 at the start, 0 at the end'
+    """
+    if not math.isfinite(end):
+        return f"the objective is {end}"
+    if end - start <= 0.01 * max(abs(start), abs(end)):
+        return f"the objective did not rise: {start:.3g} at the start, {end:.3g} at the end"
+    if (spread := image.std() / 255) < 0.02:
+        return f"the image is grey: its values spread by {spread:.3f} of 1"
+    return "ok"
+
+
+# --- details -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lens:
+    """How a network is shown a canvas: at the canvas's own size, or resized to `side`."""
+
+    side: int | None
+
+    @classmethod
+    def of(cls, network: Network, layer: str, channels: Sequence[int], size: int) -> "Lens":
+        """The lens for a network, whose layer has the channels."""
+        try:
+            width = _width(network, layer, size, size + BORDER)
+            lens = cls(side=None)
+        except (AssertionError, RuntimeError, ValueError):  # how networks refuse another size
+            lens = cls(side=network.preprocessing.size)
+            width = _width(network, layer, network.preprocessing.size)
+        _check_channels(network, layer, channels, width)
+        return lens
+
+    def plain(self, pixels: Tensor) -> Tensor:
+        """Pictures without transforms."""
+        if self.side is None:
+            return pixels
+        return warp((), side=self.side)(pixels, [np.random.default_rng(0)] * len(pixels))
+
+
+def _width(network: Network, layer: str, *sizes: int) -> int:
+    """How many channels a layer has; fails if the network cannot be run at one of the sizes."""
+    with torch.no_grad(), taps(network, [layer], stop=False) as tap:
+        widths = [tap(torch.zeros(1, 3, size, size, device=_device(network))) for size in sizes]
+    return widths[0][layer].shape[1]
+
+
+def _check_channels(network: Network, layer: str, channels: Sequence[int], width: int) -> None:
+    for index in channels:
+        if not 0 <= index < width:
+            raise NetworkError(
+                "no-channel",
+                f"layer {layer!r} of {network.architecture} has {width} channels, "
+                f"0..{width - 1}; there is no {index}",
+            )
+
+
+def _seed_of(seed: int, layer: str, index: int) -> int:
+    return seed_for(seed, "render", layer, index)
+
+
+def _batches(channels: Sequence[int]) -> Iterator[list[int]]:
+    """At most `TOGETHER`, and as even as can be."""
+    count = math.ceil(len(channels) / TOGETHER)
+    for batch in np.array_split(np.array(channels, dtype=int), count) if count else ():
+        yield batch.tolist()
+
+
+def _counted(
+    progress: Callable[[int, int], None] | None, before: int, width: int, total: int
+) -> Callable[[int], None]:
+    """What a batch of `width` images tells of its steps, as progress over all images."""
+    if progress is None:
+        return lambda _number: None
+    return lambda number: progress(before + number * width, total)
 
 
 def _device(network: Network) -> torch.device:
     return next(network.parameters()).device
-
-
-@contextmanager
-def _frozen(network: Network) -> Iterator[None]:
-    """No gradients for the weights inside the block: half the work of a backward pass."""
-    before = [(each, each.requires_grad) for each in network.parameters()]
-    try:
-        network.requires_grad_(requires_grad=False)
-        yield
-    finally:
-        for parameter, required in before:
-            parameter.requires_grad_(required)
-
-
-def _fit_to(network: Network, size: int) -> Callable[[Tensor], Tensor]:
-    """Views go in at their own size where the network takes any, or else at the one it takes."""
-    wanted = network.preprocessing.size
-    if size == wanted or network.any_size:
-        return lambda view: view.contiguous(memory_format=torch.channels_last)
-    return lambda view: functional.interpolate(view, (wanted, wanted), mode="bilinear")
-
-
-def _status(picture: NDArray[np.uint8], begin: float, end: float) -> str:
-    if end <= begin:
-        return "failed: the objective did not rise"
-    if picture.std() / 255 < GREY_SD:
-        return "grey: the picture hardly varies"
-    return "ok"

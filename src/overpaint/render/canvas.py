@@ -1,55 +1,71 @@
-"""Canvas: what is painted on. A picture as a spectrum of decorrelated colours.
+"""What a rendering is painted on: numbers (seed) -> picture, differentiable.
 
-Gradient ascent on pixels gives noise; on a spectrum whose frequencies weigh alike it gives
-pictures (Olah et al. 2017, "Feature visualization"; the constants are those of Lucid).
+Noise in an ordinary picture is what optimisation finds first. Painted in frequencies scaled as in
+natural pictures, and in colours that do not vary together, every direction is as easy as the next.
 """
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
+
+from overpaint.seeds import generator
 
 SD = 0.01
-COLOUR = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
-"""A square root of the covariance of ImageNet's colours: rows R, G, B; columns decorrelated."""
+"""The standard deviation of the numbers that a canvas starts with."""
+
+_COLOUR_SQRT = np.array([[0.26, 0.09, 0.02], [0.27, 0.00, -0.05], [0.27, -0.09, 0.03]])
+COLOURS: NDArray[np.float64] = _COLOUR_SQRT / np.linalg.norm(_COLOUR_SQRT, axis=0).max()
+"""Uncorrelated colours -> RGB: the root of ImageNet's colour correlation, longest column 1."""
 
 
-def colour_matrix() -> Tensor:
-    """The colour correlation divided by its largest column norm, [3, 3]."""
-    matrix = torch.tensor(COLOUR)
-    return matrix / matrix.norm(dim=0).max()
+class FourierCanvas:
+    """A batch of square pictures, held as the frequencies of uncorrelated colours.
 
+    >>> canvas = FourierCanvas(33, seeds=[1, 2])
+    >>> canvas.pixels().shape
+    torch.Size([2, 3, 33, 33])
+    >>> alone = FourierCanvas(33, seeds=[2])
+    >>> torch.equal(canvas.spectrum[1], alone.spectrum[0])
+    True
 
-def spectrum_scale(size: int) -> Tensor:
-    """What each frequency is multiplied by [size, size // 2 + 1]: one over its magnitude.
+    `spectrum` is the leaf to optimise: float32 (B, 3, size, size // 2 + 1, 2), real and imaginary
+    parts, normal with `SD`. A picture's start depends on its own seed alone.
 
-    The lowest frequency counts as one wave across the picture.
-    """
-    rows, columns = torch.fft.fftfreq(size)[:, None], torch.fft.rfftfreq(size)
-    return 1 / torch.sqrt(rows**2 + columns**2).clamp(min=1 / size)
-
-
-class FourierCanvas(nn.Module):
-    """A batch of square pictures, each as a spectrum drawn from its own seed.
-
-    >>> FourierCanvas(32, seeds=[1, 2]).pixels().shape
-    torch.Size([2, 3, 32, 32])
+    Source: Lucid, `optvis/param` (decay 1, division by 4, sigmoid). An odd size has exactly its own
+    frequencies here; Lucid paints one column more and cuts it off.
     """
 
-    def __init__(self, size: int, seeds: Sequence[int]) -> None:
-        super().__init__()
+    def __init__(
+        self, size: int, seeds: Sequence[int], *, device: torch.device | str = "cpu"
+    ) -> None:
+        shape = (3, size, size // 2 + 1, 2)
+        start = np.stack([generator(seed, "canvas").standard_normal(shape, "f4") for seed in seeds])
         self.size = size
-        shape = (3, size, size // 2 + 1, 2)  # the last axis: real and imaginary part
-        starts = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        self.spectrum = nn.Parameter(SD * torch.stack(starts))
-        self.register_buffer("scale", spectrum_scale(size))
-        self.register_buffer("colours", colour_matrix())
-        self.scale: Tensor
-        self.colours: Tensor
+        self.spectrum = torch.from_numpy(start * np.float32(SD)).to(device).requires_grad_()
+        self._scale = torch.from_numpy(spectrum_scale(size)).float().to(device)
+        self._colours = torch.from_numpy(COLOURS).float().to(device)
 
     def pixels(self) -> Tensor:
-        """The pictures (B, 3, size, size), RGB, 0..1."""
-        spectrum = torch.view_as_complex(self.spectrum) * self.scale
-        # Lucid scales by sqrt(w·h) before an inverse transform that divides by w·h: "ortho".
-        plain = torch.fft.irfft2(spectrum, s=(self.size, self.size), norm="ortho") / 4
-        return torch.einsum("rc,bchw->brhw", self.colours, plain).sigmoid()
+        """(B, 3, size, size), RGB, 0..1, differentiable in `spectrum`."""
+        waves = torch.view_as_complex(self.spectrum) * self._scale
+        plain = torch.fft.irfft2(waves, s=(self.size, self.size), norm="ortho") / 4
+        return torch.einsum("rc,bchw->brhw", self._colours, plain).sigmoid()
+
+
+def spectrum_scale(size: int) -> NDArray[np.float64]:
+    """How strong each frequency is: one over its cycles a pixel, the constant as the lowest wave.
+
+    >>> spectrum_scale(4).round(2)
+    array([[4.  , 4.  , 2.  ],
+           [4.  , 2.83, 1.79],
+           [2.  , 1.79, 1.41],
+           [4.  , 2.83, 1.79]])
+
+    (size, size // 2 + 1), for an inverse transform with `norm="ortho"`.
+    """
+    high = np.fft.fftfreq(size)[:, None]
+    wide = np.fft.rfftfreq(size)[None, :]
+    return 1 / np.maximum(np.hypot(high, wide), 1 / size)

@@ -1,63 +1,132 @@
-"""Transforms: what a picture must survive, so that it is no adversarial noise.
+"""What a rendering must survive: configuration -> (pictures, draws -> pictures).
 
-Lucid's standard set (pad, jitter, scale, rotate, jitter) as one geometric map an image, sampled
-once. We deviate on purpose: bilinear sampling (Lucid rotates with the nearest pixel), the true π,
-own draws for each image (so that none depends on its batch mates), a fixed size of view (Lucid's
-mean), and corners that show the pad's grey, not black.
+A move is a random change of the view: it draws from a generator and returns the matrix that takes a
+point of the canvas to where it is then seen. `warp` carries out any number of moves as one matrix
+for each picture, and one interpolation.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
+from torch.nn.functional import affine_grid, grid_sample
+
+Matrix = NDArray[np.float64]
+"""3 × 3, homogeneous, in pixels from the centre: x to the right, y downwards."""
+
+Move = Callable[[np.random.Generator], Matrix]
+"""One draw of a random change of the view."""
+
+Transform = Callable[[Tensor, Sequence[np.random.Generator]], Tensor]
+"""Pictures (B, 3, H, W), 0..1, and the generator of each -> pictures as the network sees them."""
 
 GREY = 0.5
-SCALES = 1 + (np.arange(11) - 5) / 50
-DEGREES = np.array([*range(-10, 11), 0, 0, 0, 0, 0])
-JITTERS = (8, 4)
+"""What surrounds a canvas, on all sides and without end."""
+
+BORDER = 12
+"""By how many pixels a view with the standard moves is wider than its canvas."""
 
 
-@dataclass(frozen=True)
-class Draws:
-    """The views of one image at each step."""
+def jitter(pixels: int) -> Move:
+    """A shift by whole pixels, in each direction anywhere in a range of `pixels`.
 
-    scale: NDArray[np.float64]  # [steps]
-    radians: NDArray[np.float64]  # [steps]
-    offset: NDArray[np.float64]  # [steps, 2], in pixels of the canvas
+    >>> jitter(8)(np.random.default_rng(0))
+    array([[1., 0., 3.],
+           [0., 1., 1.],
+           [0., 0., 1.]])
+    """
 
+    def draw(random: np.random.Generator) -> Matrix:
+        matrix = np.eye(3)
+        matrix[:2, 2] = random.integers(pixels + 1, size=2) - pixels // 2
+        return matrix
 
-def draws(steps: int, size: int, rng: np.random.Generator) -> Draws:
-    """Draw the views of one image. A canvas below 128 pixels is shaken in proportion."""
-    scale = rng.choice(SCALES, steps)
-    radians = np.radians(rng.choice(DEGREES, steps))
-    first, last = (rng.integers(0, jitter + 1, (steps, 2)) - jitter / 2 for jitter in JITTERS)
-    offset = (first + last / scale[:, None]) * min(1, size / 128)
-    return Draws(scale, radians, offset)
-
-
-def view_size(size: int) -> int:
-    """The side of what the network sees of a canvas: Lucid's 125 to 154 of 128, at its mean."""
-    return size + round(12 * min(1, size / 128))
+    return draw
 
 
-def view(pixels: Tensor, each: list[Draws], step: int) -> Tensor:
-    """What the network sees at a step: (B, 3, S, S) -> (B, 3, V, V), V = view_size(S)."""
-    size, seen = pixels.shape[-1], view_size(pixels.shape[-1])
-    theta = np.stack([_affine(one, step, size, seen) for one in each])
-    grid = functional.affine_grid(
-        torch.as_tensor(theta, dtype=pixels.dtype, device=pixels.device),
-        [len(each), 3, seen, seen],
-        align_corners=False,
+def scale(factors: Sequence[float]) -> Move:
+    """An enlargement by one of the factors."""
+
+    def draw(random: np.random.Generator) -> Matrix:
+        factor = random.choice(factors)
+        return np.diag([factor, factor, 1.0])
+
+    return draw
+
+
+def rotate(degrees: Sequence[float]) -> Move:
+    """A turn by one of the angles."""
+
+    def draw(random: np.random.Generator) -> Matrix:
+        angle = np.deg2rad(random.choice(degrees))
+        cos, sin = np.cos(angle), np.sin(angle)
+        return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
+
+    return draw
+
+
+STANDARD = (
+    jitter(8),
+    scale([1 + (i - 5) / 50 for i in range(11)]),
+    rotate([*range(-10, 11), 0, 0, 0, 0, 0]),
+    jitter(4),
+)
+"""Lucid's standard moves."""
+
+
+def standard(side: int | None = None) -> Transform:
+    """Lucid's standard set: a grey surround, jitter, scale, rotation, jitter.
+
+    >>> grey = torch.full((2, 3, 64, 64), 0.5)
+    >>> seen = standard()(grey, [np.random.default_rng(i) for i in range(2)])
+    >>> tuple(seen.shape), float(seen.min()), float(seen.max())
+    ((2, 3, 76, 76), 0.5, 0.5)
+
+    A padding of 12 on each side less both jitters is a view 12 pixels wider than the canvas; it is
+    that for every scale, where Lucid's changes its size. Further differences, all meant: every
+    picture has draws of its own; interpolation is bilinear, and once; turned-in corners are grey,
+    not black; an angle is an angle (Lucid reckons with a pi of 3.14).
+
+    With a `side`, the view is resized to it in the same interpolation.
+    """
+    return warp(STANDARD, border=BORDER, side=side)
+
+
+def warp(moves: Sequence[Move], *, border: int = 0, side: int | None = None) -> Transform:
+    """Moves, one after the other, in a view `border` pixels wider than the canvas.
+
+    Without moves and border, the picture as it is, resized to `side` if that is given.
+    """
+
+    def transform(images: Tensor, draws: Sequence[np.random.Generator]) -> Tensor:
+        shown = images.shape[-1] + border
+        zoom = np.diag([(side or shown) / shown] * 2 + [1.0])
+        matrices = np.stack([zoom @ _composed(moves, random) for random in draws])
+        return look(images, matrices, side or shown)
+
+    return transform
+
+
+def _composed(moves: Sequence[Move], random: np.random.Generator) -> Matrix:
+    matrix = np.eye(3)
+    for move in moves:
+        matrix = move(random) @ matrix
+    return matrix
+
+
+def look(images: Tensor, matrices: Matrix, side: int) -> Tensor:
+    """Square pictures through one matrix each: (B, 3, H, H), (B, 3, 3) -> (B, 3, side, side).
+
+    Bilinear; beyond the canvas all is grey.
+    """
+    size = images.shape[-1]
+    theta = np.linalg.inv(matrices)[:, :2]  # of a point seen, where on the canvas it comes from
+    # a grid's unit is half a picture: of the view where it comes in, of the canvas where it goes
+    theta = theta * np.array([side / size, side / size, 2 / size])
+    grid = affine_grid(
+        torch.from_numpy(theta).to(images), [len(images), 3, side, side], align_corners=False
     )
-    # Sampled as a difference from grey: outside the canvas is 0, which is grey again.
-    return functional.grid_sample(pixels - GREY, grid, align_corners=False) + GREY
-
-
-def _affine(one: Draws, step: int, size: int, seen: int) -> NDArray[np.float64]:
-    """From places in the view to places on the canvas, both from −1 to 1 [2, 3]."""
-    cos, sin = np.cos(one.radians[step]), np.sin(one.radians[step])
-    turn = np.array([[cos, -sin], [sin, cos]]) * (seen / size / one.scale[step])
-    return np.column_stack([turn, one.offset[step] * 2 / size])
+    # what lies beyond is zero to grid_sample, so zero must be grey
+    return grid_sample(images - GREY, grid, padding_mode="zeros", align_corners=False) + GREY

@@ -134,7 +134,7 @@ def _data(frame: pd.DataFrame) -> alt.InlineData:
 
 def _width(steps: int) -> int:
     """As wide as the layers' names need, within reason."""
-    return int(np.clip(420 / max(steps, 1), 18, 60)) * max(steps, 2)
+    return int(np.clip(420 / max(steps, 1), 16, 60)) * max(steps, 2)
 
 
 def _layer_axis(order: Sequence[str], *, named: bool = True) -> alt.X:
@@ -320,7 +320,15 @@ def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
             "share:Q",
             scale=colour,
             legend=alt.Legend(
-                orient="right", title="share of the row", format="%", gradientLength=120
+                type="symbol",  # a gradient would have an id that counts through the process
+                orient="right",
+                title="share of the row",
+                format="%",
+                values=[0, 0.25, 0.5, 0.75, 1],
+                symbolType="square",
+                symbolSize=200,
+                symbolStrokeColor=RULE,
+                symbolOpacity=1,
             ),
         )
     )

@@ -421,7 +421,7 @@ def _card_remark(row: ChannelRow, k: int | None) -> str:
     few = [
         f"only {counted(n, 'positive image')} {side}"
         for side, n in [("before", row.n_before), ("after", row.n_after)]
-        if k is not None and n < k
+        if k is not None and n is not None and n < k
     ]
     odd = [] if row.status in ("ok", None) else [row.status]
     return f"{listed([*odd, *few])}." if odd or few else ""

@@ -6,7 +6,7 @@ from overpaint.report import charts
 from overpaint.report.reading import NetworkRecords, Records
 from overpaint.report.rows import Cell, Figure, Link, NetworkPage
 from overpaint.report.site import Site, no_figure
-from overpaint.report.words import ABSENT, count, counted, interval, known, number, percent
+from overpaint.report.words import count, counted, interval, known, number, percent, setting
 
 SCORE_NAMES = {"top1": "top-1", "top3": "top-3", "top5": "top-5", "mAP": "mAP"}
 
@@ -71,13 +71,7 @@ def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], .
     told = {"architecture": found.facts.get("architecture"), **recipe}
     told["parameters"] = count(found.facts.get("parameters"))
     told["seed"] = records.study.seed_of(found.name)
-    return tuple((name.replace("_", " "), _field(value)) for name, value in told.items())
-
-
-def _field(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return ABSENT if value is None else str(value)
+    return tuple((name.replace("_", " "), setting(value)) for name, value in told.items())
 
 
 def _scores(found: NetworkRecords) -> tuple[tuple[str, Cell], ...]:
@@ -126,12 +120,13 @@ def _confusions(found: NetworkRecords) -> pd.DataFrame | None:
     """Confusions by pair of classes; None for several labels a picture, or without predictions."""
     if found.predictions is None or found.facts.get("multi_label"):
         return None
-    scores = found.predictions.drop(columns=["image", "label"], errors="ignore")
-    if "label" not in found.predictions or scores.empty:
+    chances = found.predictions.filter(regex=r"(?s)^p\(.*\)$")
+    if "labels" not in found.predictions or chances.empty:
         return None
-    guess = scores.fillna(-1).idxmax(axis=1).astype(str).tolist()
-    truth = found.predictions["label"].astype(str).tolist()
-    return charts.confusion(truth, guess, [str(name) for name in scores.columns])
+    classes = [str(column)[2:-1] for column in chances.columns]
+    guess = [classes[place] for place in chances.fillna(-1).to_numpy().argmax(axis=1)]
+    truth = [str(labels[0]) for labels in found.predictions["labels"]]
+    return charts.confusion(truth, guess, classes)
 
 
 def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> Figure:

@@ -40,6 +40,7 @@ from overpaint.report.words import (
     listed,
     number,
     percent,
+    setting,
     slug,
 )
 
@@ -244,13 +245,20 @@ def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
     return Node(
         f"network-{slug(name)}",
         Link(name, f"networks/{slug(name)}.html" if found.trained else None),
-        "trained" if found.trained else "random" if entry is None or entry.weights else "loaded",
+        _kind(records, name),
         _origin(records, name),
         _training(records, name),
         entry.fit or "" if entry else "",
         _node_score(found),
         tuple(_node(records, parents, child) for child in children),
     )
+
+
+def _kind(records: Records, name: str) -> str:
+    entry = records.study.networks.get(name)
+    if records.networks[name].trained:
+        return "trained"
+    return "random" if entry is None or entry.weights == "random" else "loaded"
 
 
 def _origin(records: Records, name: str) -> str:
@@ -265,7 +273,9 @@ def _training(records: Records, name: str) -> str:
     entry = records.study.networks.get(name)
     if entry is None or entry.recipe is None:
         return ""
-    own = "".join(f", {key.replace('_', ' ')} {value}" for key, value in entry.overrides.items())
+    own = "".join(
+        f", {key.replace('_', ' ')} {setting(value)}" for key, value in entry.overrides.items()
+    )
     return entry.recipe + own
 
 

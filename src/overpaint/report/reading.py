@@ -257,7 +257,8 @@ def _comparison(folder: StudyFolder, study: Study, before: str, after: str) -> C
 
 def _first_ranks(maximal: pd.DataFrame, shown: list[list[Any]]) -> pd.DataFrame:
     """A hundred rows a channel and network come; the page needs twelve of the few shown."""
-    first = maximal[(maximal["rank"] <= MAXIMAL) & maximal["layer"].isin([la for la, _ in shown])]
     wanted = {(layer, channel) for layer, channel in shown}
-    keep = [key in wanted for key in zip(first["layer"], first["channel"], strict=True)]
+    first = maximal[maximal["rank"] <= MAXIMAL]
+    keys = zip(first["layer"], first["channel"], strict=True)
+    keep = pd.Series([key in wanted for key in keys], index=first.index, dtype=bool)
     return first[keep].sort_values(["layer", "channel", "network", "rank"], ignore_index=True)

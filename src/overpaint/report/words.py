@@ -101,6 +101,17 @@ def p_value(p: float | None) -> str:
     return f"p\xa0=\xa0{mantissa}\xa0×\xa010{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
+def setting(value: object) -> str:
+    """A field of a recipe.
+
+    >>> setting(True), setting(0.01), setting(None)
+    ('yes', '0.01', '–')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ABSENT if value is None else str(value)
+
+
 def listed(words: Iterable[str]) -> str:
     """Words in a sentence.
 

@@ -3,9 +3,9 @@
 >>> from overpaint.networks import build
 >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
 >>> plan(network, recipe("frozen")).summary()
-'trains 306 of 155,574 parameters: head'
+'trains 386 of 158,594 parameters: head'
 >>> plan(network, recipe("end_from_scratch")).first
-'mixed4a'
+'mixed3a'
 """
 
 from dataclasses import dataclass

@@ -11,15 +11,15 @@ better to reach by way of the other two.
 >>> paint("manners", "test", 3, seed=0)[1]
 ('hatching',)
 >>> paint("subjects", "val", 4, seed=0)[1]
-('flower', 'house')
+('bird', 'flower')
 """
 
 import csv
-import multiprocessing
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
+from joblib import Parallel, cpu_count, delayed  # type: ignore[import-untyped]
 from PIL import Image
 
 from overpaint.datasets.atelier.manners import PAINTERS
@@ -29,7 +29,7 @@ from overpaint.errors import DatasetError, RecordError, nearest
 from overpaint.records import read_json, whole_folder, write_json
 from overpaint.seeds import generator
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed gives other pictures, so that stored ones are made anew."""
 
 SUBJECTS: tuple[str, ...] = tuple(SHAPES)
@@ -40,9 +40,9 @@ MANNERS: tuple[str, ...] = tuple(PAINTERS)
 """How it is painted, the classes of `manners`."""
 
 SIZES: dict[str, dict[str, int]] = {
-    "photographs": {"train": 2400, "val": 400, "test": 400},
-    "manners": {"train": 1200, "val": 240, "test": 400},
-    "subjects": {"train": 240, "val": 120, "test": 400},
+    "photographs": {"train": 1600, "val": 200, "test": 300},
+    "manners": {"train": 800, "val": 160, "test": 320},
+    "subjects": {"train": 200, "val": 100, "test": 300},
 }
 """The number of pictures of each task and split."""
 
@@ -76,7 +76,10 @@ def _painted(shown: list[str], manner: str, rng: Generator) -> Image.Image:
     return printed(PAINTERS[manner](view, rng))
 
 
-EASELS: dict[str, Callable[[int, Generator], tuple[Image.Image, tuple[str, ...]]]] = {
+Easel = Callable[[int, Generator], tuple[Image.Image, tuple[str, ...]]]
+"""From a picture's number and its generator to the picture and its labels."""
+
+EASELS: dict[str, Easel] = {
     "photographs": _photographs,
     "manners": _manners,
     "subjects": _subjects,
@@ -91,52 +94,79 @@ def paint(task: str, split: str, number: int, seed: int) -> tuple[Image.Image, t
     The classes of `photographs` and `manners` take turns by number, so that any run of pictures is
     balanced. A DatasetError, slug `unknown-task`, names the tasks that there are.
     """
-    if task not in EASELS:
-        raise DatasetError(
-            "unknown-task", f"the atelier has no task {task!r}; {nearest(task, TASKS)}"
-        )
-    return EASELS[task](number, generator(seed, "atelier", task, split, number))
+    return _easel(task)(number, generator(seed, "atelier", task, split, number))
+
+
+def _easel(task: str) -> Easel:
+    try:
+        return EASELS[task]
+    except KeyError:
+        message = f"the atelier has no task {task!r}; {nearest(task, TASKS)}"
+        raise DatasetError("unknown-task", message) from None
 
 
 def make(folder: Path, task: str, seed: int, sizes: Mapping[str, int] | None = None) -> None:
     """Fill a folder with a task's pictures, `<split>/<number>.jpg`, and `labels.csv` beside them.
 
-    `labels.csv` has the columns path, labels (joined by "|") and split. The folder appears whole
-    or not at all, in place of an older one; nothing is done when it already holds these pictures.
+    `sizes` overrides the number of pictures of the splits that it names. `labels.csv` has the
+    columns path, labels (joined by "|") and split. The folder appears whole or not at all, in place
+    of an earlier one of the atelier; nothing is done when it already holds these very pictures.
+
+    Raises DatasetError, slug `unknown-task`, or `not-an-atelier` when the folder holds other files,
+    which are not for the atelier to replace.
     """
-    if task not in TASKS:
-        raise DatasetError(
-            "unknown-task", f"the atelier has no task {task!r}; {nearest(task, TASKS)}"
-        )
-    wanted = {"task": task, "seed": seed, "sizes": dict(sizes or SIZES[task]), "version": VERSION}
-    if _holds(folder, wanted):
+    _easel(task)
+    sizes = {**SIZES[task], **(sizes or {})}
+    wanted = {"task": task, "seed": seed, "sizes": sizes, "version": VERSION}
+    if _holds(folder) == wanted:
         return
     with whole_folder(folder) as draft:
-        jobs = [
-            (draft, task, split, number, seed)
-            for split, count in dict(sizes or SIZES[task]).items()
-            for number in range(count)
-        ]
-        for split in {job[2] for job in jobs}:
-            (draft / split).mkdir()
-        with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-            rows = list(pool.map(_paint_file, jobs, chunksize=64))
-        with (draft / "labels.csv").open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("path", "labels", "split"), *rows])
+        rows = _fill(draft, task, seed, sizes, 1 if sum(sizes.values()) < FEW else cpu_count())
+        with (draft / "labels.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([("path", "labels", "split"), *rows])
         write_json(draft / "atelier.json", wanted)
 
 
-def _paint_file(job: tuple[Path, str, str, int, int]) -> tuple[str, str, str]:
-    """Paint one picture into its file; returns its row of `labels.csv`."""
-    folder, task, split, number, seed = job
-    picture, labels = paint(task, split, number, seed)
-    path = f"{split}/{number:05}.jpg"
-    picture.save(folder / path, quality=93, subsampling=0)
-    return path, "|".join(labels), split
+FEW = 400
+"""So many pictures are sooner painted here than by workers that have yet to start."""
+
+Row = tuple[str, str, str]
+"""A line of `labels.csv`: path, labels, split."""
 
 
-def _holds(folder: Path, wanted: Mapping[str, object]) -> bool:
+def _holds(folder: Path) -> Any:
+    """What an earlier `make` left in the folder; None when nothing is there."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return None
     try:
-        return bool(read_json(folder / "atelier.json") == wanted)
-    except RecordError:
-        return False
+        return read_json(folder / "atelier.json")
+    except RecordError as error:
+        message = (
+            f"{folder} holds files that the atelier did not make; name an empty or a new folder"
+        )
+        raise DatasetError("not-an-atelier", message) from error
+
+
+def _fill(folder: Path, task: str, seed: int, sizes: Mapping[str, int], workers: int) -> list[Row]:
+    """Paint all pictures into the folder; the rows of the table, split by split."""
+    for split in sizes:
+        (folder / split).mkdir()
+    # joblib starts its workers afresh, not by fork: threads here do no harm, and a script that
+    # calls `make` needs no `if __name__ == "__main__"`.
+    portions = Parallel(n_jobs=workers)(
+        delayed(_portion)(folder, task, seed, split, range(first, min(first + 80, size)))
+        for split, size in sizes.items()
+        for first in range(0, size, 80)
+    )
+    return [row for portion in portions for row in portion]
+
+
+def _portion(folder: Path, task: str, seed: int, split: str, numbers: range) -> list[Row]:
+    """Paint some pictures of a split."""
+    rows = []
+    for number in numbers:
+        picture, labels = paint(task, split, number, seed)
+        path = f"{split}/{number:05d}.jpg"
+        picture.save(folder / path, quality=95, subsampling=0)
+        rows.append((path, "|".join(labels), split))
+    return rows

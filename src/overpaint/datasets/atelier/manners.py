@@ -54,7 +54,7 @@ def drawn(rng: Generator, low: float, high: float, *shape: int) -> Field:
 
 
 def scattered(rng: Generator, step: float) -> tuple[Places, Places]:
-    """The rows and columns of places about a step apart, in random order."""
+    """The rows and columns of places about a step apart, in random order [n]."""
     count = int(WORK / step) + 1
     grid = np.stack(np.meshgrid(np.arange(count), np.arange(count)), -1).reshape(-1, 2)
     places = (grid + rng.uniform(-0.35, 0.35, grid.shape) + (0.5, 0.5)) * step
@@ -101,8 +101,9 @@ def _lay(
     along, beside = (axis.ravel() for axis in np.meshgrid(long, wide))
     turn = (angle[rows, columns] + drawn(rng, -0.35, 0.35, len(rows)))[:, None]
     sin, cos = np.sin(turn), np.cos(turn)
-    y = (rows[:, None] + along * sin + beside * cos).astype(np.int64).clip(0, WORK - 1)
-    x = (columns[:, None] + along * cos - beside * sin).astype(np.int64).clip(0, WORK - 1)
+    down, across = (each.astype(np.float32)[:, None] for each in places)
+    y = (down + along * sin + beside * cos).clip(0, WORK - 1).astype(np.intp)
+    x = (across + along * cos - beside * sin).clip(0, WORK - 1).astype(np.intp)
     paint = vivid(lit[:, rows, columns], 1.2) + drawn(rng, -0.09, 0.09, 3, len(rows))
     ridge = 1 + np.float32(0.15) * beside / wide[-1] + np.float32(0.07) * np.sin(beside * 3)
     body = ridge * drawn(rng, 0.86, 1.14, len(rows), 1)
@@ -126,7 +127,7 @@ def dots(view: View, rng: Generator) -> Field:
 def _dab(
     canvas: Field, source: Field, places: tuple[Places, Places], radius: float, rng: Generator
 ) -> None:
-    """Set round points in colours that divide those of the source: warm and cool, light and dark."""
+    """Set round points that divide the colours of the source: warm and cool, light and dark."""
     rows, columns = places
     dy, dx = (axis.ravel() for axis in np.meshgrid(np.arange(-3, 4), np.arange(-3, 4)))
     within = dy**2 + dx**2 <= radius**2
@@ -264,10 +265,11 @@ def facets(view: View, rng: Generator) -> Field:
 def chiaroscuro(view: View, rng: Generator) -> Field:
     """Forms that emerge softly from the dark into one light."""
     glow = soft(soft(view.subject, 8), 16)
-    lamp = (glow / glow.max()).clip(0, 1)
-    x, y = (np.float32(each) for each in view.scene.light)
-    lamp *= (1 + np.float32(1.1) * (x * (ACROSS - np.float32(0.5)) + y * (DOWN - np.float32(0.5)))).clip(0.2, 1.6)
-    melted = blurred(view.lit, rng.uniform(1.5, 2.5))
+    x, y = (np.float32(1.2 * each) for each in view.scene.light)
+    fall = (1 + x * (ACROSS - np.float32(0.5)) + y * (DOWN - np.float32(0.5))).clip(0.25, 1.7)
+    lamp = (np.float32(0.2) + np.float32(0.8) * glow / glow.max()).clip(0, 1) * fall
+    gloom = np.float32(0.45) * view.backdrop
+    melted = blurred(mixed(gloom, view.lit, view.subject), rng.uniform(1, 2.5))
     bright = float((luminance(melted) * view.subject).sum() / max(view.subject.sum(), 1))
     lit = melted * lamp * np.float32(0.62 / max(bright, 0.2))
     dark = pixel(oklch(rng.uniform(0.14, 0.26), rng.uniform(0.02, 0.07), rng.uniform()))

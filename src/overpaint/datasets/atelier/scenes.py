@@ -6,8 +6,8 @@ the maps of its pieces, from which a photograph is printed here and every painti
 
 >>> scene = compose(["boat", "moon"], np.random.default_rng(0))
 >>> view = see(scene, np.random.default_rng(1))
->>> view.lit.shape, view.part.max() + 1 == len(view.colours)
-((3, 128, 128), True)
+>>> view.lit.shape, view.part.shape
+((3, 128, 128), (128, 128))
 """
 
 from collections.abc import Sequence
@@ -190,7 +190,11 @@ def filled(colours: Colours, part: NDArray[np.uint8]) -> Field:
 
 def luminance(colour: Field) -> Field:
     """How bright colours [3, ...] look, 0..1 (Rec. 601 luma)."""
-    return np.float32(0.299) * colour[0] + np.float32(0.587) * colour[1] + np.float32(0.114) * colour[2]
+    return (
+        np.float32(0.299) * colour[0]
+        + np.float32(0.587) * colour[1]
+        + np.float32(0.114) * colour[2]
+    )
 
 
 def pick(rng: Generator, choices: Sequence[str]) -> str:
@@ -240,13 +244,14 @@ class Palette:
 # --- composing ---------------------------------------------------------------------------------
 
 
-def compose(subjects: Sequence[str], rng: Generator, *, invented: float = 0.0) -> Scene:
-    """A scene of these subjects; with the chance `invented` in a palette instead of nature's.
+def compose(subjects: Sequence[str], rng: Generator, *, invented: float | None = None) -> Scene:
+    """A scene of these subjects: as found in nature, or as a painter arranges it.
 
-    Several subjects share the width, in random order, and may overlap.
+    The painter takes, with the chance `invented`, a palette instead of nature's colours, and
+    leaves the clutter out. Several subjects share the width, in random order, and may overlap.
     """
     setting = pick(rng, HABITATS[subjects[0]].split())
-    palette = Palette(rng) if rng.uniform() < invented else None
+    palette = Palette(rng) if rng.uniform() < (invented or 0) else None
     ground = palette.ground() if palette else _varied(colours_of(pick(rng, SETTINGS[setting])), rng)
     horizon = {"room": 0.66, "haze": 1.0}.get(setting, 0.56) + rng.uniform(-0.12, 0.1)
     shapes: list[Shape] = []
@@ -255,7 +260,8 @@ def compose(subjects: Sequence[str], rng: Generator, *, invented: float = 0.0) -
         shapes += _stand(subject, slot, len(subjects), horizon, coat, rng)
     light = (pick_sign(rng) * rng.uniform(0.5, 0.9), -rng.uniform(0.4, 0.8))
     skyline = _skyline(setting, horizon, rng)
-    return Scene(setting, skyline, ground, _clutter(horizon, ground, rng), tuple(shapes), light)
+    clutter = _clutter(horizon, ground, rng) if invented is None else ()
+    return Scene(setting, skyline, ground, clutter, tuple(shapes), light)
 
 
 def pick_sign(rng: Generator) -> float:
@@ -298,7 +304,11 @@ def _stand(
     tints |= {"light": 0.85 + 0.13 * coat[2], "dark": 0.22 * coat[1]}
     centre = (min(max(x, 0.22), 0.78), min(max(y, size * 0.7), 1.02 - size))
     return [
-        Shape(turned(piece.outline * stretch, angle) + centre, tints[piece.role], rng.uniform(0.5, 1.0))
+        Shape(
+            turned(piece.outline * stretch, angle) + centre,
+            tints[piece.role],
+            rng.uniform(0.5, 1.0),
+        )
         for piece in SHAPES[subject](rng)
     ]
 
@@ -393,7 +403,7 @@ def see(scene: Scene, rng: Generator) -> View:
     shade, shadow = _light(scene, things, relief), _shadow(scene, subject, land)
     backdrop = _backdrop(scene, land, rng) * shadow
     bare = mixed(backdrop, filled(colours, parts), things)
-    behind = mixed(bare, backdrop, subject)
+    behind = mixed(bare, backdrop, subject) if scene.clutter else backdrop
     return View(scene, parts, colours, subject, behind, relief, bare * shade)
 
 
@@ -430,10 +440,10 @@ def _shadow(scene: Scene, subject: Field, land: Field) -> Field:
 
 def photograph(view: View, rng: Generator) -> Field:
     """The view through a lens: depth of field, exposure, vignette and the noise of the sensor."""
-    far = blurred(view.backdrop, rng.uniform(0.5, 4))
-    taken = mixed(far, view.lit, soft(view.subject, 2).clip(0, 1))
-    taken = blurred(taken, rng.uniform(0, 1.2))
-    centre = (ACROSS - np.float32(0.5)) ** 2 + (DOWN - np.float32(0.5)) ** 2
+    near, behind = reduced(view.lit), reduced(view.backdrop)
+    focus = reduced(soft(view.subject, 2)[None]).clip(0, 1)
+    taken = mixed(blurred(behind, rng.uniform(0.2, 2)), near, focus)
+    centre = reduced((ACROSS - np.float32(0.5))[None] ** 2 + (DOWN - np.float32(0.5)) ** 2)
     exposure = np.float32(rng.uniform(0.8, 1.15)) * (1 - np.float32(rng.uniform(0, 0.7)) * centre)
-    sensor = rng.standard_normal((3, SIDE, SIDE), np.float32) * np.float32(rng.uniform(0.005, 0.03))
-    return reduced(taken * exposure) + sensor
+    sensor = rng.standard_normal(taken.shape, np.float32) * np.float32(rng.uniform(0.005, 0.03))
+    return blurred(taken * exposure, rng.uniform(0, 0.6)) + sensor

@@ -39,11 +39,14 @@ def box(left: float, top: float, right: float, bottom: float) -> Points:
     return polygon((left, top), (right, top), (right, bottom), (left, bottom))
 
 
+ROUND = np.stack([np.cos(np.arange(20) * np.pi / 10), np.sin(np.arange(20) * np.pi / 10)], 1)
+"""A circle of radius 1, as near as twenty corners come to it."""
+
+
 def disc(x: float, y: float, rx: float, ry: float | None = None, turn: float = 0.0) -> Points:
     """An ellipse, turned by an angle in radians."""
-    around = np.linspace(0, 2 * np.pi, 20, endpoint=False)
-    flat = np.stack([np.cos(around) * rx, np.sin(around) * (rx if ry is None else ry)], 1)
-    return turned(flat, turn) + (x, y)
+    upright = ROUND * (rx, rx if ry is None else ry)
+    return (turned(upright, turn) if turn else upright) + (x, y)
 
 
 def turned(points: Points, angle: float) -> Points:

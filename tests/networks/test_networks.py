@@ -1,0 +1,204 @@
+"""Networks: the paper's gives the golden values, any other comes by name, none in silence."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from overpaint.errors import NetworkError
+from overpaint.images import centre_square, read, shorter_side
+from overpaint.networks import build, load, open_network, save_weights
+from overpaint.networks.inception_v1 import LAYERS, InceptionV1, LocalResponseNorm
+from overpaint.records import manifest, write_json
+from overpaint.taps import taps
+
+
+@pytest.fixture(scope="module")
+def bvlc(real):
+    return load("inception_v1.bvlc_in1k", weights=real / "weights/bvlc_googlenet.safetensors")
+
+
+@pytest.fixture(scope="module")
+def golden(real):
+    return json.loads((real / "weights/bvlc_googlenet.golden.json").read_text())
+
+
+def golden_pictures() -> torch.Tensor:
+    """The golden input brought back to RGB, 0..1; the network subtracts and swaps by itself."""
+    bgr = np.random.RandomState(0).rand(2, 3, 224, 224).astype("float32")
+    return torch.from_numpy(bgr).flip(1)
+
+
+def test_golden_layers(bvlc, golden):
+    """Every layer mean agrees with an independent implementation to 1e-4, relative."""
+    assert set(golden["layers"]) == set(LAYERS)
+    with torch.inference_mode(), taps(bvlc, LAYERS) as tap:
+        seen = tap(golden_pictures())
+    for layer, expected in golden["layers"].items():
+        assert seen[layer].mean().item() == pytest.approx(expected["mean"], rel=1e-4)
+        assert seen[layer][0, :4].tolist() == pytest.approx(
+            expected["gap_first4"], rel=1e-3, abs=1e-4
+        )
+
+
+def test_golden_logits(bvlc, golden):
+    """The logits agree, and so does the class that wins."""
+    with torch.inference_mode():
+        logits = bvlc.eval()(golden_pictures())
+    assert logits[:, :8].flatten().tolist() == pytest.approx(
+        np.ravel(golden["logits_first8"]).tolist(), abs=1e-3
+    )
+    assert logits.argmax(1).tolist() == golden["argmax"]
+
+
+def test_photographs(bvlc, golden, real):
+    """The network names as many of 120 photographs right as the golden implementation."""
+    synsets = [line.split()[0] for line in (real / "weights/ilsvrc12_synsets.txt").open()]
+    files = sorted((real / "data/imagenet_sample").glob("*.JPEG"))
+    seen = bvlc.preprocessing
+    right = 0
+    for file in files:
+        picture = shorter_side(read(file, seen.resize), seen.resize, seen.interpolation)
+        pixels = np.asarray(centre_square(picture, seen.size))
+        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
+        with torch.inference_mode():
+            found = bvlc.eval()(image).argmax().item()
+        right += synsets[found] == file.name.split("_")[0]
+    assert len(files) == golden["imagenet_sample"]["n"]
+    assert right >= 95
+
+
+def test_response_norm():
+    """The band form of local response normalisation equals torch's own, gradients too."""
+    torch.manual_seed(0)
+    ours, theirs = LocalResponseNorm(24), torch.nn.LocalResponseNorm(5, 1e-4, 0.75, 1)
+    x = (torch.randn(2, 24, 5, 6) * 100).requires_grad_()
+    a, b = ours(x), theirs(x)
+    torch.testing.assert_close(a, b)
+    (grad_a,) = torch.autograd.grad(a.square().sum(), x)
+    (grad_b,) = torch.autograd.grad(b.square().sum(), x)
+    torch.testing.assert_close(grad_a, grad_b, rtol=1e-4, atol=1e-2)
+
+
+def test_every_convolution_has_an_address():
+    """Each of the 57 convolutions can be tapped under the paper's name."""
+    convolutions = {
+        name for name, each in InceptionV1(2).named_modules() if isinstance(each, torch.nn.Conv2d)
+    }
+    assert len(convolutions) == 57
+    assert {"conv2d0_pre_relu", "mixed4d_3x3_bottleneck_pre_relu", "mixed5b_pool_reduce_pre_relu"} <= (
+        convolutions)  # fmt: skip
+
+
+def test_filters_make_the_channels(bvlc):
+    """Channel 164 of mixed4d is filter 52 of its 3x3 branch, as in the paper."""
+    before, branch = bvlc.filters["mixed4d"][:2]
+    assert branch == "mixed4d_3x3_pre_relu"
+    width = bvlc.body.get_submodule(before).out_channels
+    assert 164 - width == 52
+    sizes = [bvlc.body.get_submodule(each).out_channels for each in bvlc.filters["mixed4d"]]
+    assert sum(sizes) == 528
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("timm:resnet18", "layer4"),
+        ("timm:vit_tiny_patch16_224", "blocks.11"),
+        ("torchvision:resnet18", "layer4"),
+        ("torchvision:googlenet", "inception5b"),
+    ],
+)
+def test_zoo(name, layer):
+    """Networks of timm and torchvision come with ordered layers and a head for the classes."""
+    network = build(name, classes=("a", "b", "c"), seed=0)
+    assert network.layers[-1] == layer
+    size = network.preprocessing.size
+    with torch.inference_mode(), taps(network, network.layers) as tap:
+        seen = tap(torch.zeros(2, 3, size, size))
+    assert list(seen) == list(network.layers)
+    assert all(values.ndim == 2 and len(values) == 2 for values in seen.values())
+    with torch.inference_mode():
+        assert network.eval()(torch.zeros(2, 3, size, size)).shape == (2, 3)
+
+
+def test_random_is_seeded():
+    """The same seed gives the same weights, another gives others; torch's state is untouched."""
+    state = torch.get_rng_state()
+    one, same, other = (build("inception_small", classes=("a",), seed=s).digest for s in (1, 1, 2))
+    assert one == same != other
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_network_of_a_folder(tmp_path):
+    """A saved network comes back bit for bit, with its classes."""
+    from overpaint.networks import describe
+
+    network = build("inception_small", classes=("cat", "dog"), seed=5)
+    weights = save_weights(network, tmp_path / "weights.safetensors")
+    facts = {**describe(network), "weights": weights}
+    made = manifest("network", inputs={}, settings={}, seed=0, facts=facts)
+    write_json(tmp_path / "manifest.json", made)
+    assert load(str(tmp_path)).digest == network.digest
+    data = bytearray((tmp_path / "weights.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "weights.safetensors").write_bytes(data)
+    with pytest.raises(NetworkError) as caught:
+        open_network(tmp_path)
+    assert caught.value.slug == "changed-weights"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "slug", "said"),
+    [
+        ("inception_v1", {}, "no-weights", "bvlc_googlenet.safetensors"),
+        ("inception_v1.bvlc", {}, "unknown-weights", "bvlc_in1k"),
+        ("inception_small", {}, "no-weights", "weights: random"),
+        ("inceptoin_v1", {"weights": "random"}, "unknown-architecture", "inception_v1"),
+        ("timm:resnet81", {"weights": "random"}, "unknown-architecture", "resnet"),
+        ("inception_v1", {"weights": "nowhere.safetensors"}, "no-weights", "nowhere"),
+    ],
+)
+def test_weights_that_cannot_be_had(name, options, slug, said, tmp_path, monkeypatch):
+    """Weights are never random in silence: the error says what to put where."""
+    monkeypatch.setenv("OVERPAINT_CACHE", str(tmp_path))
+    with pytest.raises(NetworkError, match=said) as caught:
+        load(name, **options)
+    assert caught.value.slug == slug
+
+
+def test_download_that_fails(tmp_path, monkeypatch):
+    """A download that fails says which file to put where."""
+    monkeypatch.setenv("OVERPAINT_CACHE", str(tmp_path))
+
+    def offline(architecture):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("overpaint.networks.zoo.pretrained", offline)
+    with pytest.raises(NetworkError, match=r"timm-resnet18\.safetensors") as caught:
+        load("timm:resnet18")
+    assert "no route to host" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_weights_that_do_not_fit(tmp_path):
+    """A file of another architecture is refused, with the first tensor that does not fit."""
+    save_weights(build("inception_small", classes=("a",), seed=0), tmp_path / "w.safetensors")
+    with pytest.raises(NetworkError) as caught:
+        load("inception_v1", weights=tmp_path / "w.safetensors")
+    assert caught.value.slug == "weights-misfit"
+
+
+def test_nothing_is_executed(tmp_path):
+    """A pickle with code in it is refused."""
+    import pickle
+
+    class Evil:
+        def __reduce__(self):
+            return (print, ("executed",))
+
+    (tmp_path / "w.pth").write_bytes(pickle.dumps(Evil(), protocol=2))
+    with pytest.raises(NetworkError) as caught:
+        load("inception_v1", weights=tmp_path / "w.pth")
+    assert caught.value.slug == "broken-weights"

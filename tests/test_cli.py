@@ -1,0 +1,84 @@
+"""The command line: quick to help, clear about mistakes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def overpaint(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "overpaint.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+    )
+
+
+def test_help_does_not_import_torch():
+    """--help answers without torch, pandas or timm."""
+    code = (
+        "import sys, overpaint.cli as cli\n"
+        "sys.argv = ['overpaint', '--help']\n"
+        "try: cli.main()\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'pandas', 'timm', 'sklearn'} & sys.modules.keys()\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "run" in done.stdout
+
+
+def test_reading_a_study_needs_no_torch():
+    """The wall: study, records and report load without torch."""
+    code = (
+        "import sys, overpaint.study, overpaint.records, overpaint.report, overpaint.run\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+BAD = [
+    (
+        "study: x\nnetworks: {a: {from: b, fit: d, recipe: mode_a}}\n",
+        "unknown-parent",
+        "study.yaml",
+    ),
+    ("study: x\nnetwroks: {}\nnetworks: {}\n", "unknown-key", "line 2"),
+    (
+        "study: x\ndatasets: {d: {kind: folder, root: nowhere}}\n"
+        "networks: {a: {load: inception_small, weights: random}}\n",
+        "missing-folder",
+        "nowhere",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "slug", "said"), BAD, ids=[bad[1] for bad in BAD])
+def test_a_users_mistake(tmp_path, text, slug, said):
+    """One clear message, exit status 2, no traceback."""
+    (tmp_path / "study.yaml").write_text(text)
+    done = overpaint("run", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"[{slug}]" in done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_every_message_is_explained():
+    """Each slug that the code can raise is a heading of docs/messages.md."""
+    raised = set()
+    for file in (ROOT / "src").rglob("*.py"):
+        text = file.read_text(encoding="utf-8")
+        raised |= set(
+            re.findall(r"(?:Error|_At)\(\s*(?:\([^)]*\),\s*)?\"([a-z]+(?:-[a-z]+)+)\"", text)
+        )
+    headings = re.findall(r"^### (.+)$", (ROOT / "docs/messages.md").read_text(), re.MULTILINE)
+    explained = {slug for heading in headings for slug in heading.split(", ")}
+    assert len(raised) > 30
+    assert raised - explained == set()
