@@ -51,8 +51,7 @@ BAD = [
     ),
     ("study: x\nnetwroks: {}\nnetworks: {}\n", "unknown-key", "line 2"),
     (
-        "study: x\ndatasets: {d: {kind: folder, root: nowhere}}\n"
-        "networks: {a: {load: inception_small, weights: random}}\n",
+        "study: x\ndatasets: {d: {kind: folder, root: nowhere}}\nnetworks: {a: {load: x}}\n",
         "missing-folder",
         "nowhere",
     ),

@@ -68,7 +68,7 @@ def test_the_folder(done):
     maximal = pd.read_parquet(place / "maximal.parquet")
     assert maximal["rank"].max() == 8
     assert (maximal["value"] > 0).all()
-    assert len(list(folder.renderings("tuned").glob("mixed4b/*.png"))) == 2
+    assert len(list(folder.renderings("source").glob("mixed4b/*.png"))) == 2
     assert folder.site.joinpath("index.html").is_file()
 
 

@@ -394,7 +394,9 @@ class Run:
             rows = []
             for layer, channels in layers.items():
                 rows += self._rendered_layer(name, layer, sorted(channels))
-            write_rows(self.folder.renderings(name) / "renderings.parquet", rows, RenderingRow)
+            table_file = self.folder.renderings(name) / "renderings.parquet"
+            if not table_file.is_file() or read_rows(table_file, RenderingRow) != rows:
+                write_rows(table_file, rows, RenderingRow)
 
     def _check_render_layers(self) -> None:
         """A layer that no compared network has is a mistake in the study, not an empty page."""

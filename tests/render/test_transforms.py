@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.render.transforms import BORDER, jitter, look, rotate, scale, standard, warp
+from overpaint.render.transforms import (
+    BORDER,
+    STANDARD,
+    jitter,
+    look,
+    rotate,
+    scale,
+    standard,
+    warp,
+)
 
 
 def generators(*seeds):
@@ -58,6 +67,23 @@ def test_shift():
     torch.testing.assert_close(seen[:, :, 0], torch.full((1, 3, 20), 0.5), atol=1e-5, rtol=0)
 
 
+def test_shift_in_a_wider_view():
+    """In a view wider than its canvas too, a shift by a pixel is one pixel of the view."""
+    image = pictures(1, 20)
+    seen = look(image, shift(3, 1)[None], 30)
+    torch.testing.assert_close(seen[:, :, 6:26, 8:28], image, atol=1e-5, rtol=0)
+
+
+def test_one_move_after_the_other():
+    """A shift before an enlargement is enlarged with the canvas; one after it is not."""
+    image = torch.full((1, 3, 41, 41), 0.5)
+    image[:, :, 20, 20] = 1
+    move, double = (lambda _random: shift(4, 0)), scale([2.0])
+    for moves, column in (([move, double], 28), ([double, move], 24)):
+        seen = warp(moves)(image, generators(0))
+        assert divmod(int(seen[0, 0].argmax()), 41) == (20, column)
+
+
 def test_quarter_turn():
     """A quarter of a turn is one about the centre of the picture."""
     image = pictures(1, 21)
@@ -91,10 +117,11 @@ def test_draws_are_lucid_s():
     values, counts = np.unique(shifts, return_counts=True)
     assert values.tolist() == list(range(-4, 5))
     assert counts.min() > 0.8 * counts.mean()
-    standard_moves = standard.__globals__["STANDARD"]
-    factors = {round(standard_moves[1](random)[0, 0], 6) for _ in range(500)}
+    _, enlarge, turn, last = STANDARD
+    assert {last(random)[0, 2] for _ in range(200)} == {-2, -1, 0, 1, 2}
+    factors = {round(enlarge(random)[0, 0], 6) for _ in range(500)}
     assert factors == {round(0.9 + i / 50, 6) for i in range(11)}
-    angles = [np.rad2deg(np.arcsin(standard_moves[2](random)[1, 0])) for _ in range(2000)]
+    angles = [np.rad2deg(np.arcsin(turn(random)[1, 0])) for _ in range(2000)]
     assert {round(angle) for angle in angles} == set(range(-10, 11))
     assert np.mean(np.abs(angles) < 1e-9) == pytest.approx(6 / 26, abs=0.04)
 

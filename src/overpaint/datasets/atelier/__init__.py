@@ -2,8 +2,8 @@
 
 Its three tasks mirror the transfer from photographs to paintings at the size of a stamp:
 `photographs` to learn to see (one subject each), `manners` to fine-tune on (in which manner is it
-painted?), and `subjects`, a small set of paintings with several subjects each, that a network does
-better to reach by way of the other two.
+painted?), and `subjects`, a set of paintings with one to three subjects each that is too small to
+learn from scratch: a network that has seen the photographs does better.
 
 >>> picture, labels = paint("photographs", "train", 0, seed=0)
 >>> picture.size, picture.mode, labels
