@@ -7,6 +7,10 @@ reads every picture once, and names and leaves out those that cannot be read.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from overpaint.datasets import atelier
 from overpaint.datasets.catalogue import Dataset, Picture, Split, dataset_of
@@ -19,7 +23,7 @@ from overpaint.records import ImageRow
 from overpaint.seeds import seed_for
 from overpaint.study import AtelierEntry, DatasetEntry, FolderEntry, RastaEntry, TableEntry
 
-__all__ = ["Dataset", "Picture", "Split", "open_dataset"]
+__all__ = ["Dataset", "Picture", "Split", "dataset", "open_dataset"]
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
 """How a collection without splits is divided, class by class."""
@@ -77,6 +81,24 @@ def open_dataset(
             "no-pictures", f"dataset {name!r} ({root}) has no readable picture: {reason}"
         )
     return dataset_of(name, root, good, multi_label=multi_label), rows
+
+
+def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **columns: Any) -> Dataset:
+    """A dataset of a folder, without a study; what `op.dataset` is.
+
+    >>> dataset("nowhere")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: there is no folder ...nowhere
+
+    `kind` is folder, rasta, or table (then `file`, and if need be `path`, `label`, `split`,
+    `group`). Nothing is remembered: every picture is read.
+    """
+    entry = ENTRY.validate_python({"kind": kind, "root": root, **columns})
+    with TemporaryDirectory() as workplace:
+        return open_dataset(Path(root).name, entry, workplace=Path(workplace), seed=seed)[0]
+
+
+ENTRY: TypeAdapter[DatasetEntry] = TypeAdapter(DatasetEntry)
 
 
 def is_multi_label(entry: DatasetEntry, pictures: Sequence[Picture]) -> bool:

@@ -25,7 +25,7 @@ def pretrained(architecture: str) -> tuple[Parts, int]:
     source, _, name = architecture.partition(":")
     if source == "timm":
         _check_timm(name)
-        model = timm.create_model(name, pretrained=True)
+        model: Any = timm.create_model(name, pretrained=True)
         return _timm_parts(model), int(model.num_classes)
     _check_torchvision(name)
     weights = torchvision.models.get_model_weights(name).DEFAULT

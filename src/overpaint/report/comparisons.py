@@ -116,7 +116,7 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
         place,
         title,
         f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
-        "channels do; the lower, the more the layer changed. The bands are 95\xa0% bootstrap "
+        "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
         "intervals over pictures; debiased CKA corrects for few pictures and many channels.",
         f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
         f"{number(last['value'])} at {last['layer']}.",
