@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from site_walk import walk
 
+from overpaint.errors import StudyError
 from overpaint.progress import Progressing
 from overpaint.records import ChannelRow, LayerRow, StudyFolder, read_json, read_rows
 from overpaint.run import run_study
@@ -136,6 +137,14 @@ def test_a_changed_setting_reaches_what_depends_on_it(done, tmp_path):
     assert "network tuned: train" in said
     assert "network double: train" in said
     assert "network scratch: train" not in said
+
+
+def test_a_layer_that_no_network_has(tmp_path):
+    """A typo in a layer to draw is found before anything is trained."""
+    with pytest.raises(StudyError, match="did you mean 'mixed4b'") as caught:
+        carry_out(tmp_path / "run", "render.layers=[mixed4bb]")
+    assert caught.value.slug == "unknown-layer"
+    assert not (tmp_path / "run" / "networks").exists()
 
 
 def test_the_report_opens_from_disk(done):

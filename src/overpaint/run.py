@@ -57,6 +57,7 @@ def run_study(study: Study, out: Path, progress: Progressing) -> Path:
     write_text(work.folder.study, study.to_yaml())
     for name in study.datasets:
         work.dataset(name)
+    work.check_layers()
     for name in study.lineage():
         work.network(name)
     for pair in study.compare:
@@ -135,6 +136,28 @@ class Run:
         return dataset
 
     # --- networks ----------------------------------------------------------------------------
+
+    def check_layers(self) -> None:
+        """A layer to draw that no network has is found before anything is trained, and so are
+        weights that cannot be had.
+        """
+        if self.study.render is None:
+            return
+        roots = [name for name, entry in self.study.networks.items() if entry.parent is None]
+        known = [layer for name in roots for layer in self._layers_of(name)]
+        for layer in self.study.render.layers:
+            if layer not in known:
+                raise StudyError(
+                    "unknown-layer",
+                    f"render names layer {layer!r}, which no network of the study has; "
+                    f"{nearest(layer, dict.fromkeys(known))}",
+                )
+
+    def _layers_of(self, name: str) -> Sequence[str]:
+        place = self.folder.network(name)
+        if (place / "manifest.json").is_file():
+            return list(read_manifest(place).facts["layers"])
+        return self._start(name, self.study.networks[name]).layers
 
     def network(self, name: str) -> None:
         """Load or train a network, unless the folder has it."""
@@ -389,7 +412,6 @@ class Run:
         """Draw the chosen channels of each network, unless the folder has them."""
         if self.study.render is None:
             return
-        self._check_render_layers()
         for name, layers in self.shown.items():
             rows = []
             for layer, channels in layers.items():
@@ -397,20 +419,6 @@ class Run:
             table_file = self.folder.renderings(name) / "renderings.parquet"
             if not table_file.is_file() or read_rows(table_file, RenderingRow) != rows:
                 write_rows(table_file, rows, RenderingRow)
-
-    def _check_render_layers(self) -> None:
-        """A layer that no compared network has is a mistake in the study, not an empty page."""
-        assert self.study.render is not None
-        names = sorted({name for pair in self.study.compare for name in pair.pair})
-        known = [layer for name in names
-                 for layer in read_manifest(self.folder.network(name)).facts["layers"]]  # fmt: skip
-        for layer in self.study.render.layers:
-            if layer not in known:
-                raise StudyError(
-                    "unknown-layer",
-                    f"render names layer {layer!r}, which none of {', '.join(names)} has; "
-                    f"{nearest(layer, dict.fromkeys(known))}",
-                )
 
     def _rendered_layer(self, name: str, layer: str, channels: Sequence[int]) -> list[RenderingRow]:
         settings = self.study.render
