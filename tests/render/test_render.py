@@ -10,7 +10,7 @@ from torch import nn
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
-from overpaint.render import TOGETHER, _status, render, render_steps
+from overpaint.render import TOGETHER, _status, redirect, render, render_steps
 from overpaint.render.redirect import STEPS
 
 CLASSES = ("a", "b")
@@ -170,7 +170,7 @@ def test_escapes_a_dark_start(monkeypatch):
     assert found.objective_start == 0
     assert found.objective_end > 0
     assert found.status == "ok"
-    monkeypatch.setattr("overpaint.render.redirect.STEPS", 0)
+    monkeypatch.setattr(redirect, "STEPS", 0)
     (stuck,) = render(network, "top", [5], steps=60, size=32)
     assert stuck.objective_end == 0
 
