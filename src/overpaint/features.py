@@ -119,13 +119,6 @@ def read_features(path: Path, layer: str) -> NDArray[np.float32]:
     return np.asarray(group[name])
 
 
-def read_images(path: Path) -> tuple[list[str], list[str]]:
-    """The ids and digests of the images, in the order of the rows."""
-    group = _open(path)
-    image, digest = (np.asarray(group[f"images/{name}"]) for name in ("image", "digest"))
-    return [str(each) for each in image], [str(each) for each in digest]
-
-
 def _open(path: Path) -> zarr.Group:
     try:
         return zarr.open_group(path, mode="r")
