@@ -113,3 +113,16 @@ def test_unit():
     assert Unit.of("layer4.1.relu:17") == Unit("layer4.1.relu", 17)
     with pytest.raises(NetworkError):
         Unit.of("mixed4d")
+
+
+def test_penultimate_is_what_the_head_is_given():
+    """The head applied to the penultimate features gives the logits."""
+    network = build("inception_small", classes=("a", "b", "c"), seed=0).eval()
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode(), taps(network, ["mixed5a", "penultimate"]) as tap:
+        seen = tap(images)
+        again = tap(images)
+        found, expected = network.body.head(seen["penultimate"]), network(images)
+    assert torch.equal(seen["penultimate"], again["penultimate"])
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(seen["penultimate"], seen["mixed5a"], atol=1e-6)

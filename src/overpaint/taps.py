@@ -18,9 +18,13 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network
+
+PENULTIMATE = "penultimate"
+"""The layer name for what the head is given, whatever module that comes from."""
 
 Reduction = Callable[[Tensor], Tensor]
 """What is kept of an activation: (N, C, H, W) or (N, T, D) or (N, D) -> a tensor (N, ...)."""
@@ -124,7 +128,8 @@ def taps(
 ) -> Iterator[Tap]:
     """Read layers of a network, in evaluation mode, inside a with block.
 
-    `layers` are exact module names (`network.layers` is the usual choice). On leaving, also by an
+    `layers` are exact module names (`network.layers` is the usual choice), or "penultimate" for
+    what the head is given: the vectors that a linear classifier would see. On leaving, also by an
     exception, hooks are gone and each module's training mode is as it was. Raises NetworkError for
     an unknown layer, with the close matches.
     """
@@ -132,8 +137,7 @@ def taps(
     modes = [(module, module.training) for module in network.modules()]
     handles = []
     try:
-        modules = [(layer, find_layer(network, layer)) for layer in tap.layers]
-        handles += [module.register_forward_hook(_hook(tap, layer)) for layer, module in modules]
+        handles += [_listen(network, tap, layer) for layer in tap.layers]
         network.eval()
         yield tap
     finally:
@@ -143,8 +147,13 @@ def taps(
             module.training = training
 
 
-def _hook(tap: Tap, layer: str) -> Callable[[nn.Module, object, Tensor], None]:
-    return lambda _module, _inputs, output: tap.read(layer, output)
+def _listen(network: Network, tap: Tap, layer: str) -> RemovableHandle:
+    """Have a tap read a layer's output, or the input of the head."""
+    if layer == PENULTIMATE:
+        head = network.body.get_submodule(network.head)
+        return head.register_forward_pre_hook(lambda _module, inputs: tap.read(layer, inputs[0]))
+    module = find_layer(network, layer)
+    return module.register_forward_hook(lambda _module, _inputs, output: tap.read(layer, output))
 
 
 def find_layer(network: Network, layer: str) -> nn.Module:
