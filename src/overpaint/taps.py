@@ -11,6 +11,7 @@ Each activation is reduced inside the hook, at once: a later in-place operation 
 what was read. The forward ends after the deepest layer wanted.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +28,11 @@ PENULTIMATE = "penultimate"
 """The layer name for what the head is given, whatever module that comes from."""
 
 Reduction = Callable[[Tensor], Tensor]
-"""What is kept of an activation: (N, C, H, W) or (N, T, D) or (N, D) -> a tensor (N, ...)."""
+"""What is kept of an activation: (N, C, H, W), or patch tokens (N, T, D), or (N, D) -> (N, ...).
+
+Whatever the network does inside, maps come with their channels first, and tokens without those of
+the class and the registers, which are at no place of the picture.
+"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ def spatial_mean(activation: Tensor) -> Tensor:
     """The mean over positions: (N, C, H, W) -> (N, C); a vector (N, D) stays as it is.
 
     Tokens (N, T, D) are averaged over T.
+
+    >>> spatial_mean(torch.tensor([[[1.0, 10.0], [3.0, 30.0]]]))
+    tensor([[ 2., 20.]])
     """
     if activation.ndim == 2:
         return activation.clone()
@@ -153,7 +161,26 @@ def _listen(network: Network, tap: Tap, layer: str) -> RemovableHandle:
         head = network.body.get_submodule(network.head)
         return head.register_forward_pre_hook(lambda _module, inputs: tap.read(layer, inputs[0]))
     module = find_layer(network, layer)
-    return module.register_forward_hook(lambda _module, _inputs, output: tap.read(layer, output))
+    return module.register_forward_hook(
+        lambda module, _inputs, output: tap.read(layer, places(network, module, output))
+    )
+
+
+def places(network: Network, module: nn.Module, output: "Tensor | tuple[Tensor, ...]") -> Tensor:
+    """What a module says of each place of the picture, in the order of dimensions of `Reduction`.
+
+    Of a module with several outputs, as attention has, the first is meant.
+    """
+    activation = output if isinstance(output, Tensor) else output[0]
+    if activation.ndim == 3:
+        # a square number of tokens is the patches of a square picture alone: before the class
+        # token joins them, as in a patch embedding
+        alone = math.isqrt(activation.shape[1]) ** 2 == activation.shape[1]
+        return activation if alone else activation[:, network.prefix_tokens :]
+    # a convolution puts the channels first, also inside a network that moves them last afterwards
+    if activation.ndim == 4 and network.channels_last and not isinstance(module, nn.Conv2d):
+        return activation.permute(0, 3, 1, 2)
+    return activation
 
 
 def find_layer(network: Network, layer: str) -> nn.Module:

@@ -49,6 +49,8 @@ class Network(nn.Module):
         self.head = parts.head
         self.filters = parts.filters
         self.any_size = parts.any_size
+        self.prefix_tokens = parts.prefix_tokens
+        self.channels_last = parts.channels_last
         self.preprocessing = parts.preprocessing
         self.classes = classes
         self.multi_label = multi_label

@@ -1,9 +1,61 @@
 """When each module of a network runs: the order of execution, which is not that of definition."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from torch import Tensor, nn
+
+
+class Run(NamedTuple):
+    """One run of a module: what it took and what it gave, as far as these are tensors."""
+
+    name: str
+    taken: Tensor | None
+    given: Tensor | None
+
+
+def runs(body: nn.Module, images: Tensor) -> list[Run]:
+    """The runs of all modules in one forward, in evaluation mode, in the order in which they end.
+
+    Of several inputs or outputs the first is kept. Leaves no trace.
+
+    >>> import torch
+    >>> first, second, _ = runs(nn.Sequential(nn.ReLU(), nn.Identity()), torch.zeros(1))
+    >>> first.name, first.given is second.taken
+    ('0', True)
+    """
+    seen: list[Run] = []
+
+    def listen(name: str) -> Callable[..., None]:
+        return lambda _module, taken, given: seen.append(Run(name, _first(taken), _first(given)))
+
+    hooks = [each.register_forward_hook(listen(name)) for name, each in body.named_modules()]
+    with evaluating(body):
+        try:
+            body(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+    return seen
+
+
+def _first(value: object) -> Tensor | None:
+    if isinstance(value, tuple | list) and value:
+        value = value[0]
+    return value if isinstance(value, Tensor) else None
+
+
+@contextmanager
+def evaluating(body: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block, and each module's own mode afterwards."""
+    modes = [(module, module.training) for module in body.modules()]
+    body.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 class Call(NamedTuple):
@@ -24,19 +76,16 @@ def calls(body: nn.Module, images: Tensor) -> dict[str, list[Call]]:
     clock = iter(range(10**9))
     seen: dict[str, list[Call]] = {}
     open_calls: list[int] = []
-    modes = [(module, module.training) for module in body.modules()]
     handles = []
     for name, module in body.named_modules():
         handles.append(module.register_forward_pre_hook(lambda *_: open_calls.append(next(clock))))
         handles.append(module.register_forward_hook(_end(seen, name, open_calls, clock)))
-    try:
-        body.eval()
-        body(images)
-    finally:
-        for handle in handles:
-            handle.remove()
-        for module, training in modes:
-            module.training = training
+    with evaluating(body):
+        try:
+            body(images)
+        finally:
+            for handle in handles:
+                handle.remove()
     return seen
 
 

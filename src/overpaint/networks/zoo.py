@@ -1,6 +1,7 @@
 """Any image network of timm and torchvision, by name, with its stages as layers."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import timm
@@ -8,9 +9,10 @@ import torch
 import torchvision
 from timm.data import resolve_model_data_config  # type: ignore[attr-defined]
 from torch import nn
+from torchvision.models import VisionTransformer
 
 from overpaint.errors import NetworkError, nearest
-from overpaint.networks.order import calls
+from overpaint.networks.order import Run, runs
 from overpaint.networks.parts import Parts, Preprocessing
 
 
@@ -21,17 +23,18 @@ def parts(architecture: str, classes: int) -> Parts:
 
 
 def pretrained(architecture: str) -> tuple[Parts, int]:
-    """A network of the zoo with its published weights, and the number of its classes."""
+    """A network of the zoo with its published weights, and the number of its classes.
+
+    Weights that were published without a classifier, as DINOv2's, get one for a single class.
+    """
     source, _, name = architecture.partition(":")
-    if source == "timm":
-        _check_timm(name)
-        model: Any = timm.create_model(name, pretrained=True)
-        return _timm_parts(model), int(model.num_classes)
-    _check_torchvision(name)
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    body = torchvision.models.get_model(name, weights=weights, **_without_auxiliary(name))
-    made = _torchvision_parts(body, name)
-    return made, head_classes(body, made.head)
+    made = _timm_pretrained(name) if source == "timm" else _torchvision_pretrained(name)
+    return made, head_classes(made.body, made.head)
+
+
+def head_classes(body: nn.Module, head: str) -> int:
+    """The number of classes that a head tells apart."""
+    return int(body.get_parameter(f"{head}.weight").shape[0])
 
 
 # --- timm ------------------------------------------------------------------------------------
@@ -45,11 +48,33 @@ def _check_timm(name: str) -> None:
 
 def _timm(name: str, classes: int) -> Parts:
     _check_timm(name)
-    return _timm_parts(timm.create_model(name, pretrained=False, num_classes=classes))
+    model: Any = timm.create_model(name, pretrained=False, num_classes=classes)
+    for head in _heads(model)[1:]:
+        # A distilled network averages two heads. What trains the head alone knows of one:
+        # the other is to say nothing until it is trained or filled.
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+    return _timm_parts(model)
+
+
+def _timm_pretrained(name: str) -> Parts:
+    _check_timm(name)
+    published = timm.get_pretrained_cfg(name)
+    bare = published is not None and published.num_classes == 0
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        options: dict[str, Any] = {"num_classes": 1} if bare else {}
+        return _timm_parts(timm.create_model(name, pretrained=True, **options))
+
+
+def _heads(model: Any) -> tuple[Any, ...]:
+    """The classifiers of a network of timm: one, or two of a distilled network."""
+    heads = model.get_classifier()
+    return heads if isinstance(heads, tuple) else (heads,)
 
 
 def _timm_parts(model: Any) -> Parts:
-    head = _name_of(model, model.get_classifier())
+    head = _name_of(model, _heads(model)[0])
     config = resolve_model_data_config(model)
     size = config["input_size"][-1]
     preprocessing = Preprocessing(
@@ -61,8 +86,13 @@ def _timm_parts(model: Any) -> Parts:
     )
     info = [each["module"] for each in getattr(model, "feature_info", []) or []]
     stages = [name for name in info if name in dict(model.named_modules())]
-    layers = _in_order(model, stages or list(_stages(model, head)), size)
-    return Parts(model, layers, head, preprocessing, any_size=_any_size(model, size))
+    return _parts(model, head, preprocessing, stages, _prefix_tokens(model))
+
+
+def _prefix_tokens(model: Any) -> int:
+    """Class and register tokens; the few networks that do not count them have a class token."""
+    has_class_token = any("cls_token" in name for name, _ in model.named_parameters())
+    return int(getattr(model, "num_prefix_tokens", has_class_token))
 
 
 _KNOWN = ("bilinear", "bicubic", "lanczos")
@@ -82,40 +112,75 @@ def _check_torchvision(name: str) -> None:
         raise NetworkError("unknown-architecture", message)
 
 
-def head_classes(body: nn.Module, head: str) -> int:
-    """The number of classes that a head tells apart."""
-    return int(body.get_parameter(f"{head}.weight").shape[0])
-
-
-def _without_auxiliary(name: str) -> dict[str, bool]:
-    return {"aux_logits": False} if name == "inception_v3" else {}
-
-
 def _torchvision(name: str, classes: int) -> Parts:
     _check_torchvision(name)
-    auxiliary = {"aux_logits": False} if name in ("googlenet", "inception_v3") else {}
-    options = {**auxiliary, "init_weights": True} if auxiliary else {}
+    options = _AS_PUBLISHED if name in ("googlenet", "inception_v3") else {}
     body = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
     return _torchvision_parts(body, name)
 
 
+_AS_PUBLISHED = {"aux_logits": False, "transform_input": True, "init_weights": True}
+"""The published weights of these two change what they are given: so does a child of theirs."""
+
+
+def _torchvision_pretrained(name: str) -> Parts:
+    _check_torchvision(name)
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    body = torchvision.models.get_model(name, weights=weights)
+    if name == "inception_v3":  # it alone keeps its auxiliary head
+        body.aux_logits, body.AuxLogits = False, None
+    return _torchvision_parts(body, name)
+
+
 def _torchvision_parts(body: nn.Module, name: str) -> Parts:
-    heads = [each for each, module in body.named_modules() if isinstance(module, nn.Linear)]
-    head = heads[-1]
+    kinds = (nn.Linear, nn.Conv2d)  # SqueezeNet's head is a convolution
+    linear, convolutions = (
+        [each for each, module in body.named_modules() if isinstance(module, kind)]
+        for kind in kinds
+    )
+    head = (linear or convolutions)[-1]
     transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
-    size = transforms.crop_size[0]
     preprocessing = Preprocessing(
-        size=size,
+        size=transforms.crop_size[0],
         resize=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
     )
-    layers = _in_order(body, list(_stages(body, head)), size)
-    return Parts(body, layers, head, preprocessing, any_size=_any_size(body, size))
+    if isinstance(body, VisionTransformer):
+        blocks = [f"encoder.layers.{each}" for each, _ in body.encoder.layers.named_children()]
+        return _parts(body, head, preprocessing, blocks, prefix_tokens=1)
+    return _parts(body, head, preprocessing, [], prefix_tokens=0)
 
 
 # --- stages ------------------------------------------------------------------------------------
+
+
+def _parts(
+    body: nn.Module,
+    head: str,
+    preprocessing: Preprocessing,
+    stages: Sequence[str],
+    prefix_tokens: int,
+) -> Parts:
+    """A network of the zoo; without stages that it names itself, they are found."""
+    size = preprocessing.size
+    with torch.inference_mode():
+        seen = runs(body, torch.zeros(1, 3, size, size))
+    ran, filters = _once(seen, stages), dict[str, tuple[str, ...]]()
+    if not ran:
+        filters = dict(_read_after_activation(body, _stages(body, head), seen))
+        ran = _once(seen, list(filters))
+    return Parts(
+        body,
+        tuple(run.name for run in ran),
+        head,
+        preprocessing,
+        filters={run.name: filters[run.name] for run in ran if filters.get(run.name)},
+        any_size=_any_size(body, size),
+        prefix_tokens=prefix_tokens,
+        channels_last=any(_channels_last(run) for run in ran),
+    )
 
 
 def _stages(body: nn.Module, head: str) -> Iterator[str]:
@@ -137,20 +202,65 @@ def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)  # noqa: SLF001 - all of its kind
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
+
+
+def _read_after_activation(
+    body: nn.Module, stages: Iterator[str], seen: Sequence[Run]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The stages, each bare convolution read where its activation ends, with its filters' module.
+
+    A bare normalisation that leads to no activation is no layer of its own.
+    """
+    modules = dict(body.named_modules())
+    for stage in stages:
+        module = modules[stage]
+        if isinstance(module, nn.Conv2d):
+            yield _activation_of(stage, modules, seen), (stage,)
+        elif not isinstance(module, _NORMS):
+            yield stage, ()
+
+
+def _activation_of(stage: str, modules: dict[str, nn.Module], seen: Sequence[Run]) -> str:
+    """The activation that takes what a convolution gives, straight or normalised; or itself."""
+    times = Counter(run.name for run in seen)
+    leaves = [run for run in seen if not any(modules[run.name].children())]
+    number = next((n for n, run in enumerate(leaves) if run.name == stage), len(leaves))
+    for before, run in zip(leaves[number:], leaves[number + 1 :], strict=False):
+        module = modules[run.name]
+        if run.taken is not before.given or times[run.name] > 1:
+            break
+        if isinstance(module, _ACTIVATIONS):
+            return run.name
+        if not isinstance(module, _NORMS):
+            break
+    return stage
+
+
+def _once(seen: Sequence[Run], names: Sequence[str]) -> list[Run]:
+    """The runs of those that run exactly once and give a tensor, in the order in which they end."""
+    times = Counter(run.name for run in seen)
+    return [
+        run for run in seen if run.name in names and times[run.name] == 1 and run.given is not None
+    ]
+
+
+def _channels_last(run: Run) -> bool:
+    """Whether a map is (1, H, W, C): that of a square picture is square."""
+    assert run.given is not None
+    if run.given.ndim != 4:
+        return False
+    _, first, second, third = run.given.shape
+    return first == second != third
+
+
 def _any_size(body: nn.Module, size: int) -> bool:
     """Whether a network takes pictures half as large again; a vision transformer does not."""
     body.eval()
     try:
         with torch.inference_mode():
             body(torch.zeros(1, 3, size + size // 2, size + size // 2))
-    except (AssertionError, RuntimeError):
+    except Exception:  # each network has its own way to refuse
         return False
     return True
-
-
-def _in_order(body: nn.Module, names: list[str], size: int) -> tuple[str, ...]:
-    """Those that one forward calls exactly once, in the order in which they end."""
-    with torch.inference_mode():
-        seen = calls(body, torch.zeros(1, 3, size, size))
-    once = {name: seen[name][0].end for name in names if len(seen.get(name, ())) == 1}
-    return tuple(sorted(once, key=once.__getitem__))
