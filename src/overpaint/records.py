@@ -16,7 +16,7 @@ import platform
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,6 +45,24 @@ class StudyFolder:
     def network(self, name: str) -> Path:
         """`weights.safetensors`, `manifest.json` and, of a trained one, its records."""
         return self.root / "networks" / name
+
+    def checkpoint(self, network: str) -> Path:
+        """The state of a training that has not ended."""
+        return self.root / "trainings" / f"{network}.pt"
+
+    def ensemble(self, name: str) -> Path:
+        """`manifest.json`, `scores.json` and `predictions.parquet` of an ensemble."""
+        return self.root / "ensembles" / name
+
+    @property
+    def failures(self) -> Path:
+        """What of the study failed, and why; absent when nothing did."""
+        return self.root / "failures.json"
+
+    @property
+    def repeats(self) -> Path:
+        """Mean and spread of the trainings that were repeated; absent when none was."""
+        return self.root / "repeats.json"
 
     def features(self, name: str, dataset: str, split: str) -> Path:
         """The Zarr group of a network's features on a split."""
@@ -193,6 +211,7 @@ class ClassRow:
     recall: float | None
     f1: float | None
     average_precision: float | None  # None without positives: excluded from the mean
+    precision_at_20: float | None = None  # multi-label: of the 20 most probable; at most 1
 
 
 @dataclass(frozen=True)
@@ -217,13 +236,80 @@ class Scores:
     scores: dict[str, Score]
     classes: list[ClassRow]
     without_positives: list[str]
+    confusion: list[list[int]] | None = None  # pictures: a row a true class, a column a named one
+    groups: dict[str, Score] = field(default_factory=dict)  # main score of "known", "unknown"
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Scores":
         """The inverse of `asdict`."""
         scores = {name: Score(**score) for name, score in data.pop("scores").items()}
         classes = [ClassRow(**row) for row in data.pop("classes")]
-        return cls(**data, scores=scores, classes=classes)
+        groups = {name: Score(**score) for name, score in data.pop("groups", {}).items()}
+        return cls(**data, scores=scores, classes=classes, groups=groups)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The main score of n trainings of one route that differ in nothing but their seed."""
+
+    score: str
+    n: int
+    mean: float
+    deviation: float | None  # with n − 1; None for a single training
+    min: float
+    max: float
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class RouteDifference:
+    """How much better the second of two routes scores than the first, over their trainings."""
+
+    score: str
+    n_first: int
+    n_second: int
+    difference: float  # mean of the second minus mean of the first
+    low: float | None  # 95 %, Welch
+    high: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class SvmRow:
+    """The linear SVM of one class on features."""
+
+    label: str
+    n: int  # pictures that show it, among those the SVM was fitted to
+    cost: float | None  # the C chosen; None where nothing was fitted
+    cv_score: float | None  # average precision of the class, or accuracy over all classes
+    converged: bool | None
+    status: str
+
+
+@dataclass(frozen=True)
+class SvmGridRow:
+    """The cross-validation score of one C; of one class, or of all where they share their C."""
+
+    label: str  # "" where the classes share their C
+    cost: float
+    cv_score: float
+    converged: bool  # in every fold
+
+
+@dataclass(frozen=True)
+class AdviceRow:
+    """How well a network's features would serve a collection, before any training."""
+
+    network: str
+    dataset: str
+    split: str
+    n: int  # pictures that had a neighbour to ask
+    logme: float | None
+    neighbour: float | None  # top-1, or mean average precision, of the nearest neighbours
+    low: float | None
+    high: float | None
+    chance: float | None
+    status: str
 
 
 # --- manifests ---------------------------------------------------------------------------------
@@ -377,9 +463,9 @@ def table(rows: Iterable[Row], row: type[Row]) -> pd.DataFrame:
     """
     names = [field.name for field in fields(row)]  # type: ignore[arg-type]
     frame = pd.DataFrame([[getattr(each, name) for name in names] for each in rows], columns=names)
-    for field in fields(row):  # type: ignore[arg-type]
-        if "float" in str(field.type) and "list" not in str(field.type):
-            frame[field.name] = frame[field.name].astype("float64")  # a column of only None too
+    for each in fields(row):  # type: ignore[arg-type]
+        if "float" in str(each.type) and "list" not in str(each.type):
+            frame[each.name] = frame[each.name].astype("float64")  # a column of only None too
     return frame
 
 

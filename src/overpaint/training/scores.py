@@ -6,14 +6,15 @@
 [True, False, True]
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import precision_recall_fscore_support
 
 from overpaint.datasets import Split
+from overpaint.errors import MeasureError
 from overpaint.records import ClassRow, Score, Scores
 from overpaint.seeds import generator
 
@@ -22,6 +23,11 @@ Ints = NDArray[np.int64]
 
 DRAWS = 1000
 LEVEL = (2.5, 97.5)
+DRAWN_AT_ONCE = 2**18
+"""Weights that are handled together: 2 MB stay in the processor's cache, all draws would not."""
+
+TOP = (1, 3, 5)
+RANK = 20
 
 
 def score(
@@ -32,56 +38,148 @@ def score(
     dataset: str,
     split: str,
     seed: int,
+    groups: Sequence[str] | None = None,
+    train_groups: Iterable[str] = (),
 ) -> Scores:
     """Scores of probabilities [N, C] against labels: [N] class numbers, or [N, C] of 0/1.
 
-    Single label: top-1, top-3, top-5 (those below C); chance is what naming the k most frequent
-    classes would score. Multi-label: mAP, the mean of the non-interpolated average precisions of
-    the classes that have positives; chance is the mean share of positives. Intervals: 95 %,
-    percentile bootstrap over the images, 1,000 draws.
+    >>> probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]])
+    >>> found = score(probabilities, np.array([0, 1, 1, 1]), ["calm", "storm"],
+    ...               dataset="seas", split="test", seed=0)
+    >>> found.scores["top1"].value, found.scores["top1"].chance, found.confusion
+    (0.75, 0.75, [[1, 0], [1, 2]])
+
+    Single label: top-1, top-3, top-5 (those below C) and the confusion matrix; chance is what
+    naming the k most frequent classes would score. Multi-label: mAP, the mean of the
+    non-interpolated average precisions of the classes that have positives, and each class's
+    precision at rank 20; chance is the mean share of positives. Intervals: 95 %, percentile
+    bootstrap over the images, 1,000 draws.
+
+    groups: the group of each image ("" = none), with the groups of the train split: the main
+    score of the images whose group was trained on ("known") and was not ("unknown") apart, where
+    there are such images.
     """
-    weights = bootstrap_weights(len(labels), generator(seed, "bootstrap", dataset, split))
-    multi_label = labels.ndim == 2
-    present = labels if multi_label else np.eye(len(classes), dtype=np.int64)[labels]
+    many = labels.ndim == 2
+    present = labels if many else np.eye(len(classes), dtype=np.int64)[labels]
+    purpose = ("bootstrap", dataset, split)
+    rng = generator(seed, *purpose)
     scores = (
-        {"mAP": mean_average_precision(probabilities, present, weights)}
-        if multi_label
-        else _top_scores(probabilities, labels, len(classes), weights)
+        {"mAP": main_score(probabilities, labels, rng)}
+        if many
+        else _top_scores(probabilities, labels, [k for k in TOP if k < len(classes) or k == 1], rng)
     )
-    named = _named(probabilities, multi_label)
+    named = _named(probabilities, multi_label=many)
     return Scores(
         dataset=dataset,
         split=split,
-        multi_label=multi_label,
+        multi_label=many,
         main=next(iter(scores)),
         scores=scores,
-        classes=class_rows(probabilities, present, named, classes),
+        classes=class_rows(probabilities, present, named, classes, multi_label=many),
         without_positives=[name for name, n in zip(classes, present.sum(0), strict=True) if n == 0],
+        confusion=None if many else (present.T @ named).tolist(),
+        groups={
+            side: main_score(probabilities[rows], labels[rows], generator(seed, *purpose, side))
+            for side, rows in sides(groups or [], train_groups).items()
+            if present[rows].any()
+        },
     )
 
 
-def bootstrap_weights(count: int, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
-    """How often each image is drawn [draws + 1, N]; the first row is the sample itself."""
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=draws)
-    return np.vstack([np.ones(count), drawn]).astype(np.float64)
+def sides(groups: Sequence[str], train_groups: Iterable[str]) -> dict[str, NDArray[np.bool_]]:
+    """Which images are of a group that was trained on, and which of another; "" is no group.
+
+    >>> {side: rows.tolist() for side, rows in sides(["Monet", "", "Klee"], ["Monet"]).items()}
+    {'known': [True, False, False], 'unknown': [False, False, True]}
+    """
+    names = np.array(groups, dtype=object)
+    if not len(names):
+        return {}
+    known = np.isin(names, np.array([*train_groups], dtype=object))
+    return {"known": known & (names != ""), "unknown": ~known & (names != "")}
 
 
-def _top_scores(
-    probabilities: Floats, labels: Ints, classes: int, weights: Floats
-) -> dict[str, Score]:
-    shares = np.sort(np.bincount(labels, minlength=classes) / len(labels))[::-1]
-    scores = {}
-    for k in (1, 3, 5):
-        if k < classes or k == 1:
-            hits = top_k_hits(probabilities, labels, k).astype(np.float64)
-            values = weights @ hits / len(labels)
-            scores[f"top{k}"] = _with_interval(values, float(shares[:k].sum()), len(labels))
-    return scores
+# --- values and their intervals ------------------------------------------------------------------
+
+
+def main_score(probabilities: Floats, labels: Ints, rng: np.random.Generator) -> Score:
+    """Top-1 of single labels [N], mAP of several [N, C]; with interval and chance."""
+    if labels.ndim == 1:
+        return _top_scores(probabilities, labels, [1], rng)["top1"]
+    return mean_average_precision(probabilities, labels, rng)
+
+
+def difference(
+    first: Floats, second: Floats, labels: Ints, *, dataset: str, split: str, seed: int
+) -> Score:
+    """How much better `second` scores than `first` on the same images: top-1, or mAP.
+
+    >>> labels = np.array([0, 1] * 50)
+    >>> right = np.eye(2)[labels]
+    >>> difference(right[::-1], right, labels, dataset="d", split="test", seed=0)
+    Score(value=1.0, low=1.0, high=1.0, chance=0.0, n=100)
+
+    first, second: probabilities [N, C] of two networks, rows in the same order. The bootstrap is
+    paired: each draw takes the same images for both. Chance is 0, that of two equal routes. It
+    knows of one training each; for the luck of trainings see `several.route_difference`.
+
+    Raises MeasureError: `images-differ`.
+    """
+    if not first.shape == second.shape == (len(labels), first.shape[-1]):
+        found = f"{first.shape}, {second.shape} and {len(labels)} labels"
+        raise MeasureError("images-differ", f"two networks on the same images; got {found}")
+    rng = generator(seed, "bootstrap", dataset, split)
+    gain = _top1_gain if labels.ndim == 1 else _map_gain
+    values = resampled(gain(first, second, labels), len(labels), rng)
+    return _with_interval(values, 0.0, len(labels))
+
+
+def _top1_gain(first: Floats, second: Floats, labels: Ints) -> Callable[[Floats], Floats]:
+    before, after = (top_k_hits(each, labels, 1).astype(np.float64) for each in (first, second))
+    return lambda weights: weights @ (after - before) / len(labels)
+
+
+def _map_gain(first: Floats, second: Floats, present: Ints) -> Callable[[Floats], Floats]:
+    before, after = _rankings(first, present), _rankings(second, present)
+    return lambda w: _mean_of_some(_precisions(after, w) - _precisions(before, w))
+
+
+def resampled(measure: Callable[[Floats], Floats], count: int, rng: np.random.Generator) -> Floats:
+    """A measure of the sample itself, and then of each draw [1 + DRAWS, ...].
+
+    measure: weights [D, N], how often each draw holds each image, -> values [D, ...]. It is called
+    with few draws at a time.
+    """
+    step = max(1, DRAWN_AT_ONCE // count)
+    even = np.full(count, 1 / count)
+    values = [measure(np.ones((1, count)))]
+    for start in range(0, DRAWS, step):
+        drawn = rng.multinomial(count, even, size=min(step, DRAWS - start))
+        values.append(measure(drawn.astype(np.float64)))
+    return np.concatenate(values)
 
 
 def _with_interval(values: Floats, chance: float, count: int) -> Score:
-    low, high = np.percentile(values[1:], LEVEL)
-    return Score(float(values[0]), float(low), float(high), chance, count)
+    """The first value with the quantiles of the others; draws without a value (NaN) do not count.
+
+    The interval holds the value, also where a few draws do not tell it so.
+    """
+    drawn = values[1:][~np.isnan(values[1:])]
+    low, high = np.percentile(drawn, LEVEL) if len(drawn) else (values[0], values[0])
+    value = float(values[0])
+    return Score(value, min(float(low), value), max(float(high), value), chance, count)
+
+
+def _top_scores(
+    probabilities: Floats, labels: Ints, ranks: Sequence[int], rng: np.random.Generator
+) -> dict[str, Score]:
+    shares = np.sort(np.bincount(labels) / len(labels))[::-1]
+    hits = np.stack([top_k_hits(probabilities, labels, k) for k in ranks], axis=1)
+    values = resampled(lambda weights: weights @ hits / len(labels), len(labels), rng)
+    return {
+        f"top{k}": _with_interval(values[:, column], float(shares[:k].sum()), len(labels))
+        for column, k in enumerate(ranks)
+    }
 
 
 def top_k_hits(probabilities: Floats, labels: Ints, k: int) -> NDArray[np.bool_]:
@@ -90,35 +188,117 @@ def top_k_hits(probabilities: Floats, labels: Ints, k: int) -> NDArray[np.bool_]
     return (order == labels[:, None]).any(axis=1)
 
 
-def mean_average_precision(probabilities: Floats, present: Ints, weights: Floats) -> Score:
+# --- average precision ---------------------------------------------------------------------------
+
+
+def mean_average_precision(probabilities: Floats, present: Ints, rng: np.random.Generator) -> Score:
     """The mAP over the classes that have positives; a bootstrap draw leaves out those it lost."""
-    some = [c for c in range(present.shape[1]) if present[:, c].any()]
-    if not some:
+    some = present.any(axis=0)
+    if not some.any():
         return Score(0.0, 0.0, 0.0, 0.0, len(present))
-    values = np.stack(
-        [average_precision(probabilities[:, c], present[:, c], weights) for c in some]
-    )
-    chance = float(present[:, some].mean())
-    return _with_interval(np.nanmean(values, axis=0), chance, len(present))
+    rankings = _rankings(probabilities[:, some], present[:, some])
+    values = resampled(lambda w: _mean_of_some(_precisions(rankings, w)), len(present), rng)
+    return _with_interval(values, float(present[:, some].mean()), len(present))
+
+
+def _mean_of_some(values: Floats) -> Floats:
+    """The mean of each row of values [D, C] that are not NaN; NaN where all are."""
+    there = ~np.isnan(values)
+    count = there.sum(axis=1)
+    total = np.where(there, values, 0.0).sum(axis=1)
+    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+
+
+def average_precisions(probabilities: Floats, present: Ints) -> Floats:
+    """Average precision of each class [C], for probabilities and 0/1 labels [N, C]; NaN if none."""
+    once = np.ones((1, len(present)))
+    return _precisions(_rankings(probabilities, present), once)[0]
 
 
 def average_precision(scores: Floats, positives: Ints, weights: Floats) -> Floats:
     """Non-interpolated average precision [D] of scores [N], for each row of weights [D, N].
 
+    >>> average_precision(np.array([0.9, 0.8, 0.1]), np.array([1, 0, 1]), np.ones((1, 3)))
+    array([0.83333333])
+
     Σ (R_n − R_{n−1}) P_n over the distinct thresholds, as scikit-learn defines it; NaN for a row
     whose positives all weigh nothing.
     """
+    return _ranking(scores, positives).average_precision(weights)
+
+
+@dataclass(frozen=True)
+class _Ranking:
+    """Images from the highest score down, cut after each threshold that adds a positive.
+
+    Recall moves only at those thresholds: what lies between two of them is one sum.
+    """
+
+    taken: Ints  # images down to the last cut
+    taken_starts: Ints  # where in `taken` each piece begins
+    found: Ints  # the positives among them
+    found_starts: Ints
+
+    def average_precision(self, weights: Floats) -> Floats:
+        if not len(self.found):
+            return np.full(len(weights), np.nan)
+        gains = _sums(weights, self.found, self.found_starts)
+        taken = _sums(weights, self.taken, self.taken_starts).cumsum(axis=1)
+        found = gains.cumsum(axis=1)
+        precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
+        area, total = (gains * precision).sum(axis=1), found[:, -1]
+        return np.divide(area, total, out=np.full_like(total, np.nan), where=total > 0)
+
+
+def _ranking(scores: Floats, positives: Ints) -> _Ranking:
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    found = np.cumsum(weights[:, order] * positives[order], axis=1)[:, ends]
-    taken = np.cumsum(weights[:, order], axis=1)[:, ends]
-    precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
-    total = found[:, -1]
-    gains = np.diff(found, axis=1, prepend=0.0) * precision
-    return np.divide(gains.sum(1), total, out=np.full_like(total, np.nan), where=total > 0)
+    count = np.cumsum(positives[order])[ends]
+    adds = np.diff(count, prepend=0) > 0
+    ends, count = ends[adds] + 1, count[adds]
+    last = ends[-1] if len(ends) else 0
+    return _Ranking(
+        taken=order[:last],
+        taken_starts=np.append(0, ends[:-1]),
+        found=order[positives[order] > 0],
+        found_starts=np.append(0, count[:-1]),
+    )
 
 
-def _named(probabilities: Floats, multi_label: bool) -> Ints:
+def _sums(weights: Floats, images: Ints, starts: Ints) -> Floats:
+    return np.add.reduceat(np.take(weights, images, axis=1), starts, axis=1)
+
+
+def _rankings(probabilities: Floats, present: Ints) -> list[_Ranking]:
+    return [_ranking(*column) for column in zip(probabilities.T, present.T, strict=True)]
+
+
+def _precisions(rankings: Sequence[_Ranking], weights: Floats) -> Floats:
+    return np.stack([each.average_precision(weights) for each in rankings], axis=1)
+
+
+def precision_at(scores: Floats, positives: Ints, rank: int = RANK) -> float | None:
+    """Positives among the `rank` highest scores, of as many as could be there; None without any.
+
+    >>> precision_at(np.array([0.9, 0.8, 0.1]), np.array([1, 0, 1]), rank=2)
+    0.5
+
+    Where a tie spans the rank, what a random order of the tied images would give on average.
+    """
+    total = int(positives.sum())
+    if total == 0:
+        return None
+    rank = min(rank, len(scores))
+    last = np.sort(scores)[-rank]
+    above, tied = scores > last, scores == last
+    found = positives[above].sum() + (rank - above.sum()) * positives[tied].mean()
+    return float(found / min(total, rank))
+
+
+# --- class by class ------------------------------------------------------------------------------
+
+
+def _named(probabilities: Floats, *, multi_label: bool) -> Ints:
     """What the network says [N, C]: the most probable class, or every label above one half."""
     if multi_label:
         return (probabilities >= 0.5).astype(np.int64)
@@ -127,24 +307,30 @@ def _named(probabilities: Floats, multi_label: bool) -> Ints:
 
 
 def class_rows(
-    probabilities: Floats, present: Ints, named: Ints, classes: Sequence[str]
+    probabilities: Floats, present: Ints, named: Ints, classes: Sequence[str], *, multi_label: bool
 ) -> list[ClassRow]:
     """Precision, recall, F1 and average precision of each class, one against the rest."""
-    precision, recall, f1, _ = precision_recall_fscore_support(
-        present, named, average=None, zero_division=np.nan
-    )
-    once = np.ones((1, len(present)))
-    rows = []
-    for number, label in enumerate(classes):
-        positives = present[:, number]
-        ap = average_precision(probabilities[:, number], positives, once)[0]
-        numbers = (precision[number], recall[number], f1[number], ap)
-        rows.append(ClassRow(label, int(positives.sum()), *(_or_none(value) for value in numbers)))
-    return rows
+    right, said, shown = (present & named).sum(0), named.sum(0), present.sum(0)
+    precisions = average_precisions(probabilities, present)
+    return [
+        ClassRow(
+            label,
+            int(shown[c]),
+            _share(right[c], said[c]),
+            _share(right[c], shown[c]),
+            _share(2 * right[c], said[c] + shown[c]),
+            None if np.isnan(precisions[c]) else float(precisions[c]),
+            precision_at(probabilities[:, c], present[:, c]) if multi_label else None,
+        )
+        for c, label in enumerate(classes)
+    ]
 
 
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _share(part: int, whole: int) -> float | None:
+    return float(part / whole) if whole else None
+
+
+# --- what was predicted --------------------------------------------------------------------------
 
 
 def prediction_table(split: Split, probabilities: Floats) -> pd.DataFrame:
