@@ -61,9 +61,10 @@ def test_override(tmp_path):
 
 
 def test_random_starts_are_networks(tmp_path):
-    """A network whose backbone starts at random has its initialisation beside it."""
+    """A network of which anything starts at random has its initialisation beside it."""
     text = GOOD.replace("recipe: frozen", "recipe: end_from_scratch")
-    assert read(tmp_path, text).nodes() == ["imagenet", "tuned", "again.init", "again"]
+    assert read(tmp_path, text).nodes() == [
+        "imagenet", "tuned.init", "tuned", "again.init", "again"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -123,3 +124,33 @@ def test_missing_study():
     with pytest.raises(StudyError, match="demo") as caught:
         read_study("nowhere.yaml")
     assert caught.value.slug == "no-such-study"
+
+
+def test_repeats_are_networks_with_parents_of_their_number(tmp_path):
+    """Each repeat has a seed of its own, and comes from the same repeat of its parent."""
+    text = GOOD.replace("recipe: mode_a", "recipe: mode_a\n    repeats: 3").replace(
+        "recipe: frozen", "recipe: frozen, repeats: 4"
+    )
+    study = read(tmp_path, text)
+    assert study.every.keys() >= {"tuned", "tuned.2", "tuned.3", "again", "again.4"}
+    parents = [study.every[name].parent for name in study.repeated("again")]
+    assert parents == ["tuned", "tuned.2", "tuned.3", "tuned"]
+    assert len({study.seed_of(name) for name in ("tuned", "tuned.2", "tuned.3")}) == 3
+    assert study.repeated("tuned") == ["tuned", "tuned.2", "tuned.3"]
+    assert read(tmp_path, study.to_yaml()).every == study.every
+
+
+@pytest.mark.parametrize(
+    ("line", "slug"),
+    [
+        ("ensembles: {both: [tuned, agian]}", "unknown-network"),
+        ("ensembles: {both: [imagenet, tuned]}", "unknown-network"),
+        ("ensembles: {tuned: [tuned, again]}", "name-taken"),
+        ("ensembles: {one: [tuned]}", "bad-value"),
+    ],
+)
+def test_wrong_ensembles(tmp_path, line, slug):
+    """An ensemble is of two or more trained networks of one dataset, under a name of its own."""
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, GOOD + line + "\n")
+    assert caught.value.slug == slug

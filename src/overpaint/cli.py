@@ -27,8 +27,14 @@ def run(
     override: Annotated[
         list[str] | None, typer.Option("--set", help="dotted.key=value, instead of the file's.")
     ] = None,
+    log_with: Annotated[
+        str, typer.Option(help="Trackers to tell of each epoch: tensorboard,wandb,mlflow.")
+    ] = "",
 ) -> None:
-    """Train, measure, draw and report, as a study says; what is done already is not done again."""
+    """Train, measure, draw and report, as a study says; what is done already is not done again.
+
+    Ends with status 1 when a training failed; what does not depend on it is done all the same.
+    """
     from rich.console import Console
 
     from overpaint.progress import Progressing
@@ -36,7 +42,20 @@ def run(
 
     console = Console(soft_wrap=True)
     read = _read(study, override or [])
-    run_study(read, out or Path("runs") / read.study, Progressing(console))
+    folder = out or Path("runs") / read.study
+    outcome = run_study(read, folder, Progressing(console), _trackers(log_with))
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _trackers(names: str) -> tuple[str, ...]:
+    """The trackers of "tensorboard,mlflow", each known and installed."""
+    trackers = tuple(filter(None, names.split(",")))
+    if trackers:
+        from overpaint.training.trackers import check_trackers
+
+        check_trackers(trackers)
+    return trackers
 
 
 def _read(study: str, overrides: list[str]):  # type: ignore[no-untyped-def] # noqa: ANN202

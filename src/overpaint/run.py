@@ -5,25 +5,19 @@ in the folder has it already. So a run that was interrupted goes on where it was
 complete does nothing, and then torch is never even imported.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from PIL import Image
 from rich.table import Table
 
-from overpaint.datasets import Dataset, Split, open_dataset
-from overpaint.datasets.doctor import remember
-from overpaint.errors import NetworkError, StudyError, nearest
-from overpaint.images import decode, thumbnail
+from overpaint.datasets import Split
+from overpaint.lineage import Lineage
+from overpaint.pictures import Pictures
 from overpaint.progress import Progressing
 from overpaint.records import (
     ChannelRow,
-    EpochRow,
     Manifest,
-    RenderingRow,
     Scores,
     StudyFolder,
     digest,
@@ -33,42 +27,51 @@ from overpaint.records import (
     read_json,
     read_manifest,
     read_rows,
-    read_table,
-    whole_file,
     whole_folder,
     write_json,
-    write_rows,
     write_table,
     write_text,
 )
-from overpaint.study import NetworkEntry, Pair, Study
-
-if TYPE_CHECKING:  # torch is imported by the steps that have work to do
-    from overpaint.networks import Network
-    from overpaint.training.fit import Trained
-
-SHOWN_IMAGES = 12
-"""Maximal images of a chosen channel that the report shows of each network."""
+from overpaint.study import Pair, Study
 
 
-def run_study(study: Study, out: Path, progress: Progressing) -> Path:
-    """Carry out a study into a folder; returns the report's first page."""
-    work = Run(study, StudyFolder(out), progress)
+@dataclass(frozen=True)
+class Outcome:
+    """The report's first page, and what failed: network -> why."""
+
+    page: Path
+    failures: dict[str, str]
+
+
+def run_study(
+    study: Study, out: Path, progress: Progressing, trackers: tuple[str, ...] = ()
+) -> Outcome:
+    """Carry out a study into a folder.
+
+    A training that fails does not end the run: what does not depend on it is done, and the
+    outcome tells.
+    """
+    lineage = Lineage(study, StudyFolder(out), progress, trackers)
+    work = Run(study, lineage.folder, progress, lineage)
     write_text(work.folder.study, study.to_yaml())
     for name in study.datasets:
-        work.dataset(name)
-    work.check_layers()
-    for name in study.lineage():
-        work.network(name)
-    for pair in study.compare:
+        lineage.dataset(name)
+    lineage.check_layers()
+    for name in study.every:
+        lineage.network(name)
+    failures = work.failures()
+    for pair in work.pairs:
         work.comparison(pair)
-    work.renderings()
-    for pair in study.compare:
-        work.thumbnails(pair)
+    pictures = Pictures(lineage, work.pairs)
+    pictures.renderings()
+    for pair in work.pairs:
+        pictures.thumbnails(pair)
     page = work.report()
     progress.console.print(score_table(work.scores()))
+    for name, why in failures.items():
+        progress.say(f"failed: {name}: {why}")
     progress.say(f"report: {page}")
-    return page
+    return Outcome(page, failures)
 
 
 def score_table(scores: dict[str, Scores]) -> Table:
@@ -89,205 +92,27 @@ def score_table(scores: dict[str, Scores]) -> Table:
 
 @dataclass
 class Run:
-    """A study, its folder, and what this run has opened so far."""
+    """A study, its folder, and its lineage."""
 
     study: Study
     folder: StudyFolder
     progress: Progressing
-    datasets: dict[str, Dataset] = field(default_factory=dict)
-    networks: dict[str, "Network"] = field(default_factory=dict)
+    lineage: Lineage
 
-    # --- datasets ----------------------------------------------------------------------------
+    @property
+    def pairs(self) -> list[Pair]:
+        """The pairs whose networks are both there."""
+        failed = self.lineage.has_failed
+        return [each for each in self.study.compare if not any(map(failed, each.pair))]
 
-    def dataset(self, name: str) -> Dataset:
-        """Open a dataset, once a run; name the pictures that cannot be read."""
-        if name in self.datasets:
-            return self.datasets[name]
-        entry, place = self.study.datasets[name], self.folder.dataset(name)
-        new = not (place / "manifest.json").is_file()
-        title = f"dataset {name}: read" if new else f"dataset {name}: look again"
-        with self.progress.stage(title) as advance:
-            dataset, rows = open_dataset(
-                name,
-                entry,
-                base=self.study.base,
-                workplace=place,
-                seed=self.study.seed,
-                progress=advance,
-            )
-        remember(dataset.root, rows, place)
-        left_out = [row for row in rows if row.status != "ok"]
-        for row in left_out:
-            self.progress.say(f"  left out: {dataset.root / row.image}: {row.status}")
-        facts = {
-            "kind": entry.kind,
-            "root": str(dataset.root),
-            "classes": list(dataset.classes),
-            "multi_label": dataset.multi_label,
-            "left_out": len(left_out),
-        }
-        inputs = {name: dataset.split(name).digest for name in dataset.split_names}
-        settings = entry.model_dump(mode="json")
-        made = manifest(
-            "dataset", inputs=inputs, settings=settings, seed=self.study.seed, facts=facts
-        )
-        write_json(place / "manifest.json", made)
-        self.datasets[name] = dataset
-        return dataset
-
-    # --- networks ----------------------------------------------------------------------------
-
-    def check_layers(self) -> None:
-        """A layer to draw that no network has is found before anything is trained, and so are
-        weights that cannot be had.
-        """
-        if self.study.render is None:
-            return
-        roots = [name for name, entry in self.study.networks.items() if entry.parent is None]
-        known = [layer for name in roots for layer in self._layers_of(name)]
-        for layer in self.study.render.layers:
-            if layer not in known:
-                raise StudyError(
-                    "unknown-layer",
-                    f"render names layer {layer!r}, which no network of the study has; "
-                    f"{nearest(layer, dict.fromkeys(known))}",
-                )
-
-    def _layers_of(self, name: str) -> Sequence[str]:
-        place = self.folder.network(name)
-        if (place / "manifest.json").is_file():
-            return list(read_manifest(place).facts["layers"])
-        return self._start(name, self.study.networks[name]).layers
-
-    def network(self, name: str) -> None:
-        """Load or train a network, unless the folder has it."""
-        entry = self.study.networks[name]
-        wanted = self._network_manifest(name, entry)
-        if self._has_network(name, entry, wanted):
-            return
-        if entry.fit is None:
-            with self.progress.stage(f"network {name}: load {entry.load}"):
-                self._save_network(name, self._start(name, entry), wanted)
+    def failures(self) -> dict[str, str]:
+        """What failed and why, kept in the folder for the report."""
+        told = {name: f"{error} [{error.slug}]" for name, error in self.lineage.failed.items()}
+        if told:
+            write_json(self.folder.failures, told)
         else:
-            self._train(name, entry, wanted)
-
-    def _has_network(self, name: str, entry: NetworkEntry, wanted: Manifest) -> bool:
-        names = [name, f"{name}.init"] if entry.starts_random else [name]
-        return all(fresh(self.folder.network(each), wanted) for each in names)
-
-    def _network_manifest(self, name: str, entry: NetworkEntry) -> Manifest:
-        """What the network's artefact would be made from now."""
-        inputs = {}
-        if entry.parent:
-            inputs["parent"] = self.weights_digest(entry.parent)
-        elif file := self._weights_file(entry):
-            inputs["weights"] = file_digest(file)
-        recipe = entry.training()
-        if entry.fit and recipe:
-            dataset = self.dataset(entry.fit)
-            inputs |= {
-                f"{entry.fit}/{split}": dataset.split(split).digest for split in dataset.split_names
-            }
-        settings = {
-            "load": entry.load,
-            "weights": "random" if entry.weights == "random" else None,
-            "recipe": recipe.model_dump() if recipe else None,
-        }
-        return manifest("network", inputs=inputs, settings=settings, seed=self.study.seed_of(name))
-
-    def _weights_file(self, entry: NetworkEntry) -> Path | None:
-        """The file of a loaded network's weights, as far as the study names it."""
-        if entry.weights in (None, "random"):
-            return None
-        path = self.study.path(Path(str(entry.weights)))
-        if not path.is_file():
-            raise NetworkError("no-weights", f"there is no file of weights {path}")
-        return path
-
-    def weights_digest(self, name: str) -> str:
-        """The digest of a network's weights in the folder."""
-        return str(read_manifest(self.folder.network(name)).facts["weights"])
-
-    def _start(self, name: str, entry: NetworkEntry) -> "Network":
-        """The network that a node begins with: its parent, or what it loads."""
-        from overpaint.networks import load
-        from overpaint.seeds import seed_for
-
-        if entry.parent:
-            return self.opened(entry.parent)
-        assert entry.load is not None
-        recipe = entry.training()
-        all_drawn = recipe is not None and recipe.reinit == "all"
-        folder = self.study.path(Path(entry.load))
-        source = str(folder) if (folder / "manifest.json").is_file() else entry.load
-        weights = "random" if all_drawn or entry.weights == "random" else self._weights_file(entry)
-        return load(source, weights=weights, seed=seed_for(self.study.seed_of(name), "start", name))
-
-    def _train(self, name: str, entry: NetworkEntry, wanted: Manifest) -> None:
-        from overpaint.training.fit import child_of, fit
-
-        recipe = entry.training()
-        assert recipe is not None
-        assert entry.fit is not None
-        dataset, seed = self.dataset(entry.fit), self.study.seed_of(name)
-        child, plan = child_of(self._start(name, entry), dataset, recipe, seed)
-        self.progress.say(f"network {name}: {recipe_in_words(recipe.model_dump())}")
-        self.progress.say(f"  {plan.summary()}")
-        with self.progress.stage(f"network {name}: train on {entry.fit}") as advance:
-            trained = fit(child, plan, dataset, recipe, seed=seed, advance=advance)
-        if entry.starts_random:
-            self._save_network(f"{name}.init", trained.start, wanted)
-        facts = {
-            "parent": entry.parent,
-            "dataset": entry.fit,
-            "recipe": {"name": entry.recipe, **recipe.model_dump()},
-            "trained": plan.summary(),
-            "best_epoch": trained.best_epoch,
-        }
-        self._save_network(name, trained.network, wanted, facts, trained)
-
-    def _save_network(
-        self,
-        name: str,
-        network: "Network",
-        wanted: Manifest,
-        facts: dict[str, Any] | None = None,
-        trained: "Trained | None" = None,
-    ) -> None:
-        """Write a network with all its records, whole or not at all."""
-        from overpaint.networks import describe, save_weights
-
-        untrained = {"parent": None, "dataset": None, "recipe": None, "trained": None,
-                     "best_epoch": None}  # fmt: skip
-        with whole_folder(self.folder.network(name)) as draft:
-            weights = save_weights(network, draft / "weights.safetensors")
-            if trained and facts:
-                write_rows(draft / "history.parquet", trained.history, EpochRow)
-                self._score(network, facts["dataset"], self.study.seed_of(name), draft)
-            described = {**describe(network), "weights": weights, **untrained, **(facts or {})}
-            write_json(draft / "manifest.json", replace(wanted, facts=described))
-        self.networks[name] = network
-
-    def _score(self, network: "Network", dataset: str, seed: int, draft: Path) -> None:
-        """Predict the test split, and score what was predicted."""
-        from overpaint.training.fit import predict
-        from overpaint.training.scores import prediction_table, score
-
-        split = self.dataset(dataset).split("test")
-        probabilities = predict(network, split)
-        scores = score(
-            probabilities, split.labels, split.classes, dataset=dataset, split="test", seed=seed
-        )
-        write_table(draft / "predictions.parquet", prediction_table(split, probabilities))
-        write_json(draft / "scores.json", scores)
-
-    def opened(self, name: str) -> "Network":
-        """A network of the folder, opened once a run."""
-        from overpaint.networks import open_network
-
-        if name not in self.networks:
-            self.networks[name] = open_network(self.folder.network(name))
-        return self.networks[name]
+            self.folder.failures.unlink(missing_ok=True)
+        return told
 
     # --- features and comparisons ------------------------------------------------------------
 
@@ -307,7 +132,9 @@ class Run:
 
             title = f"features of {name} on {split.dataset}/{split.name}"
             with self.progress.stage(title) as advance:
-                store_features(self.opened(name), split, facts["layers"], path, wanted, advance)
+                store_features(
+                    self.lineage.opened(name), split, facts["layers"], path, wanted, advance
+                )
         return path
 
     def splits_of(self, pair: Pair) -> tuple[Split, Split]:
@@ -315,9 +142,9 @@ class Run:
         name = self.study.dataset_of(pair)
         assert name is not None
         if pair.on:
-            split = self.dataset(name).split(pair.on.split("/")[1])
+            split = self.lineage.dataset(name).split(pair.on.split("/")[1])
             return split, split
-        return self.dataset(name).split("test"), self.dataset(name).split("train")
+        return self.lineage.dataset(name).split("test"), self.lineage.dataset(name).split("train")
 
     def comparison(self, pair: Pair) -> None:
         """Compare a pair, unless the folder has the comparison."""
@@ -326,8 +153,8 @@ class Run:
         wanted = manifest(
             "comparison",
             inputs={
-                "before": self.weights_digest(pair.before),
-                "after": self.weights_digest(pair.after),
+                "before": self.lineage.weights_digest(pair.before),
+                "after": self.lineage.weights_digest(pair.after),
                 "cka images": cka_split.digest,
                 "maximal images": maximal_split.digest,
             },
@@ -360,8 +187,8 @@ class Run:
 
         with self.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
             made = tables(
-                self.opened(pair.before),
-                self.opened(pair.after),
+                self.lineage.opened(pair.before),
+                self.lineage.opened(pair.after),
                 lambda side, layer, split: read_features(paths[side, split.name], layer),
                 cka_split=cka_split,
                 maximal_split=maximal_split,
@@ -394,90 +221,6 @@ class Run:
         layers = read_manifest(self.folder.network(pair.after)).facts["layers"]
         return [layer for layer in render.layers if layer in layers], render.channels
 
-    # --- pictures ----------------------------------------------------------------------------
-
-    @cached_property
-    def shown(self) -> dict[str, dict[str, list[int]]]:
-        """For each network and layer, the channels to draw: those chosen by any of its pairs."""
-        units: dict[str, dict[str, list[int]]] = {}
-        for pair in self.study.compare:
-            facts = read_manifest(self.folder.comparison(pair.before, pair.after)).facts
-            for layer, channel in facts["shown"]:
-                for name in pair.pair:
-                    channels = units.setdefault(name, {}).setdefault(layer, [])
-                    channels += [] if channel in channels else [channel]
-        return units
-
-    def renderings(self) -> None:
-        """Draw the chosen channels of each network, unless the folder has them."""
-        if self.study.render is None:
-            return
-        for name, layers in self.shown.items():
-            rows = []
-            for layer, channels in layers.items():
-                rows += self._rendered_layer(name, layer, sorted(channels))
-            table_file = self.folder.renderings(name) / "renderings.parquet"
-            if not table_file.is_file() or read_rows(table_file, RenderingRow) != rows:
-                write_rows(table_file, rows, RenderingRow)
-
-    def _rendered_layer(self, name: str, layer: str, channels: Sequence[int]) -> list[RenderingRow]:
-        settings = self.study.render
-        assert settings is not None
-        place = self.folder.renderings(name) / layer
-        wanted = manifest(
-            "renderings",
-            inputs={"network": self.weights_digest(name)},
-            settings={"layer": layer, "channels": list(channels), "steps": settings.steps,
-                      "size": settings.size},
-            seed=self.study.seed,
-        )  # fmt: skip
-        if not fresh(place, wanted):
-            self._render(name, layer, channels, wanted)
-        return [RenderingRow(**row) for row in read_json(place / "manifest.json")["facts"]["rows"]]
-
-    def _render(self, name: str, layer: str, channels: Sequence[int], wanted: Manifest) -> None:
-        from overpaint.render import render
-
-        settings = self.study.render
-        assert settings is not None
-        title = f"render {len(channels)} channels of {name} {layer}"
-        with self.progress.stage(title) as advance:
-            drawn = render(
-                self.opened(name),
-                layer,
-                channels,
-                steps=settings.steps,
-                size=settings.size,
-                seed=self.study.seed,
-                progress=advance,
-            )
-        rows = []
-        with whole_folder(self.folder.renderings(name) / layer) as draft:
-            for each in drawn:
-                Image.fromarray(each.image).save(draft / f"{each.channel}.png")
-                rows.append({
-                    "layer": layer, "channel": each.channel,
-                    "objective_start": each.objective_start, "objective_end": each.objective_end,
-                    "steps": each.steps, "size": settings.size, "seed": each.seed,
-                    "status": each.status,
-                })  # fmt: skip
-            write_json(draft / "manifest.json", replace(wanted, facts={"rows": rows}))
-
-    def thumbnails(self, pair: Pair) -> None:
-        """Keep a small copy of each picture that the report shows."""
-        place = self.folder.comparison(pair.before, pair.after)
-        facts = read_manifest(place).facts
-        frame = read_table(place / "maximal.parquet")
-        units = {(layer, channel) for layer, channel in facts["shown"]}
-        frame = frame[frame["rank"] <= SHOWN_IMAGES]
-        wanted = [unit in units for unit in zip(frame["layer"], frame["channel"], strict=True)]
-        root = self.dataset(facts["dataset"]).root
-        for image, picture in {*zip(frame["image"][wanted], frame["digest"][wanted], strict=True)}:
-            path = self.folder.thumbnail(facts["dataset"], picture)
-            if not path.is_file():
-                with whole_file(path) as draft:
-                    draft.write_bytes(thumbnail(decode((root / image).read_bytes(), 112)))
-
     # --- the report --------------------------------------------------------------------------
 
     def report(self) -> Path:
@@ -496,7 +239,9 @@ class Run:
 
     def _record_digests(self) -> dict[str, str]:
         root = self.folder.root
-        paths = [self.folder.study, *root.glob("*/**/manifest.json"), *root.glob("*/*/scores.json")]
+        named = [self.folder.study, self.folder.failures, self.folder.repeats]
+        paths = [path for path in named if path.is_file()]
+        paths += [*root.glob("*/**/manifest.json"), *root.glob("*/*/scores.json")]
         own = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)
                if self.folder.site not in p.parents}  # fmt: skip
         return {**own, **manifest("report", inputs={}, settings={}, seed=0).versions}
@@ -504,21 +249,8 @@ class Run:
     def scores(self) -> dict[str, Scores]:
         """The scores of the trained networks."""
         found = {}
-        for name in self.study.lineage():
+        for name in self.study.every:
             path = self.folder.network(name) / "scores.json"
             if path.is_file():
                 found[name] = Scores.from_json(read_json(path))
         return found
-
-
-def recipe_in_words(recipe: dict[str, Any]) -> str:
-    """The effective settings in one line.
-
-    >>> recipe_in_words({"epochs": 20, "flip": False})
-    'epochs 20, flip no'
-    """
-    said = {True: "yes", False: "no"}
-    return ", ".join(
-        f"{key} {said[value] if isinstance(value, bool) else value}"
-        for key, value in recipe.items()
-    )

@@ -17,14 +17,16 @@ The model is the truth, YAML merely fills it. Paths are relative to the study's 
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from overpaint.errors import OverpaintError, StudyError, nearest
+from overpaint.seeds import seed_for
 from overpaint.training.recipe import PRESETS, Recipe, recipe
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
@@ -40,15 +42,51 @@ class Entry(BaseModel):
 # --- datasets ----------------------------------------------------------------------------------
 
 
-class FolderEntry(Entry):
-    """Class folders, with or without split folders above them."""
+def _all_different(names: list[str]) -> list[str]:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands twice")
+    return names
+
+
+class CollectionEntry(Entry):
+    """What every kind of dataset may say.
+
+    With `disjoint: group` the splits are drawn, whatever the collection brings, so that no group
+    stands in two. With `cache: true` decoded pictures are kept on disk.
+    """
+
+    kind: str
+    disjoint: Literal["group"] | None = None
+    cache: bool = False
+
+
+class FolderEntry(CollectionEntry):
+    """Class folders, with or without split folders above them.
+
+    `group` is a regular expression whose one capture group finds the group in a picture's path.
+    """
 
     kind: Literal["folder"]
     root: Path
+    group: str | None = None
+
+    @model_validator(mode="after")
+    def _one_capture(self) -> Self:
+        try:
+            captures = re.compile(self.group or "()").groups
+        except re.error as error:
+            raise ValueError(f"group {self.group!r} is no regular expression: {error}") from None
+        if captures != 1:
+            raise ValueError(f"group {self.group!r} needs one capture group, as in '/([^/_]+)_'")
+        return self
 
 
-class TableEntry(Entry):
-    """A CSV or Parquet file that names each picture's path, label or labels, and split."""
+class TableEntry(CollectionEntry):
+    """A CSV or Parquet file that names each picture's path, label or labels, and split.
+
+    With `classes`, their order is kept and any other class in the file is an error.
+    """
 
     kind: Literal["table"]
     root: Path
@@ -57,16 +95,31 @@ class TableEntry(Entry):
     label: str | list[str] = "label"
     split: str = "split"
     group: str | None = None
+    classes: Annotated[list[str], Field(min_length=1), AfterValidator(_all_different)] | None = None
 
 
-class RastaEntry(Entry):
+class RastaEntry(CollectionEntry):
     """The layout of RASTA: wikipaintings_train, _val and _test with a folder a style."""
 
     kind: Literal["rasta"]
     root: Path
 
 
-class AtelierEntry(Entry):
+class PaintingsEntry(CollectionEntry):
+    """The Paintings of Art UK: Paintings.txt beside the folder Painting_Dataset."""
+
+    kind: Literal["paintings"]
+    root: Path
+
+
+class IconArtEntry(CollectionEntry):
+    """IconArt_v1, or the folder that holds it."""
+
+    kind: Literal["iconart"]
+    root: Path
+
+
+class AtelierEntry(CollectionEntry):
     """A collection made on the spot."""
 
     kind: Literal["atelier"]
@@ -75,7 +128,8 @@ class AtelierEntry(Entry):
 
 
 DatasetEntry = Annotated[
-    FolderEntry | TableEntry | RastaEntry | AtelierEntry, Field(discriminator="kind")
+    FolderEntry | TableEntry | RastaEntry | PaintingsEntry | IconArtEntry | AtelierEntry,
+    Field(discriminator="kind"),
 ]
 
 
@@ -92,6 +146,8 @@ class NetworkEntry(Entry):
     recipe: str | None = None
     overrides: dict[str, Any] = Field({}, alias="with")
     seed: int | None = None
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """Trainings that differ by the seed only: NAME, NAME.2, NAME.3 …"""
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
@@ -105,6 +161,8 @@ class NetworkEntry(Entry):
             raise ValueError("'weights' goes with 'load'; a child has its parent's weights")
         if self.overrides and self.recipe is None:
             raise ValueError("'with' overrides a recipe, and there is none")
+        if self.repeats > 1 and self.recipe is None:
+            raise ValueError("'repeats' repeats a training, and there is none")
         return self
 
     @model_validator(mode="after")
@@ -128,10 +186,17 @@ class NetworkEntry(Entry):
 
     @property
     def starts_random(self) -> bool:
+        """Whether anything is drawn at random before the training, be it only a head."""
+        training = self.training()
+        return training is not None and (training.reinit != "nothing" or self.weights == "random")
+
+    @property
+    def draws_backbone(self) -> bool:
         """Whether part of the backbone is drawn at random before the training."""
         training = self.training()
-        drawn = training is not None and training.reinit not in ("nothing", "head")
-        return drawn or (training is not None and self.weights == "random")
+        return training is not None and (
+            training.reinit not in ("nothing", "head") or self.weights == "random"
+        )
 
 
 # --- comparisons and renderings ----------------------------------------------------------------
@@ -191,6 +256,8 @@ class Study(Entry):
     seed: int = 0
     datasets: dict[Name, DatasetEntry] = {}
     networks: dict[Name, NetworkEntry]
+    ensembles: dict[Name, Annotated[list[str], Field(min_length=2)]] = {}
+    """Networks of one dataset whose probabilities are averaged."""
     compare: list[Pair] = []
     maximal_images: Annotated[int, Field(ge=1)] = 100
     render: RenderEntry | None = None
@@ -211,7 +278,25 @@ class Study(Entry):
         self.lineage()
         for number, pair in enumerate(self.compare):
             self._check_pair(number, pair)
+        for name, members in self.ensembles.items():
+            self._check_ensemble(name, members)
         return self
+
+    def _check_ensemble(self, name: str, members: list[str]) -> None:
+        trained = [each for each, entry in self.every.items() if entry.fit]
+        for member in members:
+            if member not in trained:
+                raise _At(("ensembles", name), "unknown-network", (
+                    f"ensemble {name!r} names trained network {member!r}; "
+                    f"{nearest(member, trained)}"))  # fmt: skip
+        fits = sorted({str(self.every[member].fit) for member in members})
+        if len(fits) > 1:
+            raise _At(("ensembles", name), "mixed-ensemble", (
+                f"the networks of ensemble {name!r} are fitted to {' and '.join(fits)}; "
+                "an ensemble needs one dataset"))  # fmt: skip
+        if name in self.networks:
+            raise _At(("ensembles", name), "name-taken", (
+                f"ensemble {name!r} has the name of a network; give it another"))  # fmt: skip
 
     def _check_pair(self, number: int, pair: Pair) -> None:
         for network in pair.pair:
@@ -231,10 +316,33 @@ class Study(Entry):
     def nodes(self) -> list[str]:
         """All networks of the lineage, random initialisations (`<name>.init`) among them."""
         names = []
-        for name in self.lineage():
-            names += [f"{name}.init"] if self.networks[name].starts_random else []
+        for name, entry in self.every.items():
+            names += [f"{name}.init"] if entry.starts_random else []
             names.append(name)
         return names
+
+    @cached_property
+    def every(self) -> dict[str, NetworkEntry]:
+        """All networks by name, parents before children, repeats (`NAME.2`) among them.
+
+        A repeat comes from the repeat of the same number of its parent, where there is one.
+        """
+        found: dict[str, NetworkEntry] = {}
+        for name in self.lineage():
+            entry = self.networks[name]
+            found[name] = entry
+            for number in range(2, entry.repeats + 1):
+                twin = f"{entry.parent}.{number}"
+                seed = seed_for(self.seed_of(name), "repeat", number)
+                parent = twin if twin in found else entry.parent
+                own = {"parent": parent, "seed": seed, "repeats": 1}
+                found[f"{name}.{number}"] = entry.model_copy(update=own)
+        return found
+
+    def repeated(self, name: str) -> list[str]:
+        """A network and its repeats."""
+        entry = self.networks[name]
+        return [name, *(f"{name}.{number}" for number in range(2, entry.repeats + 1))]
 
     def lineage(self) -> list[str]:
         """The networks, parents before children; a StudyError for a cycle."""
@@ -258,13 +366,13 @@ class Study(Entry):
         """The dataset that a pair is compared on."""
         if pair.on:
             return pair.on.split("/")[0]
-        fits = (self.networks[name.removesuffix(".init")].fit for name in reversed(pair.pair))
+        fits = (self.every[name.removesuffix(".init")].fit for name in reversed(pair.pair))
         return next((fit for fit in fits if fit), None)
 
     def seed_of(self, network: str) -> int:
         """The seed of a network's training: its own, or else the study's."""
-        own = self.networks[network].seed
-        return self.seed if own is None else own
+        entry = self.networks[network] if network in self.networks else self.every[network]
+        return self.seed if entry.seed is None else entry.seed
 
     def path(self, path: Path) -> Path:
         """A path of the study file, made absolute."""
@@ -446,6 +554,8 @@ def _fields_at(loc: Place) -> list[str]:
         "folder": FolderEntry,
         "table": TableEntry,
         "rasta": RastaEntry,
+        "paintings": PaintingsEntry,
+        "iconart": IconArtEntry,
         "atelier": AtelierEntry,
     }
     model: type[BaseModel] = Study

@@ -46,7 +46,7 @@ def network_page(site: Site, records: Records, found: NetworkRecords) -> Network
 
 def summary(records: Records, found: NetworkRecords) -> str:
     """Where the network comes from, what was trained, in one or two sentences."""
-    entry = records.study.networks[found.name]
+    entry = records.study.every[found.name]
     parent = found.facts.get("parent") or entry.parent or entry.load
     text = f"From {parent}, fitted to {entry.fit} by the recipe {entry.recipe}."
     trained = found.facts.get("trained")
@@ -64,7 +64,7 @@ def _comparisons(records: Records, name: str) -> list[Link]:
 
 
 def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], ...]:
-    entry = records.study.networks[found.name]
+    entry = records.study.every[found.name]
     training = entry.training()
     planned = training.model_dump() if training else {}
     recipe = found.facts.get("recipe") or planned

@@ -86,7 +86,7 @@ def _summary(records: Records) -> str:
 
 def _fitted(records: Records) -> list[str]:
     """The datasets that networks were fitted to, in the order of the study."""
-    fits = {network.fit for network in records.study.networks.values()}
+    fits = {network.fit for network in records.study.every.values()}
     return [name for name in records.study.datasets if name in fits]
 
 
@@ -232,16 +232,16 @@ def _parent(records: Records, name: str) -> str | None:
     said = records.networks[name].facts.get("parent")
     if said in records.networks and said != name:
         return str(said)
-    if name not in records.study.networks:
+    if name not in records.study.every:
         return None
-    planned = records.study.networks[name].parent
+    planned = records.study.every[name].parent
     return planned or (f"{name}.init" if f"{name}.init" in records.networks else None)
 
 
 def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
     found = records.networks[name]
     children = [child for child, parent in parents.items() if parent == name]
-    entry = records.study.networks.get(name)
+    entry = records.study.every.get(name)
     return Node(
         f"network-{slug(name)}",
         Link(name, f"networks/{slug(name)}.html" if found.trained else None),
@@ -255,14 +255,14 @@ def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
 
 
 def _kind(records: Records, name: str) -> str:
-    entry = records.study.networks.get(name)
+    entry = records.study.every.get(name)
     if records.networks[name].trained:
         return "trained"
     return "random" if entry is None or entry.weights == "random" else "loaded"
 
 
 def _origin(records: Records, name: str) -> str:
-    entry = records.study.networks.get(name)
+    entry = records.study.every.get(name)
     if entry is None:
         return f"where {name.removesuffix('.init')} began, drawn at random"
     return entry.load or ""
@@ -270,7 +270,7 @@ def _origin(records: Records, name: str) -> str:
 
 def _training(records: Records, name: str) -> str:
     """The recipe of a network's training with what was overridden."""
-    entry = records.study.networks.get(name)
+    entry = records.study.every.get(name)
     if entry is None or entry.recipe is None:
         return ""
     own = "".join(
@@ -297,7 +297,7 @@ def _score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
     scored = {each.name: each.scores for each in found if each.scores}
     first = next(iter(scored.values()), None)
     kinds = list(dict.fromkeys(kind for each in scored.values() for kind in each.scores))
-    fitted = [name for name, entry in records.study.networks.items() if entry.fit == dataset]
+    fitted = [name for name, entry in records.study.every.items() if entry.fit == dataset]
     without = sorted({label for each in scored.values() for label in each.without_positives})
     return ScoreTable(
         dataset,

@@ -197,9 +197,23 @@ def read_records(folder: StudyFolder) -> Records:
         folder,
         study,
         {name: _dataset(folder, name) for name in study.datasets},
-        {name: _network(folder, study, name) for name in study.nodes()},
+        {name: _network(folder, study, name) for name in _told(study)},
         {each.name: each for each in comparisons},
     )
+
+
+def _told(study: Study) -> list[str]:
+    """The networks of a report: an initialisation when more than its head was random, or when it
+    is compared.
+    """
+    compared = {name for pair in study.compare for name in pair.pair}
+    return [
+        name
+        for name in study.nodes()
+        if name in study.every
+        or name in compared
+        or study.every[name.removesuffix(".init")].draws_backbone
+    ]
 
 
 def _study(path: Path) -> Study:
@@ -222,7 +236,7 @@ def _dataset(folder: StudyFolder, name: str) -> DatasetRecords:
 
 def _network(folder: StudyFolder, study: Study, name: str) -> NetworkRecords:
     reader, place = Reader(folder.root), folder.network(name)
-    trained = name in study.networks and study.networks[name].fit is not None
+    trained = name in study.every and study.every[name].fit is not None
     manifest = reader.manifest(place)
     if not trained:
         history = table([], EpochRow)

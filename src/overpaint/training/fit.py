@@ -3,12 +3,17 @@
 The child is built anew with random weights, and what the recipe does not draw is filled from the
 parent; so a head for other classes, an upper half and a whole network are drawn in one way: as
 the architecture itself starts.
+
+Every random draw of an epoch comes from the seed and the epoch's number, so a training that was
+killed goes on from its last whole epoch to the very weights of an unbroken one (on a CPU).
 """
 
 import copy
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +21,25 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from overpaint.batches import Pixels, as_float, batches, centred, pixels_of, shuffled
+from overpaint.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.datasets import Dataset, Split
 from overpaint.errors import NetworkError
-from overpaint.networks import Network, build, tensor_digests
+from overpaint.networks import Network, build, seeded, tensor_digests
 from overpaint.records import EpochRow
 from overpaint.seeds import generator, seed_for
+from overpaint.training.auxiliary import AuxiliaryHeads
+from overpaint.training.checkpoint import Checkpoint
+from overpaint.training.descent import optimiser_of, rates_at
 from overpaint.training.plan import Plan, plan, set_modes
 from overpaint.training.recipe import Recipe
 from overpaint.training.scores import average_precision, top_k_hits
+from overpaint.training.trackers import Tracking, tracked
 
 Advance = Callable[[int, int, str], None]
 """Called after each batch with (batches done, of all, a word on how it goes)."""
+
+LOOK = 10
+"""Steps between two looks at the loss: each look makes a GPU wait."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +52,9 @@ class Trained:
     history: list[EpochRow]
 
     @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights were kept."""
-        return next(row.epoch for row in self.history if row.best)
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights were kept; None where there were no epochs."""
+        return next((row.epoch for row in self.history if row.best), None)
 
 
 def fit(
@@ -53,27 +65,35 @@ def fit(
     *,
     seed: int,
     advance: Advance | None = None,
+    checkpoint: Checkpoint | None = None,
+    tracking: Tracking | None = None,
 ) -> Trained:
     """Train a child, as `child_of` made it, on its dataset.
 
-    Frozen parts are compared by digest at the end: weights, statistics, everything. Raises
+    With a checkpoint the state is kept after each epoch, and a training that has one goes on from
+    there. Frozen parts are compared by digest at the end: weights, statistics, everything. Raises
     NetworkError when the loss is no number any more, and when something frozen has moved.
     """
     start = copy.deepcopy(child)
-    history = _Loop(child, the_plan, dataset, recipe, seed, advance).run()
+    loop = _Loop(child, the_plan, dataset, recipe, seed, tracking)
+    with tracked(loop.accelerator, tracking, recipe):
+        loop.run(checkpoint, advance)
     child.to("cpu")
     check_frozen(start, child, the_plan)
-    return Trained(child, start, the_plan, history)
+    return Trained(child, start, the_plan, loop.state.history)
 
 
-def accelerate() -> Accelerator:
+def accelerate(tracking: Tracking | None = None) -> Accelerator:
     """The device that there is; bfloat16 where a GPU has it, float32 on a CPU."""
     precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    return Accelerator(mixed_precision=precision)
+    return Accelerator(mixed_precision=precision, **(tracking.options if tracking else {}))
 
 
 def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Network, Plan]:
-    """The child before its training: drawn where the recipe says, elsewhere as its parent."""
+    """The child before its training: drawn where the recipe says, elsewhere as its parent.
+
+    A head for other classes is drawn whatever the recipe says.
+    """
     child = build(
         parent.architecture,
         classes=dataset.classes,
@@ -82,12 +102,28 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
     )
     the_plan = plan(child, recipe)
     own, inherited = child.tensors(), parent.tensors()
-    drawn = set(the_plan.drawn) | {n for n in own if own[n].shape != inherited[n].shape}
+    new_head = parent.classes != child.classes
+    drawn = the_plan.drawn | (the_plan.head if new_head else frozenset())
     child.body.load_state_dict({n: own[n] if n in drawn else inherited[n] for n in own})
-    return child, the_plan
+    return child, replace(the_plan, drawn=drawn)
 
 
 # --- the loop ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _State:
+    """How far a training has come: all that one epoch hands to the next beside the weights."""
+
+    epoch: int = 0  # the last whole one
+    step: int = 0
+    history: list[EpochRow] = field(default_factory=list)
+    least_loss: float = math.inf
+    chosen: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def val_losses(self) -> list[float]:
+        return [row.val_loss for row in self.history]
 
 
 class _Loop:
@@ -100,152 +136,169 @@ class _Loop:
         dataset: Dataset,
         recipe: Recipe,
         seed: int,
-        advance: Advance | None,
+        tracking: Tracking | None = None,
     ) -> None:
         self.network, self.plan, self.recipe, self.seed = network, the_plan, recipe, seed
-        self.advance = advance
-        self.train, self.val = (
-            pixels_of(dataset.split(name), network.preprocessing) for name in ("train", "val")
-        )
+        sliding = replace(network.preprocessing, resize=network.preprocessing.size)
+        view = sliding if recipe.crop == "slide" else network.preprocessing
+        self.train = pixels_of(dataset.split("train"), view)
+        self.val = pixels_of(dataset.split("val"), view if recipe.as_published else
+                             network.preprocessing)  # fmt: skip
         self.loss_of = nn.BCEWithLogitsLoss() if dataset.multi_label else nn.CrossEntropyLoss()
+        self.accelerator = accelerate(tracking)
         labels = torch.as_tensor(self.train.split.labels)
-        self.targets = labels.float() if dataset.multi_label else labels
-        self.accelerator = accelerate()
+        targets = labels.float() if dataset.multi_label else labels
+        self.targets = targets.to(self.accelerator.device)
         freeze(network, the_plan)
         network.to(memory_format=torch.channels_last)
-        optimiser = optimiser_of(network, recipe)
-        self.rates = [group["lr"] for group in optimiser.param_groups]
-        self.ready, self.optimiser = self.accelerator.prepare(network, optimiser)
-        self.step = 0
-        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.auxiliary = AuxiliaryHeads(
+            network, len(recipe.auxiliary), dropout=recipe.auxiliary_dropout, seed=seed
+        )
+        self.ready, self.auxiliary, self.optimiser = self.accelerator.prepare(
+            network, self.auxiliary, optimiser_of(network, recipe, self.auxiliary.parameters())
+        )
+        self.state = _State()
 
-    def run(self) -> list[EpochRow]:
-        """All epochs; leaves the network with the weights that were chosen."""
+    def run(self, checkpoint: Checkpoint | None, advance: Advance | None) -> None:
+        """All epochs that are left; leaves the network with the weights that were chosen."""
         self.train.keep()
         self.val.keep()
-        history: list[EpochRow] = []
-        for epoch in range(1, self.recipe.epochs + 1):
-            row = self._look(epoch, self._epoch(epoch))
-            history = [replace(old, best=old.best and not row.best) for old in history] + [row]
-        assert self.best is not None
-        self.network.body.load_state_dict(self.best[1])
-        return history
+        if checkpoint and (saved := checkpoint.load()):
+            self._restore(saved)
+        for epoch in range(self.state.epoch + 1, self.recipe.epochs + 1):
+            self._look(epoch, self._epoch(epoch, advance))
+            self.accelerator.log(_told(self.state.history[-1]), step=epoch)
+            if checkpoint:
+                checkpoint.save(self._saved())
+        self.network.body.load_state_dict(self.state.chosen)
 
-    def _epoch(self, epoch: int) -> float:
+    def _epoch(self, epoch: int, advance: Advance | None) -> float:
         """One pass over the training pictures; returns the mean loss."""
         recipe = self.recipe
         set_modes(self.network, self.plan)
         rng = generator(self.seed, "augmentation", epoch)
-        self.train.draw(rng, crop=recipe.crop == "random", flip=recipe.flip)
+        self.train.draw(rng, crop=recipe.crop != "center", flip=recipe.flip)
         order = shuffled(len(self.train), recipe.batch_size, self.seed, epoch)
-        losses = []
-        for number, (pixels, rows) in enumerate(
-            zip(batches(self.train, order), order, strict=True), start=1
-        ):
-            losses.append(self._learn(pixels, rows, epoch))
-            if self.advance:
-                done, of_all = (epoch - 1) * len(order) + number, recipe.epochs * len(order)
-                self.advance(done, of_all, f"epoch {epoch}, loss {losses[-1]:.3f}")
-        return sum(losses) / len(losses)
+        losses: list[Tensor] = []
+        with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
+            for pixels, rows in zip(batches(self.train, order), order, strict=True):
+                losses.append(self._learn(pixels, rows, epoch))
+                if len(losses) % LOOK == 0 or len(losses) == len(order):
+                    loss = self._checked(losses, epoch)
+                    if advance:
+                        done = (epoch - 1) * len(order) + len(losses)
+                        advance(done, recipe.epochs * len(order), f"epoch {epoch}, loss {loss:.3f}")
+        return float(torch.stack(losses).mean())
 
-    def _learn(self, pixels: Tensor, rows: list[int], epoch: int) -> float:
+    def _learn(self, pixels: Tensor, rows: list[int], epoch: int) -> Tensor:
         """One step of the optimiser; returns the loss."""
-        device = self.accelerator.device
-        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
-            group["lr"] = rate * decay(self.recipe, self.step, epoch)
+        rates = rates_at(self.recipe, self.state.step, epoch, self.state.val_losses)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rates[group["name"].split()[0]]
         with self.accelerator.autocast():
-            logits = self.ready(as_float(pixels, device))
-        loss = self.loss_of(logits.float(), self.targets[rows].to(device))
-        value = float(loss.item())
-        if not math.isfinite(value):
-            raise self._diverged(value, epoch)
+            logits = self.ready(as_float(pixels, self.accelerator.device))
+            others = self.auxiliary()
+        targets = self.targets[rows]
+        loss = self.loss_of(logits.float(), targets)
+        for weight, other in zip(self.recipe.auxiliary, others, strict=True):
+            loss = loss + weight * self.loss_of(other.float(), targets)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
+        if self.recipe.clip_norm is not None:
+            trained = [each for group in self.optimiser.param_groups for each in group["params"]]
+            self.accelerator.clip_grad_norm_(trained, self.recipe.clip_norm)
         self.optimiser.step()
-        self.step += 1
-        return value
+        self.state.step += 1
+        return loss.detach()
 
-    def _look(self, epoch: int, train_loss: float) -> EpochRow:
+    @contextmanager
+    def _supervised(self) -> Iterator[None]:
+        """What only a training has, while one runs: auxiliary heads, dropout before the head."""
+        head = self.network.body.get_submodule(self.network.head)
+        with ExitStack() as stack:
+            stack.enter_context(self.auxiliary.listening(self.network))
+            if self.recipe.dropout:
+                handle = head.register_forward_pre_hook(
+                    lambda _module, inputs: nn.functional.dropout(inputs[0], self.recipe.dropout)
+                )
+                stack.callback(handle.remove)
+            yield
+
+    def _look(self, epoch: int, train_loss: float) -> None:
         """Validate, and keep the weights when they are the best so far."""
-        labels = self.val.split.labels
-        logits = torch.as_tensor(logits_of(self.network, self.val, self.accelerator))
+        recipe, state, labels = self.recipe, self.state, self.val.split.labels
+        # The published runs cropped their validation pictures at random too.
+        moving = recipe.as_published and recipe.crop != "center"
+        rng = generator(self.seed, "validation crop", epoch) if moving else None
+        logits = torch.as_tensor(logits_of(self.network, self.val, self.accelerator, rng))
         target = torch.as_tensor(labels)
         loss = float(self.loss_of(logits, target.float() if labels.ndim == 2 else target))
-        probabilities = probabilities_of(logits, self.val.split.multi_label)
-        best = self.best is None or loss < self.best[0] or self.recipe.selection == "last"
+        if not math.isfinite(loss):
+            raise self._diverged(loss, epoch, state.step, "validation loss")
+        best = loss < state.least_loss or recipe.selection == "last"
         if best:
-            kept = {name: each.detach().clone() for name, each in self.network.tensors().items()}
-            self.best = (loss, kept)
-        factor = decay(self.recipe, self.step, epoch)
-        return EpochRow(
-            epoch=epoch,
-            train_loss=train_loss,
-            val_loss=loss,
-            val_score=main_score(probabilities, labels),
-            head_lr=self.recipe.head_lr * factor,
-            backbone_lr=self.recipe.backbone_lr * factor,
-            best=best,
+            tensors = self.network.tensors()
+            state.chosen = {name: each.detach().clone() for name, each in tensors.items()}
+            state.history = [replace(row, best=False) for row in state.history]
+        rates = rates_at(recipe, max(state.step - 1, 0), epoch, state.val_losses)
+        score = main_score(probabilities_of(logits, self.val.split.multi_label), labels)
+        state.history.append(
+            EpochRow(epoch, train_loss, loss, score, rates["head"], rates["backbone"], best)
         )
+        state.epoch, state.least_loss = epoch, min(loss, state.least_loss)
 
-    def _diverged(self, loss: float, epoch: int) -> NetworkError:
-        rates = ", ".join(
-            f"{group['name']} {group['lr']:.2g}" for group in self.optimiser.param_groups
-        )
+    # --- going on --------------------------------------------------------------------------------
+
+    def _saved(self) -> dict[str, Any]:
+        """The state after an epoch, in tensors and plain values."""
+        history = [asdict(row) for row in self.state.history]
+        return {
+            **vars(self.state),
+            "history": history,
+            "body": self.network.tensors(),
+            "auxiliary": self.auxiliary.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.network.body.load_state_dict(saved.pop("body"))
+        self.auxiliary.load_state_dict(saved.pop("auxiliary"))
+        self.optimiser.load_state_dict(saved.pop("optimiser"))
+        history = [EpochRow(**row) for row in saved.pop("history")]
+        self.state = _State(**saved, history=history)
+
+    # --- divergence ------------------------------------------------------------------------------
+
+    def _checked(self, losses: list[Tensor], epoch: int) -> float:
+        """The last loss; a NetworkError names the first of the last few that is no number."""
+        values = torch.stack(losses[-LOOK:]).tolist()
+        for number, value in enumerate(values):
+            if not math.isfinite(value):
+                step = self.state.step - len(values) + number
+                raise self._diverged(value, epoch, step, "loss")
+        return float(values[-1])
+
+    def _diverged(self, value: float, epoch: int, step: int, what: str) -> NetworkError:
+        rates = rates_at(self.recipe, step, epoch, self.state.val_losses)
+        kept = f"; the state after epoch {epoch - 1} is kept" if epoch > 1 else ""
         return NetworkError(
             "diverged",
-            f"the training diverged: the loss is {loss} at step {self.step} of epoch {epoch} "
-            f"(learning rates: {rates}); lower head_lr {self.recipe.head_lr:g} or backbone_lr "
-            f"{self.recipe.backbone_lr:g}",
+            f"the training diverged: the {what} is {value} at step {step} of epoch {epoch} "
+            f"(learning rates: head {rates['head']:.2g}, backbone {rates['backbone']:.2g}){kept}; "
+            f"lower head_lr {self.recipe.head_lr:g} or backbone_lr {self.recipe.backbone_lr:g}, or "
+            "set clip_norm",
         )
+
+
+def _told(row: EpochRow) -> dict[str, float]:
+    """What a tracker is told of an epoch."""
+    return {name: value for name, value in asdict(row).items() if name not in ("epoch", "best")}
 
 
 def freeze(network: Network, the_plan: Plan) -> None:
     """Only what the plan trains has gradients."""
     for name, parameter in network.body.named_parameters():
         parameter.requires_grad_(name in the_plan.trained)
-
-
-def optimiser_of(network: Network, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimiser with its groups: backbone kernels, other backbone weights, head.
-
-    The penalty λΣw² has the gradient 2λw, which is what torch calls a weight decay of 2λ.
-    """
-    head: list[nn.Parameter] = []
-    kernels: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, parameter in network.body.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        if name.startswith(f"{network.head}."):
-            head.append(parameter)
-        else:
-            (kernels if parameter.ndim > 1 else others).append(parameter)
-    groups = [
-        {"name": "backbone kernels", "params": kernels, "lr": recipe.backbone_lr,
-         "weight_decay": 2 * recipe.weight_penalty},
-        {"name": "backbone others", "params": others, "lr": recipe.backbone_lr},
-        {"name": "head", "params": head, "lr": recipe.head_lr},
-    ]  # fmt: skip
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimiser == "adam":
-        return torch.optim.Adam(groups)
-    return torch.optim.SGD(groups, momentum=recipe.momentum)
-
-
-def decay(recipe: Recipe, step: int, epoch: int) -> float:
-    """What the learning rates are multiplied by at a step (from 0) of an epoch (from 1).
-
-    >>> decay(Recipe(lr_decay=1e-4), 10_000, 5)
-    0.5
-    >>> round(decay(Recipe(lr_decay=0, schedule="step"), 0, 8), 2)
-    0.96
-    """
-    by_step = 1 / (1 + recipe.lr_decay * step)
-    if recipe.schedule == "step":
-        return float(by_step * 0.96 ** (epoch // 8))
-    if recipe.schedule == "cosine":
-        return by_step * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / recipe.epochs))
-    return by_step
 
 
 # --- looking -------------------------------------------------------------------------------------
@@ -263,12 +316,20 @@ def main_score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) ->
     return float(np.nanmean(each)) if not np.isnan(each).all() else 0.0
 
 
-def logits_of(network: Network, pixels: Pixels, accelerator: Accelerator) -> NDArray[np.float32]:
-    """Logits [N, C] of a split, in evaluation mode."""
-    network.to(accelerator.device).eval()
+def logits_of(
+    network: Network,
+    pixels: Pixels,
+    accelerator: Accelerator,
+    rng: np.random.Generator | None = None,
+) -> NDArray[np.float32]:
+    """Logits [N, C] of a split, in evaluation mode: of centre crops, or of random ones by `rng`."""
+    device = accelerator.device
+    network.to(device).eval()
+    pixels.draw(rng, crop=rng is not None, flip=False)
     with torch.inference_mode(), accelerator.autocast():
         found = [
-            network(images).float().cpu() for images in centred(pixels, 64, accelerator.device)
+            network(as_float(batch, device)).float().cpu()
+            for batch in batches(pixels, in_order(len(pixels), 64))
         ]
     return torch.cat(found).numpy()
 

@@ -30,6 +30,7 @@ class Plan:
 
     trained: frozenset[str]
     drawn: frozenset[str]
+    head: frozenset[str]
     first: str  # the first layer trained, or "head"
     parameters: int
     parameters_in_all: int
@@ -49,6 +50,7 @@ def plan(network: Network, recipe: Recipe) -> Plan:
     return Plan(
         trained=trained,
         drawn=drawn,
+        head=order.tensors("head"),
         first=order.first_layer(recipe.train),
         parameters=sum(size for name, size in sizes.items() if name in trained),
         parameters_in_all=sum(sizes.values()),

@@ -1,0 +1,306 @@
+"""Lineage: the datasets and networks of a study, each made once and found again after.
+
+Each network knows the manifest that it would have now, and is not made when the folder has it
+already. A training that fails costs what depends on it and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from overpaint.datasets import Dataset, open_dataset
+from overpaint.datasets.doctor import remember
+from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
+from overpaint.progress import Progressing
+from overpaint.records import (
+    EpochRow,
+    Manifest,
+    StudyFolder,
+    file_digest,
+    fresh,
+    manifest,
+    read_manifest,
+    whole_folder,
+    write_json,
+    write_rows,
+    write_table,
+)
+from overpaint.study import NetworkEntry, Study
+from overpaint.training.recipe import Recipe
+
+if TYPE_CHECKING:  # torch is imported by the steps that have work to do
+    from overpaint.networks import Network
+    from overpaint.training.fit import Trained
+    from overpaint.training.plan import Plan
+
+UNTRAINED = dict.fromkeys(("parent", "dataset", "recipe", "trained", "best_epoch"))
+
+
+@dataclass
+class Lineage:
+    """A study's datasets and networks, its folder, and what this run has opened so far."""
+
+    study: Study
+    folder: StudyFolder
+    progress: Progressing
+    trackers: tuple[str, ...] = ()
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    networks: dict[str, "Network"] = field(default_factory=dict)
+    failed: dict[str, OverpaintError] = field(default_factory=dict)
+
+    # --- datasets ----------------------------------------------------------------------------
+
+    def dataset(self, name: str) -> Dataset:
+        """Open a dataset, once a run; name the pictures that cannot be read."""
+        if name in self.datasets:
+            return self.datasets[name]
+        entry, place = self.study.datasets[name], self.folder.dataset(name)
+        new = not (place / "manifest.json").is_file()
+        title = f"dataset {name}: read" if new else f"dataset {name}: look again"
+        with self.progress.stage(title) as advance:
+            dataset, rows = open_dataset(
+                name,
+                entry,
+                base=self.study.base,
+                workplace=place,
+                seed=self.study.seed,
+                progress=advance,
+            )
+        remember(dataset.root, rows, place)
+        left_out = [row for row in rows if row.status != "ok"]
+        for row in left_out:
+            self.progress.say(f"  left out: {dataset.root / row.image}: {row.status}")
+        facts = {
+            "kind": entry.kind,
+            "root": str(dataset.root),
+            "classes": list(dataset.classes),
+            "multi_label": dataset.multi_label,
+            "left_out": len(left_out),
+        }
+        inputs = {name: dataset.split(name).digest for name in dataset.split_names}
+        settings = entry.model_dump(mode="json")
+        made = manifest(
+            "dataset", inputs=inputs, settings=settings, seed=self.study.seed, facts=facts
+        )
+        write_json(place / "manifest.json", made)
+        self.datasets[name] = dataset
+        return dataset
+
+    # --- networks ----------------------------------------------------------------------------
+
+    def check_layers(self) -> None:
+        """A layer to draw that no network has is found before anything is trained, and so are
+        weights that cannot be had.
+        """
+        if self.study.render is None:
+            return
+        roots = [name for name, entry in self.study.every.items() if entry.parent is None]
+        known = [layer for name in roots for layer in self._layers_of(name)]
+        for layer in self.study.render.layers:
+            if layer not in known:
+                raise StudyError(
+                    "unknown-layer",
+                    f"render names layer {layer!r}, which no network of the study has; "
+                    f"{nearest(layer, dict.fromkeys(known))}",
+                )
+
+    def _layers_of(self, name: str) -> Sequence[str]:
+        place = self.folder.network(name)
+        if (place / "manifest.json").is_file():
+            return list(read_manifest(place).facts["layers"])
+        return self._start(name, self.study.every[name]).layers
+
+    def network(self, name: str) -> None:
+        """Load or train a network, unless the folder has it.
+
+        When the training fails, that is noted in `failed`, and so is every descendant.
+        """
+        entry = self.study.every[name]
+        if entry.parent in self.failed:
+            self._fail(
+                name, NetworkError("parent-failed", f"its parent {entry.parent!r} has failed")
+            )
+            return
+        wanted = self._manifest(name, entry)
+        if self._has(name, entry, wanted):
+            return
+        if entry.fit is None:
+            with self.progress.stage(f"network {name}: load {entry.load}"):
+                self._save(name, self._start(name, entry), wanted)
+            return
+        try:
+            self._train(name, entry, wanted)
+        except OverpaintError as error:
+            self._fail(name, error)
+
+    def _fail(self, name: str, error: OverpaintError) -> None:
+        self.failed[name] = error
+        self.progress.say(f"network {name}: failed: {error} [{error.slug}]")
+
+    def has_failed(self, name: str) -> bool:
+        """Whether a network, or the training that its initialisation began, has failed."""
+        return name.removesuffix(".init") in self.failed
+
+    def _has(self, name: str, entry: NetworkEntry, wanted: Manifest) -> bool:
+        names = [name, f"{name}.init"] if entry.starts_random else [name]
+        return all(fresh(self.folder.network(each), wanted) for each in names)
+
+    def _manifest(self, name: str, entry: NetworkEntry) -> Manifest:
+        """What the network's artefact would be made from now."""
+        inputs = {}
+        if entry.parent:
+            inputs["parent"] = self.weights_digest(entry.parent)
+        elif file := self._weights_file(entry):
+            inputs["weights"] = file_digest(file)
+        recipe = entry.training()
+        if entry.fit and recipe:
+            dataset = self.dataset(entry.fit)
+            inputs |= {
+                f"{entry.fit}/{split}": dataset.split(split).digest for split in dataset.split_names
+            }
+        settings = {
+            "load": entry.load,
+            "weights": "random" if entry.weights == "random" else None,
+            "recipe": recipe.model_dump() if recipe else None,
+        }
+        return manifest("network", inputs=inputs, settings=settings, seed=self.study.seed_of(name))
+
+    def _weights_file(self, entry: NetworkEntry) -> Path | None:
+        """The file of a loaded network's weights, as far as the study names it."""
+        if entry.weights in (None, "random"):
+            return None
+        path = self.study.path(Path(str(entry.weights)))
+        if not path.is_file():
+            raise NetworkError("no-weights", f"there is no file of weights {path}")
+        return path
+
+    def weights_digest(self, name: str) -> str:
+        """The digest of a network's weights in the folder."""
+        return str(read_manifest(self.folder.network(name)).facts["weights"])
+
+    def _start(self, name: str, entry: NetworkEntry) -> "Network":
+        """The network that a node begins with: its parent, or what it loads."""
+        from overpaint.networks import load
+        from overpaint.seeds import seed_for
+
+        if entry.parent:
+            return self.opened(entry.parent)
+        assert entry.load is not None
+        recipe = entry.training()
+        all_drawn = recipe is not None and recipe.reinit == "all"
+        folder = self.study.path(Path(entry.load))
+        source = str(folder) if (folder / "manifest.json").is_file() else entry.load
+        weights = "random" if all_drawn or entry.weights == "random" else self._weights_file(entry)
+        return load(source, weights=weights, seed=seed_for(self.study.seed_of(name), "start", name))
+
+    def opened(self, name: str) -> "Network":
+        """A network of the folder, opened once a run."""
+        from overpaint.networks import open_network
+
+        if name not in self.networks:
+            self.networks[name] = open_network(self.folder.network(name))
+        return self.networks[name]
+
+    # --- trainings ---------------------------------------------------------------------------
+
+    def _train(self, name: str, entry: NetworkEntry, wanted: Manifest) -> None:
+        from overpaint.training.fit import child_of
+
+        recipe = entry.training()
+        assert recipe is not None
+        assert entry.fit is not None
+        dataset, seed = self.dataset(entry.fit), self.study.seed_of(name)
+        child, plan = child_of(self._start(name, entry), dataset, recipe, seed)
+        self.progress.say(f"network {name}: {recipe_in_words(recipe.model_dump())}")
+        self.progress.say(f"  {plan.summary()}")
+        with self.progress.stage(f"network {name}: train on {entry.fit}") as advance:
+            trained = self._fit(name, child, plan, dataset, recipe, wanted, advance)
+        if trained.plan.drawn:
+            self._save(f"{name}.init", trained.start, wanted)
+        facts = {
+            "parent": entry.parent,
+            "dataset": entry.fit,
+            "recipe": {"name": entry.recipe, **recipe.model_dump()},
+            "trained": plan.summary(),
+            "best_epoch": trained.best_epoch,
+        }
+        self._save(name, trained.network, wanted, facts, trained)
+        self.folder.checkpoint(name).unlink(missing_ok=True)
+
+    def _fit(
+        self,
+        name: str,
+        child: "Network",
+        plan: "Plan",
+        dataset: Dataset,
+        recipe: Recipe,
+        wanted: Manifest,
+        advance: Any,
+    ) -> "Trained":
+        from overpaint.training.checkpoint import Checkpoint
+        from overpaint.training.fit import fit
+        from overpaint.training.trackers import Tracking
+
+        logs = self.folder.root / "logs"
+        tracking = Tracking(self.trackers, logs, self.study.study, name) if self.trackers else None
+        return fit(
+            child,
+            plan,
+            dataset,
+            recipe,
+            seed=self.study.seed_of(name),
+            advance=advance,
+            checkpoint=Checkpoint(self.folder.checkpoint(name), wanted.key),
+            tracking=tracking,
+        )
+
+    def _save(
+        self,
+        name: str,
+        network: "Network",
+        wanted: Manifest,
+        facts: dict[str, Any] | None = None,
+        trained: "Trained | None" = None,
+    ) -> None:
+        """Write a network with all its records, whole or not at all."""
+        from overpaint.networks import describe, save_weights
+
+        with whole_folder(self.folder.network(name)) as draft:
+            weights = save_weights(network, draft / "weights.safetensors")
+            if trained and facts:
+                write_rows(draft / "history.parquet", trained.history, EpochRow)
+                self._score(network, facts["dataset"], self.study.seed_of(name), draft)
+            described = {**describe(network), "weights": weights, **UNTRAINED, **(facts or {})}
+            write_json(draft / "manifest.json", replace(wanted, facts=described))
+        self.networks[name] = network
+
+    def _score(self, network: "Network", dataset: str, seed: int, draft: Path) -> None:
+        """Predict the test split, and score what was predicted."""
+        from overpaint.training.fit import predict
+        from overpaint.training.scores import prediction_table, score
+
+        split = self.dataset(dataset).split("test")
+        probabilities = predict(network, split)
+        scores = score(
+            probabilities, split.labels, split.classes, dataset=dataset, split="test", seed=seed
+        )
+        write_table(draft / "predictions.parquet", prediction_table(split, probabilities))
+        write_json(draft / "scores.json", scores)
+
+
+def recipe_in_words(recipe: dict[str, Any]) -> str:
+    """The effective settings in one line.
+
+    >>> recipe_in_words({"epochs": 20, "flip": False, "clip_norm": None, "auxiliary": (0.3, 0.3)})
+    'epochs 20, flip no, clip_norm none, auxiliary 0.3 0.3'
+    """
+    return ", ".join(f"{key} {_in_words(value)}" for key, value in recipe.items())
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
