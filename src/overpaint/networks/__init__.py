@@ -101,9 +101,10 @@ def _per_channel(values: tuple[float, ...]) -> Tensor:
 
 OWN = {
     "inception_v1": inception_v1.v1_parts,
+    "inception_v1.tf_in1k": inception_v1.tf_parts,
     "inception_small": inception_v1.small_parts,
 }
-TAGS = {"inception_v1": ("bvlc_in1k",)}
+TAGS = {"inception_v1": ("bvlc_in1k", "tf_in1k")}
 
 
 def build(
@@ -111,8 +112,9 @@ def build(
 ) -> Network:
     """A network with random weights, the same for the same seed.
 
-    `architecture` is `inception_v1`, `inception_small`, `timm:NAME` or `torchvision:NAME`; raises
-    NetworkError for another. The random state of the process is left as it was.
+    `architecture` is `inception_v1` (the variant of the Caffe model zoo's weights),
+    `inception_v1.tf_in1k` (that of TensorFlow's), `inception_small`, `timm:NAME` or
+    `torchvision:NAME`; raises NetworkError for another. The random state of the process is left as it was.
     """
     with seeded(seed):
         parts = _parts(architecture, len(classes))
@@ -126,10 +128,9 @@ def _parts(architecture: str, classes: int) -> Parts:
         from overpaint.networks import zoo  # timm and torchvision take seconds to import
 
         return zoo.parts(architecture, classes)
-    known = [*OWN, *(f"{name}.{tag}" for name, tags in TAGS.items() for tag in tags)]
     raise NetworkError(
         "unknown-architecture",
-        f"there is no architecture {architecture!r}; {nearest(architecture, known)}, "
+        f"there is no architecture {architecture!r}; {nearest(architecture, OWN)}, "
         "timm:NAME, torchvision:NAME",
     )
 
@@ -184,7 +185,7 @@ def _without_tag(name: str) -> str:
                 "unknown-weights",
                 f"{architecture} has no weights {tag!r}; {nearest(tag, TAGS[architecture])}",
             )
-        return architecture
+        return name if name in OWN else architecture
     return name
 
 
@@ -249,7 +250,7 @@ def network_of(
 
 def _check_fit(network: Network, tensors: Mapping[str, Tensor], where: str) -> None:
     own = network.tensors()
-    for name in own.keys() | tensors.keys():
+    for name in sorted(own.keys() | tensors.keys()):
         if name not in tensors:
             raise _misfit(where, network.architecture, f"it lacks {name}")
         if name not in own:

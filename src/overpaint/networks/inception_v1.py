@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from overpaint.networks import tensorflow
 from overpaint.networks.parts import Parts, Preprocessing
 
 
@@ -46,6 +47,12 @@ BVLC_BLOCKS = {
     "mixed5b": Block(384, 192, 384, 48, 128, 128),
 }
 """The widths of the Caffe model zoo's weights and of the 2015 paper."""
+
+TF_BLOCKS = BVLC_BLOCKS | {
+    "mixed4a": Block(192, 96, 204, 16, 48, 64),
+    "mixed5a": Block(256, 160, 320, 48, 128, 128),
+}
+"""The widths of TensorFlow's weights, those of Lucid."""
 
 LAYERS = ("conv2d0", "conv2d1", "conv2d2", *BVLC_BLOCKS)
 """The twelve layers that the paper analyses, after their ReLU."""
@@ -119,31 +126,54 @@ class Inception(nn.Module):
         return self.conv(name, torch.cat(branches, dim=1))
 
 
+class Variant(NamedTuple):
+    """Where the two sets of published weights differ: widths, and how the stem computes."""
+
+    blocks: dict[str, Block]
+    stem: Callable[[], nn.Conv2d]
+    pool: Callable[[], nn.Module]
+    norm: Callable[[int], nn.Module]
+
+
+BVLC = Variant(
+    BVLC_BLOCKS,
+    stem=lambda: nn.Conv2d(3, 64, 7, 2, 3),
+    pool=lambda: nn.MaxPool2d(3, 2, ceil_mode=True),
+    norm=LocalResponseNorm,
+)
+TF = Variant(
+    TF_BLOCKS,
+    stem=lambda: tensorflow.SameConv2d(3, 64, 7, 2),
+    pool=lambda: tensorflow.SameMaxPool2d(3, 2),
+    norm=lambda _channels: tensorflow.LocalResponseNorm(),
+)
+
+
 class InceptionV1(Inception):
-    """InceptionV1 with the widths and the normalisation of the Caffe model zoo's weights.
+    """InceptionV1 as the Caffe model zoo's weights, or TensorFlow's, want it.
 
     >>> InceptionV1(25)(torch.zeros(1, 3, 224, 224)).shape
     torch.Size([1, 25])
 
-    Input (N, 3, H, W), as its preprocessing leaves it: BGR, 0..255 minus the channel means.
+    Input (N, 3, H, W), as its preprocessing leaves it.
     A random start is the paper's: Glorot uniform kernels, biases 0.2.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, variant: Variant = BVLC) -> None:
         super().__init__()
-        self._add_conv("conv2d0", nn.Conv2d(3, 64, 7, 2, 3))
-        self.maxpool0 = nn.MaxPool2d(3, 2, ceil_mode=True)
-        self.localresponsenorm0 = LocalResponseNorm(64)
+        self._add_conv("conv2d0", variant.stem())
+        self.maxpool0 = variant.pool()
+        self.localresponsenorm0 = variant.norm(64)
         self._add_conv("conv2d1", nn.Conv2d(64, 64, 1))
         self._add_conv("conv2d2", nn.Conv2d(64, 192, 3, 1, 1))
-        self.localresponsenorm1 = LocalResponseNorm(192)
-        self.maxpool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
+        self.localresponsenorm1 = variant.norm(192)
+        self.maxpool1 = variant.pool()
         channels = 192
-        for name, block in BVLC_BLOCKS.items():
+        for name, block in variant.blocks.items():
             if name == "mixed4a":
-                self.maxpool2 = nn.MaxPool2d(3, 2, ceil_mode=True)
+                self.maxpool2 = variant.pool()
             if name == "mixed5a":
-                self.maxpool3 = nn.MaxPool2d(3, 2, ceil_mode=True)
+                self.maxpool3 = variant.pool()
             self._add_block(name, channels, block, _plain_conv)
             channels = block.width
         self.avgpool = nn.AdaptiveAvgPool2d(1)
@@ -237,6 +267,11 @@ CAFFE_PREPROCESSING = Preprocessing(
 )
 """The Caffe model zoo's: BGR, 0..255, minus (104, 117, 123)."""
 
+TF_PREPROCESSING = Preprocessing(
+    mean=(117 / 255, 117 / 255, 117 / 255), std=(1 / 255, 1 / 255, 1 / 255)
+)
+"""TensorFlow's: RGB, 0..255, minus 117."""
+
 SMALL_PREPROCESSING = Preprocessing(64, 64, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 
 
@@ -244,6 +279,12 @@ def v1_parts(classes: int) -> Parts:
     """InceptionV1 with its twelve layers."""
     body = InceptionV1(classes)
     return Parts(body, LAYERS, "head", CAFFE_PREPROCESSING, _filters(LAYERS, ""))
+
+
+def tf_parts(classes: int) -> Parts:
+    """InceptionV1 as TensorFlow's weights want it, with the same twelve layers."""
+    body = InceptionV1(classes, TF)
+    return Parts(body, LAYERS, "head", TF_PREPROCESSING, _filters(LAYERS, ""))
 
 
 def small_parts(classes: int) -> Parts:
