@@ -2,17 +2,23 @@
 
 import filecmp
 import io
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
+from safetensors.numpy import load_file
 from site_walk import walk
 
 from overpaint.errors import StudyError
 from overpaint.progress import Progressing
-from overpaint.records import ChannelRow, LayerRow, StudyFolder, read_json, read_rows
+from overpaint.records import ChannelRow, LayerRow, StudyFolder, read_json, read_manifest, read_rows
 from overpaint.run import run_study
 from overpaint.study import read_study
 
@@ -35,10 +41,10 @@ render: {layers: [mixed4b], channels: most_changed(2), steps: 3, size: 48}
 """
 
 
-def carry_out(folder: Path, *overrides: str) -> str:
-    """Run the study into a folder; returns what was said."""
+def carry_out(folder: Path, *overrides: str, text: str = STUDY) -> str:
+    """Run a study into a folder; returns what was said."""
     file = folder.parent / "study.yaml"
-    file.write_text(STUDY)
+    file.write_text(text)
     said = io.StringIO()
     study = read_study(str(file), overrides)
     run_study(study, folder, Progressing(Console(file=said, soft_wrap=True)))
@@ -137,6 +143,163 @@ def test_a_changed_setting_reaches_what_depends_on_it(done, tmp_path):
     assert "network tuned: train" in said
     assert "network double: train" in said
     assert "network scratch: train" not in said
+
+
+SEVERAL = """\
+study: several
+datasets:
+  manners: {kind: atelier, task: manners, sizes: {train: 32, val: 16, test: 24}}
+networks:
+  source: {load: inception_small, weights: random}
+  good: {from: source, fit: manners, recipe: frozen, with: {epochs: 2, batch_size: 16}, repeats: 2}
+  child: {from: good, fit: manners, recipe: frozen, with: {epochs: 1, batch_size: 16}, repeats: 2}
+  wild:
+    from: source
+    fit: manners
+    recipe: mode_f
+    with: {epochs: 3, batch_size: 16, backbone_lr: 9.0, head_lr: 9.0, weight_penalty: 9.0}
+  orphan: {from: wild, fit: manners, recipe: frozen}
+ensembles:
+  both: [good, good.2]
+  lost: [good, wild]
+compare:
+  - [source, good]
+  - [good, wild]
+  - [wild.init, good]
+maximal_images: 8
+"""
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("several") / "run"
+    return folder, carry_out(folder, text=SEVERAL)
+
+
+def test_a_training_that_diverges_costs_only_what_depends_on_it(several):
+    """It is told with its step and rates, its children with it; the rest is done and reported."""
+    folder, said = StudyFolder(several[0]), several[1]
+    failures = read_json(folder.failures)
+    assert failures.keys() == {"wild", "orphan"}
+    assert "[diverged]" in failures["wild"]
+    assert re.search(r"nan|inf", failures["wild"])
+    assert "learning rates: head" in failures["wild"]
+    assert "at step" in failures["wild"]
+    assert "'wild' has failed" in failures["orphan"]
+    assert "failed: wild: the training diverged" in said
+    assert not folder.network("wild").exists()
+    for name in ("good", "good.2", "child", "child.2"):
+        assert (folder.network(name) / "scores.json").is_file()
+    assert [place.name for place in several[0].glob("comparisons/*")] == ["source--good"]
+    assert "diverged" in (folder.site / "index.html").read_text()
+    assert walk(folder.site) == []
+
+
+def test_repeats_have_a_mean_and_a_spread(several):
+    """Trainings that differ by their seed, their children by number, and what they score."""
+    folder = StudyFolder(several[0])
+    digests = [read_manifest(folder.network(name)).facts["weights"] for name in ("good", "good.2")]
+    assert digests[0] != digests[1]
+    assert read_manifest(folder.network("child.2")).inputs["parent"] == digests[1]
+    told = read_json(folder.repeats)
+    values = [read_json(folder.network(name) / "scores.json")["scores"]["top1"]["value"]
+              for name in ("good", "good.2")]  # fmt: skip
+    assert told["spreads"]["good"]["values"] == values
+    assert told["spreads"]["good"]["mean"] == pytest.approx(sum(values) / 2)
+    assert told["spreads"]["good"]["deviation"] == pytest.approx(
+        abs(values[0] - values[1]) / 2**0.5
+    )
+    assert [(each["first"], each["second"]) for each in told["differences"]] == [("good", "child")]
+
+
+def test_an_ensemble_is_the_mean_of_its_members(several):
+    """Probabilities averaged, and scored; one whose member failed is left out."""
+    folder = StudyFolder(several[0])
+    both, one, two = (
+        pd.read_parquet(place / "predictions.parquet").filter(regex="^p").to_numpy()
+        for place in (folder.ensemble("both"), folder.network("good"), folder.network("good.2"))
+    )
+    assert both == pytest.approx((one + two) / 2)
+    assert (folder.ensemble("both") / "scores.json").is_file()
+    assert not folder.ensemble("lost").exists()
+
+
+def test_missing_scores_are_made_from_the_predictions(several, tmp_path):
+    """Without a network being run, and they are the same."""
+    copy = tmp_path / "run"
+    shutil.copytree(several[0], copy)
+    scores = copy / "networks/good/scores.json"
+    scores.unlink()
+    said = carry_out(copy, text=SEVERAL)
+    assert scores.read_bytes() == (several[0] / "networks/good/scores.json").read_bytes()
+    assert "network good:" not in said
+
+
+def test_a_random_head_is_kept_too(several):
+    """`NAME.init` is there whenever anything was random: the parent with the head as it began."""
+    folder = StudyFolder(several[0])
+    start, parent = (
+        load_file(folder.network(name) / "weights.safetensors") for name in ("good.init", "source")
+    )
+    changed = {name for name in start if not np.array_equal(start[name], parent[name])}
+    assert changed == {"head.weight", "head.bias"}
+
+
+KILL = """\
+import os, signal, sys
+from pathlib import Path
+from rich.console import Console
+import overpaint.training.checkpoint as checkpoint
+from overpaint.progress import Progressing
+from overpaint.run import run_study
+from overpaint.study import read_study
+
+save = checkpoint.Checkpoint.save
+def save_and_die(self, state):
+    save(self, state)
+    if state["epoch"] == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.Checkpoint.save = save_and_die
+run_study(read_study(sys.argv[1]), Path(sys.argv[2]), Progressing(Console()))
+"""
+
+
+def test_killed_in_a_training(tmp_path):
+    """A process killed after the second epoch: the same command ends with the same weights."""
+    text = SEVERAL.split("  good:")[0] + (
+        "  tuned: {from: source, fit: manners, recipe: mode_a, with: {epochs: 3, batch_size: 16}}\n"
+    )
+    whole, broken = tmp_path / "a" / "run", tmp_path / "b" / "run"
+    for folder in (whole, broken):
+        folder.parent.mkdir()
+        (folder.parent / "study.yaml").write_text(text)
+    command = [sys.executable, "-c", KILL, str(broken.parent / "study.yaml"), str(broken)]
+    killed = subprocess.run(command, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert StudyFolder(broken).checkpoint("tuned").is_file()
+    assert not StudyFolder(broken).network("tuned").exists()
+    carry_out(broken, text=text)
+    carry_out(whole, text=text)
+    for file in ("weights.safetensors", "history.parquet", "scores.json"):
+        ours, theirs = (StudyFolder(each).network("tuned") / file for each in (whole, broken))
+        assert ours.read_bytes() == theirs.read_bytes(), file
+    assert not StudyFolder(broken).checkpoint("tuned").exists()
+
+
+def test_trackers_are_told_of_each_epoch(tmp_path):
+    """TensorBoard's own reader finds every epoch's losses, score and rates."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    file = tmp_path / "study.yaml"
+    file.write_text(SEVERAL.split("  child:")[0].replace(", repeats: 2", ""))
+    study = read_study(str(file))
+    run_study(study, tmp_path / "run", Progressing(Console(file=io.StringIO())), ("tensorboard",))
+    events = EventAccumulator(str(tmp_path / "run/logs/good/several")).Reload()
+    told = [(each.step, each.value) for each in events.Scalars("val_loss")]
+    history = pd.read_parquet(tmp_path / "run/networks/good/history.parquet")
+    assert [step for step, _ in told] == [1, 2]
+    assert [value for _, value in told] == pytest.approx(history["val_loss"].tolist())
 
 
 def test_a_layer_that_no_network_has(tmp_path):

@@ -270,23 +270,18 @@ class Lineage:
             weights = save_weights(network, draft / "weights.safetensors")
             if trained and facts:
                 write_rows(draft / "history.parquet", trained.history, EpochRow)
-                self._score(network, facts["dataset"], self.study.seed_of(name), draft)
+                self._predict(network, facts["dataset"], draft)
             described = {**describe(network), "weights": weights, **UNTRAINED, **(facts or {})}
             write_json(draft / "manifest.json", replace(wanted, facts=described))
         self.networks[name] = network
 
-    def _score(self, network: "Network", dataset: str, seed: int, draft: Path) -> None:
-        """Predict the test split, and score what was predicted."""
+    def _predict(self, network: "Network", dataset: str, draft: Path) -> None:
+        """What the network says of the test split; its scores are made from that."""
         from overpaint.training.fit import predict
-        from overpaint.training.scores import prediction_table, score
+        from overpaint.training.scores import prediction_table
 
         split = self.dataset(dataset).split("test")
-        probabilities = predict(network, split)
-        scores = score(
-            probabilities, split.labels, split.classes, dataset=dataset, split="test", seed=seed
-        )
-        write_table(draft / "predictions.parquet", prediction_table(split, probabilities))
-        write_json(draft / "scores.json", scores)
+        write_table(draft / "predictions.parquet", prediction_table(split, predict(network, split)))
 
 
 def recipe_in_words(recipe: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ from overpaint.records import (
     write_table,
     write_text,
 )
+from overpaint.standings import Standings
 from overpaint.study import Pair, Study
 
 
@@ -57,8 +58,14 @@ def run_study(
     for name in study.datasets:
         lineage.dataset(name)
     lineage.check_layers()
+    standings = Standings(lineage)
     for name in study.every:
         lineage.network(name)
+        if name not in lineage.failed:
+            standings.score(name)
+    for name in study.ensembles:
+        standings.ensemble(name)
+    standings.repeats()
     failures = work.failures()
     for pair in work.pairs:
         work.comparison(pair)
@@ -67,7 +74,7 @@ def run_study(
     for pair in work.pairs:
         pictures.thumbnails(pair)
     page = work.report()
-    progress.console.print(score_table(work.scores()))
+    progress.console.print(score_table(standings.found()))
     for name, why in failures.items():
         progress.say(f"failed: {name}: {why}")
     progress.say(f"report: {page}")
@@ -245,12 +252,3 @@ class Run:
         own = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)
                if self.folder.site not in p.parents}  # fmt: skip
         return {**own, **manifest("report", inputs={}, settings={}, seed=0).versions}
-
-    def scores(self) -> dict[str, Scores]:
-        """The scores of the trained networks."""
-        found = {}
-        for name in self.study.every:
-            path = self.folder.network(name) / "scores.json"
-            if path.is_file():
-                found[name] = Scores.from_json(read_json(path))
-        return found

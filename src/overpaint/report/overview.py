@@ -92,6 +92,7 @@ def _fitted(records: Records) -> list[str]:
 
 def _missing(records: Records) -> list[str]:
     notes = [
+        *(f"{name} failed: {why}" for name, why in records.failures.items()),
         *(note for each in records.datasets.values() for note in each.notes),
         *(note for each in records.networks.values() for note in each.notes),
         *(note for each in records.comparisons.values() for note in each.notes),

@@ -186,6 +186,7 @@ class Records:
     datasets: dict[str, DatasetRecords]
     networks: dict[str, NetworkRecords]
     comparisons: dict[str, ComparisonRecords]
+    failures: dict[str, str]
 
 
 def read_records(folder: StudyFolder) -> Records:
@@ -199,6 +200,7 @@ def read_records(folder: StudyFolder) -> Records:
         {name: _dataset(folder, name) for name in study.datasets},
         {name: _network(folder, study, name) for name in _told(study)},
         {each.name: each for each in comparisons},
+        read_json(folder.failures) if folder.failures.is_file() else {},
     )
 
 
