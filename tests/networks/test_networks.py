@@ -1,11 +1,13 @@
 """Networks: the paper's gives the golden values, any other comes by name, none in silence."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from overpaint import cache
 from overpaint.errors import NetworkError
 from overpaint.images import centre_square, read, shorter_side
 from overpaint.networks import build, load, open_network, save_weights
@@ -164,23 +166,55 @@ def test_network_of_a_folder(tmp_path):
 def test_weights_that_cannot_be_had(name, options, slug, said, tmp_path, monkeypatch):
     """Weights are never random in silence: the error says what to put where."""
     monkeypatch.setenv("OVERPAINT_CACHE", str(tmp_path))
+    gone = replace(cache.CAFFEMODEL, url="http://127.0.0.1:9/gone")
+    monkeypatch.setitem(cache.SOURCES, "inception_v1", gone)
     with pytest.raises(NetworkError, match=said) as caught:
         load(name, **options)
     assert caught.value.slug == slug
 
 
-def test_download_that_fails(tmp_path, monkeypatch):
-    """A download that fails says which file to put where."""
+@pytest.mark.parametrize(
+    ("name", "file", "url"),
+    [
+        (
+            "timm:resnet18.a1_in1k",
+            "timm-resnet18.a1_in1k.safetensors",
+            "https://huggingface.co/timm/resnet18.a1_in1k/resolve/main/model.safetensors",
+        ),
+        (
+            "torchvision:resnet18",
+            "torchvision-resnet18.pth",
+            "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+        ),
+    ],
+)
+def test_download_that_fails(name, file, url, tmp_path, monkeypatch):
+    """A download that fails says what to put where; put there, it is found."""
     monkeypatch.setenv("OVERPAINT_CACHE", str(tmp_path))
 
     def offline(architecture):
         raise OSError("no route to host")
 
     monkeypatch.setattr("overpaint.networks.zoo.pretrained", offline)
-    with pytest.raises(NetworkError, match=r"timm-resnet18\.safetensors") as caught:
-        load("timm:resnet18")
-    assert "no route to host" in str(caught.value)
-    assert str(tmp_path) in str(caught.value)
+    with pytest.raises(NetworkError, match="no route to host") as caught:
+        load(name)
+    assert f"put {url} as {file} into {tmp_path}" in str(caught.value)
+    network = build(name, classes=tuple("abc"), seed=4)
+    if file.endswith(".pth"):
+        torch.save(network.tensors(), tmp_path / file)
+    else:
+        save_weights(network, tmp_path / file)
+    for key, tensor in load(name).tensors().items():
+        assert torch.equal(tensor, network.tensors()[key])
+
+
+def test_auxiliary_heads_are_left_out(tmp_path):
+    """A file of torchvision's googlenet, which has auxiliary heads, fits."""
+    network = build("torchvision:googlenet", classes=("a", "b"), seed=0)
+    with_heads = network.tensors() | {"aux1.fc1.weight": torch.ones(3)}
+    torch.save(with_heads, tmp_path / "w.pth")
+    found = load("torchvision:googlenet", weights=tmp_path / "w.pth")
+    assert found.tensors().keys() == network.tensors().keys()
 
 
 def test_weights_that_do_not_fit(tmp_path):

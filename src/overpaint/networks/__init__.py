@@ -11,18 +11,17 @@ A network takes pictures as they are, (N, 3, H, W), RGB, 0..1; what its weights 
 """
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from overpaint import cache
 from overpaint.errors import NetworkError, OverpaintError, nearest
 from overpaint.networks import importers, inception_v1
 from overpaint.networks.parts import Parts, Preprocessing
@@ -114,7 +113,8 @@ def build(
 
     `architecture` is `inception_v1` (the variant of the Caffe model zoo's weights),
     `inception_v1.tf_in1k` (that of TensorFlow's), `inception_small`, `timm:NAME` or
-    `torchvision:NAME`; raises NetworkError for another. The random state of the process is left as it was.
+    `torchvision:NAME`; raises NetworkError for another. The random state of the process is left as
+    it was.
     """
     with seeded(seed):
         parts = _parts(architecture, len(classes))
@@ -152,11 +152,12 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
     >>> load("inception_small", weights="random").architecture
     'inception_small'
 
-    `name` is `inception_v1[.tag]`, `timm:NAME`, `torchvision:NAME`, or the folder of a study's
-    network. `weights` is "random" (drawn from `seed`), or a `.safetensors` or `.pth` file for the
-    architecture. Without it, the weights published under the name, from the cache folder
-    (`OVERPAINT_CACHE`, by default the platform's) or the network. Weights that cannot be had are a
-    NetworkError that says where to put them: never random in silence.
+    `name` is `inception_v1[.bvlc_in1k]`, `inception_v1.tf_in1k`, `timm:NAME`, `torchvision:NAME`,
+    or the folder of a study's network. `weights` is "random" (drawn from `seed`), or a file for the
+    architecture: `.safetensors`, `.pth`, GoogLeNet's `.caffemodel`, a frozen graph of InceptionV1
+    (`.pb`, or the `.zip` that holds it). Without it, the weights published under the name, from the
+    cache folder (`OVERPAINT_CACHE`, by default the platform's) or downloaded into it. Weights that
+    cannot be had are a NetworkError that says where to put them: never random in silence.
     """
     if (Path(name) / "manifest.json").is_file():
         return open_network(Path(name))
@@ -165,8 +166,8 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
         return build(architecture, classes=("untrained",), seed=seed)
     if weights is not None:
         return _with_weights(architecture, Path(weights))
-    if architecture == "inception_v1":
-        return _with_weights(architecture, _cached("bvlc_googlenet.safetensors", name))
+    if architecture in cache.SOURCES:
+        return _with_weights(architecture, cache.published(name))
     if _in_zoo(architecture):
         return _pretrained(architecture)
     raise NetworkError(
@@ -189,38 +190,31 @@ def _without_tag(name: str) -> str:
     return name
 
 
-def cache_folder() -> Path:
-    """Where published weights lie: `OVERPAINT_CACHE`, or the platform's cache folder."""
-    own = os.environ.get("OVERPAINT_CACHE")
-    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("overpaint"))
-
-
-def _cached(file: str, name: str) -> Path:
-    path = cache_folder() / file
-    if path.is_file():
-        return path
-    raise NetworkError(
-        "no-weights",
-        f"the weights of {name!r} are not here: put {file} into {cache_folder()} "
-        "(or set OVERPAINT_CACHE to the folder that holds it), or say 'weights: random'",
-    )
-
-
 def _with_weights(architecture: str, path: Path) -> Network:
     tensors = read_tensors(path)
     if architecture == "inception_v1" and importers.has_caffe_names(tensors):
         tensors = importers.from_caffe_names(tensors)
+    if architecture.startswith("torchvision:"):
+        tensors = {name: each for name, each in tensors.items() if not name.startswith(_AUXILIARY)}
     return network_of(architecture, tensors, where=str(path))
 
 
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
+"""The auxiliary heads of torchvision's inception networks, which overpaint builds without."""
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` or `.pth` file; nothing in the file is executed."""
+    """The tensors of a file of weights; nothing in the file is executed."""
     try:
+        if path.suffix in importers.READERS:
+            return importers.READERS[path.suffix](path)
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise NetworkError("no-weights", f"there is no file of weights {path}") from None
+    except OverpaintError:
+        raise
     except Exception as error:
         raise NetworkError("broken-weights", f"{path} holds no weights: {error}") from None
     if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
@@ -271,24 +265,24 @@ def _in_zoo(architecture: str) -> bool:
 def _pretrained(architecture: str) -> Network:
     from overpaint.networks import zoo
 
-    file = f"{architecture.replace(':', '-').replace('/', '-')}.safetensors"
-    if (cache_folder() / file).is_file():
-        return _with_weights(architecture, cache_folder() / file)
+    if path := cache.weights_file(architecture):
+        return _with_weights(architecture, path)
     try:
         parts, classes = zoo.pretrained(architecture)
     except OverpaintError:
         raise
     except Exception as error:
+        url = zoo.address(architecture)
+        file = next(
+            (each for each in cache.names_of(architecture) if url.endswith(Path(each).suffix)),
+            cache.names_of(architecture)[0],
+        )
         raise NetworkError(
             "no-weights",
-            f"the weights of {architecture!r} could not be downloaded ({_first_line(error)}): put "
-            f"them as {file} into {cache_folder()}, or say 'weights: random'",
+            f"the weights of {architecture!r} could not be downloaded ({cache.first_line(error)}): "
+            f"put {url} as {file} into {cache.cache_folder()}, or say 'weights: random'",
         ) from None
     return Network(architecture, parts, tuple(map(str, range(classes))))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 # --- the network of a study folder ---------------------------------------------------------------

@@ -1,14 +1,29 @@
-"""Weights under other programs' names, brought under ours.
+"""Weights of other programs, brought under our names.
 
 >>> our_name("inception_4d/3x3_reduce.weight")
 'mixed4d_3x3_bottleneck_pre_relu.weight'
+
+`InceptionV1` was published twice: as a caffemodel of the Caffe model zoo, and as a frozen graph of
+TensorFlow in `inception5h.zip`. Nothing of either file is executed.
 """
 
-from collections.abc import Mapping
+import math
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from overpaint.errors import NetworkError
+from overpaint.networks.inception_v1 import LAYERS
+from overpaint.networks.protobuf import DecodeError, parse
+from overpaint.networks.tensorflow import LRN_DEFAULTS
+
+# --- Caffe -------------------------------------------------------------------------------------
 
 STEM = {"conv1/7x7_s2": "conv2d0", "conv2/3x3_reduce": "conv2d1", "conv2/3x3": "conv2d2"}
 BRANCH = {
@@ -39,12 +54,175 @@ def from_caffe_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     try:
         return {our_name(name): tensor for name, tensor in tensors.items()}
-    except KeyError as error:
+    except KeyError:
+        unknown = next(name for name in tensors if not _is_caffe_name(name))
         raise NetworkError(
-            "foreign-weights", f"the Caffe weights hold an unknown layer, near {error.args[0]!r}"
+            "foreign-weights", f"the Caffe weights hold a layer that GoogLeNet has not: {unknown}"
         ) from None
+
+
+def _is_caffe_name(name: str) -> bool:
+    layer = name.rpartition(".")[0]
+    return layer in STEM or layer == "loss3/classifier" or layer.partition("/")[2] in BRANCH
 
 
 def has_caffe_names(tensors: Mapping[str, Tensor]) -> bool:
     """Whether tensors stand under Caffe's layer names."""
     return "conv1/7x7_s2.weight" in tensors
+
+
+def read_caffemodel(path: Path) -> dict[str, Tensor]:
+    """The tensors of a `.caffemodel`, under Caffe's layer names, without the auxiliary heads.
+
+    Raises NetworkError for a file that is no caffemodel, or one without a layer with weights.
+    """
+    net = _parsed("NetParameter", path.read_bytes(), path)
+    tensors: dict[str, Tensor] = {}
+    for layer in (*net.layers, *net.layer):
+        if not layer.name.startswith(("loss1/", "loss2/")):
+            for kind, blob in zip(("weight", "bias"), layer.blobs, strict=False):
+                name = f"{layer.name}.{kind}"
+                tensors[name] = _filled(blob.data, _blob_shape(blob), f"{name} of {path}")
+    return _any_of(tensors, path)
+
+
+def _blob_shape(blob: Any) -> list[int]:
+    """The shape that is said; the old four numbers put ones before a matrix or a vector."""
+    shape = list(blob.shape.dim) or [blob.num, blob.channels, blob.height, blob.width]
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+# --- TensorFlow --------------------------------------------------------------------------------
+
+GRAPH = "tensorflow_inception_graph.pb"
+"""The member of `inception5h.zip` that holds the weights; no other is read."""
+
+MOST_BYTES = 256 * 1024 * 1024
+"""No graph of InceptionV1 is as large; what says that it is, is not unpacked."""
+
+DT_FLOAT = 1
+
+
+def read_graph(path: Path) -> dict[str, Tensor]:
+    """The tensors of a frozen TensorFlow graph, or of the one in a zip, as a state of the variant.
+
+    Kernels come as OIHW, and with them the constants of the two normalisations. Raises NetworkError
+    for a file that is no graph, or the graph of another network.
+    """
+    graph = _parsed("GraphDef", _graph_bytes(path), path)
+    nodes = {node.name: node for node in graph.node}
+    return _any_of(dict(_weights(nodes, path)), path) | dict(_norms(nodes))
+
+
+def _graph_bytes(path: Path) -> bytes:
+    if path.suffix != ".zip":
+        return path.read_bytes()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(GRAPH).file_size > MOST_BYTES:
+                raise NetworkError("broken-weights", f"{GRAPH} in {path} is far too large")
+            return archive.read(GRAPH)
+    except KeyError:
+        raise NetworkError("foreign-weights", f"{path} holds no {GRAPH}") from None
+    except (zipfile.BadZipFile, OSError, RuntimeError, ValueError, EOFError) as error:
+        raise NetworkError("broken-weights", f"{path} cannot be unpacked: {error}") from None
+
+
+def _weights(nodes: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Tensor]]:
+    """The kernels and biases that there are, under our names."""
+    places = {convolution: f"{convolution}_pre_relu" for convolution in _convolutions()}
+    for name, place in (places | {"softmax2": "head"}).items():
+        turned = _turned_dense if place == "head" else _turned_kernel
+        for letter, kind in (("w", "weight"), ("b", "bias")):
+            node = nodes.get(f"{name}_{letter}")
+            if node is not None and node.op == "Const":
+                tensor = _constant(node, f"{node.name} of {path}")
+                yield f"{place}.{kind}", turned(tensor) if kind == "weight" else tensor
+
+
+def _convolutions() -> Iterator[str]:
+    for layer in LAYERS:
+        if layer.startswith("mixed"):
+            yield from (f"{layer}_{branch}" for branch in BRANCH.values())
+        else:
+            yield layer
+
+
+def _turned_kernel(kernel: Tensor) -> Tensor:
+    """HWIO -> OIHW."""
+    return kernel.permute(3, 2, 0, 1).contiguous() if kernel.ndim == 4 else kernel
+
+
+def _turned_dense(matrix: Tensor) -> Tensor:
+    """(in, out) -> (out, in)."""
+    return matrix.T.contiguous() if matrix.ndim == 2 else matrix
+
+
+def _constant(node: Any, where: str) -> Tensor:
+    tensor = _attributes(node)["value"].tensor if "value" in _attributes(node) else None
+    if tensor is None or tensor.dtype != DT_FLOAT:
+        raise NetworkError("foreign-weights", f"{where} is no constant of float32")
+    shape = [dimension.size for dimension in tensor.shape.dim]
+    if tensor.content:
+        if len(tensor.content) % 4:
+            raise NetworkError("broken-weights", f"{where} has half a number")
+        return _filled(np.frombuffer(tensor.content, "<f4"), shape, where)
+    values = list(tensor.float_val)
+    if len(values) == 1 and 0 <= math.prod(shape) <= MOST_BYTES // 4:
+        values *= math.prod(shape)  # a single value stands for a tensor full of it
+    return _filled(values, shape, where)
+
+
+def _norms(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
+    """The constants of the normalisations; what a node leaves out is TensorFlow's default."""
+    for name in ("localresponsenorm0", "localresponsenorm1"):
+        if name in nodes and nodes[name].op == "LRN":
+            said = _attributes(nodes[name])
+            values = {
+                key: (said[key].i if key == "depth_radius" else said[key].f)
+                if key in said
+                else default
+                for key, default in LRN_DEFAULTS.items()
+            }
+            yield f"{name}.constants", torch.tensor([float(each) for each in values.values()])
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    return {attribute.key: attribute.value for attribute in node.attr}
+
+
+# --- both ----------------------------------------------------------------------------------------
+
+READERS: dict[str, Callable[[Path], dict[str, Tensor]]] = {
+    ".caffemodel": read_caffemodel,
+    ".pb": read_graph,
+    ".zip": read_graph,
+}
+"""By the ending of the file."""
+
+
+def _parsed(message: str, data: bytes, path: Path) -> Any:
+    try:
+        return parse(message, data)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise NetworkError("broken-weights", f"{path} is cut short or foreign: {error}") from None
+
+
+def _filled(
+    values: Sequence[float] | NDArray[np.float32], shape: Sequence[int], where: str
+) -> Tensor:
+    """Numbers in a shape; a NetworkError when they are too few or too many."""
+    numbers = np.array(values, dtype=np.float32)
+    if min(shape, default=1) < 0 or len(numbers) != math.prod(shape):
+        raise NetworkError(
+            "broken-weights", f"{where} has {len(numbers)} numbers for the shape {tuple(shape)}"
+        )
+    return torch.from_numpy(numbers.reshape(shape))
+
+
+def _any_of(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    if tensors:
+        return tensors
+    raise NetworkError("foreign-weights", f"{path} holds no weights of InceptionV1")

@@ -32,6 +32,20 @@ def pretrained(architecture: str) -> tuple[Parts, int]:
     return made, head_classes(made.body, made.head)
 
 
+def address(architecture: str) -> str:
+    """Where the published weights of a network of the zoo lie, or "" when none are published."""
+    source, _, name = architecture.partition(":")
+    if source == "torchvision":
+        return str(torchvision.models.get_model_weights(name).DEFAULT.url)
+    published = timm.get_pretrained_cfg(name)
+    if published is None:
+        return ""
+    if published.hf_hub_id:
+        file = published.hf_hub_filename or "model.safetensors"
+        return f"https://huggingface.co/{published.hf_hub_id}/resolve/main/{file}"
+    return str(published.url or "")
+
+
 def head_classes(body: nn.Module, head: str) -> int:
     """The number of classes that a head tells apart."""
     return int(body.get_parameter(f"{head}.weight").shape[0])
