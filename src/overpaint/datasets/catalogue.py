@@ -29,6 +29,23 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Catalogue:
+    """What the reader of a kind found."""
+
+    root: Path
+    pictures: list[Picture]
+    classes: tuple[str, ...] | None = None  # None: those that occur, in alphabetical order
+    multi_label: bool | None = None  # None: if some picture has not exactly one label
+
+    @property
+    def several(self) -> bool:
+        """Whether a picture may have several labels, or none."""
+        if self.multi_label is not None:
+            return self.multi_label
+        return any(len(picture.labels) != 1 for picture in self.pictures)
+
+
+@dataclass(frozen=True)
 class Split:
     """The pictures of one split, in the order in which every result lists them."""
 
@@ -107,9 +124,14 @@ class Dataset:
 
 
 def dataset_of(
-    name: str, root: Path, pictures: Sequence[Picture], *, multi_label: bool = False
+    name: str,
+    root: Path,
+    pictures: Sequence[Picture],
+    *,
+    multi_label: bool = False,
+    classes: Sequence[str] | None = None,
 ) -> Dataset:
-    """A dataset whose classes are the labels that occur, in alphabetical order.
+    """A dataset whose classes are those given, or the labels that occur in alphabetical order.
 
     >>> cat = Picture("a/cat.jpg", "train", ("cat",))
     >>> dog = Picture("a/dog.jpg", "train", ("dog",))
@@ -117,5 +139,5 @@ def dataset_of(
     >>> pets.classes, pets.split("train").labels.tolist()
     (('cat', 'dog'), [1, 0])
     """
-    classes = tuple(sorted({label for picture in pictures for label in picture.labels}))
-    return Dataset(name, root, tuple(pictures), classes, multi_label)
+    found = sorted({label for picture in pictures for label in picture.labels})
+    return Dataset(name, root, tuple(pictures), tuple(classes or found), multi_label)

@@ -2,17 +2,22 @@
 
 Every picture is read once: its digest is taken, and one that cannot be decoded is named. What was
 found is remembered beside size and time of the file, so that a second look costs nothing.
+
+What makes a training pointless is an error; what makes its scores doubtful is told: pictures that
+stand in two splits, and groups (artists, sitters, books) that do.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from overpaint.datasets.catalogue import Picture
-from overpaint.errors import RecordError
+from overpaint.datasets.catalogue import SPLITS, Dataset, Picture
+from overpaint.errors import DatasetError, RecordError
 from overpaint.images import survey
 from overpaint.records import ImageRow, read_rows, read_table, write_rows, write_table
 
@@ -26,10 +31,7 @@ def examine(
     workplace: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ImageRow]:
-    """One row a picture, in order; only files that are new or have changed are read.
-
-    A row's split is the one that an earlier look recorded, or else the picture's own.
-    """
+    """One row a picture, in order; only files that are new or have changed are read."""
     known = _known(workplace)
     stamps = [stamp(root / picture.image) for picture in pictures]
     seen = [known.get(picture.image) for picture in pictures]
@@ -50,14 +52,13 @@ def _row(
     old: tuple[Stamp, ImageRow] | None,
 ) -> ImageRow:
     """The row of a picture from a fresh look, or else from the last one."""
-    split = picture.split or (old[1].split if old else "")
     if found is None:
         assert old is not None
         found = (old[1].digest, old[1].width, old[1].height, old[1].status)
     digest, width, height, status = found
     return ImageRow(
         image=picture.image,
-        split=split,
+        split=picture.split,
         labels=list(picture.labels),
         group=picture.group,
         bytes=max(size, 0),
@@ -110,3 +111,138 @@ def _survey(
             if progress:
                 progress(number, len(paths))
     return found
+
+
+# --- what cannot be learnt ---------------------------------------------------------------------
+
+
+def check_trainable(dataset: Dataset) -> None:
+    """A DatasetError for a dataset that no network can be fitted to.
+
+    Each of train, val and test needs pictures, and each class needs pictures in train: one that is
+    only in val or test cannot be learnt, and is named with its count.
+    """
+    for split in SPLITS:
+        dataset.split(split)
+    known = {label for each in _of(dataset, "train") for label in each.labels}
+    elsewhere = Counter(label for each in dataset.pictures for label in each.labels)
+    for label in dataset.classes:
+        if label not in known:
+            raise DatasetError("class-not-in-train", _not_learnt(dataset, label, elsewhere[label]))
+
+
+def _of(dataset: Dataset, split: str) -> list[Picture]:
+    return [picture for picture in dataset.pictures if picture.split == split]
+
+
+def _not_learnt(dataset: Dataset, label: str, count: int) -> str:
+    where = ", ".join(
+        f"{split} {found}"
+        for split in SPLITS
+        if (found := sum(label in each.labels for each in _of(dataset, split)))
+    )
+    return (
+        f"dataset {dataset.name!r} ({dataset.root}): no picture in train shows the class {label!r} "
+        f"({count} elsewhere{': ' if where else ''}{where}): it cannot be learnt; move pictures of "
+        "it to train, or leave the class out"
+    )
+
+
+# --- pictures in two splits --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """One picture under two names, in two splits."""
+
+    digest: str
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+
+    def __str__(self) -> str:
+        return (
+            f"the same picture stands in {self.first_split} and {self.second_split}: "
+            f"{self.first} and {self.second}"
+        )
+
+
+def duplicates(dataset: Dataset) -> list[Duplicate]:
+    """The pictures whose very bytes stand in two splits under two names.
+
+    Large collections have some; a training goes on, and whoever reads its scores should know.
+    """
+    same: dict[str, list[Picture]] = defaultdict(list)
+    for picture in dataset.pictures:
+        if picture.digest:
+            same[picture.digest].append(picture)
+    return [pair for pictures in same.values() for pair in _across(pictures)]
+
+
+def _across(pictures: Sequence[Picture]) -> Iterable[Duplicate]:
+    first, *others = sorted(pictures, key=lambda each: SPLITS.index(each.split))
+    for other in others:
+        if other.split != first.split:
+            yield Duplicate(first.digest, first.image, first.split, other.image, other.split)
+
+
+# --- groups in two splits ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LeakRow:
+    """How much a split gives away through groups that also stand in train.
+
+    `accuracy` is the share of its known pictures that are named rightly by what is most frequent
+    in train for their group, without a look at the picture; `chance` the same by what is most
+    frequent in all of train. Of several labels a picture, all must be right.
+    """
+
+    split: str
+    n: int  # pictures of the split that have a group
+    known: int  # of these, pictures whose group stands in train
+    share: float  # known / n
+    groups: int  # groups of the split
+    known_groups: int  # of these, groups that stand in train
+    accuracy: float | None  # None when no picture is known
+    chance: float | None
+
+
+def leak(dataset: Dataset) -> list[LeakRow]:
+    """The leak of groups from train into val and test; no row for a split without groups."""
+    train = _of(dataset, "train")
+    members: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
+    for picture in train:
+        if picture.group:
+            members[picture.group][picture.labels] += 1
+    usual = {group: _most(counts) for group, counts in members.items()}
+    default = _most(Counter(picture.labels for picture in train))
+    splits = {split: [each for each in _of(dataset, split) if each.group] for split in SPLITS[1:]}
+    return [_leak(split, each, usual, default) for split, each in splits.items() if each]
+
+
+def _most(counts: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+    return max(sorted(counts), key=lambda labels: counts[labels], default=())
+
+
+def _leak(
+    split: str,
+    pictures: Sequence[Picture],
+    usual: Mapping[str, tuple[str, ...]],
+    default: tuple[str, ...],
+) -> LeakRow:
+    known = [picture for picture in pictures if picture.group in usual]
+    groups = {picture.group for picture in pictures}
+    right = sum(picture.labels == usual[picture.group] for picture in known)
+    lucky = sum(picture.labels == default for picture in known)
+    return LeakRow(
+        split=split,
+        n=len(pictures),
+        known=len(known),
+        share=len(known) / len(pictures),
+        groups=len(groups),
+        known_groups=len(groups & usual.keys()),
+        accuracy=right / len(known) if known else None,
+        chance=lucky / len(known) if known else None,
+    )

@@ -1,5 +1,7 @@
 """Class folders: `root/<split>/<class>/picture`, or `root/<class>/picture` and splits are drawn."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from overpaint.datasets.catalogue import SPLITS, Picture
@@ -51,3 +53,18 @@ def read_classes(root: Path, folders: list[Path], split: str) -> list[Picture]:
             )
         pictures += found
     return pictures
+
+
+def grouped(pictures: list[Picture], pattern: str | None) -> list[Picture]:
+    """The pictures with the group that the pattern's one capture group finds in their paths.
+
+    >>> [page] = grouped([Picture("miniature/book7_03.jpg", "", ("miniature",))], "/([^/_]+)_")
+    >>> page.group
+    'book7'
+
+    A picture in whose path nothing is found has no group.
+    """
+    if pattern is None:
+        return pictures
+    found = ((each, re.search(pattern, each.image)) for each in pictures)
+    return [replace(each, group=(match.group(1) or "") if match else "") for each, match in found]

@@ -1,6 +1,10 @@
-"""A table that names each picture's path, its label or labels, and its split."""
+"""A table that names each picture's path, its label or labels, and its split.
 
-from collections.abc import Hashable, Mapping
+The readers of other tables (`paintings`, `iconart`) are made of the same parts.
+"""
+
+import os.path
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,89 +16,139 @@ from overpaint.errors import DatasetError, nearest
 
 SEPARATOR = "|"
 
+Row = Mapping[Hashable, Any]
+
 
 def read_table(
-    root: Path, file: Path, *, path: str, label: str | list[str], split: str, group: str | None
+    root: Path,
+    file: Path,
+    *,
+    path: str,
+    label: str | list[str],
+    split: str,
+    group: str | None,
+    classes: Sequence[str] | None = None,
 ) -> list[Picture]:
     """The catalogue in a CSV or Parquet file.
 
     `label` is one column (several labels in it are separated by "|") or a list of 0/1 columns.
-    Without a split column the split is "". Raises DatasetError with the file and the row for a
-    missing column, an unknown split, a path that leaves the root, a path that stands twice.
+    Without a split column the split is "". Raises DatasetError with the file and the line for a
+    missing column, an unknown split, a class that is not among `classes`, a picture without a
+    label where each has one, a path that leaves the root, a path that stands twice.
     """
-    frame = _load(file)
-    labels = [label] if isinstance(label, str) else label
-    for column in [path, *labels, *([group] if group else [])]:
-        if column not in frame.columns:
-            known = nearest(column, map(str, frame.columns))
-            raise DatasetError("missing-column", f"{file} has no column {column!r}; {known}")
-    rows = frame.to_dict("records")
-    pictures = [
-        Picture(
-            _path(row[path], root, file, number),
-            _split(row, split, file, number),
-            _labels(row, label, file, number),
-            str(row[group]) if group else "",
-        )
-        for number, row in enumerate(rows, start=2)
-    ]
-    _check_unique(pictures, file)
+    columns = [path, *([label] if isinstance(label, str) else label), *([group] if group else [])]
+
+    def picture(row: Row, where: str) -> Picture:
+        labels = marked(row, label, where) if isinstance(label, list) else _listed(row[label])
+        check_known(labels, classes, where)
+        drawn = split_of(row[split], where) if split in row else ""
+        group_name = _text(row[group]) if group else ""
+        return Picture(inside(_text(row[path]), root, where), drawn, labels, group_name)
+
+    pictures = read_pictures(file, columns, picture)
+    if isinstance(label, str):
+        _check_labelled(pictures, file, label)
     return pictures
 
 
+def read_pictures(
+    file: Path, columns: Iterable[str], picture: Callable[[Row, str], Picture]
+) -> list[Picture]:
+    """The pictures that the rows of a file describe; `picture` makes one of a row and its place.
+
+    Raises DatasetError for a column that is missing, a picture that stands twice.
+    """
+    frame = _load(file)
+    for column in columns:
+        if column not in frame.columns:
+            known = nearest(column, map(str, frame.columns))
+            raise DatasetError("missing-column", f"{file} has no column {column!r}; {known}")
+    lines = [(number, row) for number, row in enumerate(frame.to_dict("records"), start=2)
+             if any(_text(value) for value in row.values())]  # fmt: skip
+    pictures = {number: picture(row, f"{file}, line {number}") for number, row in lines}
+    _check_unique(pictures, file)
+    return list(pictures.values())
+
+
 def _load(file: Path) -> pd.DataFrame:
+    """The table; blank lines stay in it, so that a row's number tells its line."""
     try:
         if file.suffix == ".parquet":
             return pd.read_parquet(file)
-        return pd.read_csv(file, dtype=str, keep_default_na=False)
+        return pd.read_csv(file, dtype=str, keep_default_na=False, skip_blank_lines=False)
     except FileNotFoundError:
         raise DatasetError("missing-table", f"there is no table {file}") from None
     except (OSError, ValueError) as error:
         raise DatasetError("broken-table", f"cannot read the table {file}: {error}") from None
 
 
-def _path(value: object, root: Path, file: Path, number: int) -> str:
-    """The id of a picture: below the root, or else the table could point anywhere."""
-    inside = Path(str(value)).as_posix()
-    if not (root / inside).resolve().is_relative_to(root.resolve()):
-        raise DatasetError(
-            "path-outside", f"{file}, line {number}: {inside!r} leads out of the root {root}"
-        )
-    return inside
+def _text(value: object) -> str:
+    """What a cell says; nothing when it is empty, also in a Parquet file."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
 
 
-def _split(row: Mapping[Hashable, Any], column: str, file: Path, number: int) -> str:
-    if column not in row:
-        return ""
-    value = str(row[column])
-    name = OTHER_NAMES.get(value, value)
+def inside(path: str, root: Path, where: str) -> str:
+    """The id of a picture: below the root, or else the table could point anywhere.
+
+    Links are followed: one that leads out of the root is refused as well.
+    """
+    if not path:
+        raise DatasetError("missing-path", f"{where}: the path of the picture is empty")
+    named = Path(os.path.normpath(root / path))
+    if not (named.is_relative_to(root) and named.resolve().is_relative_to(root.resolve())):
+        raise DatasetError("path-outside", f"{where}: {path!r} leads out of the root {root}")
+    return named.relative_to(root).as_posix()
+
+
+def split_of(value: object, where: str) -> str:
+    """The split that a cell names."""
+    given = _text(value)
+    name = OTHER_NAMES.get(given, given)
     if name not in SPLITS:
-        raise DatasetError(
-            "unknown-split", f"{file}, line {number}: split {value!r}; {nearest(value, SPLITS)}"
-        )
+        raise DatasetError("unknown-split", f"{where}: split {given!r}; {nearest(given, SPLITS)}")
     return name
 
 
-def _labels(
-    row: Mapping[Hashable, Any], label: str | list[str], file: Path, number: int
-) -> tuple[str, ...]:
-    if isinstance(label, str):
-        labels = tuple(part.strip() for part in str(row[label]).split(SEPARATOR) if part.strip())
-        return tuple(dict.fromkeys(labels))
-    for column in label:
+def _listed(value: object) -> tuple[str, ...]:
+    labels = [part.strip() for part in _text(value).split(SEPARATOR)]
+    return tuple(dict.fromkeys(label for label in labels if label))
+
+
+def marked(row: Row, columns: Sequence[str], where: str) -> tuple[str, ...]:
+    """The columns whose cell is 1; a DatasetError for a cell that is neither 0 nor 1."""
+    for column in columns:
         if str(row[column]) not in ("0", "1", "0.0", "1.0", "-1", "-1.0", "True", "False"):
-            raise DatasetError(
-                "bad-label", f"{file}, line {number}: {column!r} is {row[column]!r}, not 0 or 1"
-            )
-    return tuple(column for column in label if str(row[column]) in ("1", "1.0", "True"))
+            raise DatasetError("bad-label", f"{where}: {column!r} is {row[column]!r}, not 0 or 1")
+    return tuple(column for column in columns if str(row[column]) in ("1", "1.0", "True"))
 
 
-def _check_unique(pictures: list[Picture], file: Path) -> None:
+def check_known(labels: Iterable[str], classes: Sequence[str] | None, where: str) -> None:
+    """A DatasetError for a label that is not among the classes, when these are given."""
+    for label in labels:
+        if classes is not None and label not in classes:
+            raise DatasetError("unknown-class", f"{where}: class {label!r}; "
+                               f"{nearest(label, classes)}")  # fmt: skip
+
+
+def _check_labelled(pictures: Sequence[Picture], file: Path, label: str) -> None:
+    """Where no picture has several labels, one without any is a gap and not an answer."""
+    bare = [picture.image for picture in pictures if not picture.labels]
+    if bare and all(len(picture.labels) < 2 for picture in pictures):
+        raise DatasetError(
+            "missing-label",
+            f"{file}: {bare[0]!r} has no {label!r} ({len(bare)} in all): "
+            "give each picture one, or leave its line out",
+        )
+
+
+def _check_unique(pictures: Mapping[int, Picture], file: Path) -> None:
     seen: dict[str, int] = {}
-    for number, picture in enumerate(pictures, start=2):
+    for number, picture in pictures.items():
         if picture.image in seen:
             first = seen[picture.image]
             raise DatasetError(
-                "duplicate-path", f"{file}, line {number}: {picture.image!r} stands in line {first}"
+                "duplicate-path",
+                f"{file}, line {number}: {picture.image!r} ({picture.split or 'no split'}) stands "
+                f"in line {first} already ({pictures[first].split or 'no split'})",
             )
         seen[picture.image] = number

@@ -1,0 +1,46 @@
+"""Paintings (Crowley & Zisserman 2014, of Art UK): several of ten kinds of objects a picture.
+
+`Paintings.txt` names each picture, its set and, in one cell, the classes that it shows.
+"""
+
+import re
+from pathlib import Path
+
+from overpaint.datasets.catalogue import Picture
+from overpaint.datasets.table import Row, check_known, inside, read_pictures, split_of
+
+CLASSES = ("aeroplane", "bird", "boat", "chair", "cow", "diningtable", "dog", "horse", "sheep",
+           "train")  # fmt: skip
+
+
+def read_paintings(root: Path) -> list[Picture]:
+    """The catalogue of a folder with `Paintings.txt` and `Painting_Dataset/<name>.jpg`.
+
+    Raises DatasetError as a table does, with the line.
+    """
+
+    def picture(row: Row, where: str) -> Picture:
+        labels = words(str(row["classe"]))
+        check_known(labels, CLASSES, where)
+        image = inside(f"Painting_Dataset/{jpeg(str(row['name_img']))}", root, where)
+        return Picture(image, split_of(row["set"], where), labels)
+
+    return read_pictures(root / "Paintings.txt", ["name_img", "set", "classe"], picture)
+
+
+def words(cell: str) -> tuple[str, ...]:
+    """The words of a cell: a train is no part of a "constrainted" one.
+
+    >>> words("bird dog bird")
+    ('bird', 'dog')
+    """
+    return tuple(dict.fromkeys(re.findall(r"\w+", cell)))
+
+
+def jpeg(name: str) -> str:
+    """The name of a picture's file; lists give it with or without its ending.
+
+    >>> jpeg("st.mary_1"), jpeg("st.mary_1.jpg")
+    ('st.mary_1.jpg', 'st.mary_1.jpg')
+    """
+    return name if name.lower().endswith((".jpg", ".jpeg")) else f"{name}.jpg"
