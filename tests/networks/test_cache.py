@@ -1,6 +1,8 @@
 """The cache folder: found by name, downloaded whole, and never another file than the published."""
 
 import hashlib
+import subprocess
+import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -121,3 +123,27 @@ def test_published_hashes():
     assert said["inception_v1.tf_in1k"] == (
         "sha256:d13569f6a98159de37e92e9c8ec4dae8f674fbf475f69fe6199b514f756d4364"
     )
+
+
+def test_the_file_is_what_is_loaded(folder, monkeypatch):
+    """Weights of a name are read from its file in the folder, once the hash is right."""
+    digest = hashlib.sha256(DATA).hexdigest()
+    monkeypatch.setitem(
+        cache.SOURCES,
+        "inception_v1.tf_in1k",
+        Source("inception5h.zip", "http://x", f"sha256:{digest}"),
+    )
+    folder.mkdir()
+    (folder / "inception5h.zip").write_bytes(DATA)
+    with pytest.raises(NetworkError, match=r"inception5h\.zip cannot be unpacked"):
+        load("inception_v1.tf_in1k")
+
+
+def test_no_torch():
+    """To tell the file of a name needs neither torch nor the download library."""
+    code = (
+        "import sys, overpaint.cache as c; c.weights_file('inception_v1')\n"
+        "sys.exit(str({'torch', 'pooch', 'requests'} & sys.modules.keys() or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == ""

@@ -5,9 +5,13 @@ import pytest
 import timm
 import torch
 
-from overpaint.networks import build, load
+import overpaint
+from overpaint.networks import build, describe, load, open_network, save_weights
 from overpaint.networks.zoo import pretrained
+from overpaint.records import manifest, write_json
 from overpaint.taps import taps
+from overpaint.training.fit import child_of
+from overpaint.training.recipe import recipe
 
 
 def read_by_hand(network, layer, images):
@@ -21,7 +25,7 @@ def read_by_hand(network, layer, images):
     return kept[0].numpy(), seen
 
 
-def pictures(size, count=2):
+def noise(size, count=2):
     return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(3))
 
 
@@ -37,7 +41,7 @@ def pictures(size, count=2):
 def test_patches_alone(name, layer, prefix):
     """Features of a vision transformer are means over its patches: no class, no registers."""
     network = build(name, classes=("a", "b"), seed=0)
-    raw, seen = read_by_hand(network, layer, pictures(network.preprocessing.size))
+    raw, seen = read_by_hand(network, layer, noise(network.preprocessing.size))
     places = (network.preprocessing.size // (14 if "patch14" in name else 16)) ** 2
     assert raw.shape[1] == places + prefix
     np.testing.assert_allclose(seen, raw[:, prefix:].mean(1), rtol=1e-4, atol=1e-5)
@@ -49,7 +53,7 @@ def test_patches_alone(name, layer, prefix):
 def test_patches_before_the_class_token():
     """Where the patches are still alone, none of them is taken for a class token."""
     network = build("timm:vit_tiny_patch16_224", classes=("a",), seed=0)
-    raw, seen = read_by_hand(network, "patch_embed", pictures(224))
+    raw, seen = read_by_hand(network, "patch_embed", noise(224))
     assert raw.shape[1] == 196
     np.testing.assert_allclose(seen, raw.mean(1), rtol=1e-4, atol=1e-5)
 
@@ -67,8 +71,8 @@ def test_channels_that_stand_last(name, widths):
     assert network.channels_last
     layers = list(network.layers)
     with torch.inference_mode(), taps(network, layers) as tap:
-        assert [values.shape[1] for values in tap(pictures(224)).values()] == widths
-    raw, seen = read_by_hand(network, layers[-1], pictures(224))
+        assert [values.shape[1] for values in tap(noise(224)).values()] == widths
+    raw, seen = read_by_hand(network, layers[-1], noise(224))
     assert raw.shape == (2, 7, 7, widths[-1])
     np.testing.assert_allclose(seen, raw.mean((1, 2)), rtol=1e-4, atol=1e-5)
 
@@ -76,7 +80,7 @@ def test_channels_that_stand_last(name, widths):
 def test_a_convolution_puts_its_channels_first():
     """Inside Swin, the convolution of the patches still gives (N, C, H, W)."""
     network = build("torchvision:swin_t", classes=("a",), seed=0)
-    raw, seen = read_by_hand(network, "features.0.0", pictures(224))
+    raw, seen = read_by_hand(network, "features.0.0", noise(224))
     np.testing.assert_allclose(seen, raw.mean((2, 3)), rtol=1e-4, atol=1e-5)
 
 
@@ -95,7 +99,7 @@ def test_vgg19():
             lambda _m, _i, out, name=name: kept.update({name: out.clone()})
         )
     with torch.inference_mode(), taps(network, network.layers) as tap:
-        seen = tap(pictures(64, 1))
+        seen = tap(noise(64, 1))
     for layer, name in zip(network.layers, convolutions, strict=True):
         before = kept[name].numpy()
         assert before.min() < 0
@@ -110,7 +114,7 @@ def test_resnet50():
     assert network.filters == {"relu": ("conv1",)}
     widths = []
     for layer in network.layers:
-        raw, seen = read_by_hand(network, layer, pictures(64))
+        raw, seen = read_by_hand(network, layer, noise(64))
         assert raw.min() == 0
         np.testing.assert_allclose(seen, raw.mean((2, 3)), rtol=1e-4, atol=1e-5)
         widths.append(seen.shape[1])
@@ -130,9 +134,9 @@ def test_a_second_head_is_silent():
     """A distilled network built for other classes listens to its first head alone."""
     network = build("timm:deit_tiny_distilled_patch16_224", classes=("a", "b"), seed=0).eval()
     with torch.inference_mode(), taps(network, ["penultimate"]) as tap:
-        seen = tap(pictures(224))["penultimate"]
+        seen = tap(noise(224))["penultimate"]
         expected = network.body.head(seen) / 2
-        torch.testing.assert_close(network(pictures(224)), expected)
+        torch.testing.assert_close(network(noise(224)), expected)
 
 
 def unpublished(monkeypatch):
@@ -155,3 +159,47 @@ def test_squeezenet():
     network = load("torchvision:squeezenet1_1", weights="random")
     assert network.head == "classifier.1"
     assert network.layers[0] == "features.1"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm:mixer_s32_224",  # mean and deviation 0.5, a crop of 0.875, bicubic
+        "timm:test_vit.r160_in1k",  # 160 pixels, a crop of 0.95
+        "torchvision:googlenet",  # it changes what it is given
+        "inception_v1.tf_in1k",
+    ],
+)
+def test_a_child_of_a_child(name, pictures, tmp_path):
+    """Two trainings on, a network still sees pictures as its weights want, at the same layers."""
+    first = load(name, weights="random", seed=1)
+    dataset = overpaint.dataset(pictures)
+    parent = first
+    for generation in (1, 2):
+        child, _ = child_of(parent, dataset, recipe("frozen"), seed=generation)
+        weights = save_weights(child, tmp_path / "weights.safetensors")
+        facts = {**describe(child), "weights": weights}
+        made = manifest("network", inputs={}, settings={}, seed=0, facts=facts)
+        write_json(tmp_path / "manifest.json", made)
+        parent = open_network(tmp_path)
+    assert parent.classes == ("blue", "red")
+    told = ("architecture", "preprocessing", "layers", "head", "filters", "any_size")
+    for fact in (*told, "prefix_tokens", "channels_last"):
+        assert getattr(parent, fact) == getattr(first, fact), fact
+    size = first.preprocessing.size
+    images = noise(size)
+    with (
+        torch.inference_mode(),
+        taps(first, first.layers) as before,
+        taps(parent, first.layers) as after,
+    ):
+        one, two = before(images), after(images)
+    for layer in first.layers:
+        assert torch.equal(one[layer], two[layer]), layer
+
+
+def test_published_twins_see_alike():
+    """What torchvision publishes changes its input; a network built for a child of it does too."""
+    network = build("torchvision:inception_v3", classes=("a",), seed=0)
+    assert network.body.transform_input
+    assert network.body.AuxLogits is None
