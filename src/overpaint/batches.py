@@ -1,12 +1,13 @@
 """A split as batches of pixels: decoded once, cropped as the network wants it.
 
 Pixels are uint8 (3, S, S), RGB. What fits in memory is decoded once and kept for every training
-and measurement of the run; a larger split is decoded anew by worker processes.
+and measurement of the run; a larger split is decoded anew, by threads that work ahead.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +15,6 @@ import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from overpaint.datasets import Split
 from overpaint.images import read, shorter_side
@@ -26,8 +26,11 @@ Progress = Callable[[int, int], None]
 
 WORKERS = os.cpu_count() or 1
 
+AHEAD = 3
+"""Batches that are decoded before they are asked for."""
 
-class Pixels(torch.utils.data.Dataset[Tensor]):
+
+class Pixels:
     """The pictures of a split, each with its shorter side at `resize`, cropped on access.
 
     `corners` and `flips` hold, for each picture, where its crop lies as a share of the free space
@@ -89,10 +92,27 @@ def pixels_of(split: Split, preprocessing: Preprocessing) -> Pixels:
     return Pixels(split, preprocessing)
 
 
-def batches(pixels: Pixels, order: Sequence[Sequence[int]]) -> "DataLoader[Tensor]":
-    """Batches (B, 3, S, S) uint8 of the pictures with these indices, in this order."""
-    workers = 0 if pixels.kept is not None else WORKERS
-    return DataLoader(pixels, batch_sampler=list(order), num_workers=workers)  # type: ignore[arg-type]
+def batches(pixels: Pixels, order: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+    """Batches (B, 3, S, S) uint8 of the pictures with these indices, in this order.
+
+    Decoded ahead by threads: Pillow decodes and resizes without Python's lock, and threads need
+    no start for each epoch, as worker processes would. What a picture looks like was drawn before
+    (`Pixels.draw`), so the number of threads changes nothing.
+    """
+    with ThreadPoolExecutor(WORKERS, thread_name_prefix="decode") as pool:
+        waiting: deque[list[Future[Tensor]]] = deque()
+        for rows in order:
+            waiting.append([pool.submit(pixels.__getitem__, row) for row in rows])
+            if len(waiting) > AHEAD:
+                yield _batch(waiting.popleft())
+        while waiting:
+            yield _batch(waiting.popleft())
+
+
+def _batch(pictures: "list[Future[Tensor]]") -> Tensor:
+    """The pictures as one tensor, in memory that a GPU can fetch from by itself."""
+    batch = torch.stack([picture.result() for picture in pictures])
+    return batch.pin_memory() if torch.cuda.is_available() else batch
 
 
 def in_order(count: int, size: int) -> list[list[int]]:
