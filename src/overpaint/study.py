@@ -49,6 +49,16 @@ def _all_different(names: list[str]) -> list[str]:
     return names
 
 
+def _below(pattern: str) -> str:
+    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise ValueError(f"{pattern!r} leads out of the root")
+    return pattern
+
+
+SplitName = Literal["train", "val", "test"]
+Classes = Annotated[list[str], Field(min_length=1), AfterValidator(_all_different)]
+
+
 class CollectionEntry(Entry):
     """What every kind of dataset may say.
 
@@ -95,7 +105,7 @@ class TableEntry(CollectionEntry):
     label: str | list[str] = "label"
     split: str = "split"
     group: str | None = None
-    classes: Annotated[list[str], Field(min_length=1), AfterValidator(_all_different)] | None = None
+    classes: Classes | None = None
 
 
 class RastaEntry(CollectionEntry):
@@ -119,16 +129,55 @@ class IconArtEntry(CollectionEntry):
     root: Path
 
 
+class ShardsEntry(CollectionEntry):
+    """Tar files in the layout of WebDataset; `splits` are patterns, by default `train*.tar`, ….
+
+    `label` is the field of a sample's .json; a class number counts into `classes`, if given.
+    """
+
+    kind: Literal["shards"]
+    root: Path
+    splits: dict[SplitName, Annotated[str, AfterValidator(_below)]] | None = None
+    label: str = "label"
+    classes: Classes | None = None
+
+
+class HubEntry(CollectionEntry):
+    """A set of the Hugging Face hub by `name`, or one that lies in the folder `root`."""
+
+    kind: Literal["hub"]
+    name: str | None = None
+    root: Path | None = None
+    revision: str | None = None
+    image: str = "image"
+    label: str = "label"
+    group: str | None = None
+    splits: dict[SplitName, str] | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.name is None) == (self.root is None):
+            raise ValueError("needs either 'name' (a set of the hub) or 'root' (a folder)")
+        return self
+
+
 class AtelierEntry(CollectionEntry):
     """A collection made on the spot."""
 
     kind: Literal["atelier"]
     task: Literal["photographs", "manners", "subjects"]
-    sizes: dict[Literal["train", "val", "test"], Annotated[int, Field(ge=1)]] | None = None
+    sizes: dict[SplitName, Annotated[int, Field(ge=1)]] | None = None
 
 
 DatasetEntry = Annotated[
-    FolderEntry | TableEntry | RastaEntry | PaintingsEntry | IconArtEntry | AtelierEntry,
+    FolderEntry
+    | TableEntry
+    | RastaEntry
+    | PaintingsEntry
+    | IconArtEntry
+    | ShardsEntry
+    | HubEntry
+    | AtelierEntry,
     Field(discriminator="kind"),
 ]
 
@@ -556,6 +605,8 @@ def _fields_at(loc: Place) -> list[str]:
         "rasta": RastaEntry,
         "paintings": PaintingsEntry,
         "iconart": IconArtEntry,
+        "shards": ShardsEntry,
+        "hub": HubEntry,
         "atelier": AtelierEntry,
     }
     model: type[BaseModel] = Study

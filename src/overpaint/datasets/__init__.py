@@ -16,9 +16,11 @@ from overpaint.datasets import atelier, iconart, paintings
 from overpaint.datasets.catalogue import Catalogue, Dataset, Picture, Split, dataset_of
 from overpaint.datasets.doctor import check_trainable, duplicates, examine, leak
 from overpaint.datasets.folder import grouped, read_folder
+from overpaint.datasets.hub import read_hub
 from overpaint.datasets.iconart import iconart_root, read_iconart
 from overpaint.datasets.paintings import read_paintings
 from overpaint.datasets.rasta import read_rasta
+from overpaint.datasets.shards import read_shards
 from overpaint.datasets.splits import draw_splits, with_splits
 from overpaint.datasets.table import read_table
 from overpaint.errors import DatasetError
@@ -27,9 +29,11 @@ from overpaint.study import (
     AtelierEntry,
     DatasetEntry,
     FolderEntry,
+    HubEntry,
     IconArtEntry,
     PaintingsEntry,
     RastaEntry,
+    ShardsEntry,
     TableEntry,
 )
 
@@ -50,7 +54,21 @@ def catalogue(entry: DatasetEntry, base: Path, workplace: Path, seed: int) -> Ca
     """What a collection holds; what is generated is made in `workplace`."""
     if isinstance(entry, AtelierEntry):
         return _painted(entry, workplace / "pictures", seed)
-    root = (base / entry.root.expanduser()).resolve()
+    root = (base / entry.root.expanduser()).resolve() if entry.root else None
+    if isinstance(entry, HubEntry):
+        return read_hub(root, entry, workplace / "pictures")
+    assert root is not None  # the study file says so
+    if isinstance(entry, ShardsEntry):
+        return read_shards(root, entry, workplace / "pictures")
+    return _lying(entry, root, base)
+
+
+def _lying(
+    entry: FolderEntry | TableEntry | RastaEntry | PaintingsEntry | IconArtEntry,
+    root: Path,
+    base: Path,
+) -> Catalogue:
+    """What a collection of files holds."""
     if isinstance(entry, FolderEntry):
         return Catalogue(root, grouped(read_folder(root), entry.group))
     if isinstance(entry, RastaEntry):

@@ -1,0 +1,193 @@
+"""Sets of the library `datasets`, saved by the library itself, become files with labels."""
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import datasets
+from overpaint.datasets import open_dataset
+from overpaint.errors import DatasetError, StudyError
+from overpaint.study import HubEntry, read_study
+
+STYLES = ["rococo", "cubism", "baroque"]
+
+
+def encoded(number: int, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9), (number % 256, 50, 7)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def made(first: int, count: int, label: object = None) -> datasets.Dataset:
+    """Rows from `first` on; labels are class numbers, or what `label` makes of the number."""
+    numbers = range(first, first + count)
+    features = datasets.Features(
+        image=datasets.Image(), label=label or datasets.ClassLabel(names=STYLES),
+        artist=datasets.Value("string"),
+    )  # fmt: skip
+    several = isinstance(features["label"], datasets.List)
+    rows = {
+        "image": [{"bytes": encoded(n, "JPEG" if n % 2 else "PNG"), "path": None} for n in numbers],
+        "label": [[n % 3, (n + 1) % 3] if several else n % 3 for n in numbers],
+        "artist": [f"artist {n // 4}" if n % 5 else None for n in numbers],
+    }
+    return datasets.Dataset.from_dict(rows, features=features)
+
+
+def opened(tmp_path: Path, **more: object):
+    entry = HubEntry(kind="hub", **{"root": tmp_path / "set", **more})
+    return open_dataset("art", entry, workplace=tmp_path / "work")[0]
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """A set with three splits, as `save_to_disk` writes it."""
+    splits = {"train": made(0, 20), "validation": made(20, 5), "test": made(25, 10)}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "set")
+    return tmp_path / "set"
+
+
+def check(dataset) -> None:
+    """The set of `saved`, picture by picture."""
+    assert dataset.classes == tuple(STYLES)
+    assert not dataset.multi_label
+    numbers = {"train": range(20), "val": range(20, 25), "test": range(25, 35)}
+    for name, expected in numbers.items():
+        split = dataset.split(name)
+        assert split.labels.tolist() == [n % 3 for n in expected]
+        assert [path.read_bytes() for path in split.paths] == [
+            encoded(n, "JPEG" if n % 2 else "PNG") for n in expected
+        ]
+
+
+def test_saved_to_disk(saved, tmp_path):
+    """Bytes are kept as they are, classes are named in the order of the set."""
+    dataset = opened(tmp_path)
+    check(dataset)
+    assert dataset.split("val").images[:2] == ["val/0000000.png", "val/0000001.jpg"]
+
+
+def test_parquet_folder(tmp_path):
+    """A folder of Parquet files as the hub stores it: splits by file name, classes by metadata."""
+    (tmp_path / "set" / "data").mkdir(parents=True)
+    for name, first, count in (("train-00000-of-00002", 0, 12), ("train-00001-of-00002", 12, 8),
+                               ("validation-00000-of-00001", 20, 5), ("test", 25, 10)):  # fmt: skip
+        made(first, count).to_parquet(tmp_path / "set" / "data" / f"{name}.parquet")
+    check(opened(tmp_path))
+
+
+def test_one_split_is_divided(tmp_path):
+    """A set without splits gets them, here so that no artist stands in two."""
+    made(0, 40).save_to_disk(tmp_path / "set")
+    dataset = opened(tmp_path, group="artist", disjoint="group")
+    assert dataset.split_names == ["train", "val", "test"]
+    known = [(each.group, each.split) for each in dataset.pictures if each.group]
+    assert len(set(known)) == len({group for group, _ in known}) == 10
+    assert sum(not each.group for each in dataset.pictures) == 8
+
+
+def test_several_labels(tmp_path):
+    """A list of class numbers makes a set multi-label."""
+    label = datasets.List(datasets.ClassLabel(names=STYLES))
+    made(0, 12, label).save_to_disk(tmp_path / "set")
+    dataset = opened(tmp_path)
+    assert dataset.multi_label
+    assert dataset.pictures[1].labels == ("cubism", "baroque")
+
+
+def test_plain_numbers_and_chosen_splits(saved, tmp_path):
+    """Numbers without names are classes in numeric order; `splits` says which is which."""
+    plain = datasets.Value("int64")
+    splits = {"a": made(0, 9, plain), "b": made(9, 9, plain)}
+    datasets.DatasetDict(splits).save_to_disk(tmp_path / "other")
+    dataset = opened(tmp_path, root=tmp_path / "other", splits={"train": "a", "test": "b"})
+    assert dataset.classes == ("0", "1", "2")
+    assert len(dataset.split("test")) == 9
+    with pytest.raises(DatasetError, match="has the splits a, b") as caught:
+        opened(tmp_path, root=tmp_path / "other")
+    assert caught.value.slug == "unknown-split"
+    with pytest.raises(DatasetError, match="no split 'c'; known: a, b"):
+        opened(tmp_path, root=tmp_path / "other", splits={"train": "c"})
+
+
+def test_written_out_once(saved, tmp_path, monkeypatch):
+    """Later looks need no library."""
+    before = opened(tmp_path)
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    assert opened(tmp_path).pictures == before.pictures
+
+
+def test_without_the_library(saved, tmp_path, monkeypatch):
+    """What to install is said."""
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(DatasetError, match=r"pip install 'overpaint\[hub\]'") as caught:
+        opened(tmp_path)
+    assert caught.value.slug == "missing-extra"
+
+
+def test_without_a_network(tmp_path, monkeypatch):
+    """The error tells how to bring the set here; no script is ever asked for."""
+    asked = []
+
+    def refuse(name, **options):
+        asked.append((name, options))
+        raise ConnectionError("no route to host\nand more")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(DatasetError, match=r"no route to host; .*save_to_disk.*'root: F") as caught:
+        opened(tmp_path, root=None, name="owner/art", revision="v1")
+    assert caught.value.slug == "no-hub-dataset"
+    assert asked == [("owner/art", {"revision": "v1"})]
+
+
+def test_of_the_hub(tmp_path, monkeypatch):
+    """What the hub's name gives is read like what lies in a folder."""
+    splits = {"train": made(0, 20), "validation": made(20, 5), "test": made(25, 10)}
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, revision: splits)
+    check(opened(tmp_path, root=None, name="owner/art"))
+
+
+@pytest.mark.parametrize("column", ["image", "label", "group"])
+def test_a_missing_column(saved, tmp_path, column):
+    """A column that the set lacks is named with the near one."""
+    with pytest.raises(DatasetError, match="no column 'artits'; did you mean 'artist'") as caught:
+        opened(tmp_path, **{column: "artits"})
+    assert caught.value.slug == "missing-column"
+
+
+@pytest.mark.parametrize("make", [lambda root: None, lambda root: root.mkdir(),
+                                  lambda root: (root.mkdir(), (root / "dataset_dict.json")
+                                                .write_text("{"))])  # fmt: skip
+def test_no_set_there(tmp_path, make):
+    """A folder that is missing, empty or broken is named."""
+    make(tmp_path / "set")
+    with pytest.raises(DatasetError, match="set"):
+        opened(tmp_path)
+
+
+def test_pictures_elsewhere_are_not_read(tmp_path):
+    """A set that names a file outside itself instead of bytes is refused."""
+    (tmp_path / "private.png").write_bytes(encoded(1))
+    rows = {"image": [{"bytes": None, "path": str(tmp_path / "private.png")}], "label": [0]}
+    features = datasets.Features(image=datasets.Image(), label=datasets.Value("int64"))
+    table = datasets.Dataset.from_dict(rows, features=features)
+    (tmp_path / "set").mkdir()
+    table.with_format("arrow").to_parquet(tmp_path / "set" / "train.parquet")
+    import pyarrow.parquet as pq
+
+    frame = pq.read_table(tmp_path / "set" / "train.parquet")
+    if frame["image"][0].as_py()["bytes"] is not None:  # the library took the picture in
+        pytest.fail("the test needs a set that names a path")
+    with pytest.raises(DatasetError, match=r"private\.png' does not lie below") as caught:
+        opened(tmp_path)
+    assert caught.value.slug == "path-outside"
+
+
+def test_one_place(tmp_path):
+    """A name and a folder, or neither, is an error of the study."""
+    (tmp_path / "s.yaml").write_text("study: s\nnetworks: {}\ndatasets:\n  art: {kind: hub}\n")
+    with pytest.raises(StudyError, match=r"either 'name' .* line 4"):
+        read_study(str(tmp_path / "s.yaml"))

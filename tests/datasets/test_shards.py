@@ -1,0 +1,218 @@
+"""Shards that the WebDataset library wrote are read; nothing in them is executed or leads out."""
+
+import io
+import json
+import os
+import pickle
+import tarfile
+from pathlib import Path
+
+import pytest
+import webdataset
+from PIL import Image
+
+from overpaint.datasets import open_dataset
+from overpaint.errors import DatasetError, StudyError
+from overpaint.study import ShardsEntry, read_study
+
+
+def encoded(number: int = 0, kind: str = "JPEG") -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (9, 9), (number % 256, 50, 7)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write(path: Path, samples: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with webdataset.TarWriter(str(path)) as sink:
+        for sample in samples:
+            sink.write(sample)
+
+
+def opened(root: Path, tmp_path: Path, **more: object):
+    entry = ShardsEntry(kind="shards", root=root, **more)
+    return open_dataset("art", entry, workplace=tmp_path / "work")[0]
+
+
+@pytest.fixture
+def shards(tmp_path: Path) -> Path:
+    """Two shards of train, one of val, one of test; class numbers."""
+    root = tmp_path / "shards"
+    for name, first in (("train-000000", 0), ("train-000001", 10), ("val-0", 20), ("test-0", 30)):
+        write(
+            root / f"{name}.tar",
+            [{"__key__": f"{n:04}", "jpg": encoded(n), "cls": n % 12} for n in
+             range(first, first + 10)],
+        )  # fmt: skip
+    return root
+
+
+def test_shards(shards, tmp_path):
+    """Every sample becomes a file of the very bytes, in order; class numbers sort as numbers."""
+    dataset = opened(shards, tmp_path)
+    assert [len(dataset.split(name)) for name in ("train", "val", "test")] == [20, 10, 10]
+    assert dataset.classes == tuple(map(str, range(12)))
+    train = dataset.split("train")
+    assert [path.read_bytes() for path in train.paths] == [encoded(n) for n in range(20)]
+    assert train.labels.tolist() == [n % 12 for n in range(20)]
+    assert train.images[:2] == ["train/0000000.jpg", "train/0000001.jpg"]
+
+
+def test_numbers_are_names_when_classes_are_given(shards, tmp_path):
+    """A class number counts into the classes of the entry."""
+    names = [f"style {letter}" for letter in "lkjihgfedcba"]
+    dataset = opened(shards, tmp_path, classes=names)
+    assert dataset.classes == tuple(names)
+    assert dataset.split("val").pictures[0].labels == ("style d",)
+    with pytest.raises(DatasetError, match=r"'0011': class number 11; there are 11") as caught:
+        opened(shards, tmp_path, classes=names[:11])
+    assert caught.value.slug == "unknown-class"
+
+
+def test_shards_are_written_out_once(shards, tmp_path, monkeypatch):
+    """A second look opens no tar; a shard that has changed is read anew."""
+    before = opened(shards, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(tarfile, "open", lambda *args: pytest.fail("opened a tar"))
+        assert opened(shards, tmp_path).pictures == before.pictures
+    write(shards / "test-0.tar", [{"__key__": "x", "png": encoded(3, "PNG"), "cls": "0"}])
+    assert opened(shards, tmp_path).split("test").images == ["test/0000000.png"]
+
+
+def test_json_labels(tmp_path):
+    """A name, a list of names, an empty list; PNG and WebP beside JPEG; several labels."""
+    write(
+        tmp_path / "s" / "train-0.tar",
+        [
+            {"__key__": "a", "png": encoded(1, "PNG"), "json": {"label": "sea", "year": 1900}},
+            {"__key__": "b", "webp": encoded(2, "WEBP"), "json": {"label": ["sea", "sky"]}},
+            {"__key__": "c", "jpg": encoded(3), "json": {"label": []}},
+        ],
+    )
+    write(tmp_path / "s" / "test-0.tar", [{"__key__": "a", "jpg": encoded(4), "cls": "sky"}])
+    dataset = opened(tmp_path / "s", tmp_path)
+    assert dataset.multi_label
+    rows = [(each.image, each.labels) for each in dataset.pictures if "test" not in each.image]
+    assert rows == [
+        ("train/0000000.png", ("sea",)),
+        ("train/0000001.webp", ("sea", "sky")),
+        ("train/0000002.jpg", ()),
+    ]
+
+
+def test_train_alone_is_divided(tmp_path):
+    """With shards of train only, the splits are drawn, and no name of a file says otherwise."""
+    samples = [{"__key__": f"{n}", "jpg": encoded(n), "cls": "a"} for n in range(20)]
+    write(tmp_path / "s" / "train-0.tar", samples)
+    dataset = opened(tmp_path / "s", tmp_path)
+    assert [len(dataset.split(name)) for name in ("train", "val", "test")] == [14, 2, 4]
+    assert {each.image.split("/")[0] for each in dataset.pictures} == {"all"}
+
+
+def test_own_patterns(shards, tmp_path):
+    """Patterns say which shards are which split; one that finds nothing names what is there."""
+    dataset = opened(shards, tmp_path, splits={"train": "train-*0.tar", "test": "*-000001.tar"})
+    assert len(dataset.split("test")) == 10
+    assert dataset.split("train").pictures[9].labels == ("9",)
+    with pytest.raises(DatasetError, match=r"'tain\*'; there: test-0.tar, train-0") as caught:
+        opened(shards, tmp_path, splits={"train": "tain*"})
+    assert caught.value.slug == "no-shards"
+
+
+def tar(path: Path, members: list[tuple[str | tarfile.TarInfo, bytes]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz" if path.name.endswith("1.tar") else "w") as file:
+        for name, data in members:
+            info = tarfile.TarInfo(name) if isinstance(name, str) else name
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+
+
+def test_names_of_members_are_no_paths(tmp_path):
+    """Members that call themselves /evil or ../evil are written where all others are."""
+    members = [(f"{name}.{end}", data) for name in ("/evil", "../../evil", "a/b.c")
+               for end, data in (("jpg", encoded()), ("cls", b"x"))]  # fmt: skip
+    tar(tmp_path / "s" / "train-1.tar", [*members[:4], ("a/b.jpg", encoded()), ("a/b.cls", b"x")])
+    dataset = opened(tmp_path / "s", tmp_path)
+    assert [each.image for each in dataset.pictures] == [f"all/{n:07}.jpg" for n in range(3)]
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+class Trap:
+    """Pickled, it writes a file when it is loaded."""
+
+    def __reduce__(self):
+        return os.system, ("touch trapped",)
+
+
+def test_pickled_members_are_not_loaded(tmp_path, monkeypatch):
+    """Members of other kinds, links among them, are passed over."""
+    monkeypatch.chdir(tmp_path)
+    link = tarfile.TarInfo("a.png")
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    members = [("a.pyd", pickle.dumps(Trap())), ("a.pickle", pickle.dumps(Trap())), (link, b""),
+               ("a.jpg", encoded()), ("a.cls", b"x")]  # fmt: skip
+    tar(tmp_path / "s" / "train-0.tar", members)
+    assert len(opened(tmp_path / "s", tmp_path).pictures) == 1
+    assert not (tmp_path / "trapped").exists()
+
+
+@pytest.mark.parametrize(
+    ("members", "slug", "said"),
+    [
+        ([("a.jpg", encoded())], "missing-label", "'a': neither .cls nor .json"),
+        ([("a.cls", b"x")], "no-picture-in-sample", "'a': no jpg"),
+        ([("a.jpg", encoded()), ("a.json", b"{}")], "missing-label", "no field 'label'"),
+        ([("a.jpg", encoded()), ("a.json", b"[1]")], "missing-label", "no field 'label'"),
+        ([("a.jpg", encoded()), ("a.json", b"{")], "broken-shard", "no JSON"),
+        ([("a.jpg", encoded()), ("a.cls", b"\xff")], "broken-shard", "no text"),
+        ([("a.jpg", encoded()), ("a.cls", b"")], "bad-label", "neither a class nor its number"),
+        ([("a.jpg", encoded()), ("a.json", b'{"label": {}}')], "bad-label", "{} is neither"),
+        ([("a.jpg", encoded()), ("a.cls", b"x" * (2**20 + 1))], "broken-shard", "1048577 bytes"),
+    ],
+)
+def test_bad_samples(tmp_path, members, slug, said):
+    """What is wrong with a sample is named with the shard and its key."""
+    tar(tmp_path / "s" / "train-0.tar", members)
+    with pytest.raises(DatasetError, match=rf"train-0\.tar.*{said}") as caught:
+        opened(tmp_path / "s", tmp_path)
+    assert caught.value.slug == slug
+
+
+def test_an_unknown_class(tmp_path):
+    """A name that is not among the classes is named with its neighbour."""
+    tar(tmp_path / "s" / "train-0.tar", [("a.jpg", encoded()), ("a.cls", b"cubizm")])
+    with pytest.raises(DatasetError, match="did you mean 'cubism'"):
+        opened(tmp_path / "s", tmp_path, classes=["cubism", "rococo"])
+
+
+@pytest.mark.parametrize("length", [700, 1100, 5000, 5120, 5632])
+def test_a_shard_that_is_cut_off(shards, tmp_path, length):
+    """It is named, wherever it is cut, and nothing half written is left behind."""
+    data = (shards / "test-0.tar").read_bytes()
+    (shards / "test-0.tar").write_bytes(data[:length])
+    with pytest.raises(DatasetError, match=r"test-0\.tar, it may be cut off") as caught:
+        opened(shards, tmp_path)
+    assert caught.value.slug == "broken-shard"
+    assert not (tmp_path / "work" / "pictures").exists()
+    assert not list((tmp_path / "work").glob(".*"))
+
+
+def test_what_each_file_was_is_recorded(shards, tmp_path):
+    """pictures.parquet tells the shard and key of each file."""
+    import pandas as pd
+
+    opened(shards, tmp_path)
+    frame = pd.read_parquet(tmp_path / "work" / "pictures" / "pictures.parquet")
+    assert frame["source"][10] == "train-000001.tar/0010"
+    assert json.loads((tmp_path / "work/pictures/export.json").read_text())["multi_label"] is None
+
+
+def test_patterns_stay_below_the_root(tmp_path):
+    """A pattern that leads out of the root is an error of the study."""
+    (tmp_path / "s.yaml").write_text(
+        "study: s\nnetworks: {}\ndatasets:\n"
+        "  art: {kind: shards, root: a, splits: {train: ../x.tar}}\n"
+    )
+    with pytest.raises(StudyError, match=r"'../x.tar' leads out of the root.*line 4"):
+        read_study(str(tmp_path / "s.yaml"))
