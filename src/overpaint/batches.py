@@ -1,7 +1,8 @@
 """A split as batches of pixels: decoded once, cropped as the network wants it.
 
 Pixels are uint8 (3, S, S), RGB. What fits in memory is decoded once and kept for every training
-and measurement of the run; a larger split is decoded anew, by threads that work ahead.
+and measurement of the run; a larger split is decoded anew, by threads that work ahead, or mapped
+from disk if its dataset asks for that.
 """
 
 import os
@@ -9,16 +10,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import PIL
 import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from overpaint.datasets import Split
+from overpaint.decoded import on_disk
 from overpaint.images import read, shorter_side
 from overpaint.networks import Preprocessing
+from overpaint.records import digest
 from overpaint.seeds import generator
 
 Progress = Callable[[int, int], None]
@@ -65,7 +70,12 @@ class Pixels:
         self.flips = rng.random(count) < 0.5 if rng and flip else np.zeros(count, bool)
 
     def keep(self, progress: Progress | None = None) -> None:
-        """Decode all pictures now, when they fit into an eighth of the free memory."""
+        """Decode all pictures now, when they fit into an eighth of the free memory.
+
+        Those of a dataset with a cache are decoded once for all runs, and mapped from disk.
+        """
+        if self.kept is None and self.split.cache:
+            self.kept = self._cached(self.split.cache, progress)
         side = self.preprocessing.resize
         if (
             self.kept is not None
@@ -79,6 +89,15 @@ class Pixels:
                 if progress:
                     progress(len(kept), len(self))
         self.kept = kept
+
+    def _cached(self, place: Path, progress: Progress | None) -> list[NDArray[np.uint8]]:
+        side, way = self.preprocessing.resize, self.preprocessing.interpolation
+        # Another version of the decoder may round otherwise; the crop is no part of it.
+        key = digest([self.split.digest, side, way, PIL.__version__])[:24]
+        name = f"{self.split.name}-{side}-{way}"
+        return on_disk(
+            place, name, key, len(self), self._decode, workers=WORKERS, progress=progress
+        )
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
         side = self.preprocessing.resize

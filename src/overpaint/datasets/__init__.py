@@ -125,7 +125,7 @@ def open_dataset(
             "no-pictures", f"dataset {name!r} ({found.root}) has no readable picture: {reason}"
         )
     made = dataset_of(name, found.root, good, multi_label=found.several, classes=found.classes)
-    return made, rows
+    return replace(made, cache=workplace / "decoded" if entry.cache else None), rows
 
 
 def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **columns: Any) -> Dataset:

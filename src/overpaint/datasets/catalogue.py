@@ -55,6 +55,7 @@ class Split:
     pictures: tuple[Picture, ...]
     classes: tuple[str, ...]
     multi_label: bool
+    cache: Path | None = None  # where decoded pictures are kept, if that was asked for
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -104,6 +105,7 @@ class Dataset:
     pictures: tuple[Picture, ...]
     classes: tuple[str, ...]
     multi_label: bool
+    cache: Path | None = None
 
     @property
     def split_names(self) -> list[str]:
@@ -120,7 +122,7 @@ class Dataset:
                 f"dataset {self.name!r} ({self.root}) has no picture in the split {name!r}; "
                 f"{nearest(name, known)}",
             )
-        return Split(self.name, name, self.root, chosen, self.classes, self.multi_label)
+        return Split(self.name, name, self.root, chosen, self.classes, self.multi_label, self.cache)
 
 
 def dataset_of(
