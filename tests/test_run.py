@@ -15,12 +15,24 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 from site_walk import walk
+from sklearn.svm import LinearSVC
 
 from overpaint.errors import StudyError
+from overpaint.features import read_features
 from overpaint.progress import Progressing
-from overpaint.records import ChannelRow, LayerRow, StudyFolder, read_json, read_manifest, read_rows
+from overpaint.records import (
+    ChannelRow,
+    ImageRow,
+    LayerRow,
+    StudyFolder,
+    read_json,
+    read_manifest,
+    read_rows,
+)
 from overpaint.run import run_study
+from overpaint.seeds import seed_for
 from overpaint.study import read_study
+from overpaint.taps import PENULTIMATE
 
 STUDY = """\
 study: tiny
@@ -159,6 +171,7 @@ networks:
     recipe: mode_f
     with: {epochs: 3, batch_size: 16, backbone_lr: 9.0, head_lr: 9.0, weight_penalty: 9.0}
   orphan: {from: wild, fit: manners, recipe: frozen}
+  shelf: {from: source, fit: manners, recipe: linear_svm}
 ensembles:
   both: [good, good.2]
   lost: [good, wild]
@@ -224,6 +237,31 @@ def test_an_ensemble_is_the_mean_of_its_members(several):
     assert not folder.ensemble("lost").exists()
 
 
+def test_the_baseline_is_a_network_with_the_head_of_an_svm(several):
+    """Its backbone is its parent's to the bit, and it decides as scikit-learn's SVM does."""
+    folder = StudyFolder(several[0])
+    ours, parent = (
+        load_file(folder.network(name) / "weights.safetensors") for name in ("shelf", "source")
+    )
+    changed = {name for name in ours if not np.array_equal(ours[name], parent[name])}
+    assert changed == {"head.weight", "head.bias"}
+    table = read_rows(folder.dataset("manners") / "images.parquet", ImageRow)
+    labels = [row.labels[0] for name in ("train", "val") for row in table if row.split == name]
+    features = [
+        read_features(folder.features("source", "manners", name, PENULTIMATE), PENULTIMATE)
+        for name in ("train", "val")
+    ]
+    rows = pd.read_parquet(folder.network("shelf") / "svm.parquet")
+    rival = LinearSVC(
+        C=rows["cost"][0], max_iter=1000, random_state=seed_for(0, "linear svm") % 2**31
+    )
+    rival.fit(np.concatenate(features).astype(np.float64), labels)
+    assert ours["head.weight"] == pytest.approx(rival.coef_, abs=1e-6)
+    assert ours["head.bias"] == pytest.approx(rival.intercept_, abs=1e-6)
+    assert rows["label"].tolist() == rival.classes_.tolist()
+    assert pd.read_parquet(folder.network("shelf") / "history.parquet").empty
+
+
 def test_missing_scores_are_made_from_the_predictions(several, tmp_path):
     """Without a network being run, and they are the same."""
     copy = tmp_path / "run"
@@ -252,6 +290,7 @@ from rich.console import Console
 import overpaint.training.checkpoint as checkpoint
 from overpaint.progress import Progressing
 from overpaint.run import run_study
+from overpaint.seeds import seed_for
 from overpaint.study import read_study
 
 save = checkpoint.Checkpoint.save
@@ -266,7 +305,7 @@ run_study(read_study(sys.argv[1]), Path(sys.argv[2]), Progressing(Console()))
 
 def test_killed_in_a_training(tmp_path):
     """A process killed after the second epoch: the same command ends with the same weights."""
-    text = SEVERAL.split("  good:")[0] + (
+    text = SEVERAL.split("  good:", maxsplit=1)[0] + (
         "  tuned: {from: source, fit: manners, recipe: mode_a, with: {epochs: 3, batch_size: 16}}\n"
     )
     whole, broken = tmp_path / "a" / "run", tmp_path / "b" / "run"
@@ -292,7 +331,7 @@ def test_trackers_are_told_of_each_epoch(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     file = tmp_path / "study.yaml"
-    file.write_text(SEVERAL.split("  child:")[0].replace(", repeats: 2", ""))
+    file.write_text(SEVERAL.split("  child:", maxsplit=1)[0].replace(", repeats: 2", ""))
     study = read_study(str(file))
     run_study(study, tmp_path / "run", Progressing(Console(file=io.StringIO())), ("tensorboard",))
     events = EventAccumulator(str(tmp_path / "run/logs/good/several")).Reload()

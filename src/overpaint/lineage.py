@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from overpaint.datasets import Dataset, open_dataset
+from overpaint.datasets import Dataset, Split, open_dataset
 from overpaint.datasets.doctor import remember
 from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
 from overpaint.progress import Progressing
@@ -17,6 +17,7 @@ from overpaint.records import (
     EpochRow,
     Manifest,
     StudyFolder,
+    SvmRow,
     file_digest,
     fresh,
     manifest,
@@ -202,6 +203,29 @@ class Lineage:
             self.networks[name] = open_network(self.folder.network(name))
         return self.networks[name]
 
+    def features(self, name: str, split: Split, layer: str = "") -> Path:
+        """The features of a network on a split, made when the folder has none.
+
+        Of all its layers, or of one that is named.
+        """
+        facts = read_manifest(self.folder.network(name)).facts
+        path = self.folder.features(name, split.dataset, split.name, layer)
+        layers = [layer] if layer else facts["layers"]
+        wanted = manifest(
+            "features",
+            inputs={"network": facts["weights"], "images": split.digest},
+            settings={"layers": layers, "preprocessing": facts["preprocessing"],
+                      "reduction": "mean"},
+            seed=0,
+        )  # fmt: skip
+        if not fresh(path, wanted):
+            from overpaint.features import store_features
+
+            title = f"features of {name} on {split.dataset}/{split.name}"
+            with self.progress.stage(title) as advance:
+                store_features(self.opened(name), split, layers, path, wanted, advance)
+        return path
+
     # --- trainings ---------------------------------------------------------------------------
 
     def _train(self, name: str, entry: NetworkEntry, wanted: Manifest) -> None:
@@ -215,7 +239,10 @@ class Lineage:
         self.progress.say(f"network {name}: {recipe_in_words(recipe.model_dump())}")
         self.progress.say(f"  {plan.summary()}")
         with self.progress.stage(f"network {name}: train on {entry.fit}") as advance:
-            trained = self._fit(name, child, plan, dataset, recipe, wanted, advance)
+            if recipe.optimiser == "linear_svm":
+                trained = self._fit_svm(entry, child, plan, dataset, seed)
+            else:
+                trained = self._fit(name, child, plan, dataset, recipe, wanted, advance)
         if trained.plan.drawn:
             self._save(f"{name}.init", trained.start, wanted)
         facts = {
@@ -255,6 +282,22 @@ class Lineage:
             tracking=tracking,
         )
 
+    def _fit_svm(
+        self, entry: NetworkEntry, child: "Network", plan: "Plan", dataset: Dataset, seed: int
+    ) -> "Trained":
+        from overpaint.baseline import fit_svm
+        from overpaint.features import read_features
+        from overpaint.taps import PENULTIMATE
+
+        assert entry.parent is not None
+        features = {
+            name: read_features(
+                self.features(entry.parent, dataset.split(name), PENULTIMATE), PENULTIMATE
+            )
+            for name in ("train", "val")
+        }
+        return fit_svm(child, plan, dataset, features, seed=seed)
+
     def _save(
         self,
         name: str,
@@ -270,6 +313,8 @@ class Lineage:
             weights = save_weights(network, draft / "weights.safetensors")
             if trained and facts:
                 write_rows(draft / "history.parquet", trained.history, EpochRow)
+                if trained.svm:
+                    write_rows(draft / "svm.parquet", trained.svm, SvmRow)
                 self._predict(network, facts["dataset"], draft)
             described = {**describe(network), "weights": weights, **UNTRAINED, **(facts or {})}
             write_json(draft / "manifest.json", replace(wanted, facts=described))

@@ -64,9 +64,9 @@ class StudyFolder:
         """Mean and spread of the trainings that were repeated; absent when none was."""
         return self.root / "repeats.json"
 
-    def features(self, name: str, dataset: str, split: str) -> Path:
-        """The Zarr group of a network's features on a split."""
-        return self.root / "features" / name / f"{dataset}-{split}.zarr"
+    def features(self, name: str, dataset: str, split: str, of: str = "") -> Path:
+        """The Zarr group of a network's features on a split; `of` one layer, or of all."""
+        return self.root / "features" / name / f"{dataset}-{split}{of and '-'}{of}.zarr"
 
     def comparison(self, before: str, after: str) -> Path:
         """The tables of two networks."""

@@ -123,27 +123,6 @@ class Run:
 
     # --- features and comparisons ------------------------------------------------------------
 
-    def features(self, name: str, split: Split) -> Path:
-        """The features of a network on a split, made when the folder has none."""
-        facts = read_manifest(self.folder.network(name)).facts
-        path = self.folder.features(name, split.dataset, split.name)
-        wanted = manifest(
-            "features",
-            inputs={"network": facts["weights"], "images": split.digest},
-            settings={"layers": facts["layers"], "preprocessing": facts["preprocessing"],
-                      "reduction": "mean"},
-            seed=0,
-        )  # fmt: skip
-        if not fresh(path, wanted):
-            from overpaint.features import store_features
-
-            title = f"features of {name} on {split.dataset}/{split.name}"
-            with self.progress.stage(title) as advance:
-                store_features(
-                    self.lineage.opened(name), split, facts["layers"], path, wanted, advance
-                )
-        return path
-
     def splits_of(self, pair: Pair) -> tuple[Split, Split]:
         """The split for CKA and the split for maximal images."""
         name = self.study.dataset_of(pair)
@@ -171,7 +150,7 @@ class Run:
         if fresh(place, wanted):
             return
         paths = {
-            (side, split.name): self.features(name, split)
+            (side, split.name): self.lineage.features(name, split)
             for side, name in (("before", pair.before), ("after", pair.after))
             for split in {cka_split.name: cka_split, maximal_split.name: maximal_split}.values()
         }

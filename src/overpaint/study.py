@@ -181,6 +181,17 @@ DatasetEntry = Annotated[
     Field(discriminator="kind"),
 ]
 
+KINDS: dict[str, type[CollectionEntry]] = {
+    "folder": FolderEntry,
+    "table": TableEntry,
+    "rasta": RastaEntry,
+    "paintings": PaintingsEntry,
+    "iconart": IconArtEntry,
+    "shards": ShardsEntry,
+    "hub": HubEntry,
+    "atelier": AtelierEntry,
+}
+
 
 # --- networks ----------------------------------------------------------------------------------
 
@@ -210,6 +221,8 @@ class NetworkEntry(Entry):
             raise ValueError("'weights' goes with 'load'; a child has its parent's weights")
         if self.overrides and self.recipe is None:
             raise ValueError("'with' overrides a recipe, and there is none")
+        if self.recipe == "linear_svm" and self.parent is None:
+            raise ValueError("the recipe linear_svm needs a parent ('from') for its features")
         if self.repeats > 1 and self.recipe is None:
             raise ValueError("'repeats' repeats a training, and there is none")
         return self
@@ -599,19 +612,9 @@ def _fields_at(loc: Place) -> list[str]:
         "compare": Pair,
         "render": RenderEntry,
     }
-    kinds: dict[str, type[BaseModel]] = {
-        "folder": FolderEntry,
-        "table": TableEntry,
-        "rasta": RastaEntry,
-        "paintings": PaintingsEntry,
-        "iconart": IconArtEntry,
-        "shards": ShardsEntry,
-        "hub": HubEntry,
-        "atelier": AtelierEntry,
-    }
     model: type[BaseModel] = Study
     if loc[0] == "datasets" and len(loc) > 3:
-        model = kinds[str(loc[2])]
+        model = KINDS[str(loc[2])]
     elif len(loc) > 1:
         model = models.get(str(loc[0]), Study)
     keys = [field.alias or name for name, field in model.model_fields.items()]

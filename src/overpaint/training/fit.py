@@ -25,7 +25,7 @@ from overpaint.batches import Pixels, as_float, batches, in_order, pixels_of, sh
 from overpaint.datasets import Dataset, Split
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build, seeded, tensor_digests
-from overpaint.records import EpochRow
+from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.checkpoint import Checkpoint
@@ -50,6 +50,7 @@ class Trained:
     start: Network
     plan: Plan
     history: list[EpochRow]
+    svm: list[SvmRow] = field(default_factory=list)  # of a head that a linear SVM found
 
     @property
     def best_epoch(self) -> int | None:
