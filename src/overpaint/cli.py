@@ -65,11 +65,46 @@ def _read(study: str, overrides: list[str]):  # type: ignore[no-untyped-def] # n
 
 
 @app.command()
+def advise(
+    study: Annotated[str, typer.Argument(help="A YAML file, or the name of a study that ships.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder; by default runs/<study>.")
+    ] = None,
+    on: Annotated[
+        list[str] | None, typer.Option(help="A dataset of the study; by default all.")
+    ] = None,
+) -> None:
+    """Say which network to start from, from features alone: no training."""
+    from rich.console import Console
+
+    from overpaint.advice import advise_study
+    from overpaint.progress import Progressing
+
+    read = _read(study, [])
+    folder = out or Path("runs") / read.study
+    advise_study(read, folder, Progressing(Console(soft_wrap=True)), on or [])
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")]) -> None:
     """Write the report of a study folder anew; needs no network and no pictures."""
     from overpaint.report import build
 
     typer.echo(build(folder))
+
+
+@app.command()
+def fetch(
+    collection: Annotated[str, typer.Argument(help="A published collection: iconart.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The folder to make; by default data/IconArt_v1.")
+    ] = None,
+) -> None:
+    """Download a published collection and unpack it; says what a study writes to use it."""
+    from overpaint.datasets.fetch import fetch as fetched
+    from overpaint.datasets.fetch import study_line
+
+    typer.echo(study_line(collection, fetched(collection, folder)))
 
 
 @app.command()

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from overpaint.cache import cache_folder
 from overpaint.datasets import atelier, iconart, paintings
 from overpaint.datasets.catalogue import Catalogue, Dataset, Picture, Split, dataset_of
 from overpaint.datasets.doctor import check_trainable, duplicates, examine, leak
@@ -23,9 +24,10 @@ from overpaint.datasets.rasta import read_rasta
 from overpaint.datasets.shards import read_shards
 from overpaint.datasets.splits import draw_splits, with_splits
 from overpaint.datasets.table import read_table
-from overpaint.errors import DatasetError
-from overpaint.records import ImageRow
+from overpaint.errors import DatasetError, nearest
+from overpaint.records import ImageRow, digest
 from overpaint.study import (
+    KINDS,
     AtelierEntry,
     DatasetEntry,
     FolderEntry,
@@ -128,20 +130,48 @@ def open_dataset(
     return replace(made, cache=workplace / "decoded" if entry.cache else None), rows
 
 
-def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **columns: Any) -> Dataset:
+def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: Any) -> Dataset:
     """A dataset of a folder, without a study; what `op.dataset` is.
 
     >>> dataset("nowhere")
     Traceback (most recent call last):
     overpaint.errors.DatasetError: there is no folder ...nowhere
+    >>> dataset("nowhere", kind="painting")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: there is no kind 'painting'; did you mean 'paintings'? ...
 
-    `kind` is folder (and, if it has groups, `group`), table (then `file`, and if need be `path`,
-    `label`, `split`, `group`, `classes`), rasta, paintings or iconart; all take `disjoint`. They
-    are the keys of a study's dataset. Nothing is remembered: every picture is read.
+    The keys are those of a study's dataset. By `kind`: folder (and, if paths tell groups, `group`);
+    table (`file`, and if need be `path`, `label`, `split`, `group`, `classes`); rasta, paintings,
+    iconart; shards (`splits`, `label`, `classes`); hub (`root` is a folder or a name of the hub;
+    `revision`, `image`, `label`, `group`, `splits`). All take `disjoint="group"` and `cache=True`.
+    Pictures that are written out or cached stand in the cache folder; nothing else is remembered,
+    and every picture is read. Raises DatasetError.
     """
-    entry = ENTRY.validate_python({"kind": kind, "root": root, **columns})
+    entry = _entry({"kind": kind, "root": Path(root), **more})
+    if entry.cache or isinstance(entry, HubEntry | ShardsEntry):
+        made_of = [entry.model_dump(mode="json"), str(Path(root).resolve()), seed]
+        place = cache_folder() / "datasets" / digest(made_of)[:16]
+        return open_dataset(Path(root).name, entry, workplace=place, seed=seed)[0]
     with TemporaryDirectory() as workplace:
         return open_dataset(Path(root).name, entry, workplace=Path(workplace), seed=seed)[0]
+
+
+def _entry(data: dict[str, Any]) -> DatasetEntry:
+    kinds = [kind for kind in KINDS if kind != "atelier"]  # it is painted into a study's folder
+    if data["kind"] not in kinds:
+        raise DatasetError(
+            "bad-dataset", f"there is no kind {data['kind']!r}; {nearest(data['kind'], kinds)}"
+        )
+    if data["kind"] == "hub" and not data["root"].is_dir():
+        data["name"] = data.pop("root").as_posix()
+    try:
+        return ENTRY.validate_python(data)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        known = ", ".join(KINDS[data["kind"]].model_fields)
+        raise DatasetError(
+            "bad-dataset", f"{first['loc'][-1]}: {first['msg']}; the keys are {known}"
+        ) from None
 
 
 ENTRY: TypeAdapter[DatasetEntry] = TypeAdapter(DatasetEntry)

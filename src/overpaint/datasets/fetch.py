@@ -1,0 +1,134 @@
+"""Published collections, fetched and unpacked.
+
+>>> "iconart" in COLLECTIONS
+True
+"""
+
+import shutil
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from overpaint.cache import TIMEOUT, cache_folder, first_line
+from overpaint.errors import DatasetError, nearest
+from overpaint.records import whole_folder
+
+
+@dataclass(frozen=True)
+class Collection:
+    """An archive that is published under a DOI, and the kind of dataset that it holds."""
+
+    doi: str
+    archive: str
+    kind: str
+    folder: str
+
+
+COLLECTIONS = {
+    "iconart": Collection("10.5281/zenodo.4737435", "IconArt_v1.zip", "iconart", "data/IconArt_v1")
+}
+
+LARGEST = 2**35
+"""Bytes that an archive may unpack to."""
+
+
+def fetch(name: str, folder: Path | None = None) -> Path:
+    """The folder of a published collection, made now: downloaded by its DOI, and unpacked.
+
+    The archive is looked for in the cache folder first. Raises DatasetError for a collection that
+    is not known, a folder that holds other things, an archive that cannot be had or is broken.
+    """
+    if name not in COLLECTIONS:
+        raise DatasetError(
+            "unknown-collection", f"cannot fetch {name!r}; {nearest(name, COLLECTIONS)}"
+        )
+    collection = COLLECTIONS[name]
+    place = folder or Path(collection.folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise DatasetError(
+            "folder-not-empty", f"{place} is there already: give a folder that is to be made"
+        )
+    unpack(_archive(collection), place)
+    return place
+
+
+def study_line(name: str, folder: Path) -> str:
+    """What a study says to use the collection.
+
+    >>> print(study_line("iconart", Path("data/IconArt_v1")))
+    datasets:
+      iconart: {kind: iconart, root: data/IconArt_v1}
+    """
+    return f"datasets:\n  {name}: {{kind: {COLLECTIONS[name].kind}, root: {folder.as_posix()}}}"
+
+
+def _archive(collection: Collection) -> Path:
+    """The archive in the cache folder, downloaded and compared with the publisher's hash."""
+    path = cache_folder() / collection.archive
+    if path.is_file():
+        return path
+    try:
+        return _download(collection, path.parent)
+    except Exception as error:
+        raise DatasetError(
+            "no-archive",
+            f"cannot download {collection.archive} of doi:{collection.doi} ({first_line(error)}): "
+            f"fetch it from https://doi.org/{collection.doi} and put it into {path.parent}",
+        ) from None
+
+
+def _download(collection: Collection, folder: Path) -> Path:
+    import pooch  # and with it requests: only where something is downloaded
+
+    publisher = pooch.create(path=folder, base_url=f"doi:{collection.doi}/")
+    publisher.load_registry_from_doi()
+    return Path(
+        publisher.fetch(collection.archive, downloader=pooch.DOIDownloader(timeout=TIMEOUT))
+    )
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a ZIP archive into a folder, whole, without the one folder that may hold all of it.
+
+    Raises DatasetError for an archive that is broken, has a name that leads out of the folder, or
+    would unpack to more than `LARGEST` bytes; then nothing is left behind.
+    """
+    try:
+        with zipfile.ZipFile(archive) as file, whole_folder(folder) as draft:
+            members = _members(file, archive)
+            for target, member in _targets(members, draft):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                # What is a link in the archive becomes a file: nothing is followed.
+                with file.open(member) as source, target.open("wb") as out:
+                    shutil.copyfileobj(source, out, 2**20)
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+        raise DatasetError(
+            "broken-archive", f"cannot unpack {archive}: {first_line(error)}; remove the file, and "
+            "it is downloaded again"
+        ) from None  # fmt: skip
+
+
+def _members(file: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipfile.ZipInfo]:
+    """The files of an archive by their paths, those that a Mac adds left out."""
+    members = {PurePosixPath(each.filename): each for each in file.infolist() if not each.is_dir()}
+    for path in members:
+        if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in path.parts[0]:
+            raise DatasetError(
+                "unsafe-archive", f"{archive} holds {str(path)!r}, which leads out of its folder"
+            )
+    size = sum(each.file_size for each in members.values())
+    if size > LARGEST:
+        raise DatasetError(
+            "unsafe-archive", f"{archive} would unpack to {size} bytes; at most {LARGEST} are taken"
+        )
+    return {path: each for path, each in members.items() if path.parts[0] != "__MACOSX"}
+
+
+def _targets(
+    members: dict[PurePosixPath, zipfile.ZipInfo], folder: Path
+) -> list[tuple[Path, zipfile.ZipInfo]]:
+    """Where each member goes."""
+    above = {path.parts[0] for path in members}
+    skip = 1 if len(above) == 1 and all(len(path.parts) > 1 for path in members) else 0
+    return [(folder.joinpath(*path.parts[skip:]), member) for path, member in members.items()]
