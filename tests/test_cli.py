@@ -81,3 +81,33 @@ def test_every_message_is_explained():
     explained = {slug for heading in headings for slug in heading.split(", ")}
     assert len(raised) > 30
     assert raised - explained == set()
+
+
+DIVERGES = """\
+study: wild
+datasets:
+  manners: {kind: atelier, task: manners, sizes: {train: 16, val: 8, test: 8}}
+networks:
+  source: {load: inception_small, weights: random}
+  wild: {from: source, fit: manners, recipe: mode_f, with: {head_lr: 9.0, backbone_lr: 9.0,
+         weight_penalty: 9.0, batch_size: 8}}
+"""
+
+
+def test_a_failed_training_is_status_1(tmp_path):
+    """The run ends well enough for a report, and says with its status that it is not all."""
+    (tmp_path / "study.yaml").write_text(DIVERGES)
+    done = overpaint("run", "study.yaml", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "failed: wild: the training diverged" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "runs/wild/site/index.html").is_file()
+
+
+def test_an_unknown_tracker_is_status_2(tmp_path):
+    """It is named before anything is done."""
+    (tmp_path / "study.yaml").write_text(DIVERGES)
+    done = overpaint("run", "study.yaml", "--log-with", "tensorbord", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did you mean 'tensorboard'" in done.stderr
+    assert not (tmp_path / "runs").exists()

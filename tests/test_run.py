@@ -15,12 +15,17 @@ import pytest
 from rich.console import Console
 from safetensors.numpy import load_file
 from site_walk import walk
+from sklearn.model_selection import LeaveOneOut, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from overpaint.errors import StudyError
+from overpaint.advice import advise_study
+from overpaint.errors import DatasetError, StudyError
 from overpaint.features import read_features
+from overpaint.networks import build, save_weights
 from overpaint.progress import Progressing
 from overpaint.records import (
+    AdviceRow,
     ChannelRow,
     ImageRow,
     LayerRow,
@@ -281,6 +286,64 @@ def test_a_random_head_is_kept_too(several):
     )
     changed = {name for name in start if not np.array_equal(start[name], parent[name])}
     assert changed == {"head.weight", "head.bias"}
+
+
+def test_advice_is_of_starts_that_have_not_seen_the_labels(several, tmp_path):
+    """A row for the source and none for what was fitted to the dataset; beside it what it gave."""
+    copy = tmp_path / "run"
+    shutil.copytree(several[0], copy)
+    file = tmp_path / "study.yaml"
+    file.write_text(SEVERAL)
+    said = io.StringIO()
+    study = read_study(str(file))
+    rows = advise_study(study, copy, Progressing(Console(file=said, width=300)))
+    assert [row.network for row in rows] == ["source"]
+    assert (rows[0].dataset, rows[0].split, rows[0].n) == ("manners", "train", 32)
+    labels = [row.labels[0] for row in read_rows(StudyFolder(copy).dataset("manners") /
+              "images.parquet", ImageRow) if row.split == "train"]  # fmt: skip
+    path = StudyFolder(copy).features("source", "manners", "train", PENULTIMATE)
+    rival = KNeighborsClassifier(1, metric="cosine")
+    hits = cross_val_score(rival, read_features(path, PENULTIMATE), labels, cv=LeaveOneOut())
+    assert rows[0].neighbour == pytest.approx(hits.mean())
+    assert re.search(r"good \d+\.\d%, good.2", said.getvalue())
+    assert read_rows(StudyFolder(copy).advice, AdviceRow) == rows
+    with pytest.raises(StudyError, match="did you mean 'manners'"):
+        advise_study(study, copy, Progressing(Console(file=said)), ["maners"])
+
+
+def test_a_loaded_network_is_keyed_by_its_file(tmp_path, monkeypatch):
+    """Other weights under the same name in the cache folder are noticed."""
+    monkeypatch.setenv("OVERPAINT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    text = "study: x\nnetworks: {resnet: {load: 'torchvision:resnet18'}}\n"
+    digests = []
+    for seed in (1, 2, 2):
+        network = build("torchvision:resnet18", classes=tuple(map(str, range(1000))), seed=seed)
+        save_weights(network, tmp_path / "cache" / "torchvision-resnet18.safetensors")
+        carry_out(tmp_path / "run", text=text)
+        digests.append(read_manifest(tmp_path / "run/networks/resnet").facts["weights"])
+    assert digests[0] != digests[1]
+    assert digests[1] == digests[2]
+
+
+def test_what_cannot_be_learnt_is_said_before_any_training(tmp_path, pictures):
+    """A class that only the test split shows ends the run before a network is even loaded."""
+    lines = ["path,label,split"]
+    for label, picture in (("red", "red"), ("blue", "blue")):
+        lines += [f"{picture}/{n:02}.png,{label},{'train' if n < 9 else 'val'}" for n in range(12)]
+    lines[-1] = "blue/11.png,green,test"
+    (pictures / "labels.csv").write_text("\n".join(lines))
+    text = (
+        "study: x\n"
+        f"datasets: {{art: {{kind: table, root: {pictures}, file: {pictures}/labels.csv}}}}\n"
+        "networks:\n"
+        "  source: {load: inception_small, weights: random}\n"
+        "  tuned: {from: source, fit: art, recipe: mode_a}\n"
+    )
+    with pytest.raises(DatasetError, match="green") as caught:
+        carry_out(tmp_path / "run", text=text)
+    assert caught.value.slug == "class-not-in-train"
+    assert not (tmp_path / "run/networks").exists()
 
 
 KILL = """\

@@ -5,12 +5,20 @@ already. A training that fails costs what depends on it and nothing else.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from overpaint.datasets import Dataset, Split, open_dataset
-from overpaint.datasets.doctor import remember
+from overpaint.cache import SOURCES, published, weights_file
+from overpaint.datasets import (
+    Dataset,
+    Split,
+    check_trainable,
+    duplicates,
+    leak,
+    open_dataset,
+)
+from overpaint.datasets.doctor import LeakRow, remember
 from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -34,6 +42,9 @@ if TYPE_CHECKING:  # torch is imported by the steps that have work to do
     from overpaint.networks import Network
     from overpaint.training.fit import Trained
     from overpaint.training.plan import Plan
+
+FEW = 5
+"""The pictures in two splits that are named on the way; the manifest names all."""
 
 UNTRAINED = dict.fromkeys(("parent", "dataset", "recipe", "trained", "best_epoch"))
 
@@ -78,6 +89,7 @@ class Lineage:
             "classes": list(dataset.classes),
             "multi_label": dataset.multi_label,
             "left_out": len(left_out),
+            **self._doubts(dataset),
         }
         inputs = {name: dataset.split(name).digest for name in dataset.split_names}
         settings = entry.model_dump(mode="json")
@@ -88,12 +100,32 @@ class Lineage:
         self.datasets[name] = dataset
         return dataset
 
+    def _doubts(self, dataset: Dataset) -> dict[str, Any]:
+        """What makes a dataset's scores doubtful: pictures and groups that stand in two splits."""
+        twice, leaks = duplicates(dataset), leak(dataset)
+        for each in twice[:FEW]:
+            self.progress.say(f"  {each}")
+        if len(twice) > FEW:
+            self.progress.say(f"  and {len(twice) - FEW} more pictures that stand in two splits")
+        for row in leaks:
+            if row.known:
+                self.progress.say(f"  {leak_in_words(row)}")
+        return {
+            "duplicates": [asdict(each) for each in twice],
+            "leak": [asdict(row) for row in leaks],
+        }
+
     # --- networks ----------------------------------------------------------------------------
 
-    def check_layers(self) -> None:
-        """A layer to draw that no network has is found before anything is trained, and so are
-        weights that cannot be had.
+    def check(self) -> None:
+        """What cannot work is found before anything is trained: a dataset that no network can be
+        fitted to, a layer to draw that no network has.
         """
+        for dataset in dict.fromkeys(filter(None, (e.fit for e in self.study.every.values()))):
+            check_trainable(self.dataset(dataset))
+        self._check_layers()
+
+    def _check_layers(self) -> None:
         if self.study.render is None:
             return
         roots = [name for name, entry in self.study.every.items() if entry.parent is None]
@@ -152,8 +184,8 @@ class Lineage:
         inputs = {}
         if entry.parent:
             inputs["parent"] = self.weights_digest(entry.parent)
-        elif file := self._weights_file(entry):
-            inputs["weights"] = file_digest(file)
+        elif weights := self._loaded_digest(name, entry):
+            inputs["weights"] = weights
         recipe = entry.training()
         if entry.fit and recipe:
             dataset = self.dataset(entry.fit)
@@ -176,6 +208,23 @@ class Lineage:
             raise NetworkError("no-weights", f"there is no file of weights {path}")
         return path
 
+    def _loaded_digest(self, name: str, entry: NetworkEntry) -> str | None:
+        """The digest of the file that a loaded network's weights come from; None for random ones,
+        and for those that timm and torchvision keep in places of their own.
+        """
+        if entry.draws_everything:
+            return None
+        folder = self.study.path(Path(str(entry.load)))
+        if (folder / "manifest.json").is_file():  # a network of another study
+            return str(read_manifest(folder).facts["weights"])
+        file = self._weights_file(entry) or weights_file(str(entry.load))
+        if file is None and entry.load in SOURCES:
+            place = self.folder.network(name)
+            if (place / "manifest.json").is_file():  # loaded before; the file may be gone since
+                return read_manifest(place).inputs.get("weights")
+            file = published(entry.load)
+        return file_digest(file) if file else None
+
     def weights_digest(self, name: str) -> str:
         """The digest of a network's weights in the folder."""
         return str(read_manifest(self.folder.network(name)).facts["weights"])
@@ -188,11 +237,9 @@ class Lineage:
         if entry.parent:
             return self.opened(entry.parent)
         assert entry.load is not None
-        recipe = entry.training()
-        all_drawn = recipe is not None and recipe.reinit == "all"
         folder = self.study.path(Path(entry.load))
         source = str(folder) if (folder / "manifest.json").is_file() else entry.load
-        weights = "random" if all_drawn or entry.weights == "random" else self._weights_file(entry)
+        weights = "random" if entry.draws_everything else self._weights_file(entry)
         return load(source, weights=weights, seed=seed_for(self.study.seed_of(name), "start", name))
 
     def opened(self, name: str) -> "Network":
@@ -327,6 +374,14 @@ class Lineage:
 
         split = self.dataset(dataset).split("test")
         write_table(draft / "predictions.parquet", prediction_table(split, predict(network, split)))
+
+
+def leak_in_words(row: LeakRow) -> str:
+    """How much a split gives away by its groups, in one line."""
+    return (
+        f"{row.split}: {row.share:.0%} of {row.n} pictures are of a group that is in train too; "
+        f"the group alone names {row.accuracy:.0%} of them rightly (chance {row.chance:.0%})"
+    )
 
 
 def recipe_in_words(recipe: dict[str, Any]) -> str:

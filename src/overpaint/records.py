@@ -64,6 +64,11 @@ class StudyFolder:
         """Mean and spread of the trainings that were repeated; absent when none was."""
         return self.root / "repeats.json"
 
+    @property
+    def advice(self) -> Path:
+        """What was advised before training."""
+        return self.root / "advice.parquet"
+
     def features(self, name: str, dataset: str, split: str, of: str = "") -> Path:
         """The Zarr group of a network's features on a split; `of` one layer, or of all."""
         return self.root / "features" / name / f"{dataset}-{split}{of and '-'}{of}.zarr"

@@ -57,7 +57,7 @@ def run_study(
     write_text(work.folder.study, study.to_yaml())
     for name in study.datasets:
         lineage.dataset(name)
-    lineage.check_layers()
+    lineage.check()
     standings = Standings(lineage)
     for name in study.every:
         lineage.network(name)

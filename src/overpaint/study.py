@@ -253,6 +253,12 @@ class NetworkEntry(Entry):
         return training is not None and (training.reinit != "nothing" or self.weights == "random")
 
     @property
+    def draws_everything(self) -> bool:
+        """Whether all weights of a loaded network are random, so that no file is needed."""
+        training = self.training()
+        return self.weights == "random" or (training is not None and training.reinit == "all")
+
+    @property
     def draws_backbone(self) -> bool:
         """Whether part of the backbone is drawn at random before the training."""
         training = self.training()

@@ -230,13 +230,14 @@ def test_advice(many):
         groups=groups,
     )  # fmt: skip
     assert [row.network for row in advice] == ["rich", "poor", "blank"]
-    rich, _, blank = advice
+    rich, poor, blank = advice
     assert rich.logme == logme(tables["rich"], labels)
-    score = nearest_neighbour(
-        tables["rich"], labels, groups, k=5 if many else 1, rng=np.random.default_rng(0)
-    )
-    assert (rich.neighbour, rich.chance, rich.n) == (score.value, score.chance, 60)
-    assert rich.low <= rich.neighbour <= rich.high
+    k, rng = 5 if many else 1, np.random.default_rng(0)
+    score = nearest_neighbour(tables["poor"], labels, groups, k=k, rng=rng)
+    assert (poor.neighbour, poor.chance, poor.n) == (score.value, score.chance, 60)
+    assert poor.low < poor.neighbour < poor.high
+    for other in ({"k": 6 - k, "groups": groups}, {"k": k}):
+        assert nearest_neighbour(tables["poor"], labels, rng=rng, **other).value != score.value
     assert (rich.dataset, rich.split, rich.status) == ("d", "train", "ok")
     assert blank.logme is blank.neighbour is None
     assert (blank.n, blank.status) == (0, "the features are the same for all images")

@@ -44,13 +44,17 @@ class SameMaxPool2d(nn.Module):
 
 
 LRN_DEFAULTS = {"depth_radius": 5.0, "bias": 1.0, "alpha": 1.0, "beta": 0.5}
-"""What TensorFlow's documentation of `tf.nn.local_response_normalization` says without a graph."""
+"""What a graph means that leaves an attribute out: TensorFlow's documented defaults."""
+
+LRN_START = (5.0, 2.0, 1e-4, 0.5)
+"""What a random start has: the values that the paper's authors read in the published graph."""
 
 
 class LocalResponseNorm(nn.Module):
     """x / (bias + alpha × the sum of squares over the channels at most depth_radius away) ** beta.
 
     >>> norm = LocalResponseNorm()
+    >>> norm.constants[:] = torch.tensor([5, 1, 1, 0.5])
     >>> norm(torch.ones(1, 3, 1, 1)).flatten()  # 1 / sqrt(1 + 3)
     tensor([0.5000, 0.5000, 0.5000])
 
@@ -60,7 +64,7 @@ class LocalResponseNorm(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("constants", torch.tensor(list(LRN_DEFAULTS.values())))
+        self.register_buffer("constants", torch.tensor(LRN_START))
         self.constants: Tensor
 
     def forward(self, maps: Tensor) -> Tensor:

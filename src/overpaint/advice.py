@@ -1,0 +1,112 @@
+"""Advice: which network to start from, for each dataset of a study, before anything is trained.
+
+Each start that can be had now is run once over the pictures to train on; what its head would be
+given is all that LogME and the nearest neighbours need.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from overpaint.errors import StudyError, nearest
+from overpaint.lineage import Lineage
+from overpaint.progress import Progressing
+from overpaint.records import AdviceRow, StudyFolder, write_rows
+from overpaint.standings import Standings
+from overpaint.study import Study
+
+
+def advise_study(
+    study: Study, out: Path, progress: Progressing, only: Sequence[str] = ()
+) -> list[AdviceRow]:
+    """A row for each start and dataset, the best start of a dataset first; kept in the folder.
+
+    `only` names datasets; by default all that a network is fitted to. Raises StudyError for an
+    unknown one.
+    """
+    lineage = Lineage(study, StudyFolder(out), progress)
+    fitted = {entry.fit for entry in study.networks.values() if entry.fit}
+    for name in only:
+        if name not in study.datasets:
+            raise StudyError(
+                "unknown-dataset",
+                f"the study has no dataset {name!r}; {nearest(name, study.datasets)}",
+            )
+    starts = [name for name in study.every if _is_there(lineage, name)]
+    rows = [
+        row
+        for dataset in only or [name for name in study.datasets if name in fitted]
+        for row in _rows(lineage, starts, dataset)
+    ]
+    write_rows(lineage.folder.advice, rows, AdviceRow)
+    progress.console.print(table(rows, lineage))
+    return rows
+
+
+def _is_there(lineage: Lineage, name: str) -> bool:
+    """Load a network that needs no training; of the others, whether an earlier run trained it."""
+    if lineage.study.every[name].fit is None:
+        lineage.network(name)
+    return (lineage.folder.network(name) / "manifest.json").is_file()
+
+
+def _rows(lineage: Lineage, starts: Sequence[str], dataset: str) -> list[AdviceRow]:
+    """The rows of one dataset; a network fitted to it has seen its labels and is no start."""
+    from overpaint.features import read_features
+    from overpaint.taps import PENULTIMATE
+    from overpaint.transferability import advise
+
+    split = lineage.dataset(dataset).split("train")
+    others = [name for name in starts if not _has_seen(lineage.study, name, dataset)]
+    return advise(
+        {
+            name: read_features(lineage.features(name, split, PENULTIMATE), PENULTIMATE)
+            for name in others
+        },
+        split.labels,
+        dataset=dataset,
+        split="train",
+        seed=lineage.study.seed,
+        groups=[picture.group for picture in split.pictures],
+    )
+
+
+def _has_seen(study: Study, name: str, dataset: str) -> bool:
+    """Whether a network or one that it descends from was fitted to a dataset."""
+    entry = study.every[name]
+    return entry.fit == dataset or bool(entry.parent and _has_seen(study, entry.parent, dataset))
+
+
+def table(rows: Sequence[AdviceRow], lineage: Lineage) -> Table:
+    """The advice, and beside it what the trainings that there are gave."""
+    shown = Table("dataset", "start", "LogME", "neighbours", "95 % interval", "chance", "pictures",
+                  "trained, it gave")  # fmt: skip
+    for row in rows:
+        shown.add_row(
+            row.dataset,
+            row.network,
+            "–" if row.logme is None else f"{row.logme:.3f}",
+            _percent(row.neighbour),
+            f"{_percent(row.low)} … {_percent(row.high)}",
+            _percent(row.chance),
+            str(row.n),
+            _given(lineage, row) if row.status == "ok" else row.status,
+        )
+    return shown
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+def _given(lineage: Lineage, row: AdviceRow) -> str:
+    """The scores of what was trained from a start on the dataset."""
+    scores = Standings(lineage).found()
+    children = [
+        name
+        for name, entry in lineage.study.every.items()
+        if entry.parent == row.network and entry.fit == row.dataset and name in scores
+    ]
+    told = [f"{name} {_percent(scores[name].scores[scores[name].main].value)}" for name in children]
+    return ", ".join(told) or "–"
