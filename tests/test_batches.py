@@ -134,7 +134,7 @@ def test_changed_pictures_are_decoded_anew(art, tmp_path):
     assert old != new
 
 
-@pytest.mark.parametrize("harm", ["cut", "shapes", "pickle"])
+@pytest.mark.parametrize("harm", ["cut", "rows", "shapes", "pickle"])
 def test_a_broken_cache_is_made_anew(art, tmp_path, harm):
     """A file that is cut off, or shapes that are none, are not believed."""
     cached = split(art, tmp_path, cache=True)
@@ -143,6 +143,8 @@ def test_a_broken_cache_is_made_anew(art, tmp_path, harm):
     whole = (folder / "pixels.u8").read_bytes()
     if harm == "cut":
         (folder / "pixels.u8").write_bytes(whole[:-1])
+    elif harm == "rows":
+        np.save(folder / "shapes.npy", np.array([[len(whole) // 3, 1, 3]]))
     elif harm == "shapes":
         (folder / "shapes.npy").write_bytes(b"")
     else:

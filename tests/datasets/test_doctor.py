@@ -83,7 +83,7 @@ def test_pictures_without_a_digest_are_no_duplicates():
 
 
 def test_leak_by_hand():
-    """Two of three test pictures are of known artists, and one is named by its artist."""
+    """Three of four test pictures are of known artists, and two are named by their artist."""
     rows = [
         ("1", "train", "rococo", "Boucher"),
         ("2", "train", "rococo", "Boucher"),
@@ -94,11 +94,12 @@ def test_leak_by_hand():
         ("7", "test", "baroque", "Gris"),
         ("8", "test", "baroque", "Rubens"),
         ("9", "test", "baroque", ""),
+        ("10", "test", "rococo", "Boucher"),
         ("0", "val", "cubism", ""),
     ]
     [row] = leak(dataset(*rows))
-    assert (row.split, row.n, row.known, row.groups, row.known_groups) == ("test", 3, 2, 3, 2)
-    assert (row.share, row.accuracy, row.chance) == (2 / 3, 1 / 2, 1 / 2)
+    assert (row.split, row.n, row.known, row.groups, row.known_groups) == ("test", 4, 3, 3, 2)
+    assert (row.share, row.accuracy, row.chance) == (3 / 4, 2 / 3, 2 / 3)
 
 
 def test_no_groups_no_rows():

@@ -98,6 +98,19 @@ def test_several_labels(tmp_path):
     assert dataset.pictures[1].labels == ("cubism", "baroque")
 
 
+def test_lists_of_one(tmp_path):
+    """Labels that come as lists may be several, also where each list happens to hold one."""
+    features = datasets.Features(
+        image=datasets.Image(), label=datasets.List(datasets.Value("string"))
+    )
+    rows = {
+        "image": [{"bytes": encoded(n), "path": None} for n in range(6)],
+        "label": [["sea"]] * 6,
+    }
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "set")
+    assert opened(tmp_path).multi_label
+
+
 def test_plain_numbers_and_chosen_splits(saved, tmp_path):
     """Numbers without names are classes in numeric order; `splits` says which is which."""
     plain = datasets.Value("int64")

@@ -117,6 +117,8 @@ def test_own_patterns(shards, tmp_path):
     with pytest.raises(DatasetError, match=r"'tain\*'; there: test-0.tar, train-0") as caught:
         opened(shards, tmp_path, splits={"train": "tain*"})
     assert caught.value.slug == "no-shards"
+    with pytest.raises(DatasetError, match=r"'tset\*'"):
+        opened(shards, tmp_path, splits={"train": "train*", "test": "tset*"})
 
 
 def tar(path: Path, members: list[tuple[str | tarfile.TarInfo, bytes]]) -> None:
@@ -136,6 +138,14 @@ def test_names_of_members_are_no_paths(tmp_path):
     dataset = opened(tmp_path / "s", tmp_path)
     assert [each.image for each in dataset.pictures] == [f"all/{n:07}.jpg" for n in range(3)]
     assert not list(tmp_path.rglob("*evil*"))
+
+
+def test_the_ending_begins_at_the_first_dot(tmp_path):
+    """A sample's mask.png is not its png, as the WebDataset library has it."""
+    sample = {"mask.png": encoded(1, "PNG"), "jpg": encoded(2), "cls": "x", "old.cls": b"y"}
+    write(tmp_path / "s" / "train-0.tar", [{"__key__": "a", **sample}])
+    [only] = opened(tmp_path / "s", tmp_path).pictures
+    assert (only.image, only.labels) == ("all/0000000.jpg", ("x",))
 
 
 class Trap:

@@ -99,6 +99,13 @@ def test_shares_of_classes(seed):
         assert np.abs(np.subtract(shares, [0.7, 0.1, 0.2])).max() < 0.02
 
 
+def test_pictures_without_a_group_go_their_own_ways():
+    """They are not taken for one group that nobody has named."""
+    pictures = [Picture(f"{n}", "", ("a",), "known" if n < 5 else "") for n in range(100)]
+    counts = Counter(each.split for each in draw_groups(pictures, {}, 0, "x"))
+    assert counts == {"train": 70, "val": 10, "test": 20}
+
+
 def test_another_seed_draws_other_groups():
     """The seed matters, also when all groups differ in size."""
     pictures = [Picture(f"{g}-{n}", "", ("a",), f"g{g}") for g in range(40) for n in range(g + 1)]

@@ -201,6 +201,14 @@ def test_bad_tables(tmp_path, old, new, slug, said):
     assert caught.value.slug == slug
 
 
+def test_a_path_by_another_name_of_the_root(tmp_path):
+    """A path from the top by way of a link to the root is refused: what it is called is unclear."""
+    (tmp_path / "alias").symlink_to(tmp_path / "art")
+    with pytest.raises(DatasetError, match="line 5") as caught:
+        table(tmp_path, TABLE.replace("c.png", str(tmp_path / "alias" / "c.png")))
+    assert caught.value.slug == "path-outside"
+
+
 @pytest.mark.parametrize("linked", ["file", "folder"])
 def test_a_link_may_not_lead_out(tmp_path, linked):
     """A link below the root to a picture elsewhere is refused."""
