@@ -149,7 +149,9 @@ def test_a_broken_cache_is_made_anew(art, tmp_path, harm):
         (folder / "shapes.npy").write_bytes(b"")
     else:
         np.save(folder / "shapes.npy", np.array([{}], object), allow_pickle=True)
-    Pixels(cached, SMALL).keep()
+    again = Pixels(cached, SMALL)
+    again.keep()
+    assert len(again.kept) == 25
     assert (folder / "pixels.u8").read_bytes() == whole
 
 
