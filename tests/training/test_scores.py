@@ -92,6 +92,7 @@ def test_classes_without_positives():
     found = scored(probabilities, labels, ["sea", "sky", "sun"])
     assert found.scores["mAP"].value == 1
     assert found.without_positives == ["sun"]
+    assert found.scores["mAP"].chance == 0.5
     assert found.classes[2].average_precision is None
 
 
@@ -202,6 +203,15 @@ def test_intervals_hold_the_value(seed):
     for each in (labels, labels.argmax(axis=1)):
         for found in scored(probabilities, each, list("abcde")).scores.values():
             assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_draws_that_tell_little():
+    """An interval holds its value even if no draw does, and draws without a value do not count."""
+    high = scores_module._with_interval(np.array([0.5, 0.6, 0.7]), 0.0, 3)
+    low = scores_module._with_interval(np.array([0.9, 0.6, np.nan, 0.6]), 0.0, 3)
+    none = scores_module._with_interval(np.array([0.4, np.nan]), 0.0, 3)
+    assert (high.low, low.low, low.high) == (0.5, 0.6, 0.9)
+    assert (none.low, none.high) == (0.4, 0.4)
 
 
 def test_perfect():
