@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests a
 
 from tiny_study import write_study
 
-from overpaint.report import build
+from overpaint.report import build, charts
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +24,10 @@ def whole(tmp_path_factory) -> Path:
 def lean(tmp_path) -> Path:
     """A finished study of one fine-tuning, to take something away from."""
     return write_study(tmp_path / "lean", lean=True)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Charts are described but not drawn, which is most of the time of a build."""
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    monkeypatch.setattr(charts, "svg", lambda chart: drawing if chart else "")

@@ -54,7 +54,9 @@ def test_confusions_count_every_picture():
     draw = np.random.default_rng(1)
     names = ["a", "b", "c", "never"]
     truth, guess = ([names[k] for k in draw.integers(3, size=50)] for _ in range(2))
-    pairs = charts.confusion(truth, guess, names)
+    square = [[sum((t, g) == (a, b) for t, g in zip(truth, guess, strict=True)) for b in names]
+              for a in names]  # fmt: skip
+    pairs = charts.confusion(square, names)
     for row in pairs.itertuples():
         both = sum(t == row.true and g == row.predicted for t, g in zip(truth, guess, strict=True))
         assert row.n == both

@@ -105,16 +105,16 @@ def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> pd.DataFrame
     return ranked.iloc[np.linspace(0, len(ranked) - 1, most).round().astype(int)]
 
 
-def confusion(truth: Sequence[str], guess: Sequence[str], classes: Sequence[str]) -> pd.DataFrame:
+def confusion(square: Sequence[Sequence[int]], classes: Sequence[str]) -> pd.DataFrame:
     """How often each class was taken for each: a row for every pair, with its share of the truth.
 
-    >>> confusion(["a", "a"], ["a", "b"], ["a", "b"])["n"].tolist()
-    [1, 1, 0, 0]
+    >>> confusion([[1, 1], [0, 0]], ["a", "b"])["share"].tolist()
+    [0.5, 0.5, 0.0, 0.0]
+
+    square: [C, C], a row a true class.
     """
-    counts = pd.crosstab(pd.Series(truth), pd.Series(guess))
-    square = counts.reindex(index=list(classes), columns=list(classes), fill_value=0).to_numpy()
     found = [
-        [true, taken, int(n), float(n / max(line.sum(), 1))]
+        [true, taken, int(n), float(n / max(sum(line), 1))]
         for true, line in zip(classes, square, strict=True)
         for taken, n in zip(classes, line, strict=True)
     ]
@@ -248,9 +248,9 @@ def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
 
 
 def intervals(scores: pd.DataFrame, title: str) -> alt.TopLevelMixin:
-    """Scores of networks with their intervals, best first, and chance as a dashed line."""
+    """Scores with their intervals, a row a route, best first; chance as a line through all."""
     base = alt.Chart(_data(scores)).encode(
-        alt.Y("network:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13))
+        alt.Y("route:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13))
     )
     most = float(np.ceil(scores["high"].max() * 10) / 10)
     scale = alt.Scale(domain=[0, min(1.0, most)], nice=False)

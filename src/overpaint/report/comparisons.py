@@ -8,7 +8,8 @@ import pandas as pd
 
 from overpaint.records import ChannelRow, LayerRow, MaximalRow, RenderingRow, StudyFolder
 from overpaint.report import charts
-from overpaint.report.reading import ComparisonRecords, rows
+from overpaint.report.reader import rows
+from overpaint.report.reading import ComparisonRecords
 from overpaint.report.rows import (
     Card,
     Cell,
@@ -50,7 +51,7 @@ def comparison_page(site: Site, folder: StudyFolder, found: ComparisonRecords) -
         found.before,
         found.after,
         summary(found),
-        tuple(_figures(site, found)),
+        tuple(_figures(site, found)) if not found.failed else (),
         tuple(_layer_lines(found)),
         cards,
         f"{counted(more, 'more chosen channel')} only in the table of channels." if more else "",
@@ -64,6 +65,8 @@ def comparison_page(site: Site, folder: StudyFolder, found: ComparisonRecords) -
 def summary(found: ComparisonRecords) -> str:
     """What was compared, on what, in one sentence."""
     facts = found.facts
+    if found.failed:
+        return f"This comparison was not made: {listed(found.failed)} failed."
     if not facts:
         return "This comparison has not been measured yet."
     return (

@@ -2,13 +2,25 @@
 
 import pandas as pd
 
+from overpaint.records import Score, SvmRow
 from overpaint.report import charts
+from overpaint.report.reader import rows
 from overpaint.report.reading import NetworkRecords, Records
+from overpaint.report.routes import score_name
 from overpaint.report.rows import Cell, Figure, Link, NetworkPage
+from overpaint.report.scores import GROUPS, SIDES
 from overpaint.report.site import Site, no_figure
-from overpaint.report.words import count, counted, interval, known, number, percent, setting
-
-SCORE_NAMES = {"top1": "top-1", "top3": "top-3", "top5": "top-5", "mAP": "mAP"}
+from overpaint.report.words import (
+    ABSENT,
+    count,
+    counted,
+    interval,
+    known,
+    number,
+    percent,
+    setting,
+    slug,
+)
 
 SQUARE = 60
 """The most classes whose confusions are drawn."""
@@ -17,13 +29,8 @@ CONFUSED = 10
 """The rows of the table of confusions."""
 
 
-def score_name(name: str) -> str:
-    """A score as people write it.
-
-    >>> score_name("top1"), score_name("mAP")
-    ('top-1', 'mAP')
-    """
-    return SCORE_NAMES.get(name, name)
+OF_AN_SVM = ("name", "train", "reinit", "optimiser", "as_published")
+"""The fields of a recipe that mean something where no descent is made."""
 
 
 def network_page(site: Site, records: Records, found: NetworkRecords) -> NetworkPage:
@@ -34,12 +41,17 @@ def network_page(site: Site, records: Records, found: NetworkRecords) -> Network
         summary(records, found),
         _fields(records, found),
         _scores(found),
-        tuple(_figures(site, found, pairs)),
+        tuple(_figures(site, found, pairs)) if not found.failed else (),
+        found.scores is not None and found.scores.multi_label,
         _classes(found),
         _classes_data(site, found),
         _confused(pairs),
         tuple(_comparisons(records, found.name)),
-        tuple(_remarks(found, pairs)),
+        tuple(_siblings(records, found.name)),
+        tuple(_svm(found)),
+        _svm_data(site, found),
+        found.failed,
+        tuple(_remarks(found)),
         tuple(found.notes),
     )
 
@@ -49,6 +61,8 @@ def summary(records: Records, found: NetworkRecords) -> str:
     entry = records.study.every[found.name]
     parent = found.facts.get("parent") or entry.parent or entry.load
     text = f"From {parent}, fitted to {entry.fit} by the recipe {entry.recipe}."
+    if found.failed:
+        return f"{text} It failed, and there is nothing of it."
     trained = found.facts.get("trained")
     best = found.facts.get("best_epoch")
     kept = f" The weights of epoch {best} were kept." if best is not None else ""
@@ -63,29 +77,43 @@ def _comparisons(records: Records, name: str) -> list[Link]:
     ]
 
 
+def _siblings(records: Records, name: str) -> list[Link]:
+    """All trainings of a route that was repeated."""
+    own = records.route(name)
+    found = [each for each in records.networks if records.route(each) == own]
+    return [Link(each, f"networks/{slug(each)}.html") for each in found if len(found) > 1]
+
+
 def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], ...]:
     entry = records.study.every[found.name]
     training = entry.training()
     planned = training.model_dump() if training else {}
     recipe = found.facts.get("recipe") or planned
-    told = {"architecture": found.facts.get("architecture"), **recipe}
+    if found.svm is not None:
+        recipe = {name: value for name, value in recipe.items() if name in OF_AN_SVM}
+    told = {"architecture": found.facts.get("architecture", ABSENT), **recipe}
     told["parameters"] = count(found.facts.get("parameters"))
     told["seed"] = records.study.seed_of(found.name)
     return tuple((name.replace("_", " "), setting(value)) for name, value in told.items())
 
 
 def _scores(found: NetworkRecords) -> tuple[tuple[str, Cell], ...]:
+    """The main score, that of either side of the groups, and then the others."""
     if not found.scores:
         return ()
-    return tuple(
-        (
-            score_name(name),
-            Cell(
-                percent(score.value),
-                f"{interval(score.low, score.high)}; chance {percent(score.chance)}",
-            ),
-        )
-        for name, score in found.scores.scores.items()
+    main, scores, groups = found.scores.main, found.scores.scores, found.scores.groups
+    apart = [
+        (f"{score_name(main)}, {side} groups", groups[side]) for side in SIDES if side in groups
+    ]
+    others = [(score_name(name), score) for name, score in scores.items() if name != main]
+    told = [(score_name(main), scores[main]), *apart, *others]
+    return tuple((name, _score_cell(score)) for name, score in told)
+
+
+def _score_cell(score: Score) -> Cell:
+    return Cell(
+        percent(score.value),
+        f"{interval(score.low, score.high)}; chance {percent(score.chance)}; N\xa0{count(score.n)}",
     )
 
 
@@ -93,7 +121,8 @@ def _scores(found: NetworkRecords) -> tuple[tuple[str, Cell], ...]:
 
 
 def _figures(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> list[Figure]:
-    return [_history(site, found), _heat_map(site, found, pairs)]
+    began = [_history(site, found)] if found.svm is None else []
+    return [*began, _heat_map(site, found, pairs)]
 
 
 def _history(site: Site, found: NetworkRecords) -> Figure:
@@ -117,25 +146,20 @@ def _history(site: Site, found: NetworkRecords) -> Figure:
 
 
 def _confusions(found: NetworkRecords) -> pd.DataFrame | None:
-    """Confusions by pair of classes; None for several labels a picture, or without predictions."""
-    if found.predictions is None or found.facts.get("multi_label"):
+    """Confusions by pair of classes; None for several labels a picture, or where none are left."""
+    if not found.scores or found.scores.confusion is None:
         return None
-    chances = found.predictions.filter(regex=r"(?s)^p\(.*\)$")
-    if "labels" not in found.predictions or chances.empty:
-        return None
-    classes = [str(column)[2:-1] for column in chances.columns]
-    guess = [classes[place] for place in chances.fillna(-1).to_numpy().argmax(axis=1)]
-    truth = [str(labels[0]) for labels in found.predictions["labels"]]
-    return charts.confusion(truth, guess, classes)
+    classes = [row.label for row in found.scores.classes]
+    return charts.confusion(found.scores.confusion, classes)
 
 
 def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> Figure:
     title = "What was taken for what"
-    if found.facts.get("multi_label"):
+    if found.scores.multi_label if found.scores else found.facts.get("multi_label"):
         why = "A picture has several labels here, so no class is taken for another."
         return no_figure("confusion", title, why)
     if pairs is None:
-        return no_figure("confusion", title, "No predictions are left.")
+        return no_figure("confusion", title, "No confusions are left.")
     classes = pairs["true"].drop_duplicates().tolist()
     if len(classes) > SQUARE:
         return no_figure("confusion", title, f"{len(classes)} classes are too many to draw.")
@@ -156,6 +180,7 @@ def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> 
 
 
 def _classes(found: NetworkRecords) -> tuple[tuple[str, ...], ...]:
+    """A line a class; precision at 20 is of several labels a picture only."""
     if not found.scores:
         return ()
     return tuple(
@@ -163,6 +188,7 @@ def _classes(found: NetworkRecords) -> tuple[tuple[str, ...], ...]:
             row.label,
             count(row.n),
             *map(percent, (row.precision, row.recall, row.f1, row.average_precision)),
+            *([percent(row.precision_at_20)] if found.scores.multi_label else []),
         )
         for row in found.scores.classes
     )
@@ -172,6 +198,28 @@ def _classes_data(site: Site, found: NetworkRecords) -> str | None:
     if not found.scores:
         return None
     return site.data(f"networks/{found.name}/classes", pd.DataFrame(found.scores.classes))
+
+
+def _svm(found: NetworkRecords) -> list[tuple[str, ...]]:
+    """What cross-validation chose for each class."""
+    svm = [] if found.svm is None else rows(found.svm, SvmRow)
+    return [
+        (
+            row.label,
+            count(row.n),
+            ABSENT if row.cost is None else f"{row.cost:g}",
+            percent(row.cv_score),
+            ABSENT if row.converged is None else setting(bool(row.converged)),
+            "" if row.status in ("ok", None) else row.status,
+        )
+        for row in svm
+    ]
+
+
+def _svm_data(site: Site, found: NetworkRecords) -> str | None:
+    if found.svm is None or found.svm.empty:
+        return None
+    return site.data(f"networks/{found.name}/svm", found.svm)
 
 
 def _confused(pairs: pd.DataFrame | None) -> tuple[tuple[str, ...], ...]:
@@ -184,11 +232,9 @@ def _confused(pairs: pd.DataFrame | None) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _remarks(found: NetworkRecords, pairs: pd.DataFrame | None) -> list[str]:
+def _remarks(found: NetworkRecords) -> list[str]:
     without = found.scores.without_positives if found.scores else []
-    remarks = []
+    remarks = [GROUPS] if found.scores and found.scores.groups else []
     if without:
         remarks.append(f"Without a picture in the split, so not scored: {', '.join(without)}.")
-    if pairs is not None and pairs["n"].sum() == 0:
-        remarks.append("The labels of the predictions are none of their classes.")
     return remarks

@@ -1,9 +1,10 @@
 """What a run left in the study folder, read so that a half-done study is still a study.
 
-What is missing or broken is noted in words for the page, and an empty table takes its place.
+What is missing or broken is noted in words for the page, and an empty table takes its place. What
+a failure kept from being made is no omission: the failure is told instead, once.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from overpaint.errors import OverpaintError, RecordError
 from overpaint.records import (
+    AdviceRow,
     ChannelRow,
     EpochRow,
     ImageRow,
@@ -20,85 +22,19 @@ from overpaint.records import (
     Manifest,
     MaximalRow,
     RenderingRow,
+    RouteDifference,
     Scores,
+    Spread,
     StudyFolder,
+    SvmRow,
     WeightRow,
-    read_json,
-    read_manifest,
-    read_table,
     table,
 )
+from overpaint.report.reader import Reader, rows
 from overpaint.study import Study
 
 MAXIMAL = 12
 """The maximal images of a channel that a page shows."""
-
-
-@dataclass(frozen=True)
-class Reader:
-    """Reads below a folder and notes what it could not read."""
-
-    root: Path
-    notes: list[str] = field(default_factory=list)
-
-    def manifest(self, folder: Path) -> Manifest | None:
-        """The manifest of an artefact, or None and a note."""
-        try:
-            return read_manifest(folder)
-        except RecordError as error:
-            self._note(folder / "manifest.json", error)
-            return None
-
-    def table(self, path: Path, row: type) -> pd.DataFrame:
-        """A table with all the columns of a row: what was not there is empty, and noted."""
-        try:
-            frame = read_table(path)
-        except RecordError as error:
-            self._note(path, error)
-            return table([], row)
-        absent = {each.name: str(each.type) for each in fields(row) if each.name not in frame}
-        for name in absent:
-            self.notes.append(f"{self._name(path)} lacks the column “{name}”.")
-        if not all("float" in kind or "None" in kind for kind in absent.values()):
-            return table([], row)  # without layer, channel or rank nothing can be said
-        frame = frame.assign(**dict.fromkeys(absent, float("nan")))
-        numbers = [each.name for each in fields(row) if "float" in str(each.type)]
-        frame[numbers] = frame[numbers].apply(pd.to_numeric, errors="coerce")
-        return frame[[each.name for each in fields(row)]]
-
-    def anything(self, path: Path) -> pd.DataFrame | None:
-        """A table whose columns are its own, or None and a note."""
-        try:
-            return read_table(path)
-        except RecordError as error:
-            self._note(path, error)
-            return None
-
-    def scores(self, path: Path) -> Scores | None:
-        """The scores of a network, or None and a note."""
-        try:
-            scores = Scores.from_json(read_json(path))
-            _ = scores.scores[scores.main]
-        except RecordError as error:
-            self._note(path, error)
-            return None
-        except (KeyError, TypeError, AttributeError):
-            self.notes.append(f"{self._name(path)} does not hold the scores of a network.")
-            return None
-        return scores
-
-    def _note(self, path: Path, error: OverpaintError) -> None:
-        missing = error.slug == "missing-record"
-        self.notes.append(f"{self._name(path)} {'is missing' if missing else 'cannot be read'}.")
-
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
-
-def rows(frame: pd.DataFrame, row: type) -> list[Any]:
-    """A table as rows: what is not there is None."""
-    plain = frame.astype(object).where(frame.notna(), None)
-    return [row(*values) for values in plain.itertuples(index=False, name=None)]
 
 
 # --- artefact by artefact ----------------------------------------------------------------------
@@ -111,6 +47,8 @@ class DatasetRecords:
     name: str
     manifest: Manifest | None
     images: pd.DataFrame
+    leak: list[dict[str, Any]]  # fields of datasets.doctor.LeakRow, which reads pictures
+    duplicates: list[dict[str, Any]]  # of Duplicate
     notes: list[str]
 
     @property
@@ -121,15 +59,16 @@ class DatasetRecords:
 
 @dataclass(frozen=True)
 class NetworkRecords:
-    """A network as it was found; `scores` and `history` are of a trained one."""
+    """A network as it was found; `scores`, `history` and `svm` are of a trained one."""
 
     name: str
     trained: bool
     manifest: Manifest | None
     scores: Scores | None
     history: pd.DataFrame
-    predictions: pd.DataFrame | None
+    svm: pd.DataFrame | None  # of one whose head a linear SVM found
     notes: list[str]
+    failed: str = ""  # why; nothing of it is read then
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -150,6 +89,7 @@ class ComparisonRecords:
     maximal: pd.DataFrame
     renderings: dict[str, pd.DataFrame]
     notes: list[str]
+    failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
 
     @property
     def name(self) -> str:
@@ -178,6 +118,27 @@ class ComparisonRecords:
 
 
 @dataclass(frozen=True)
+class EnsembleRecords:
+    """An ensemble as it was found."""
+
+    name: str
+    members: list[str]
+    manifest: Manifest | None
+    scores: Scores | None
+    notes: list[str]
+    hindered: bool = False  # by a member that failed
+
+
+@dataclass(frozen=True)
+class RepeatRecords:
+    """What `repeats.json` tells: the spread of each repeated route, and how far two differ."""
+
+    spreads: dict[str, Spread]
+    differences: dict[tuple[str, str], RouteDifference]  # (first, second)
+    notes: list[str]
+
+
+@dataclass(frozen=True)
 class Records:
     """All that the report is made from."""
 
@@ -186,22 +147,74 @@ class Records:
     datasets: dict[str, DatasetRecords]
     networks: dict[str, NetworkRecords]
     comparisons: dict[str, ComparisonRecords]
+    ensembles: dict[str, EnsembleRecords]
+    repeats: RepeatRecords
+    advice: list[AdviceRow]
     failures: dict[str, str]
+    notes: list[str]
+
+    def route(self, name: str) -> str:
+        """The network that a repeat repeats; any other is its own. `x.2.init` repeats `x.init`."""
+        own = name.removesuffix(".init")
+        first = next(
+            (each for each in self.study.networks if own in self.study.repeated(each)), own
+        )
+        return first + name[len(own) :]
 
 
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study folder; a RecordError when there is no study in it."""
-    study = _study(folder.study)
+    study, reader = _study(folder.study), Reader(folder.root)
+    failures = _failures(reader, folder.failures)
     pairs = dict.fromkeys(pair.pair for pair in study.compare)
-    comparisons = [_comparison(folder, study, *pair) for pair in pairs]
+    comparisons = [_comparison(folder, study, *pair, failures) for pair in pairs]
     return Records(
         folder,
         study,
         {name: _dataset(folder, name) for name in study.datasets},
-        {name: _network(folder, study, name) for name in _told(study)},
+        {name: _network(folder, study, name, failures) for name in _told(study)},
         {each.name: each for each in comparisons},
-        read_json(folder.failures) if folder.failures.is_file() else {},
+        {name: _ensemble(folder, study, name, failures) for name in study.ensembles},
+        _repeats(folder, study),
+        _advice(reader, folder.advice),
+        failures,
+        reader.notes,
     )
+
+
+def _failures(reader: Reader, path: Path) -> dict[str, str]:
+    """What failed, and why; there is no such file when nothing did."""
+    found = reader.json(path) if path.is_file() else {}
+    if found is not None and not isinstance(found, dict):
+        reader.say(path, "does not hold what failed")
+    return {name: str(why) for name, why in found.items()} if isinstance(found, dict) else {}
+
+
+def _why(failures: dict[str, str], name: str) -> str:
+    """Why a network, or the training that its initialisation began, failed; "" if it did not."""
+    return failures.get(name.removesuffix(".init"), "")
+
+
+def _advice(reader: Reader, path: Path) -> list[AdviceRow]:
+    """Advice is asked for by a command of its own, so its absence is no omission."""
+    return rows(reader.table(path, AdviceRow), AdviceRow) if path.is_file() else []
+
+
+def _repeats(folder: StudyFolder, study: Study) -> RepeatRecords:
+    reader = Reader(folder.root)
+    wanted = any(entry.repeats > 1 for entry in study.networks.values())
+    data = reader.json(folder.repeats) if wanted else None
+    try:
+        spreads = {name: Spread(**each) for name, each in (data or {})["spreads"].items()}
+        differences = {
+            (each.pop("first"), each.pop("second")): RouteDifference(**each)
+            for each in (data or {})["differences"]
+        }
+    except (KeyError, TypeError, AttributeError):
+        if data is not None:
+            reader.say(folder.repeats, "does not hold the spread of repeated trainings")
+        return RepeatRecords({}, {}, reader.notes)
+    return RepeatRecords(spreads, differences, reader.notes)
 
 
 def _told(study: Study) -> list[str]:
@@ -233,24 +246,58 @@ def _dataset(folder: StudyFolder, name: str) -> DatasetRecords:
     reader, place = Reader(folder.root), folder.dataset(name)
     manifest = reader.manifest(place)
     images = reader.table(place / "images.parquet", ImageRow)
-    return DatasetRecords(name, manifest, images, reader.notes)
+    facts = manifest.facts if manifest else {}
+    leak = reader.told(place / "manifest.json", facts, "leak", LEAK)
+    duplicates = reader.told(place / "manifest.json", facts, "duplicates", DUPLICATE)
+    return DatasetRecords(name, manifest, images, leak, duplicates, reader.notes)
 
 
-def _network(folder: StudyFolder, study: Study, name: str) -> NetworkRecords:
+LEAK = ("split", "n", "known", "share", "accuracy", "chance")
+DUPLICATE = ("first", "first_split", "second", "second_split")
+
+
+def _network(
+    folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
+) -> NetworkRecords:
     reader, place = Reader(folder.root), folder.network(name)
     trained = name in study.every and study.every[name].fit is not None
+    nothing = table([], EpochRow)
+    if why := _why(failures, name):
+        return NetworkRecords(name, trained, None, None, nothing, None, [], why)
     manifest = reader.manifest(place)
     if not trained:
-        history = table([], EpochRow)
-        return NetworkRecords(name, False, manifest, None, history, None, reader.notes)
+        return NetworkRecords(name, False, manifest, None, nothing, None, reader.notes)
     scores = reader.scores(place / "scores.json")
     history = reader.table(place / "history.parquet", EpochRow)
-    predictions = reader.anything(place / "predictions.parquet")
-    return NetworkRecords(name, True, manifest, scores, history, predictions, reader.notes)
+    training = study.every[name].training()
+    by_svm = training is not None and training.optimiser == "linear_svm"
+    svm = reader.table(place / "svm.parquet", SvmRow) if by_svm else None
+    return NetworkRecords(name, True, manifest, scores, history, svm, reader.notes)
 
 
-def _comparison(folder: StudyFolder, study: Study, before: str, after: str) -> ComparisonRecords:
+def _ensemble(
+    folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
+) -> EnsembleRecords:
+    reader, place, members = Reader(folder.root), folder.ensemble(name), study.ensembles[name]
+    failed = [each for each in members if _why(failures, each)]
+    if failed:
+        notes = [f"Ensemble {name} was not made: {', '.join(failed)} failed."]
+        return EnsembleRecords(name, members, None, None, notes, hindered=True)
+    manifest, scores = reader.manifest(place), reader.scores(place / "scores.json")
+    return EnsembleRecords(name, members, manifest, scores, reader.notes)
+
+
+def _comparison(
+    folder: StudyFolder, study: Study, before: str, after: str, failures: dict[str, str]
+) -> ComparisonRecords:
     reader, place = Reader(folder.root), folder.comparison(before, after)
+    failed = tuple(name for name in (before, after) if _why(failures, name))
+    if failed:
+        layers, weights = table([], LayerRow), table([], WeightRow)
+        channels, maximal = table([], ChannelRow), table([], MaximalRow)
+        return ComparisonRecords(
+            before, after, None, layers, weights, channels, maximal, {}, [], failed
+        )
     manifest = reader.manifest(place)
     shown = manifest.facts.get("shown", []) if manifest else []
     renderings = {}

@@ -70,27 +70,52 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
+class Repeat:
+    """A network that differs from the one in whose box it stands by its seed only."""
+
+    id: str
+    link: Link
+    score: str
+
+
+@dataclass(frozen=True)
 class Node:
     """A network in the lineage, the training that led to it, and what was trained from it."""
 
     id: str
     link: Link
-    kind: str  # "trained", "loaded" or "random"
+    kind: str  # "trained", "loaded" or "random"; and "failed"
     origin: str
     training: str
     dataset: str
     score: Cell | None
+    repeats: tuple[Repeat, ...]
+    mean: str  # over the network and its repeats
     children: tuple["Node", ...]
 
 
 @dataclass(frozen=True)
 class ScoreLine:
-    """A network in the score table."""
+    """A network or an ensemble in the score table."""
 
     network: Link
     route: str
+    kind: str  # "", "repeat" of the one above, or "ensemble"
     cells: tuple[Cell, ...]
     n: str
+
+
+@dataclass(frozen=True)
+class RepeatLine:
+    """The trainings of one route."""
+
+    route: Link
+    score: str
+    n: str
+    mean: str
+    deviation: str
+    range: str
+    values: str
 
 
 @dataclass(frozen=True)
@@ -104,7 +129,12 @@ class ScoreTable:
     chance: tuple[str, ...]
     figure: Figure
     unscored: tuple[str, ...]
+    failed: tuple[str, ...]
     aside: str
+    groups: str  # what the scores of known and unknown groups mean, where there are any
+    repeated: tuple[RepeatLine, ...]
+    apart: tuple[str, ...]  # how far two routes differ, a sentence each
+    repeat_tables: tuple[Link, ...]
 
 
 @dataclass(frozen=True)
@@ -121,6 +151,33 @@ class DatasetLine:
     reasons: tuple[tuple[str, str], ...]  # picture, reason
     unnamed: str  # how many more are only in the table
     data: str | None
+    leaks: tuple[str, ...]  # a sentence a split
+    twice: str
+    places: tuple[tuple[str, str, str, str], ...]  # picture, split, the same picture, its split
+    unnamed_twice: str
+    twice_data: str | None
+
+
+@dataclass(frozen=True)
+class AdviceLine:
+    """A start, for a dataset, and what the trainings from it gave."""
+
+    on: str
+    start: Link
+    logme: str
+    neighbours: Cell
+    chance: str
+    n: str
+    given: tuple[Cell, ...]
+    remark: str
+
+
+@dataclass(frozen=True)
+class AdviceTable:
+    """What was advised before training."""
+
+    lines: tuple[AdviceLine, ...]
+    data: str
 
 
 @dataclass(frozen=True)
@@ -154,6 +211,7 @@ class Overview:
     findings: tuple[Finding, ...]
     exhibits: tuple[Exhibit, ...]
     tree: tuple[Node, ...]
+    advice: AdviceTable | None
     scores: tuple[ScoreTable, ...]
     datasets: tuple[DatasetLine, ...]
     comparisons: tuple[ComparisonLine, ...]
@@ -247,9 +305,14 @@ class NetworkPage:
     fields: tuple[tuple[str, str], ...]
     scores: tuple[tuple[str, Cell], ...]
     figures: tuple[Figure, ...]
+    several: bool  # labels a picture
     classes: tuple[tuple[str, ...], ...]
     classes_data: str | None
     confused: tuple[tuple[str, ...], ...]
     comparisons: tuple[Link, ...]
+    siblings: tuple[Link, ...]  # itself and the others of its route, where it was repeated
+    svm: tuple[tuple[str, ...], ...]
+    svm_data: str | None
+    failed: str
     remarks: tuple[str, ...]
     missing: tuple[str, ...]

@@ -66,6 +66,18 @@ def interval(low: float | None, high: float | None) -> str:
     return f"{_percentage(low)}–{_percentage(high)}"
 
 
+def points(share: float) -> str:
+    r"""A difference of two shares, without its sign where that is told in words.
+
+    >>> points(0.0214), points(-0.01), points(0.0001)
+    ('2.1', '−1.0', '<0.1')
+    """
+    text = f"{abs(share) * 100:.1f}"
+    if text == "0.0" and share != 0:
+        return "<0.1" if share > 0 else ">−0.1"
+    return ("−" if share < 0 else "") + text
+
+
 def count(value: float | None) -> str:
     """A whole number with its thousands set apart.
 
@@ -104,12 +116,14 @@ def p_value(p: float | None) -> str:
 def setting(value: object) -> str:
     """A field of a recipe.
 
-    >>> setting(True), setting(0.01), setting(None)
-    ('yes', '0.01', '–')
+    >>> setting(True), setting(0.01), setting((0.3, 0.3)), setting(None), setting(())
+    ('yes', '0.01', '0.3, 0.3', 'none', 'none')
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return ABSENT if value is None else str(value)
+    if isinstance(value, tuple | list):
+        return ", ".join(map(setting, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def listed(words: Iterable[str]) -> str:

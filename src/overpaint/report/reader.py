@@ -1,0 +1,108 @@
+"""Reads files of a study folder, and notes in words what is missing or broken."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from overpaint.errors import OverpaintError, RecordError
+from overpaint.records import (
+    Manifest,
+    Scores,
+    read_json,
+    read_manifest,
+    read_table,
+    table,
+)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads below a folder and notes what it could not read."""
+
+    root: Path
+    notes: list[str] = field(default_factory=list)
+
+    def manifest(self, folder: Path) -> Manifest | None:
+        """The manifest of an artefact, or None and a note."""
+        try:
+            return read_manifest(folder)
+        except RecordError as error:
+            self._note(folder / "manifest.json", error)
+            return None
+
+    def table(self, path: Path, row: type) -> pd.DataFrame:
+        """A table with all the columns of a row: what was not there is empty, and noted."""
+        try:
+            frame = read_table(path)
+        except RecordError as error:
+            self._note(path, error)
+            return table([], row)
+        absent = {each.name: str(each.type) for each in fields(row) if each.name not in frame}
+        for name in absent:
+            self.say(path, f"lacks the column “{name}”")
+        if not all("float" in kind or "None" in kind for kind in absent.values()):
+            return table([], row)  # without layer, channel or rank nothing can be said
+        frame = frame.assign(**dict.fromkeys(absent, float("nan")))
+        numbers = [each.name for each in fields(row) if "float" in str(each.type)]
+        frame[numbers] = frame[numbers].apply(pd.to_numeric, errors="coerce")
+        return frame[[each.name for each in fields(row)]]
+
+    def scores(self, path: Path) -> Scores | None:
+        """The scores of a network, or None and a note."""
+        try:
+            scores = Scores.from_json(read_json(path))
+            _ = scores.scores[scores.main]
+            if scores.confusion is not None and not _is_square(scores.confusion, scores.classes):
+                scores = replace(scores, confusion=None)
+                self.say(path, "holds a confusion matrix of other classes")
+        except RecordError as error:
+            self._note(path, error)
+            return None
+        except (KeyError, TypeError, AttributeError):
+            self.say(path, "does not hold the scores of a network")
+            return None
+        return scores
+
+    def json(self, path: Path) -> Any:
+        """The value of a JSON file, or None and a note."""
+        try:
+            return read_json(path)
+        except RecordError as error:
+            self._note(path, error)
+            return None
+
+    def told(
+        self, path: Path, facts: Mapping[str, Any], name: str, keys: Iterable[str]
+    ) -> list[dict[str, Any]]:
+        """The rows that a manifest tells under a name, each with all these keys, or a note."""
+        found = facts.get(name, [])
+        if isinstance(found, list) and all(
+            isinstance(row, dict) and row.keys() >= {*keys} for row in found
+        ):
+            return found
+        self.say(path, f"does not tell of “{name}” as a run does")
+        return []
+
+    def say(self, path: Path, what: str) -> None:
+        """Note what is wrong with a file."""
+        self.notes.append(f"{self._name(path)} {what}.")
+
+    def _note(self, path: Path, error: OverpaintError) -> None:
+        missing = error.slug == "missing-record"
+        self.say(path, "is missing" if missing else "cannot be read")
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
+
+
+def _is_square(confusion: list[list[int]], classes: list[Any]) -> bool:
+    return {len(confusion), *map(len, confusion)} == {len(classes)}
+
+
+def rows(frame: pd.DataFrame, row: type) -> list[Any]:
+    """A table as rows: what is not there is None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return [row(*values) for values in plain.itertuples(index=False, name=None)]
