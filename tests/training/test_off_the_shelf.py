@@ -155,6 +155,27 @@ def test_not_converged():
     assert "not converged in 1,000 iterations" in svm.rows[0].status
 
 
+def test_convergence_of_folds():
+    """A row of the grid has converged when each of its folds has."""
+    features, labels = collection(many=False)
+    features[:, 0] *= 30
+    svm = linear_svm(features, labels, NAMES, seed=0)
+    chance = seed_for(0, "linear svm") % 2**31
+    folds = list(StratifiedKFold(3, shuffle=True, random_state=chance).split(features, labels))
+    mixed = 0
+    for row in svm.grid:
+        machine = LinearSVC(C=row.cost, dual=True, random_state=chance)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            done = [
+                machine.fit(features[fit].astype(float), labels[fit]).n_iter_ < 1000
+                for fit, _ in folds
+            ]
+        assert row.converged is all(done)
+        mixed += any(done) and not all(done)
+    assert mixed
+
+
 @pytest.mark.parametrize(
     ("features", "slug"),
     [(np.ones((3, 2)), "images-differ"), (np.full((4, 2), np.nan), "not-finite")],
