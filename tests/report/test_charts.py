@@ -87,6 +87,6 @@ def test_layers_stand_in_their_order():
 def test_labels_are_escaped_in_drawings():
     """A class that looks like markup is text in the drawing."""
     name = "<script>alert(1)</script>"
-    drawing = charts.svg(charts.heat_map(charts.confusion([name], [name], [name]), [name]))
+    drawing = charts.svg(charts.heat_map(charts.confusion([[1]], [name]), [name]))
     assert "&lt;script&gt;alert(1)" in drawing
     assert "<script" not in drawing

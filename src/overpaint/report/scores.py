@@ -18,8 +18,8 @@ SIDES = ("known", "unknown")
 
 GROUPS = (
     "Known groups: pictures by artists (or of whatever makes the groups of the dataset) that the "
-    "training saw too; unknown groups: by those that it did not see. Where the score falls from the "
-    "one to the other, the network may have recognised the artist instead of the class."
+    "training saw too; unknown groups: by those that it did not see. Where the score falls from "
+    "the one to the other, the network may have recognised the artist instead of the class."
 )
 
 
