@@ -102,7 +102,8 @@ AB, BA = "a on average of 4 and 3 trainings", "b on average of 3 and 4 trainings
     ("numbers", "told"),
     [
         ((0.02, 0.01, 0.03, "ok"), f"b scores 2.0 points above {AB} (95 % 1.0 to 3.0): settled."),
-        ((-0.02, -0.03, -0.01, "ok"), f"a scores 2.0 points above {BA} (95 % 1.0 to 3.0): settled."),
+        ((-0.02, -0.03, -0.01, "ok"),
+         f"a scores 2.0 points above {BA} (95 % 1.0 to 3.0): settled."),
         ((-0.02, -0.05, 0.01, "ok"),
          f"a scores 2.0 points above {BA} (95 % −1.0 to 5.0): not settled."),
         ((0.0, -0.01, 0.01, "ok"), f"b scores as {AB} (95 % −1.0 to 1.0): not settled."),
