@@ -1,0 +1,299 @@
+"""Study: datasets, lineage, pairs and renderings, read from a YAML file; no torch.
+
+>>> study = Study.model_validate({
+...     "study": "tiny",
+...     "datasets": {"art": {"kind": "folder", "root": "pictures"}},
+...     "networks": {
+...         "imagenet": {"load": "inception_v1.bvlc_in1k"},
+...         "tuned": {"from": "imagenet", "fit": "art", "recipe": "mode_a"},
+...     },
+...     "compare": [["imagenet", "tuned"]],
+... })
+>>> study.lineage()
+['imagenet', 'tuned']
+
+The model is the truth, YAML merely fills it. Paths are relative to the study's own file.
+"""
+
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import yaml
+from pydantic import Field, model_validator
+
+from overpaint.errors import StudyError, nearest
+from overpaint.seeds import seed_for
+from overpaint.study.entries import DatasetEntry, Entry, Name
+from overpaint.training.recipe import PRESETS, Recipe, recipe
+
+Place = tuple[str | int, ...]
+"""Where something stands in the file: ("networks", "tuned", "from")."""
+
+
+class Misplaced(StudyError):
+    """An error that knows its place in the file; the reader adds the line."""
+
+    def __init__(self, place: Place, slug: str, message: str) -> None:
+        super().__init__(slug, message)
+        self.place = place
+
+
+# --- networks ----------------------------------------------------------------------------------
+
+
+class NetworkEntry(Entry):
+    """A node of the lineage, and the training that leads to it."""
+
+    load: str | None = None
+    weights: str | None = Field(None, description="'random', or a file for the architecture")
+    parent: Name | None = Field(None, alias="from")
+    fit: Name | None = None
+    recipe: str | None = None
+    overrides: dict[str, Any] = Field({}, alias="with")
+    seed: int | None = None
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
+    """Trainings that differ by the seed only: NAME, NAME.2, NAME.3 …"""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Self:
+        if (self.load is None) == (self.parent is None):
+            raise ValueError("needs either 'load' (a name or a file) or 'from' (a parent)")
+        if (self.fit is None) != (self.recipe is None):
+            raise ValueError("needs 'fit' (a dataset) and 'recipe' together")
+        if self.parent is not None and self.fit is None:
+            raise ValueError("comes 'from' a parent, so it needs 'fit' and 'recipe'")
+        if self.weights is not None and self.load is None:
+            raise ValueError("'weights' goes with 'load'; a child has its parent's weights")
+        if self.overrides and self.recipe is None:
+            raise ValueError("'with' overrides a recipe, and there is none")
+        if self.recipe == "linear_svm" and self.parent is None:
+            raise ValueError("the recipe linear_svm needs a parent ('from') for its features")
+        if self.repeats > 1 and self.recipe is None:
+            raise ValueError("'repeats' repeats a training, and there is none")
+        return self
+
+    @model_validator(mode="after")
+    def _known_recipe(self) -> Self:
+        if self.recipe is not None and self.recipe not in PRESETS:
+            raise ValueError(f"there is no recipe {self.recipe!r}; {nearest(self.recipe, PRESETS)}")
+        unknown = [key for key in self.overrides if key not in Recipe.model_fields]
+        if unknown:
+            known = nearest(unknown[0], Recipe.model_fields)
+            raise ValueError(f"a recipe has no field {unknown[0]!r}; {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _valid_overrides(self) -> Self:
+        self.training()
+        return self
+
+    def training(self) -> Recipe | None:
+        """The recipe with its overrides, or None for a network that is only loaded."""
+        return recipe(self.recipe, self.overrides) if self.recipe else None
+
+    @property
+    def starts_random(self) -> bool:
+        """Whether anything is drawn at random before the training, be it only a head."""
+        training = self.training()
+        return training is not None and (training.reinit != "nothing" or self.weights == "random")
+
+    @property
+    def draws_everything(self) -> bool:
+        """Whether all weights of a loaded network are random, so that no file is needed."""
+        training = self.training()
+        return self.weights == "random" or (training is not None and training.reinit == "all")
+
+    @property
+    def draws_backbone(self) -> bool:
+        """Whether part of the backbone is drawn at random before the training."""
+        training = self.training()
+        return training is not None and (
+            training.reinit not in ("nothing", "head") or self.weights == "random"
+        )
+
+
+# --- comparisons and renderings ----------------------------------------------------------------
+
+
+class Pair(Entry):
+    """Two networks to compare, and the split on which.
+
+    Without `on`: the dataset that the second network was fitted to, its test split for CKA and
+    its train split for maximal images.
+    """
+
+    pair: tuple[str, str]
+    on: str | None = Field(None, pattern=r"^[^/]+/(train|val|test)$")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_list(cls, value: Any) -> Any:
+        return {"pair": value} if isinstance(value, list | tuple) else value
+
+    @property
+    def before(self) -> str:
+        """The first of the two."""
+        return self.pair[0]
+
+    @property
+    def after(self) -> str:
+        """The second."""
+        return self.pair[1]
+
+
+class RenderEntry(Entry):
+    """Which channels to draw, for both networks of each pair that has the layers."""
+
+    layers: list[str]
+    channels: str | list[Annotated[int, Field(ge=0)]] = "most_changed(4)"
+    steps: Annotated[int, Field(ge=1)] = 512
+    size: Annotated[int, Field(ge=16, le=1024)] = 128
+
+    @model_validator(mode="after")
+    def _known_choice(self) -> Self:
+        if isinstance(self.channels, str) and not CHOICE.match(self.channels):
+            raise ValueError(
+                f"channels {self.channels!r}: give a list of channel numbers, or one of "
+                "most_changed(n), most_concentrated(n), least_overlap(n)"
+            )
+        return self
+
+
+CHOICE = re.compile(r"^(most_changed|most_concentrated|least_overlap)\((\d+)\)$")
+
+
+class Study(Entry):
+    """The whole of a study file."""
+
+    study: Name
+    seed: int = 0
+    datasets: dict[Name, DatasetEntry] = Field({})
+    networks: dict[Name, NetworkEntry]
+    ensembles: dict[Name, Annotated[list[str], Field(min_length=2)]] = Field({})
+    """Networks of one dataset whose probabilities are averaged."""
+    compare: list[Pair] = Field([])
+    maximal_images: Annotated[int, Field(ge=1)] = 100
+    render: RenderEntry | None = None
+    base: Path = Field(Path(), exclude=True)
+    """The folder that relative paths start from: that of the study's file."""
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Self:
+        for name, network in self.networks.items():
+            if network.parent is not None and network.parent not in self.networks:
+                known = nearest(network.parent, self.networks)
+                raise Misplaced(("networks", name, "from"), "unknown-parent", (
+                    f"network {name!r} names parent {network.parent!r}; {known}"))  # fmt: skip
+            if network.fit is not None and network.fit not in self.datasets:
+                known = nearest(network.fit, self.datasets)
+                raise Misplaced(("networks", name, "fit"), "unknown-dataset", (
+                    f"network {name!r} is fitted to dataset {network.fit!r}; {known}"))  # fmt: skip
+        self.lineage()
+        for number, pair in enumerate(self.compare):
+            self._check_pair(number, pair)
+        for name, members in self.ensembles.items():
+            self._check_ensemble(name, members)
+        return self
+
+    def _check_ensemble(self, name: str, members: list[str]) -> None:
+        trained = [each for each, entry in self.every.items() if entry.fit]
+        for member in members:
+            if member not in trained:
+                raise Misplaced(("ensembles", name), "unknown-network", (
+                    f"ensemble {name!r} names trained network {member!r}; "
+                    f"{nearest(member, trained)}"))  # fmt: skip
+        fits = sorted({str(self.every[member].fit) for member in members})
+        if len(fits) > 1:
+            raise Misplaced(("ensembles", name), "mixed-ensemble", (
+                f"the networks of ensemble {name!r} are fitted to {' and '.join(fits)}; "
+                "an ensemble needs one dataset"))  # fmt: skip
+        if name in self.networks:
+            raise Misplaced(("ensembles", name), "name-taken", (
+                f"ensemble {name!r} has the name of a network; give it another"))  # fmt: skip
+
+    def _check_pair(self, number: int, pair: Pair) -> None:
+        for network in pair.pair:
+            if network not in self.nodes():
+                raise Misplaced(("compare", number), "unknown-network", (
+                    f"compare names network {network!r}; {nearest(network, self.nodes())}"
+                ))  # fmt: skip
+        if pair.on and pair.on.split("/")[0] not in self.datasets:
+            known = nearest(pair.on.split("/")[0], self.datasets)
+            raise Misplaced(("compare", number), "unknown-dataset", (
+                f"compare on {pair.on!r} names no dataset of the study; {known}"))  # fmt: skip
+        if not pair.on and self.dataset_of(pair) is None:
+            raise Misplaced(("compare", number), "no-common-dataset", (
+                f"neither of {pair.before!r} and {pair.after!r} was fitted to a dataset; say on "
+                "which to compare them: {pair: [a, b], on: dataset/test}"))  # fmt: skip
+
+    def nodes(self) -> list[str]:
+        """All networks of the lineage, random initialisations (`<name>.init`) among them."""
+        names = []
+        for name, entry in self.every.items():
+            names += [f"{name}.init"] if entry.starts_random else []
+            names.append(name)
+        return names
+
+    @cached_property
+    def every(self) -> dict[str, NetworkEntry]:
+        """All networks by name, parents before children, repeats (`NAME.2`) among them.
+
+        A repeat comes from the repeat of the same number of its parent, where there is one.
+        """
+        found: dict[str, NetworkEntry] = {}
+        for name in self.lineage():
+            entry = self.networks[name]
+            found[name] = entry
+            for number in range(2, entry.repeats + 1):
+                twin = f"{entry.parent}.{number}"
+                seed = seed_for(self.seed_of(name), "repeat", number)
+                parent = twin if twin in found else entry.parent
+                own = {"parent": parent, "seed": seed, "repeats": 1}
+                found[f"{name}.{number}"] = entry.model_copy(update=own)
+        return found
+
+    def repeated(self, name: str) -> list[str]:
+        """A network and its repeats."""
+        entry = self.networks[name]
+        return [name, *(f"{name}.{number}" for number in range(2, entry.repeats + 1))]
+
+    def lineage(self) -> list[str]:
+        """The networks, parents before children; a StudyError for a cycle."""
+        order: list[str] = []
+        for name in self.networks:
+            self._visit(name, (), order)
+        return order
+
+    def _visit(self, name: str, path: tuple[str, ...], order: list[str]) -> None:
+        if name in path:
+            loop = " from ".join([*path[path.index(name) :], name])
+            raise Misplaced(("networks", name), "cycle", f"the lineage goes in a circle: {loop}")
+        if name in order:
+            return
+        parent = self.networks[name].parent
+        if parent is not None and parent in self.networks:
+            self._visit(parent, (*path, name), order)
+        order.append(name)
+
+    def dataset_of(self, pair: Pair) -> str | None:
+        """The dataset that a pair is compared on."""
+        if pair.on:
+            return pair.on.split("/")[0]
+        fits = (self.every[name.removesuffix(".init")].fit for name in reversed(pair.pair))
+        return next((fit for fit in fits if fit), None)
+
+    def seed_of(self, network: str) -> int:
+        """The seed of a network's training: its own, or else the study's."""
+        entry = self.networks[network] if network in self.networks else self.every[network]
+        return self.seed if entry.seed is None else entry.seed
+
+    def path(self, path: Path) -> Path:
+        """A path of the study file, made absolute."""
+        return (self.base / path.expanduser()).resolve()
+
+    def to_yaml(self) -> str:
+        """The study with its defaults filled in."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
