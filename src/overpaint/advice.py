@@ -4,7 +4,7 @@ Each start that can be had now is run once over the pictures to train on; what i
 given is all that LogME and the nearest neighbours need.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -12,7 +12,7 @@ from rich.table import Table
 from overpaint.errors import StudyError, nearest
 from overpaint.lineage import Lineage
 from overpaint.progress import Progressing
-from overpaint.records import AdviceRow, StudyFolder, write_rows
+from overpaint.records import AdviceRow, Scores, StudyFolder, write_rows
 from overpaint.standings import Standings
 from overpaint.study import Study
 
@@ -40,7 +40,9 @@ def advise_study(
         for row in _rows(lineage, starts, dataset)
     ]
     write_rows(lineage.folder.advice, rows, AdviceRow)
-    progress.console.print(table(rows, lineage))
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        own = [row for row in rows if row.dataset == dataset]
+        progress.console.print(table(own, Standings(lineage).found(), study))
     return rows
 
 
@@ -78,20 +80,23 @@ def _has_seen(study: Study, name: str, dataset: str) -> bool:
     return entry.fit == dataset or bool(entry.parent and _has_seen(study, entry.parent, dataset))
 
 
-def table(rows: Sequence[AdviceRow], lineage: Lineage) -> Table:
-    """The advice, and beside it what the trainings that there are gave."""
-    shown = Table("dataset", "start", "LogME", "neighbours", "95 % interval", "chance", "pictures",
-                  "trained, it gave")  # fmt: skip
+def table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study: Study) -> Table:
+    """The advice on one dataset, and beside it what the trainings that there are gave."""
+    first = rows[0]
+    shown = Table(
+        "start",
+        "LogME",
+        "neighbours (95 %)",
+        "trained, it gave",
+        title=f"{first.dataset}/{first.split}: {first.n} pictures, chance {_percent(first.chance)}",
+        title_justify="left",
+    )
     for row in rows:
         shown.add_row(
-            row.dataset,
             row.network,
             "–" if row.logme is None else f"{row.logme:.3f}",
-            _percent(row.neighbour),
-            f"{_percent(row.low)} … {_percent(row.high)}",
-            _percent(row.chance),
-            str(row.n),
-            _given(lineage, row) if row.status == "ok" else row.status,
+            f"{_percent(row.neighbour)} ({_percent(row.low)} … {_percent(row.high)})",
+            _given(row, scores, study) if row.status == "ok" else row.status,
         )
     return shown
 
@@ -100,13 +105,12 @@ def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
 
 
-def _given(lineage: Lineage, row: AdviceRow) -> str:
+def _given(row: AdviceRow, scores: Mapping[str, Scores], study: Study) -> str:
     """The scores of what was trained from a start on the dataset."""
-    scores = Standings(lineage).found()
-    children = [
-        name
-        for name, entry in lineage.study.every.items()
-        if entry.parent == row.network and entry.fit == row.dataset and name in scores
+    told = [
+        f"{name} {_percent(found.scores[found.main].value)}"
+        for name, found in scores.items()
+        if name in study.every
+        and (study.every[name].parent, study.every[name].fit) == (row.network, row.dataset)
     ]
-    told = [f"{name} {_percent(scores[name].scores[scores[name].main].value)}" for name in children]
     return ", ".join(told) or "–"

@@ -225,8 +225,8 @@ class Run:
 
     def _record_digests(self) -> dict[str, str]:
         root = self.folder.root
-        own = self.folder
-        named = [own.study, own.failures, own.repeats, own.advice]
+        there = self.folder
+        named = [there.study, there.failures, there.repeats, there.advice]
         paths = [path for path in named if path.is_file()]
         paths += [*root.glob("*/**/manifest.json"), *root.glob("*/*/scores.json")]
         own = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)

@@ -132,8 +132,8 @@ def nearest_neighbour(
     >>> nearest_neighbour(features, np.array([0, 0, 1, 1]), rng=rng).value
     1.0
     >>> painters = ["Monet", "Monet", "Klee", "Klee"]
-    >>> nearest_neighbour(features, np.array([0, 0, 1, 1]), painters, rng=rng).value
-    0.0
+    >>> nearest_neighbour(features, np.array([0, 1, 1, 0]), painters, rng=rng).value
+    0.5
 
     features: [N, D], compared by their cosine in float64. labels: [N] class numbers: the share of
     pictures whose label is the most frequent among the neighbours, ties to the lower class number;
@@ -142,7 +142,8 @@ def nearest_neighbour(
 
     groups: neighbours of the picture's own group do not count ("" is no group). Without it, what
     knows the painter seems to know the style. A picture to which no other can be neighbour is left
-    out, and `n` counts the others; with fewer than k, these vote.
+    out, and so is one whose class no other group shows, as no answer could be right; `n` counts
+    the others. With fewer than k neighbours, these vote.
 
     Raises MeasureError: `images-differ`, `too-few-images`, `bad-labels`, `not-finite`, `bad-k`,
     `constant-features`, `no-neighbours`.
@@ -150,11 +151,22 @@ def nearest_neighbour(
     if k < 1:
         raise MeasureError("bad-k", f"k is {k}; it must be at least 1")
     table, present = _prepared(features, labels)
-    votes = _votes(table, present, _groups(groups, len(table)), k)
+    numbers = _groups(groups, len(table))
+    votes = _votes(table, present, numbers, k)
     asked = ~np.isnan(votes).any(axis=1)
+    if groups is not None and labels.ndim == 1:
+        asked &= _shown_elsewhere(labels, numbers)
     if not asked.any():
-        raise MeasureError("no-neighbours", "all images are of one group: none has a neighbour")
+        raise MeasureError(
+            "no-neighbours", "no image has a neighbour of another group to learn from"
+        )
     return main_score(votes[asked], labels[asked], rng)
+
+
+def _shown_elsewhere(labels: Ints, groups: Ints) -> NDArray[np.bool_]:
+    """Whether another group shows the label of each image."""
+    pairs = np.unique(np.stack([labels, groups]), axis=1)
+    return np.isin(labels, pairs[0][:-1][np.diff(pairs[0]) == 0])
 
 
 def _groups(groups: Sequence[str] | None, count: int) -> Ints:
