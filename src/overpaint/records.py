@@ -65,6 +65,11 @@ class StudyFolder:
         return self.root / "repeats.json"
 
     @property
+    def findings(self) -> Path:
+        """The statements of the paper, each put to this study."""
+        return self.root / "findings.json"
+
+    @property
     def advice(self) -> Path:
         """What was advised before training."""
         return self.root / "advice.parquet"
@@ -299,6 +304,23 @@ class SvmGridRow:
     cost: float
     cv_score: float
     converged: bool  # in every fold
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A statement of the paper, put to one comparison or one pair of routes of a study."""
+
+    statement: str  # its key: "layers", "classes", "classes_more", "filters", "double", "control"
+    subject: str  # what it is said of: "imagenet → fine_tuned"
+    verdict: str  # "yes", "no", "undecided"; or "untested", and `remark` says why
+    measured: str  # what `value` is
+    value: float | None
+    low: float | None  # 95 %
+    high: float | None
+    chance: float | None  # the value if there were nothing in the statement
+    n: int
+    unit: str  # what n counts, and the interval is over: "pictures", "channels", "trainings"
+    remark: str
 
 
 @dataclass(frozen=True)

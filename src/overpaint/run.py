@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.table import Table
 
+from overpaint.conclusions import Conclusions
 from overpaint.datasets import Split
 from overpaint.lineage import Lineage
 from overpaint.pictures import Pictures
@@ -69,6 +70,7 @@ def run_study(
     failures = work.failures()
     for pair in work.pairs:
         work.comparison(pair)
+    Conclusions(lineage, standings, work.pairs).draw()
     pictures = Pictures(lineage, work.pairs)
     pictures.renderings()
     for pair in work.pairs:
@@ -226,7 +228,7 @@ class Run:
     def _record_digests(self) -> dict[str, str]:
         root = self.folder.root
         there = self.folder
-        named = [there.study, there.failures, there.repeats, there.advice]
+        named = [there.study, there.failures, there.repeats, there.findings, there.advice]
         paths = [path for path in named if path.is_file()]
         paths += [*root.glob("*/**/manifest.json"), *root.glob("*/*/scores.json")]
         own = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)

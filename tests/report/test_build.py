@@ -308,7 +308,8 @@ def test_a_study_that_has_not_begun(tmp_path):
     write_text(tmp_path / "study.yaml", study(lean=True).to_yaml())
     build(tmp_path)
     found = pages(tmp_path / "site")
-    assert set(found) == {"index.html", COMPARISON, "networks/fine_tuned.html"}
+    assert set(found) == {"index.html", "findings.html", COMPARISON, "networks/fine_tuned.html"}
+    assert "untested" in found["index.html"].plain
     for name in ("datasets/rasta/images.parquet", "networks/fine_tuned/scores.json",
                  "comparisons/imagenet--fine_tuned/layers.parquet"):  # fmt: skip
         assert f"{name} is missing." in found["index.html"].plain

@@ -16,6 +16,7 @@ from overpaint.records import (
     ChannelRow,
     ClassRow,
     EpochRow,
+    FindingRow,
     ImageRow,
     LayerRow,
     MaximalRow,
@@ -122,6 +123,7 @@ def write_study(root: Path, plan: Plan = TINY, *, lean: bool = False) -> Path:
         write_json(folder.repeats, repeats())
         write_json(folder.failures, FAILED)
         write_rows(folder.advice, advice(plan), AdviceRow)
+    write_json(folder.findings, {"key": "", "findings": [asdict(row) for row in findings()]})
     return root
 
 
@@ -309,6 +311,23 @@ def repeats() -> dict:
     difference = asdict(RouteDifference("mAP", 3, 3, gap, gap - 0.041, gap + 0.041, "ok"))
     told = {"first": "single", "second": "double", **difference}
     return {"spreads": spreads, "differences": [told]}
+
+
+def findings() -> list[FindingRow]:
+    """Every verdict, and a statement that nothing tests."""
+    first, second = "imagenet → fine_tuned", f"double against single {SCRIPT}"
+    return [
+        FindingRow("layers", first, "yes", "rank correlation", -0.93, -1.0, -0.71, 0.0, 6,
+                   "pictures", ""),
+        FindingRow("layers", "fine_tuned → double", "undecided", "rank correlation", -0.1, -0.4,
+                   0.2, 0.0, 6, "pictures", ""),
+        FindingRow("classes", first, "no", "rank correlation", 0.3, 0.2, 0.4, 0.0, 48, "channels",
+                   ""),
+        FindingRow("filters", first, "untested", "share", None, None, None, None, 0, "channels",
+                   f"no channel was tested {SCRIPT}"),
+        FindingRow("double", second, "undecided", "difference of mAP", 0.021, -0.02, 0.062, 0.0, 6,
+                   "trainings", ""),
+    ]  # fmt: skip
 
 
 ROUTES = ("single", "double")

@@ -17,6 +17,7 @@ from overpaint.records import (
     AdviceRow,
     ChannelRow,
     EpochRow,
+    FindingRow,
     ImageRow,
     LayerRow,
     Manifest,
@@ -149,6 +150,7 @@ class Records:
     comparisons: dict[str, ComparisonRecords]
     ensembles: dict[str, EnsembleRecords]
     repeats: RepeatRecords
+    findings: list[FindingRow]
     advice: list[AdviceRow]
     failures: dict[str, str]
     notes: list[str]
@@ -176,6 +178,7 @@ def read_records(folder: StudyFolder) -> Records:
         {each.name: each for each in comparisons},
         {name: _ensemble(folder, study, name, failures) for name in study.ensembles},
         _repeats(folder, study),
+        _findings(reader, folder.findings),
         _advice(reader, folder.advice),
         failures,
         reader.notes,
@@ -198,6 +201,16 @@ def _why(failures: dict[str, str], name: str) -> str:
 def _advice(reader: Reader, path: Path) -> list[AdviceRow]:
     """Advice is asked for by a command of its own, so its absence is no omission."""
     return rows(reader.table(path, AdviceRow), AdviceRow) if path.is_file() else []
+
+
+def _findings(reader: Reader, path: Path) -> list[FindingRow]:
+    """The statements as they were tested."""
+    data = reader.json(path)
+    try:
+        return [FindingRow(**row) for row in (data or {"findings": []})["findings"]]
+    except (KeyError, TypeError):
+        reader.say(path, "does not hold findings")
+        return []
 
 
 def _repeats(folder: StudyFolder, study: Study) -> RepeatRecords:
