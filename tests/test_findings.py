@@ -161,7 +161,7 @@ STUDY = Study.model_validate({
 
 
 def test_which_routes_are_double():
-    """By way of another dataset, to the same one, from the same start, and not SVM with training."""
+    """By way of another dataset, from one start to one dataset; an SVM is no training's rival."""
     assert double_routes(STUDY) == [("single", "double"), ("svm", "svm_double")]
 
 
@@ -186,7 +186,7 @@ def test_double_over_trainings_and_over_pictures():
 
 
 def test_the_control():
-    """Two trainings that stay together, far from their start, say yes; apart from each other, no."""
+    """Two trainings that stay together, far from their start, say yes; trainings far apart, no."""
     features = noisy((1.0,) * 5, "after")
     close = {("twin", layer): features["after", layer] + 0.1 * features["before", layer]
              for layer in LAYERS}  # fmt: skip
