@@ -182,6 +182,7 @@ def _class_columns(side: str, classes: Concentration, split: Split) -> dict[str,
         f"gain_{side}": classes.gain,
         f"top_class_{side}": top,
         f"top_share_{side}": classes.top_share,
+        f"top_lift_{side}": classes.top_lift,
     }
 
 

@@ -169,16 +169,24 @@ class ChannelRow:
     overlap: float
     overlap_chance: float
     overlap_p: float
+    matched_channel: int | None  # of the network after, that which responds most alike
+    matched_correlation: float | None  # over images; None where either channel is constant
+    overlap_matched: float | None  # the overlap with that channel
     entropy_before: float | None
     entropy_after: float | None
     entropy_chance: float
+    entropy_p_after: float | None  # of as many random images to be as concentrated
     concentration: float | None  # entropy before minus after
+    specialised_p: float | None  # of labels scattered at random to concentrate as much
+    specialised_q: float | None  # the same, corrected for all channels of the comparison
     gain_before: float | None
     gain_after: float | None
     top_class_before: str | None
     top_share_before: float | None
+    top_lift_before: float | None
     top_class_after: str | None
     top_share_after: float | None
+    top_lift_after: float | None
     filter_change: float | None  # None where no single filter makes the channel
     status: str
 
@@ -195,6 +203,22 @@ class MaximalRow:
     digest: str
     label: str  # labels joined by " · "
     value: float
+
+
+@dataclass(frozen=True)
+class ResponseRow:
+    """One of the channels of a layer that respond most to a class."""
+
+    label: str
+    network: str  # "before" or "after"
+    layer: str
+    rank: int  # from 1
+    channel: int
+    mean_class: float  # of the features of the images that show the class
+    mean_all: float
+    response: float  # mean of the class minus mean of all other images
+    standardised: float  # the response in standard deviations of the channel
+    n: int  # images that show the class
 
 
 @dataclass(frozen=True)
@@ -493,6 +517,8 @@ def table(rows: Iterable[Row], row: type[Row]) -> pd.DataFrame:
     for each in fields(row):  # type: ignore[arg-type]
         if "float" in str(each.type) and "list" not in str(each.type):
             frame[each.name] = frame[each.name].astype("float64")  # a column of only None too
+        elif each.type == int | None:
+            frame[each.name] = frame[each.name].astype("Int64")
     return frame
 
 
