@@ -386,12 +386,40 @@ def channel_rows(draw: np.random.Generator, layer: str, plan: Plan) -> list[Chan
         p = float(10.0 ** -(40 * overlap))
         leading = [plan.classes[number] for number in draw.integers(len(plan.classes), size=2)]
         found.append(
-            ChannelRow(layer, channel, plan.k, plan.k - (channel == 1), overlap, 0.11, p, before,
-                       after, 0.93, before - after, 0.2, 0.4, leading[0], 0.21, leading[1],
-                       float(min(1, 1.1 - after)), float(draw.gamma(2, 0.1)), "ok")
-        )  # fmt: skip
-    dead = replace(found[0], entropy_after=None, concentration=None, n_after=0,
-                   top_class_after=None, top_share_after=None, status="dead after")  # fmt: skip
+            ChannelRow(
+                layer=layer,
+                channel=channel,
+                n_before=plan.k,
+                n_after=plan.k - (channel == 1),
+                overlap=overlap,
+                overlap_chance=0.11,
+                overlap_p=p,
+                matched_channel=(channel + (depth > 0.5)) % plan.layers[layer],
+                matched_correlation=1 - depth / 2,
+                overlap_matched=(1 + overlap) / 2,
+                entropy_before=before,
+                entropy_after=after,
+                entropy_chance=0.93,
+                entropy_p_after=1e-3 ** (1 - after),
+                concentration=before - after,
+                specialised_p=1e-5 ** (before - after) / 2,
+                specialised_q=1e-5 ** (before - after),
+                gain_before=0.2,
+                gain_after=0.4,
+                top_class_before=leading[0],
+                top_share_before=0.21,
+                top_lift_before=1.7,
+                top_class_after=leading[1],
+                top_share_after=float(min(1, 1.1 - after)),
+                top_lift_after=4.4,
+                filter_change=float(draw.gamma(2, 0.1)),
+                status="ok",
+            )
+        )
+    lost = ("matched_channel", "matched_correlation", "overlap_matched", "entropy_after",
+            "entropy_p_after", "concentration", "specialised_p", "specialised_q", "gain_after",
+            "top_class_after", "top_share_after", "top_lift_after")  # fmt: skip
+    dead = replace(found[0], **dict.fromkeys(lost), n_after=0, status="dead_after")
     return [dead, *found[1:]]
 
 
