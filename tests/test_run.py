@@ -253,7 +253,7 @@ def test_the_baseline_is_a_network_with_the_head_of_an_svm(several):
     table = read_rows(folder.dataset("manners") / "images.parquet", ImageRow)
     labels = [row.labels[0] for name in ("train", "val") for row in table if row.split == name]
     features = [
-        read_features(folder.features("source", "manners", name, PENULTIMATE), PENULTIMATE)
+        read_features(folder.features("source", "manners", name), PENULTIMATE)
         for name in ("train", "val")
     ]
     rows = pd.read_parquet(folder.network("shelf") / "svm.parquet")
@@ -301,7 +301,7 @@ def test_advice_is_of_starts_that_have_not_seen_the_labels(several, tmp_path):
     assert (rows[0].dataset, rows[0].split, rows[0].n) == ("manners", "train", 32)
     labels = [row.labels[0] for row in read_rows(StudyFolder(copy).dataset("manners") /
               "images.parquet", ImageRow) if row.split == "train"]  # fmt: skip
-    path = StudyFolder(copy).features("source", "manners", "train", PENULTIMATE)
+    path = StudyFolder(copy).features("source", "manners", "train")
     rival = KNeighborsClassifier(1, metric="cosine")
     hits = cross_val_score(rival, read_features(path, PENULTIMATE), labels, cv=LeaveOneOut())
     assert rows[0].neighbour == pytest.approx(hits.mean())

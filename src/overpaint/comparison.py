@@ -391,8 +391,8 @@ def compare(
     >>> change.channels.nlargest(20, "concentration")                 # doctest: +SKIP
     """
     shared = common_layers(before, after)
-    seen = {name: features_of(network, images, shared)
-            for name, network in (("before", before), ("after", after))}  # fmt: skip
+    both = features_of([(before, shared), (after, shared)], images)
+    seen = dict(zip(("before", "after"), both, strict=True))
     return tables(
         before,
         after,

@@ -74,9 +74,13 @@ class StudyFolder:
         """What was advised before training."""
         return self.root / "advice.parquet"
 
-    def features(self, name: str, dataset: str, split: str, of: str = "") -> Path:
-        """The Zarr group of a network's features on a split; `of` one layer, or of all."""
-        return self.root / "features" / name / f"{dataset}-{split}{of and '-'}{of}.zarr"
+    def features(self, name: str, dataset: str, split: str) -> Path:
+        """The Zarr group of a network's features on a split."""
+        return self.root / "features" / name / f"{dataset}-{split}.zarr"
+
+    def claims(self, dataset: str, split: str) -> Path:
+        """Where processes that compute features on a split at once say who is at what."""
+        return self.root / "features" / ".claims" / f"{dataset}-{split}"
 
     def comparison(self, before: str, after: str) -> Path:
         """The tables of two networks."""
@@ -480,6 +484,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             shutil.rmtree(path)
         draft.replace(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to; it becomes `path` when the block ends well.
+
+    If another process has made `path` in the meantime, that one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -68,6 +68,7 @@ def run_study(
         standings.ensemble(name)
     standings.repeats()
     failures = work.failures()
+    work.features()
     for pair in work.pairs:
         work.comparison(pair)
     Conclusions(lineage, standings, work.pairs).draw()
@@ -134,11 +135,28 @@ class Run:
             return split, split
         return self.lineage.dataset(name).split("test"), self.lineage.dataset(name).split("train")
 
-    def comparison(self, pair: Pair) -> None:
-        """Compare a pair, unless the folder has the comparison."""
+    def features(self) -> None:
+        """Have the features that the missing comparisons need: one pass over each split for all
+        networks.
+        """
+        wanted: dict[tuple[str, str], dict[str, set[str]]] = {}
+        splits: dict[tuple[str, str], Split] = {}
+        for pair in self.pairs:
+            if fresh(self.folder.comparison(pair.before, pair.after), self._manifest(pair)):
+                continue
+            for split in self.splits_of(pair):
+                place = (split.dataset, split.name)
+                splits[place] = split
+                for name in pair.pair:
+                    own = wanted.setdefault(place, {}).setdefault(name, set())
+                    own.update(self.lineage.arrays(name))
+        for place, arrays in wanted.items():
+            self.lineage.gather(arrays, splits[place])
+
+    def _manifest(self, pair: Pair) -> Manifest:
+        """What the comparison of a pair would be made from now."""
         cka_split, maximal_split = self.splits_of(pair)
-        place = self.folder.comparison(pair.before, pair.after)
-        wanted = manifest(
+        return manifest(
             "comparison",
             inputs={
                 "before": self.lineage.weights_digest(pair.before),
@@ -149,12 +167,19 @@ class Run:
             settings={"k": self.study.maximal_images, "render": self._choice()},
             seed=self.study.seed,
         )
-        if fresh(place, wanted):
+
+    def comparison(self, pair: Pair) -> None:
+        """Compare a pair, unless the folder has the comparison."""
+        cka_split, maximal_split = self.splits_of(pair)
+        wanted = self._manifest(pair)
+        if fresh(self.folder.comparison(pair.before, pair.after), wanted):
             return
+        found = {split.name: self.lineage.features(pair.pair, split)
+                 for split in (cka_split, maximal_split)}  # fmt: skip
         paths = {
-            (side, split.name): self.lineage.features(name, split)
+            (side, split): own[name]
+            for split, own in found.items()
             for side, name in (("before", pair.before), ("after", pair.after))
-            for split in {cka_split.name: cka_split, maximal_split.name: maximal_split}.values()
         }
         self._compare(pair, cka_split, maximal_split, paths, wanted)
 
