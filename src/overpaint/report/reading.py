@@ -22,6 +22,7 @@ from overpaint.records import (
     Manifest,
     MaximalRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Scores,
     Spread,
@@ -87,6 +88,7 @@ class ComparisonRecords:
     weights: pd.DataFrame
     channels: pd.DataFrame
     maximal: pd.DataFrame
+    responses: pd.DataFrame
     renderings: dict[str, pd.DataFrame]
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
@@ -295,8 +297,9 @@ def _comparison(
     if failed:
         layers, weights = table([], LayerRow), table([], WeightRow)
         channels, maximal = table([], ChannelRow), table([], MaximalRow)
+        responses = table([], ResponseRow)
         return ComparisonRecords(
-            before, after, None, layers, weights, channels, maximal, {}, [], failed
+            before, after, None, layers, weights, channels, maximal, responses, {}, [], failed
         )
     manifest = reader.manifest(place)
     shown = manifest.facts.get("shown", []) if manifest else []
@@ -313,6 +316,7 @@ def _comparison(
         reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
         reader.table(place / "channels.parquet", ChannelRow),
         _first_ranks(maximal, shown),
+        reader.table(place / "responses.parquet", ResponseRow),
         renderings,
         reader.notes,
     )
