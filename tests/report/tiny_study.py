@@ -21,6 +21,7 @@ from overpaint.records import (
     LayerRow,
     MaximalRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Score,
     Scores,
@@ -359,6 +360,7 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     train = [row for row in pictures(dataset, plan) if row.split == "train" and row.status == "ok"]
     maximal = [row for each in best for row in maximal_rows(draw, each, train, plan)]
     write_rows(place / "maximal.parquet", maximal, MaximalRow)
+    write_rows(place / "responses.parquet", response_rows(draw, plan), ResponseRow)
     for row in maximal:
         write_texture(folder.thumbnail(dataset, row.digest), int(row.digest[:6], 16), (112, 84))
     for network in (before, after):
@@ -367,6 +369,7 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
         "dataset": dataset, "cka_split": "test", "maximal_split": "train",
         "n_cka": plan.pictures // 6, "n_maximal": len(train), "k": plan.k,
         "classes": len(plan.classes), "multi_label": dataset == "iconart", "shown": shown,
+        "duplicates": 2,
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
 
@@ -456,6 +459,18 @@ def maximal_rows(
                            " · ".join(row.labels), 9.0 - rank / 10)
             )  # fmt: skip
     return found
+
+
+def response_rows(draw: np.random.Generator, plan: Plan) -> list[ResponseRow]:
+    """Two channels a class, layer and network."""
+    return [
+        ResponseRow(label, network, layer, rank, int(draw.integers(channels)), 1.4, 1.1, 0.4,
+                    1.9 / rank, plan.pictures // len(plan.classes))
+        for label in plan.classes
+        for network in ("before", "after")
+        for layer, channels in plan.layers.items()
+        for rank in (1, 2)
+    ]  # fmt: skip
 
 
 def write_renderings(folder: StudyFolder, network: str, shown: list, plan: Plan) -> None:

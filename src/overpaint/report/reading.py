@@ -23,6 +23,7 @@ from overpaint.records import (
     Manifest,
     MaximalRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Scores,
     Spread,
@@ -88,6 +89,7 @@ class ComparisonRecords:
     weights: pd.DataFrame
     channels: pd.DataFrame
     maximal: pd.DataFrame
+    responses: pd.DataFrame
     renderings: dict[str, pd.DataFrame]
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
@@ -308,8 +310,9 @@ def _comparison(
     if failed:
         layers, weights = table([], LayerRow), table([], WeightRow)
         channels, maximal = table([], ChannelRow), table([], MaximalRow)
+        responses = table([], ResponseRow)
         return ComparisonRecords(
-            before, after, None, layers, weights, channels, maximal, {}, [], failed
+            before, after, None, layers, weights, channels, maximal, responses, {}, [], failed
         )
     manifest = reader.manifest(place)
     shown = manifest.facts.get("shown", []) if manifest else []
@@ -326,6 +329,7 @@ def _comparison(
         reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
         reader.table(place / "channels.parquet", ChannelRow),
         _first_ranks(maximal, shown),
+        reader.table(place / "responses.parquet", ResponseRow),
         renderings,
         reader.notes,
     )

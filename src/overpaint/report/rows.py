@@ -332,6 +332,7 @@ class ComparisonPage:
     layers: tuple[LayerLine, ...]
     cards: tuple[Card, ...]
     uncarded: str
+    specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
     remarks: tuple[str, ...]
     data: tuple[Link, ...]
