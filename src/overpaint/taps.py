@@ -192,8 +192,8 @@ def gram(activation: Tensor) -> Tensor:
         activation = activation.permute(0, 2, 3, 1)  # as it lies in memory; the order is all one
     rows = activation.flatten(1)
     products = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-    for part in rows.split(max(CACHED // len(rows), 1), dim=1):
-        part = part.double()
+    for columns in torch.split(rows, max(CACHED // len(rows), 1), dim=1):
+        part = columns.double()
         part -= part[:1].clone()  # an offset goes before anything is rounded
         products.addmm_(part, part.T)
     # What the first image and the mean differ by goes from the small matrix.
