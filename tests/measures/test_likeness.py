@@ -34,7 +34,7 @@ def moved(x, seed):
 
 
 def slow_procrustes(x, y):
-    """The smallest distance, found by turning one step at a time (orthogonal iteration)."""
+    """One turned onto the other by the best rotation, and the difference taken."""
     x, y = (each - each.mean(axis=0) for each in (x, y))
     x, y = x / np.sqrt((x**2).sum()), y / np.sqrt((y**2).sum())
     width = max(x.shape[1], y.shape[1])
