@@ -147,6 +147,22 @@ class LayerRow:
     cka_debiased_low: float | None
     cka_debiased_high: float | None
     status: str
+    procrustes: float | None = None  # 0 to √2; exactly 0 only where nothing at all differs
+    mutual_neighbours: float | None = None  # share of the 10 nearest images
+    mutual_neighbours_chance: float | None = None
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """How alike a layer of one network and a layer of another see the images of a split."""
+
+    layer_before: str
+    layer_after: str
+    cka: float | None
+    cka_debiased: float | None
+    n_images: int
+    reduction: str
+    status: str
 
 
 @dataclass(frozen=True)
@@ -156,10 +172,11 @@ class WeightRow:
     layer: str
     position: int
     parameters: int
-    l2: float
+    l2: float | None
     l2_relative: float | None
     cosine: float | None
     status: str
+    l2_matched: float | None = None  # where the networks have no common start: filters paired first
 
 
 @dataclass(frozen=True)

@@ -144,14 +144,18 @@ class Run:
         for pair in self.pairs:
             if fresh(self.folder.comparison(pair.before, pair.after), self._manifest(pair)):
                 continue
-            for split in self.splits_of(pair):
+            for split, reductions in zip(self.splits_of(pair), self._reductions(pair), strict=True):
                 place = (split.dataset, split.name)
                 splits[place] = split
                 for name in pair.pair:
                     own = wanted.setdefault(place, {}).setdefault(name, set())
-                    own.update(self.lineage.arrays(name))
+                    own.update(self.lineage.arrays(name, reductions=reductions))
         for place, arrays in wanted.items():
             self.lineage.gather(arrays, splits[place])
+
+    def _reductions(self, pair: Pair) -> tuple[list[str], list[str]]:
+        """What is read of the maps on the split for CKA, and on that for maximal images."""
+        return [pair.reduction], ["mean"]
 
     def _manifest(self, pair: Pair) -> Manifest:
         """What the comparison of a pair would be made from now."""
@@ -164,7 +168,12 @@ class Run:
                 "cka images": cka_split.digest,
                 "maximal images": maximal_split.digest,
             },
-            settings={"k": self.study.maximal_images, "render": self._choice()},
+            settings={
+                "k": self.study.maximal_images,
+                "render": self._choice(),
+                "reduction": pair.reduction,
+                "related": self.study.related(*pair.pair),
+            },
             seed=self.study.seed,
         )
 
@@ -174,8 +183,12 @@ class Run:
         wanted = self._manifest(pair)
         if fresh(self.folder.comparison(pair.before, pair.after), wanted):
             return
-        found = {split.name: self.lineage.features(pair.pair, split)
-                 for split in (cka_split, maximal_split)}  # fmt: skip
+        found = {
+            split.name: self.lineage.features(pair.pair, split, reductions=reductions)
+            for split, reductions in zip(
+                (cka_split, maximal_split), self._reductions(pair), strict=True
+            )
+        }
         paths = {
             (side, split): own[name]
             for split, own in found.items()
@@ -196,13 +209,16 @@ class Run:
         wanted: Manifest,
     ) -> None:
         from overpaint.comparison import choose_channels, tables
-        from overpaint.features import read_features
+        from overpaint.features import read_features, stored
 
         with self.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
             made = tables(
                 self.lineage.opened(pair.before),
                 self.lineage.opened(pair.after),
                 lambda side, layer, split: read_features(paths[side, split.name], layer),
+                look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
+                reduction=pair.reduction,
+                related=self.study.related(*pair.pair),
                 cka_split=cka_split,
                 maximal_split=maximal_split,
                 k=self.study.maximal_images,
@@ -210,7 +226,7 @@ class Run:
                 progress=advance,
             )
             with whole_folder(self.folder.comparison(pair.before, pair.after)) as draft:
-                for name in ("layers", "weights", "channels", "maximal", "responses"):
+                for name in ("layers", "matrix", "weights", "channels", "maximal", "responses"):
                     write_table(draft / f"{name}.parquet", getattr(made, name))
                 rows = read_rows(draft / "channels.parquet", ChannelRow)
                 facts = {
@@ -223,6 +239,7 @@ class Run:
                     "k": self.study.maximal_images,
                     "classes": len(maximal_split.classes),
                     "multi_label": maximal_split.multi_label,
+                    "notes": list(made.notes),
                     "shown": choose_channels(rows, *self._wanted_channels(pair)),
                 }
                 write_json(draft / "manifest.json", replace(wanted, facts=facts))

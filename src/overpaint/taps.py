@@ -144,8 +144,7 @@ def sampled(grid: int) -> Reduction:
             side = math.isqrt(activation.shape[1])
             if side**2 != activation.shape[1]:
                 return flattened(activation[:, _evenly(activation.shape[1], grid**2)])
-            tokens = activation.unflatten(1, (side, side))  # type: ignore[no-untyped-call]
-            activation = tokens.permute(0, 3, 1, 2)
+            activation = activation.reshape(len(activation), side, side, -1).permute(0, 3, 1, 2)
         rows, columns = (_evenly(size, grid) for size in activation.shape[2:])
         return flattened(activation[:, :, rows][:, :, :, columns])
 
@@ -189,10 +188,21 @@ def gram(activation: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]], dtype=torch.float64)
     """
+    if activation.ndim == 4 and activation.is_contiguous(memory_format=torch.channels_last):
+        activation = activation.permute(0, 2, 3, 1)  # as it lies in memory; the order is all one
     rows = activation.flatten(1)
-    rows = (rows - rows[:1]).double()  # an offset goes before anything is rounded
-    rows -= rows.mean(dim=0)
-    return rows @ rows.T
+    products = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    for columns in torch.split(rows, max(CACHED // len(rows), 1), dim=1):
+        part = columns.double()
+        part -= part[:1].clone()  # an offset goes before anything is rounded
+        products.addmm_(part, part.T)
+    # What the first image and the mean differ by goes from the small matrix.
+    mean = products.mean(dim=0)
+    return products - mean - mean[:, None] + mean.mean()
+
+
+CACHED = 2**18
+"""Numbers that a processor keeps close by: 2 MB in float64."""
 
 
 class _Enough(Exception):

@@ -26,6 +26,7 @@ from overpaint.report.rows import (
 from overpaint.report.site import Site, no_figure
 from overpaint.report.words import (
     ABSENT,
+    BIASED,
     count,
     counted,
     listed,
@@ -145,7 +146,7 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
         title,
         f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
         "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
-        "intervals over pictures; debiased CKA corrects for few pictures and many channels.",
+        f"intervals over pictures. {BIASED}",
         f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
         f"{number(last['value'])} at {last['layer']}.",
         charts.similarity(long),
@@ -391,7 +392,9 @@ def _remarks(found: ComparisonRecords) -> list[str]:
     weights = found.weights["l2"].dropna()
     if len(weights) and (weights == 0).all():
         remarks.append("The weights of the two networks are identical.")
-    return remarks
+        if len(found.layers) and (found.layers["procrustes"] == 0).all():
+            remarks.append("No change: at each layer both networks say the same of every picture.")
+    return [*map(str, found.facts.get("notes", [])), *remarks]
 
 
 # --- cards -------------------------------------------------------------------------------------
