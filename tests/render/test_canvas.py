@@ -15,7 +15,10 @@ def slow_scale(height, width):
     """One over the frequency, which is never taken to be lower than one wave a picture."""
     frequency = lambda k, size: (k if k <= size // 2 else k - size) / size  # noqa: E731
     length = [
-        [(frequency(y, height) ** 2 + frequency(x, width) ** 2) ** 0.5 for x in range(width // 2 + 1)]
+        [
+            (frequency(y, height) ** 2 + frequency(x, width) ** 2) ** 0.5
+            for x in range(width // 2 + 1)
+        ]
         for y in range(height)
     ]
     return np.array([[1 / max(f, 1 / max(height, width)) for f in row] for row in length])

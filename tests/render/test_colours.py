@@ -99,9 +99,7 @@ def test_normalised(factor):
 def test_grey_pictures():
     """A collection without colour is painted in grey alone."""
     grey = np.random.default_rng(0).integers(256, size=(20, 20, 1), dtype=np.uint8).repeat(3, 2)
-    np.testing.assert_allclose(
-        measured_colours([grey]), np.array([[3**-0.5, 0, 0]] * 3), atol=1e-6
-    )
+    np.testing.assert_allclose(measured_colours([grey]), np.array([[3**-0.5, 0, 0]] * 3), atol=1e-6)
 
 
 def test_nothing():
