@@ -25,7 +25,7 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_remembered(name):
-    """By whichever call, in place or not, a ReLU gives its values and what it was given is known."""
+    """By whichever call, in place or not, a ReLU gives its values, and its input is known."""
     wanted = CALLS[name](VALUES.clone())
     with Remembered():
         after = CALLS[name](VALUES.clone())
@@ -99,7 +99,7 @@ def test_no_relu(images):
 
 
 def test_redirected_too(images):
-    """What a ReLU is given is read inside a redirected one as well, and its gradient is that one's."""
+    """What a ReLU is given is read of a redirected one as well, which keeps its gradient."""
     network = build("torchvision:resnet18", classes=("a", "b"), seed=0)
     values = torch.full((1, 4), -1.0, requires_grad=True)
     with RedirectedReLU(), Remembered():

@@ -50,7 +50,7 @@ def strong(canvas):
     """A canvas off the flat middle of its sigmoid."""
     with torch.no_grad():
         for leaf in canvas.parameters:
-            leaf *= 40
+            leaf.mul_(40)
     return canvas
 
 

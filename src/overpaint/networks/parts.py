@@ -14,8 +14,8 @@ class Preprocessing:
     """How pictures must look for the weights.
 
     The picture's shorter side becomes `resize`, its centre square of `size` is cut out; then
-    (values − mean) / std for values in 0..1, mean and std in the order of the channels. A network of
-    one channel has `order="grey"`, and one number in each: it is given the luminance (ITU-R 601).
+    (values − mean) / std for values in 0..1, mean and std in the order of the channels. A network
+    of one channel has `order="grey"` and one number in each: it is given the luminance.
     """
 
     size: int = 224

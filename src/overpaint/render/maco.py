@@ -178,10 +178,12 @@ def crops(side: int) -> Transform:
     >>> seen.shape
     torch.Size([2, 3, 64, 64])
     """  # noqa: E501 - a line to be run
-    return compose(_cropped(side), noise(NOISE))
+    return compose(cropped(side), noise(NOISE))
 
 
-def _cropped(side: int) -> Transform:
+def cropped(side: int) -> Transform:
+    """A random square of each picture, resized to `side`."""
+
     def transform(images: Tensor, draws: Draws) -> Tensor:
         height, width = images.shape[2:]
         shares, centres = drawn_crops(draws)
