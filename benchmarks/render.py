@@ -23,6 +23,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -158,7 +159,7 @@ def judged(network: Network, layer: str, channels: list[int], pixels: Tensor) ->
 
 def objectives(
     weights: Path, units: str, optvis: types.ModuleType, steps: int
-) -> Iterator[dict[str, object]]:
+) -> Iterator[dict[str, Any]]:
     """What each of both reaches for channels of a layer of InceptionV1."""
     layer, _, numbers = units.partition(":")
     channels = [int(each) for each in numbers.split(",")]
@@ -180,10 +181,14 @@ def objectives(
         yield {"unit": f"{layer}:{index}", "steps": steps, **values}
 
 
-def summary(rows: list[dict[str, object]]) -> None:
+def _ratio(ours: float, theirs: float) -> float:
+    return ours / theirs if theirs > 0 else float("inf")  # a channel that they never excite
+
+
+def summary(rows: list[dict[str, Any]]) -> None:
     """Print the ratio of each unit and the median."""
     for size in ("128", "224"):
-        ratios = [row[f"overpaint at {size}"] / row[f"lucent at {size}"] for row in rows]
+        ratios = [_ratio(row[f"overpaint at {size}"], row[f"lucent at {size}"]) for row in rows]
         told = ", ".join(
             f"{row['unit']} {ratio:.2f}" for row, ratio in zip(rows, ratios, strict=True)
         )

@@ -156,11 +156,21 @@ def device_of(network: Network) -> torch.device:
     return next(network.parameters()).device
 
 
+@contextmanager
+def at_its_best(network: Network) -> Iterator[Network]:
+    """The network on the GPU, if there is one, and afterwards where it was."""
+    home = device_of(network)
+    try:
+        yield network.to("cuda") if torch.cuda.is_available() else network
+    finally:
+        network.to(home)
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the machine reckons in bfloat16 itself; elsewhere it would be slower, not faster."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    able = torch.cpu.get_capabilities()
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
