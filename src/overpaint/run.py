@@ -5,6 +5,7 @@ in the folder has it already. So a run that was interrupted goes on where it was
 complete does nothing, and then torch is never even imported.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -244,7 +245,7 @@ class Run:
                 }
                 write_json(draft / "manifest.json", replace(wanted, facts=facts))
 
-    def _wanted_channels(self, pair: Pair) -> tuple[list[str], str | list[int]]:
+    def _wanted_channels(self, pair: Pair) -> tuple[list[str], str | Sequence[int | str]]:
         """The layers and channels of the study's `render`, as far as this pair has the layers."""
         render = self.study.render
         if render is None:
