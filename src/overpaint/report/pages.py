@@ -7,8 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from overpaint.records import StudyFolder, whole_folder
+from overpaint.report import data, findings, method
 from overpaint.report.comparisons import comparison_page
-from overpaint.report.findings import PAGE, findings_page
 from overpaint.report.networks import network_page
 from overpaint.report.overview import overview
 from overpaint.report.reading import Records, read_records
@@ -31,7 +31,9 @@ def build(folder: Path) -> Path:
 def _write(site: Site, records: Records) -> None:
     templates = _templates(records.study.study)
     _page(site, templates, "index.html", overview(site, records))
-    _page(site, templates, PAGE, findings_page(site, records))
+    _page(site, templates, findings.PAGE, findings.findings_page(site, records))
+    _page(site, templates, data.PAGE, data.data_page(site, records))
+    _page(site, templates, method.PAGE, method.method_page(site, records))
     for name, comparison in records.comparisons.items():
         compared = comparison_page(site, records.folder, comparison)
         _page(site, templates, f"comparisons/{name}.html", compared)
