@@ -223,16 +223,16 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
     scale = alt.Scale(domain=[lowest, 1], nice=False)
     domain, many = list(names), len(names)
     legend = alt.Legend(
-        symbolType="stroke", symbolSize=300, symbolOpacity=1, columns=1 if many > 2 else many
+        symbolSize=80, symbolStrokeWidth=0, symbolOpacity=1, columns=1 if many > 2 else many
     )
     colour = alt.Color(
         "what:N", scale=alt.Scale(domain=domain, range=list(LINES[:many])), legend=legend
     )
     dash = alt.StrokeDash(
-        "what:N", scale=alt.Scale(domain=domain, range=list(DASHES[:many])), legend=legend
+        "what:N", scale=alt.Scale(domain=domain, range=list(DASHES[:many])), legend=None
     )
     shape = alt.Shape(
-        "what:N", scale=alt.Scale(domain=domain, range=list(SHAPES[:many])), legend=None
+        "what:N", scale=alt.Scale(domain=domain, range=list(SHAPES[:many])), legend=legend
     )
     y = alt.Y("value:Q", scale=scale, title=title)
     band = base.mark_area(opacity=0.15).encode(
@@ -252,10 +252,10 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
 
     Columns: label, split, pictures; `order` is that of the classes, the first on top.
     """
-    scale = alt.Scale(domain=list(SPLITS), range=[AFTER, "#9fbdd6", BEFORE])
+    scale = alt.Scale(domain=list(SPLITS), range=[AFTER, "#6598c0", BEFORE])
     return (
         alt.Chart(_data(counts.assign(place=counts["split"].map(SPLITS.index))))
-        .mark_bar(height={"band": 0.7})
+        .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)
         .encode(
             alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1)),
             alt.Y("label:N", sort=list(order), title=None,

@@ -102,7 +102,9 @@ def _section(site: Site, found: DatasetRecords) -> DatasetSection:
         tuple(_remarks(found, used, counts)),
         _figure(site, found, counts),
         tuple(_class_line(line, len(used)) for line in counts[:LINES].itertuples(index=False)),
-        f"{counted(len(counts) - LINES, 'more class')} in the table." if len(counts) > LINES else "",
+        f"{counted(len(counts) - LINES, 'more class')} in the table."
+        if len(counts) > LINES
+        else "",
         tuple(map(_leak_line, found.leak)),
         tuple(leak_in_words(found.name, row) for row in found.leak if row["known"]),
         _reasons(out),

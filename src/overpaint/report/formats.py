@@ -27,7 +27,7 @@ def png(svg: str) -> bytes:
 
 def png_for_print(svg: str) -> bytes:
     """A chart that has its size in inches, as PNG of 300 pixels an inch."""
-    return bytes(vl_convert.svg_to_png(svg, scale=72 / 96, ppi=DPI))
+    return bytes(vl_convert.svg_to_png(_in_points(svg), ppi=DPI))
 
 
 def pdf(svg: str) -> bytes:
@@ -37,7 +37,16 @@ def pdf(svg: str) -> bytes:
 
 def pdf_for_print(svg: str) -> bytes:
     """A chart that has its size in inches, as PDF of that size."""
-    return _sorted(vl_convert.svg_to_pdf(svg, scale=72 / 96))
+    return pdf(_in_points(svg))
+
+
+def _in_points(svg: str) -> str:
+    """A chart whose size in inches is told in points, which is what the writers take pixels for."""
+    return re.sub(r'(width|height)="([\d.]+)in"', _as_points, svg, count=2)
+
+
+def _as_points(side: re.Match[str]) -> str:
+    return f'{side[1]}="{72 * float(side[2]):.2f}"'
 
 
 _NAMED = re.compile(rb"(?:^ +/\w+ \d+ 0 R\n)+", re.MULTILINE)
@@ -102,12 +111,19 @@ def markdown(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(" " if letter < " " or letter in "\x7f\x85\u2028\u2029" else letter for letter in text)
+    return "".join(
+        " " if letter < " " or letter in "\x7f\x85\u2028\u2029" else letter for letter in text
+    )
 
 
 # --- tables for spreadsheets -------------------------------------------------------------------
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv(frame: pd.DataFrame) -> str:
+    """A table as CSV, as every file of the site has it."""
+    return harmless(frame).to_csv(index=False, lineterminator="\n")
 
 
 def harmless(frame: pd.DataFrame) -> pd.DataFrame:

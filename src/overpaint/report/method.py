@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import Any
 
 from overpaint.records import Manifest
-from overpaint.report.reading import NetworkRecords, Records
+from overpaint.report.reading import Records
 from overpaint.report.rows import Link, MethodPage, Provenance, RecipeLine
 from overpaint.report.site import Site
 from overpaint.report.words import ABSENT, count, number, setting, slug
@@ -41,7 +41,7 @@ def method_page(site: Site, records: Records) -> MethodPage:
         shared,
         heads,
         recipes,
-        tuple(_network(name, each) for name, each in records.networks.items() if each.facts),
+        tuple(_networks(records)),
         _small(records),
         _charts(site),
         tuple(versions(made)),
@@ -62,9 +62,12 @@ def _settings(records: Records) -> Iterable[tuple[str, str]]:
     if study.render:
         render = study.render
         chosen = render.channels if isinstance(render.channels, str) else setting(render.channels)
-        yield "Feature visualisation", (
-            f"{render.steps} steps, {render.size} × {render.size} pixels, channels {chosen} of "
-            f"{', '.join(render.layers)}"
+        yield (
+            "Feature visualisation",
+            (
+                f"{render.steps} steps, {render.size} × {render.size} pixels, channels {chosen} of "
+                f"{', '.join(render.layers)}"
+            ),
         )
 
 
@@ -88,7 +91,9 @@ def effective(records: Records, name: str) -> Fields:
     training = records.study.every[name].training()
     planned = training.model_dump() if training else {}
     told = records.networks[name].facts.get("recipe")
-    fields = told if isinstance(told, dict) else {"name": records.study.every[name].recipe, **planned}
+    fields = (
+        told if isinstance(told, dict) else {"name": records.study.every[name].recipe, **planned}
+    )
     seed = {"seed": records.study.seed_of(name)}
     return {key.replace("_", " "): setting(value) for key, value in {**fields, **seed}.items()}
 
@@ -97,8 +102,12 @@ def _recipes(
     records: Records,
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], tuple[RecipeLine, ...]]:
     """The fields that all trainings share, the names of the others, and a line a training."""
-    trained = [name for name, each in records.networks.items() if each.trained]
-    every = {name: effective(records, name) for name in trained}
+    trained = [
+        name
+        for name, each in records.networks.items()
+        if each.trained and records.route(name) == name
+    ]
+    every = {name: {**effective(records, name), "seed": _seeds(records, name)} for name in trained}
     keys = list(dict.fromkeys(key for fields in every.values() for key in fields))
     values = {key: {fields.get(key, ABSENT) for fields in every.values()} for key in keys}
     same = [key for key in keys if len(values[key]) == 1 and key != "name"]
@@ -113,11 +122,24 @@ def _recipes(
     return tuple((key, *values[key]) for key in same), heads, lines
 
 
-def _network(name: str, found: NetworkRecords) -> tuple[str, ...]:
-    facts = found.facts
+def _seeds(records: Records, name: str) -> str:
+    """The seed of a training and those of its repeats."""
+    study = records.study
+    return ", ".join(str(study.seed_of(each)) for each in study.repeated(name))
+
+
+def _networks(records: Records) -> Iterable[tuple[str, ...]]:
+    """A line for the networks that are alike in architecture and preprocessing."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, each in records.networks.items():
+        if each.facts:
+            alike.setdefault(_network(each.facts), []).append(name)
+    return ((", ".join(names), *told) for told, names in alike.items())
+
+
+def _network(facts: dict[str, Any]) -> tuple[str, ...]:
     parameters = facts.get("parameters")
     return (
-        name,
         str(facts.get("architecture", ABSENT)),
         count(parameters if isinstance(parameters, int) else None),
         _preprocessing(facts.get("preprocessing")),

@@ -40,8 +40,8 @@ def overview(site: Site, records: Records) -> Overview:
     more = len(changed) - TOLD
     return Overview(
         records.study.study,
-        _summary(records),
-        tuple(_missing(records)),
+        summary(records),
+        tuple(all_missing(records)),
         tuple(_score_findings(records)),
         tuple(changed[:TOLD]),
         f"{counted(more, 'more comparison')} in the table." if more > 0 else "",
@@ -57,7 +57,8 @@ def overview(site: Site, records: Records) -> Overview:
     )
 
 
-def _summary(records: Records) -> str:
+def summary(records: Records) -> str:
+    """What was done, in one sentence."""
     planned = [each for each in records.networks.values() if each.trained]
     trained = [each for each in planned if not each.failed]
     compared = [each for each in records.comparisons.values() if not each.failed]
@@ -79,7 +80,8 @@ def fitted(records: Records) -> list[str]:
     return [name for name in records.study.datasets if name in fits]
 
 
-def _missing(records: Records) -> list[str]:
+def all_missing(records: Records) -> list[str]:
+    """What failed, is missing or cannot be read, a sentence each."""
     notes = [
         *(f"{name} failed: {why}" for name, why in records.failures.items()),
         *records.notes,

@@ -24,9 +24,7 @@ class Site:
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Write a table as CSV: `data/<place>.csv`."""
-        path = self._path(f"data/{place}.csv")
-        formats.harmless(frame).to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
-        return f"data/{place}.csv"
+        return self.text(f"data/{place}.csv", formats.csv(frame))
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""

@@ -54,7 +54,9 @@ def write(site: Site, records: Records) -> Iterable[tuple[str, tuple[Link, ...]]
         if grids:
             links = [
                 Link("LaTeX", site.text(f"tables/{place}.tex", "\n".join(map(in_latex, grids)))),
-                Link("Markdown", site.text(f"tables/{place}.md", "\n".join(map(in_markdown, grids)))),
+                Link(
+                    "Markdown", site.text(f"tables/{place}.md", "\n".join(map(in_markdown, grids)))
+                ),
             ]
             if frame is not None:
                 links.append(Link("CSV", site.data(f"tables/{place}", frame)))
@@ -198,7 +200,11 @@ def over_channels(channels: pd.DataFrame, column: str) -> dict[str, float | None
         return dict.fromkeys((column, f"{column}_low", f"{column}_high"))
     groups = told.groupby("layer")[column]
     error = sqrt(float((groups.size() * groups.var().fillna(0)).sum())) / len(told)
-    return {column: mean, f"{column}_low": mean - 1.96 * error, f"{column}_high": mean + 1.96 * error}
+    return {
+        column: mean,
+        f"{column}_low": mean - 1.96 * error,
+        f"{column}_high": mean + 1.96 * error,
+    }
 
 
 def change_grids(records: Records) -> list[Grid]:
@@ -207,33 +213,50 @@ def change_grids(records: Records) -> list[Grid]:
     told = told[told["layers"] > 0] if len(told) else told
     if told.empty:
         return []
-    lines = tuple(_line(row) for row in told.to_dict("records"))
+    rows = [(f"{row['before']} → {row['after']}", row) for row in told.to_dict("records")]
+    values = [(name, {key: _number(each) for key, each in row.items()}) for name, row in rows]
     return [
         Grid(
-            "What each training changed",
-            ("Before → after", "CKA", "CKA, debiased", "Weights, L2", "Overlap, %", "by chance",
-             "Entropy before", "after", "by chance", "Layers", "Channels", "N"),
-            lines,
+            "What each training changed in the layers",
+            ("Before → after", "CKA", "CKA, debiased", "Weights, L2", "relative", "Layers", "N"),
+            tuple((name, *_of_layers(row)) for name, row in values),
             _note(told),
-        )
+        ),
+        Grid(
+            "What each training changed in the channels",
+            ("Before → after", "Overlap, %", "by chance", "Entropy before", "after", "by chance",
+             "Channels", "N"),
+            tuple((name, *_of_channels(row)) for name, row in values),
+            "Overlap and normalised class entropy of the maximal activation images of a channel"
+            f"{_how_many(told)}: mean over channels, in parentheses the 95\xa0% interval over "
+            "channels; N pictures to choose from.",
+        ),
     ]  # fmt: skip
 
 
-def _line(row: dict[str, object]) -> tuple[str, ...]:
-    value = {name: _number(each) for name, each in row.items()}
+Values = dict[str, float | None]
+
+
+def _of_layers(row: Values) -> tuple[str, ...]:
     return (
-        f"{row['before']} → {row['after']}",
-        _within(value, "cka"),
-        _within(value, "cka_debiased"),
-        number(value["l2"], 2),
-        _in_percent(value, "overlap"),
-        _bare(value["overlap_chance"]),
-        _within(value, "entropy_before"),
-        _within(value, "entropy_after"),
-        number(value["entropy_chance"]),
-        count(value["layers"]),
-        count(value["channels"]),
-        count(value["pictures"]),
+        _within(row, "cka"),
+        _within(row, "cka_debiased"),
+        number(row["l2"], 2),
+        number(row["l2_relative"]),
+        count(row["layers"]),
+        count(row["pictures"]),
+    )
+
+
+def _of_channels(row: Values) -> tuple[str, ...]:
+    return (
+        _in_percent(row, "overlap"),
+        _bare(row["overlap_chance"]),
+        _within(row, "entropy_before"),
+        _within(row, "entropy_after"),
+        number(row["entropy_chance"]),
+        count(row["channels"]),
+        count(row["pictures_maximal"]),
     )
 
 
@@ -241,28 +264,30 @@ def _number(value: object) -> float | None:
     return known(float(value)) if isinstance(value, int | float) else None
 
 
-def _within(row: dict[str, float | None], name: str) -> str:
+def _within(row: Values, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     told = "" if low is None or high is None else f" ({number(low)}–{number(high)})"
     return f"{number(row[name])}{told}"
 
 
-def _in_percent(row: dict[str, float | None], name: str) -> str:
+def _in_percent(row: Values, name: str) -> str:
     low, high = row[f"{name}_low"], row[f"{name}_high"]
     told = "" if low is None or high is None else f" ({interval(low, high)})"
     return f"{_bare(row[name])}{told}"
 
 
+def _how_many(told: pd.DataFrame) -> str:
+    k = sorted({int(each) for each in told["k"].dropna()})
+    return f" ({' or '.join(map(count, k))} of them)" if k else ""
+
+
 def _note(told: pd.DataFrame) -> str:
     """How each mean was taken, and what the frozen layers do to it."""
-    k = sorted({int(each) for each in told["k"].dropna()})
-    images = f"the {' or '.join(map(count, k))} maximal activation images" if k else "the images"
     note = (
         "Linear CKA of the pictures’ mean features: mean over layers, in parentheses the mean of "
         "the layers’ 95\xa0% intervals, rather too wide for that of the mean; N pictures. Weights: "
-        "mean over the parametrised layers of the Frobenius norm of the difference. Overlap and "
-        f"class entropy of {images} of a channel: mean over channels, with the 95\xa0% interval "
-        "over channels."
+        "Frobenius norm of the difference, and the same divided by the norm before, mean over the "
+        "parametrised layers."
     )
     frozen = [
         f"{row.before} → {row.after}: {row.layers - row.layers_changed} of {row.layers} layers are "
@@ -303,7 +328,10 @@ def in_latex(grid: Grid) -> str:
 
 def _tex_line(cells: tuple[str, ...]) -> str:
     # A line that begins with [ or * would be taken for an argument of the \\ before it.
-    return " & ".join(f"{{}}{tex(cell)}" if cell[:1] in ("[", "*") else tex(cell) for cell in cells) + r" \\"
+    return (
+        " & ".join(f"{{}}{tex(cell)}" if cell[:1] in ("[", "*") else tex(cell) for cell in cells)
+        + r" \\"
+    )
 
 
 def in_markdown(grid: Grid) -> str:
