@@ -104,8 +104,8 @@ def report(
     ] = None,
 ) -> None:
     """Write the report of a study folder anew; needs no network and no pictures."""
-    from overpaint.report import build, exports
     from overpaint.report import against as two
+    from overpaint.report import build, exports
 
     if out and not against:
         raise typer.BadParameter(

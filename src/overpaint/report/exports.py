@@ -83,8 +83,7 @@ class PaperSite(Site):
 
     def text(self, place: str, text: str) -> str:
         """Keep a table for a paper; whatever else a page has is thrown away with it."""
-        keep = Site(self.paper) if place.startswith("tables/") else super()
-        return keep.text(place, text)
+        return Site(self.paper if place.startswith("tables/") else self.root).text(place, text)
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Keep the data of a table for a paper."""
