@@ -7,8 +7,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from overpaint.records import StudyFolder, whole_folder
+from overpaint.report import data, findings, formats, method
 from overpaint.report.comparisons import comparison_page
-from overpaint.report.findings import PAGE, findings_page
 from overpaint.report.networks import network_page
 from overpaint.report.overview import overview
 from overpaint.report.reading import Records, read_records
@@ -24,14 +24,28 @@ def build(folder: Path) -> Path:
     """
     records = read_records(StudyFolder(folder))
     with whole_folder(records.folder.site) as draft:
-        _write(Site(draft), records)
+        write_pages(Site(draft, drawn_as(records)), records)
     return records.folder.site / "index.html"
 
 
-def _write(site: Site, records: Records) -> None:
-    templates = _templates(records.study.study)
+MANY = 120
+"""A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
+
+
+def drawn_as(records: Records) -> tuple[str, ...]:
+    """What the charts of a site are written as, beside SVG."""
+    trained = sum(each.trained for each in records.networks.values())
+    charts = 6 * len(records.comparisons) + 2 * trained
+    return () if charts > MANY else tuple(formats.WRITERS)
+
+
+def write_pages(site: Site, records: Records) -> None:
+    """Write every page of a study, with all that it shows."""
+    templates = templates_of(records.study.study)
     _page(site, templates, "index.html", overview(site, records))
-    _page(site, templates, PAGE, findings_page(site, records))
+    _page(site, templates, findings.PAGE, findings.findings_page(site, records))
+    _page(site, templates, data.PAGE, data.data_page(site, records))
+    _page(site, templates, method.PAGE, method.method_page(site, records))
     for name, comparison in records.comparisons.items():
         compared = comparison_page(site, records.folder, comparison)
         _page(site, templates, f"comparisons/{name}.html", compared)
@@ -39,11 +53,17 @@ def _write(site: Site, records: Records) -> None:
         if network.trained:
             trained = network_page(site, records, network)
             _page(site, templates, f"networks/{slug(name)}.html", trained)
+    copy_assets(site)
+
+
+def copy_assets(site: Site) -> None:
+    """What every page needs beside itself."""
     with as_file(files("overpaint.report") / "assets") as assets:
         shutil.copytree(assets, site.root / "assets")
 
 
-def _templates(study: str) -> Environment:
+def templates_of(study: str, *, alone: bool = False) -> Environment:
+    """The templates of the pages of a study; `alone`, of a page without the others around it."""
     environment = Environment(
         loader=PackageLoader("overpaint.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -51,7 +71,7 @@ def _templates(study: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["study"] = study
+    environment.globals |= {"study": study, "alone": alone}
     return environment
 
 

@@ -9,8 +9,8 @@ import altair as alt
 import pandas as pd
 from PIL import Image
 
-from overpaint.report import charts
-from overpaint.report.rows import Figure, Picture
+from overpaint.report import charts, formats
+from overpaint.report.rows import Figure, Link, Picture
 from overpaint.report.words import slug
 
 
@@ -19,12 +19,17 @@ class Site:
     """A draft of the site; what its methods return is relative to its root."""
 
     root: Path
+    drawn: tuple[str, ...] = tuple(formats.WRITERS)
+    """What a chart is written as, beside SVG: nothing more where there are very many charts."""
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Write a table as CSV: `data/<place>.csv`."""
-        path = self._path(f"data/{place}.csv")
-        frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
-        return f"data/{place}.csv"
+        return self.text(f"data/{place}.csv", formats.csv(frame))
+
+    def text(self, place: str, text: str) -> str:
+        """Write a text file."""
+        self._path(place).write_text(text, encoding="utf-8", newline="\n")
+        return place
 
     def figure(
         self,
@@ -35,15 +40,20 @@ class Site:
         chart: alt.TopLevelMixin,
         table: pd.DataFrame,
     ) -> Figure:
-        """Draw a chart as `charts/<place>.svg` with its table beside it."""
-        src = f"charts/{place}.svg"
+        """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         text = charts.svg(chart)
-        self._path(src).write_text(text, encoding="utf-8")
+        src = self.text(f"charts/{place}.svg", text)
         size = ET.fromstring(text)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
         picture = Picture(src, width, height, alt_text)
         name = place.rsplit("/", 1)[-1]
-        return Figure(name, title, reading, picture, self.data(place, table))
+        drawn = (Link("SVG", src), *(self._drawn(place, text, kind) for kind in self.drawn))
+        return Figure(name, title, reading, picture, self.data(place, table), drawn)
+
+    def _drawn(self, place: str, text: str, kind: str) -> Link:
+        src = f"charts/{place}.{kind}"
+        self._path(src).write_bytes(formats.WRITERS[kind](text))
+        return Link(kind.upper(), src)
 
     def rendering(self, source: Path, network: str, layer: str, channel: int) -> Picture | None:
         """Copy a feature visualisation; None when it is missing or no picture."""
