@@ -16,10 +16,12 @@ from overpaint.records import (
     ChannelRow,
     ClassRow,
     EpochRow,
+    FindingRow,
     ImageRow,
     LayerRow,
     MaximalRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Score,
     Scores,
@@ -122,6 +124,7 @@ def write_study(root: Path, plan: Plan = TINY, *, lean: bool = False) -> Path:
         write_json(folder.repeats, repeats())
         write_json(folder.failures, FAILED)
         write_rows(folder.advice, advice(plan), AdviceRow)
+    write_json(folder.findings, {"key": "", "findings": [asdict(row) for row in findings()]})
     return root
 
 
@@ -311,6 +314,23 @@ def repeats() -> dict:
     return {"spreads": spreads, "differences": [told]}
 
 
+def findings() -> list[FindingRow]:
+    """Every verdict, and a statement that nothing tests."""
+    first, second = "imagenet → fine_tuned", f"double against single {SCRIPT}"
+    return [
+        FindingRow("layers", first, "yes", "rank correlation", -0.93, -1.0, -0.71, 0.0, 6,
+                   "pictures", ""),
+        FindingRow("layers", "fine_tuned → double", "undecided", "rank correlation", -0.1, -0.4,
+                   0.2, 0.0, 6, "pictures", ""),
+        FindingRow("classes", first, "no", "rank correlation", 0.3, 0.2, 0.4, 0.0, 48, "channels",
+                   ""),
+        FindingRow("filters", first, "untested", "share", None, None, None, None, 0, "channels",
+                   f"no channel was tested {SCRIPT}"),
+        FindingRow("double", second, "undecided", "difference of mAP", 0.021, -0.02, 0.062, 0.0, 6,
+                   "trainings", ""),
+    ]  # fmt: skip
+
+
 ROUTES = ("single", "double")
 
 
@@ -340,6 +360,7 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     train = [row for row in pictures(dataset, plan) if row.split == "train" and row.status == "ok"]
     maximal = [row for each in best for row in maximal_rows(draw, each, train, plan)]
     write_rows(place / "maximal.parquet", maximal, MaximalRow)
+    write_rows(place / "responses.parquet", response_rows(draw, plan), ResponseRow)
     for row in maximal:
         write_texture(folder.thumbnail(dataset, row.digest), int(row.digest[:6], 16), (112, 84))
     for network in (before, after):
@@ -348,6 +369,7 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
         "dataset": dataset, "cka_split": "test", "maximal_split": "train",
         "n_cka": plan.pictures // 6, "n_maximal": len(train), "k": plan.k,
         "classes": len(plan.classes), "multi_label": dataset == "iconart", "shown": shown,
+        "duplicates": 2,
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
 
@@ -386,12 +408,40 @@ def channel_rows(draw: np.random.Generator, layer: str, plan: Plan) -> list[Chan
         p = float(10.0 ** -(40 * overlap))
         leading = [plan.classes[number] for number in draw.integers(len(plan.classes), size=2)]
         found.append(
-            ChannelRow(layer, channel, plan.k, plan.k - (channel == 1), overlap, 0.11, p, before,
-                       after, 0.93, before - after, 0.2, 0.4, leading[0], 0.21, leading[1],
-                       float(min(1, 1.1 - after)), float(draw.gamma(2, 0.1)), "ok")
-        )  # fmt: skip
-    dead = replace(found[0], entropy_after=None, concentration=None, n_after=0,
-                   top_class_after=None, top_share_after=None, status="dead after")  # fmt: skip
+            ChannelRow(
+                layer=layer,
+                channel=channel,
+                n_before=plan.k,
+                n_after=plan.k - (channel == 1),
+                overlap=overlap,
+                overlap_chance=0.11,
+                overlap_p=p,
+                matched_channel=(channel + (depth > 0.5)) % plan.layers[layer],
+                matched_correlation=1 - depth / 2,
+                overlap_matched=(1 + overlap) / 2,
+                entropy_before=before,
+                entropy_after=after,
+                entropy_chance=0.93,
+                entropy_p_after=1e-3 ** (1 - after),
+                concentration=before - after,
+                specialised_p=1e-5 ** (before - after) / 2,
+                specialised_q=1e-5 ** (before - after),
+                gain_before=0.2,
+                gain_after=0.4,
+                top_class_before=leading[0],
+                top_share_before=0.21,
+                top_lift_before=1.7,
+                top_class_after=leading[1],
+                top_share_after=float(min(1, 1.1 - after)),
+                top_lift_after=4.4,
+                filter_change=float(draw.gamma(2, 0.1)),
+                status="ok",
+            )
+        )
+    lost = ("matched_channel", "matched_correlation", "overlap_matched", "entropy_after",
+            "entropy_p_after", "concentration", "specialised_p", "specialised_q", "gain_after",
+            "top_class_after", "top_share_after", "top_lift_after")  # fmt: skip
+    dead = replace(found[0], **dict.fromkeys(lost), n_after=0, status="dead_after")
     return [dead, *found[1:]]
 
 
@@ -409,6 +459,18 @@ def maximal_rows(
                            " · ".join(row.labels), 9.0 - rank / 10)
             )  # fmt: skip
     return found
+
+
+def response_rows(draw: np.random.Generator, plan: Plan) -> list[ResponseRow]:
+    """Two channels a class, layer and network."""
+    return [
+        ResponseRow(label, network, layer, rank, int(draw.integers(channels)), 1.4, 1.1, 0.4,
+                    1.9 / rank, plan.pictures // len(plan.classes))
+        for label in plan.classes
+        for network in ("before", "after")
+        for layer, channels in plan.layers.items()
+        for rank in (1, 2)
+    ]  # fmt: skip
 
 
 def write_renderings(folder: StudyFolder, network: str, shown: list, plan: Plan) -> None:

@@ -166,7 +166,7 @@ def _relu(number: int) -> "redirect.RedirectedReLU | nullcontext[None]":
     return redirect.RedirectedReLU() if number < redirect.STEPS else nullcontext()
 
 
-def _values(tap: Tap, objectives: Sequence[Objective], images: Tensor) -> Tensor:
+def _values(tap: Tap[Tensor], objectives: Sequence[Objective], images: Tensor) -> Tensor:
     """Each image's objective, (B,)."""
     # torch takes other convolutions for a batch of one, whose last digits differ; after some
     # hundred steps that would be another picture
@@ -175,7 +175,7 @@ def _values(tap: Tap, objectives: Sequence[Objective], images: Tensor) -> Tensor
 
 
 @contextmanager
-def reading(network: Network, objectives: Sequence[Objective]) -> Iterator[Tap]:
+def reading(network: Network, objectives: Sequence[Objective]) -> Iterator[Tap[Tensor]]:
     """A tap on what the objectives read, of a network whose weights ask for no gradient."""
     layers = [layer for objective in objectives for layer in objective.layers]
     asking = [weight for weight in network.parameters() if weight.requires_grad]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from overpaint.measures.specialised import specialised
 from overpaint.records import ChannelRow, LayerRow, MaximalRow, RenderingRow, StudyFolder
 from overpaint.report import charts
 from overpaint.report.reader import rows
@@ -23,13 +24,27 @@ from overpaint.report.rows import (
     Thumb,
 )
 from overpaint.report.site import Site, no_figure
-from overpaint.report.words import ABSENT, count, counted, listed, number, p_value, percent, slug
+from overpaint.report.words import (
+    ABSENT,
+    BIASED,
+    count,
+    counted,
+    listed,
+    number,
+    p_value,
+    percent,
+    q_value,
+    slug,
+)
 
 CARDS = 150
 """The most channels that get a card of their own; a page has to stay light."""
 
 CONCENTRATED = 30
 """The rows of the table of channels."""
+
+DISCOVERY = 0.05
+"""The share of the specialised channels that may be so by chance, and a single test's level."""
 
 
 def anchor(layer: str, channel: int) -> str:
@@ -55,7 +70,8 @@ def comparison_page(site: Site, folder: StudyFolder, found: ComparisonRecords) -
         tuple(_layer_lines(found)),
         cards,
         f"{counted(more, 'more chosen channel')} only in the table of channels." if more else "",
-        tuple(_channel_line(row, found.shown[:CARDS]) for row in _most_concentrated(found)),
+        _specialised_lead(found),
+        tuple(_channel_line(row, found.shown[:CARDS]) for row in _listed_channels(found)),
         tuple(_remarks(found)),
         tuple(_tables(site, found)),
         tuple(dict.fromkeys(missing)),
@@ -74,6 +90,16 @@ def summary(found: ComparisonRecords) -> str:
         f"{facts.get('cka_split', ABSENT)}; the {count(facts.get('k'))} maximal activation images "
         f"of each channel among the {count(facts.get('n_maximal'))} of "
         f"{facts.get('maximal_split', ABSENT)}; {counted(int(facts.get('classes', 0)), 'class')}."
+        f"{_duplicates(facts.get('duplicates'))}"
+    )
+
+
+def _duplicates(number_of: int | None) -> str:
+    if not number_of:
+        return ""
+    return (
+        f" {counted(number_of, 'picture')} of the latter "
+        f"{'was' if number_of == 1 else 'were'} left out as the same file under another name."
     )
 
 
@@ -120,7 +146,7 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
         title,
         f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
         "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
-        "intervals over pictures; debiased CKA corrects for few pictures and many channels.",
+        f"intervals over pictures. {BIASED}",
         f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
         f"{number(last['value'])} at {last['layer']}.",
         charts.similarity(long),
@@ -225,6 +251,7 @@ def _tables(site: Site, found: ComparisonRecords) -> list[Link]:
         "weight distance": found.weights,
         "channels": found.channels,
         "maximal activation images shown": found.maximal,
+        "responses to classes": found.responses,
     }
     place = f"comparisons/{found.name}/table"
     return [
@@ -250,10 +277,12 @@ def _layer_line(found: ComparisonRecords, layer: str, row: LayerRow | None) -> L
         (
             *_cka_cells(row),
             Cell(number(overlap), f"chance {number(_median(channels['overlap_chance']))}"),
+            Cell(number(_median(channels["overlap_matched"]))),
             Cell(
                 f"{number(before)} → {number(after)}",
                 f"chance {number(_median(channels['entropy_chance']))}",
             ),
+            _specialised_cell(channels),
             Cell(count(len(channels) or (row.channels if row else None))),
         ),
         "" if row is None or row.status == "ok" else row.status,
@@ -278,9 +307,55 @@ def _range(low: float | None, high: float | None) -> str:
     return f"{number(low)} to {number(high)}" if low is not None else ""
 
 
-def _most_concentrated(found: ComparisonRecords) -> list[ChannelRow]:
+def _specialised_cell(channels: pd.DataFrame) -> Cell:
+    """How many channels of a layer specialised, beside what single tests find and chance gives."""
+    p, q = channels["specialised_p"].dropna(), channels["specialised_q"]
+    if p.empty:
+        return Cell(ABSENT)
+    return Cell(
+        f"{count((q <= DISCOVERY).sum())} of {count(len(p))}",
+        f"{count((p <= DISCOVERY).sum())} at p\xa0≤\xa0{DISCOVERY}, "
+        f"{count((p >= 1 - DISCOVERY).sum())} at p\xa0≥\xa0{1 - DISCOVERY}, "
+        f"chance {number(DISCOVERY * len(p), 1)}",
+    )
+
+
+def _specialised_lead(found: ComparisonRecords) -> str:
+    """What the table of channels is, and how many of them may be there by chance."""
+    tested = found.channels["specialised_q"].dropna()
+    ours = int((tested <= DISCOVERY).sum())
+    if not ours:
+        least = f": the smallest q is {number(tested.min())}" if len(tested) else ""
+        return (
+            f"No channel concentrated more than labels scattered at random would make some of "
+            f"{counted(len(tested), 'channel')}{least}. These concentrated most."
+        )
+    return (
+        f"{counted(ours, 'channel')} of {count(len(tested))} tested concentrated more than labels "
+        f"scattered at random over the pictures would have made them, at a false discovery rate "
+        f"of {percent(DISCOVERY)}: about {number(DISCOVERY * ours, 1)} may be there by chance. "
+        f"The surest stand first. {_other_way(found)}"
+    )
+
+
+def _other_way(found: ComparisonRecords) -> str:
+    """What the numbers are to be held against: networks that merely differ go both ways."""
+    p = found.channels["specialised_p"].dropna()
+    more, less = ((p <= DISCOVERY).sum(), (p >= 1 - DISCOVERY).sum())
+    return (
+        f"One by one, {count(more)} became more concentrated at p\xa0≤\xa0{DISCOVERY} and "
+        f"{count(less)} less, at p\xa0≥\xa0{1 - DISCOVERY}; chance gives "
+        f"{number(DISCOVERY * len(p), 1)} each. Two networks that only differ, as two trainings "
+        "from one start do, have as many of one kind as of the other."
+    )
+
+
+def _listed_channels(found: ComparisonRecords) -> list[ChannelRow]:
+    """Those that specialised, or else those that concentrated most."""
     told = found.channels.dropna(subset="concentration")
-    return rows(told.nlargest(CONCENTRATED, "concentration"), ChannelRow)
+    sure = specialised(told, DISCOVERY)
+    best = sure if len(sure) else told.nlargest(CONCENTRATED, "concentration")
+    return rows(best.head(CONCENTRATED), ChannelRow)
 
 
 def _channel_line(row: ChannelRow, carded: Sequence[tuple[str, int]]) -> ChannelLine:
@@ -290,20 +365,26 @@ def _channel_line(row: ChannelRow, carded: Sequence[tuple[str, int]]) -> Channel
         None if has_card else here,
         Link(f"{row.layer}:{row.channel}", f"#{here}" if has_card else None),
         (
-            Cell(number(row.concentration)),
+            Cell(number(row.concentration), q_value(row.specialised_q)),
             Cell(number(row.entropy_before)),
             Cell(number(row.entropy_after), f"chance {number(row.entropy_chance)}"),
             Cell(number(row.overlap), f"chance {number(row.overlap_chance)}"),
-            Cell(row.top_class_before or ABSENT, percent(row.top_share_before)),
-            Cell(row.top_class_after or ABSENT, percent(row.top_share_after)),
+            _leading(row.top_class_before, row.top_share_before, row.top_lift_before),
+            _leading(row.top_class_after, row.top_share_after, row.top_lift_after),
         ),
     )
+
+
+def _leading(label: str | None, share: float | None, lift: float | None) -> Cell:
+    """A class, its share of the maximal images, and how much more that is than in the split."""
+    times = f", {number(lift, 1)}\xa0×" if lift is not None else ""
+    return Cell(label or ABSENT, f"{percent(share)}{times}" if label else "")
 
 
 def _remarks(found: ComparisonRecords) -> list[str]:
     odd = found.channels[found.channels["status"].fillna("ok") != "ok"]
     remarks = [
-        f"{counted(number_of, 'channel')} of {count(len(found.channels))}: {status}."
+        f"{counted(number_of, 'channel')} of {count(len(found.channels))}: {in_words(str(status))}."
         for status, number_of in odd["status"].value_counts().sort_index().items()
     ]
     layers = found.layers[found.layers["status"].fillna("ok") != "ok"]
@@ -311,7 +392,9 @@ def _remarks(found: ComparisonRecords) -> list[str]:
     weights = found.weights["l2"].dropna()
     if len(weights) and (weights == 0).all():
         remarks.append("The weights of the two networks are identical.")
-    return remarks
+        if len(found.layers) and (found.layers["procrustes"] == 0).all():
+            remarks.append("No change: at each layer both networks say the same of every picture.")
+    return [*map(str, found.facts.get("notes", [])), *remarks]
 
 
 # --- cards -------------------------------------------------------------------------------------
@@ -404,6 +487,7 @@ def _numbers(row: ChannelRow) -> tuple[tuple[str, Cell], ...]:
                 f"chance {number(row.overlap_chance)}, {p_value(row.overlap_p)}",
             ),
         ),
+        ("Overlap, matched", Cell(number(row.overlap_matched), _partner(row))),
         (
             "Class entropy",
             Cell(
@@ -411,13 +495,25 @@ def _numbers(row: ChannelRow) -> tuple[tuple[str, Cell], ...]:
                 f"chance {number(row.entropy_chance)}",
             ),
         ),
+        ("Concentration", Cell(number(row.concentration), q_value(row.specialised_q))),
         (
             "Leading class before",
-            Cell(row.top_class_before or ABSENT, percent(row.top_share_before)),
+            _leading(row.top_class_before, row.top_share_before, row.top_lift_before),
         ),
-        ("Leading class after", Cell(row.top_class_after or ABSENT, percent(row.top_share_after))),
+        (
+            "Leading class after",
+            _leading(row.top_class_after, row.top_share_after, row.top_lift_after),
+        ),
         ("Filter change", Cell(moved, "relative L1" if row.filter_change is not None else "")),
     )
+
+
+def _partner(row: ChannelRow) -> str:
+    """The channel after that responds most alike."""
+    if row.matched_channel is None:
+        return ""
+    which = "itself" if row.matched_channel == row.channel else f"channel {row.matched_channel}"
+    return f"{which}, correlation {number(row.matched_correlation)}"
 
 
 def _card_remark(row: ChannelRow, k: int | None) -> str:
@@ -426,5 +522,20 @@ def _card_remark(row: ChannelRow, k: int | None) -> str:
         for side, n in [("before", row.n_before), ("after", row.n_after)]
         if k is not None and n is not None and n < k
     ]
-    odd = [] if row.status in ("ok", None) else [row.status]
+    odd = [] if row.status in ("ok", None) else [in_words(row.status)]
     return f"{listed([*odd, *few])}." if odd or few else ""
+
+
+STATUSES = {
+    "dead": "no positive value in either network",
+    "dead_before": "no positive value before",
+    "dead_after": "no positive value after",
+    "constant": "one value for all pictures that it responds to, so that nothing ranks them",
+    "negative": "no value above zero in one of the networks",
+    "identical": "the same response to every picture before and after",
+}
+
+
+def in_words(status: str) -> str:
+    """The state of a channel; what is not known is told as it is."""
+    return STATUSES.get(status, status)

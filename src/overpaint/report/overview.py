@@ -8,10 +8,20 @@ from overpaint.records import ChannelRow, Manifest
 from overpaint.report.advice import advice_table
 from overpaint.report.comparisons import anchor, rendering
 from overpaint.report.datasets import dataset_line
+from overpaint.report.findings import PAGE, STATEMENTS, together
 from overpaint.report.reader import rows
 from overpaint.report.reading import ComparisonRecords, Records
 from overpaint.report.routes import best_route
-from overpaint.report.rows import Cell, ComparisonLine, Exhibit, Finding, Link, Overview, Provenance
+from overpaint.report.rows import (
+    Cell,
+    ComparisonLine,
+    Exhibit,
+    Finding,
+    Link,
+    Overview,
+    Provenance,
+    StatementLine,
+)
 from overpaint.report.scores import score_table
 from overpaint.report.site import Site
 from overpaint.report.tree import tree
@@ -27,6 +37,7 @@ def overview(site: Site, records: Records) -> Overview:
         records.study.study,
         _summary(records),
         (*_score_findings(records), *_change_findings(records)),
+        tuple(_statements(records)),
         tuple(_exhibits(site, records)),
         tuple(tree(records)),
         advice_table(site, records),
@@ -88,6 +99,13 @@ def _score_findings(records: Records) -> list[Finding]:
         for dataset in _fitted(records)
         if (text := best_route(records, dataset))
     ]
+
+
+def _statements(records: Records) -> Iterable[StatementLine]:
+    """The paper's statements, each with the verdicts that this study gives."""
+    for key, stated in STATEMENTS.items():
+        verdicts = [row.verdict for row in records.findings if row.statement == key]
+        yield StatementLine(Link(stated.title, f"{PAGE}#{key}"), together(verdicts))
 
 
 def _change_findings(records: Records) -> list[Finding]:

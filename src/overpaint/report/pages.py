@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from overpaint.records import StudyFolder, whole_folder
 from overpaint.report.comparisons import comparison_page
+from overpaint.report.findings import PAGE, findings_page
 from overpaint.report.networks import network_page
 from overpaint.report.overview import overview
 from overpaint.report.reading import Records, read_records
@@ -30,6 +31,7 @@ def build(folder: Path) -> Path:
 def _write(site: Site, records: Records) -> None:
     templates = _templates(records.study.study)
     _page(site, templates, "index.html", overview(site, records))
+    _page(site, templates, PAGE, findings_page(site, records))
     for name, comparison in records.comparisons.items():
         compared = comparison_page(site, records.folder, comparison)
         _page(site, templates, f"comparisons/{name}.html", compared)
@@ -54,9 +56,10 @@ def _templates(study: str) -> Environment:
 
 
 def _page(site: Site, templates: Environment, place: str, page: object) -> None:
-    """Write a page; its template has the name of its folder, without the s."""
-    folder = place.rpartition("/")[0]
-    template = templates.get_template(f"{folder.removesuffix('s') or 'index'}.html")
+    """Write a page; its template has the name of its folder, or else of itself, without the s."""
+    folder, _, file = place.rpartition("/")
+    name = folder or file.removesuffix(".html")
+    template = templates.get_template(f"{name.removesuffix('s')}.html")
     path = site.root / place
     path.parent.mkdir(parents=True, exist_ok=True)
     text = template.render(page=page, root="../" if folder else "")

@@ -17,11 +17,13 @@ from overpaint.records import (
     AdviceRow,
     ChannelRow,
     EpochRow,
+    FindingRow,
     ImageRow,
     LayerRow,
     Manifest,
     MaximalRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Scores,
     Spread,
@@ -87,6 +89,7 @@ class ComparisonRecords:
     weights: pd.DataFrame
     channels: pd.DataFrame
     maximal: pd.DataFrame
+    responses: pd.DataFrame
     renderings: dict[str, pd.DataFrame]
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
@@ -149,6 +152,7 @@ class Records:
     comparisons: dict[str, ComparisonRecords]
     ensembles: dict[str, EnsembleRecords]
     repeats: RepeatRecords
+    findings: list[FindingRow]
     advice: list[AdviceRow]
     failures: dict[str, str]
     notes: list[str]
@@ -176,6 +180,7 @@ def read_records(folder: StudyFolder) -> Records:
         {each.name: each for each in comparisons},
         {name: _ensemble(folder, study, name, failures) for name in study.ensembles},
         _repeats(folder, study),
+        _findings(reader, folder.findings),
         _advice(reader, folder.advice),
         failures,
         reader.notes,
@@ -198,6 +203,16 @@ def _why(failures: dict[str, str], name: str) -> str:
 def _advice(reader: Reader, path: Path) -> list[AdviceRow]:
     """Advice is asked for by a command of its own, so its absence is no omission."""
     return rows(reader.table(path, AdviceRow), AdviceRow) if path.is_file() else []
+
+
+def _findings(reader: Reader, path: Path) -> list[FindingRow]:
+    """The statements as they were tested."""
+    data = reader.json(path)
+    try:
+        return [FindingRow(**row) for row in (data or {"findings": []})["findings"]]
+    except (KeyError, TypeError):
+        reader.say(path, "does not hold findings")
+        return []
 
 
 def _repeats(folder: StudyFolder, study: Study) -> RepeatRecords:
@@ -295,8 +310,9 @@ def _comparison(
     if failed:
         layers, weights = table([], LayerRow), table([], WeightRow)
         channels, maximal = table([], ChannelRow), table([], MaximalRow)
+        responses = table([], ResponseRow)
         return ComparisonRecords(
-            before, after, None, layers, weights, channels, maximal, {}, [], failed
+            before, after, None, layers, weights, channels, maximal, responses, {}, [], failed
         )
     manifest = reader.manifest(place)
     shown = manifest.facts.get("shown", []) if manifest else []
@@ -313,6 +329,7 @@ def _comparison(
         reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
         reader.table(place / "channels.parquet", ChannelRow),
         _first_ranks(maximal, shown),
+        reader.table(place / "responses.parquet", ResponseRow),
         renderings,
         reader.notes,
     )

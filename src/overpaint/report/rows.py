@@ -60,6 +60,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class StatementLine:
+    """A statement of the paper, and how often this study says yes to it."""
+
+    link: Link
+    verdict: str
+
+
+@dataclass(frozen=True)
 class Exhibit:
     """A channel worth looking at: what it saw before and after, in pictures and one sentence."""
 
@@ -209,6 +217,7 @@ class Overview:
     title: str
     summary: str
     findings: tuple[Finding, ...]
+    statements: tuple[StatementLine, ...]
     exhibits: tuple[Exhibit, ...]
     tree: tuple[Node, ...]
     advice: AdviceTable | None
@@ -220,6 +229,42 @@ class Overview:
     hardware: tuple[str, ...]
     provenance: tuple[Provenance, ...]
     missing: tuple[str, ...]
+
+
+# --- findings ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FindingLine:
+    """A statement put to one comparison or pair of routes."""
+
+    link: Link
+    verdict: str  # "yes", "no", "undecided", "untested"
+    value: Cell
+    chance: str
+    n: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of the paper with all that tests it; `nothing` says what would."""
+
+    id: str
+    title: str
+    reading: str
+    summary: str
+    measured: str
+    lines: tuple[FindingLine, ...]
+    nothing: str
+
+
+@dataclass(frozen=True)
+class FindingsPage:
+    """The page of the paper's statements."""
+
+    statements: tuple[Statement, ...]
+    data: str | None
 
 
 # --- comparison --------------------------------------------------------------------------------
@@ -287,6 +332,7 @@ class ComparisonPage:
     layers: tuple[LayerLine, ...]
     cards: tuple[Card, ...]
     uncarded: str
+    specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
     remarks: tuple[str, ...]
     data: tuple[Link, ...]
