@@ -4,7 +4,7 @@ Everything here is a pure function of stored features, labels and weights; no ne
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,20 @@ from overpaint.errors import MeasureError
 from overpaint.features import features_of
 from overpaint.measures.cka import cka_interval, linear_cka
 from overpaint.measures.classes import Concentration, EntropyChance, concentration, entropy_chance
-from overpaint.measures.maximal import Overlap, channel_status, maximal_images, overlaps
+from overpaint.measures.matching import match_channels
+from overpaint.measures.maximal import (
+    Overlap,
+    channel_status,
+    distinct,
+    maximal_images,
+    overlap,
+    overlaps,
+)
+from overpaint.measures.responses import class_responses
+from overpaint.measures.specialised import concentration_p, corrected, specialisation
 from overpaint.measures.weights import distance, filter_change
 from overpaint.networks import Network
-from overpaint.records import ChannelRow, LayerRow, MaximalRow, WeightRow, table
+from overpaint.records import ChannelRow, LayerRow, MaximalRow, ResponseRow, WeightRow, table
 from overpaint.seeds import generator
 
 Features = NDArray[np.float32]
@@ -119,11 +129,17 @@ class Side:
     classes: list[Concentration]
 
     @classmethod
-    def of(cls, features: Features, split: Split, k: int) -> "Side":
+    def of(cls, features: Features, split: Split, k: int, *, negative: bool = False) -> "Side":
         """Find the maximal images of every channel, and the classes that they belong to."""
-        maximal = maximal_images(features, split.images, k)
+        maximal = maximal_images(features, split.images, k, negative=negative)
         labels, prior = split.labels, split.prior
         return cls(features, maximal, [concentration(labels[rows], prior) for rows in maximal])
+
+
+def without_duplicates(split: Split) -> tuple[Split, NDArray[np.intp]]:
+    """A split in which each picture stands once, and its rows in the split as it was."""
+    rows = distinct(split.images, [picture.digest for picture in split.pictures])
+    return replace(split, pictures=tuple(split.pictures[row] for row in rows)), rows
 
 
 def chance_of(split: Split, k: int, seed: int) -> EntropyChance:
@@ -141,28 +157,51 @@ def channel_rows(
     k: int,
     chance: EntropyChance,
     changes: NDArray[np.float64] | None,
+    statuses: Sequence[str],
 ) -> list[ChannelRow]:
-    """The rows of all channels of a layer; the same channel number in both networks."""
-    shared = overlaps(
-        [rows.tolist() for rows in before.maximal],
-        [rows.tolist() for rows in after.maximal],
-        len(split),
-        k,
-    )
-    statuses = channel_status(before.features, after.features).tolist()
+    """The rows of all channels of a layer, as yet without the evidence, which needs all layers.
+
+    The overlap is that of the same channel number in both networks, and that with the channel of
+    the second that responds most alike.
+    """
+    maximal = [[rows.tolist() for rows in side.maximal] for side in (before, after)]
+    shared = overlaps(maximal[0], maximal[1], len(split), k)
+    matched = _matched_columns(before, after, maximal, k)
     return [
         ChannelRow(
             layer=layer,
             channel=channel,
             **_overlap_columns(shared[channel]),
+            **matched[channel],
             **_class_columns("before", before.classes[channel], split),
             **_class_columns("after", after.classes[channel], split),
             entropy_chance=chance.mean,
-            concentration=_difference(before.classes[channel], after.classes[channel]),
+            concentration=_difference(before.classes[channel], after.classes[channel], status),
             filter_change=None if changes is None else float(changes[channel]),
             status=status,
+            entropy_p_after=None,
+            specialised_p=None,
+            specialised_q=None,
         )
         for channel, status in enumerate(statuses)
+    ]
+
+
+def _matched_columns(
+    before: Side, after: Side, maximal: Sequence[Sequence[list[int]]], k: int
+) -> list[dict[str, Any]]:
+    matching = match_channels(before.features, after.features)
+    pairs = zip(matching.partner.tolist(), matching.correlation.tolist(), strict=True)
+    return [
+        # A channel that is constant correlates with none: its partner is what was left.
+        dict.fromkeys(("matched_channel", "matched_correlation", "overlap_matched"))
+        if np.isnan(correlation)
+        else {
+            "matched_channel": partner,
+            "matched_correlation": correlation,
+            "overlap_matched": overlap(maximal[0][channel], maximal[1][partner], k),
+        }
+        for channel, (partner, correlation) in enumerate(pairs)
     ]
 
 
@@ -186,10 +225,39 @@ def _class_columns(side: str, classes: Concentration, split: Split) -> dict[str,
     }
 
 
-def _difference(before: Concentration, after: Concentration) -> float | None:
-    if before.entropy is None or after.entropy is None:
+def _difference(before: Concentration, after: Concentration, status: str) -> float | None:
+    """Entropy before minus after; None also where ids alone have chosen the maximal images."""
+    if before.entropy is None or after.entropy is None or status == "constant":
         return None
     return before.entropy - after.entropy
+
+
+def with_evidence(
+    channels: pd.DataFrame,
+    before: Sequence[NDArray[np.intp]],
+    after: Sequence[NDArray[np.intp]],
+    split: Split,
+    seed: int,
+) -> pd.DataFrame:
+    """The rows of all layers with the p-values of their concentration, and these corrected.
+
+    `before` and `after` are the maximal images of each row's channel. Nothing is told of a channel
+    that is constant: its maximal images were chosen by their ids.
+    """
+    told = (channels["status"] != "constant").tolist()
+    before, after = (
+        [rows if is_told else NOTHING for rows, is_told in zip(every, told, strict=True)]
+        for every in (before, after)
+    )
+    labels, classes = split.labels, len(split.classes)
+    rng = [generator(seed, purpose, split.dataset, split.name)
+           for purpose in ("specialised", "concentrated after")]  # fmt: skip
+    p = specialisation(before, after, labels, classes=classes, rng=rng[0])
+    p_after = concentration_p(after, labels, classes=classes, rng=rng[1])
+    return channels.assign(specialised_p=p, specialised_q=corrected(p), entropy_p_after=p_after)
+
+
+NOTHING = np.array([], np.intp)
 
 
 def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.DataFrame:
@@ -216,6 +284,31 @@ def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.Data
     return pd.DataFrame(columns, columns=[field.name for field in fields(MaximalRow)])
 
 
+RESPONDING = 10
+"""The channels that are listed for a class and layer."""
+
+
+def response_rows(layer: str, network: str, features: Features, split: Split) -> list[ResponseRow]:
+    """The channels of a layer that respond most to each class."""
+    found = class_responses(features, split.labels, classes=len(split.classes))
+    return [
+        ResponseRow(
+            label=split.classes[label],
+            network=network,
+            layer=layer,
+            rank=rank,
+            channel=channel,
+            mean_class=float(found.mean[label, channel]),
+            mean_all=float(found.mean_all[channel]),
+            response=float(found.response[label, channel]),
+            standardised=float(found.standardised[label, channel]),
+            n=int(found.n[label]),
+        )
+        for label, channels in enumerate(found.strongest(RESPONDING))
+        for rank, channel in enumerate(channels.tolist(), start=1)
+    ]
+
+
 # --- the whole comparison -----------------------------------------------------------------------
 
 
@@ -227,6 +320,8 @@ class Comparison:
     weights: pd.DataFrame  # WeightRow
     channels: pd.DataFrame  # ChannelRow
     maximal: pd.DataFrame  # MaximalRow
+    responses: pd.DataFrame  # ResponseRow
+    duplicates: int  # images that show a picture again, left out of all but layers and weights
 
 
 def tables(
@@ -238,38 +333,57 @@ def tables(
     maximal_split: Split,
     k: int,
     seed: int,
+    negative: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare two networks layer by layer.
 
     `read("before" or "after", layer, split)` gives features [N, C]; one layer at a time is held in
-    memory. A pair whose channels differ in number has no rows by channel.
+    memory. A pair whose channels differ in number has no rows by channel. `negative`: images rank
+    among the maximal ones whatever the sign of their value, for layers before an activation.
     """
-    layers, channels, maximal = [], [], []
-    chance = chance_of(maximal_split, k, seed)
+    layers, channels, maximal, responses = [], [], [], []
+    ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
+    once, kept = without_duplicates(maximal_split)
+    chance = chance_of(once, k, seed)
     shared = common_layers(before, after)
     for position, layer in enumerate(shared):
         old, new = (read(side, layer, cka_split) for side in ("before", "after"))
         layers.append(layer_row(layer, position, old, new))
         if old.shape[1] == new.shape[1]:
-            sides = [Side.of(read(side, layer, maximal_split), maximal_split, k)
-                     for side in ("before", "after")]  # fmt: skip
+            seen = [_once(read(side, layer, maximal_split), kept) for side in ("before", "after")]
+            sides = [Side.of(features, once, k, negative=negative) for features in seen]
+            statuses = channel_status(seen[0], seen[1], negative=negative).tolist()
             changes = filter_changes(before, after, layer)
-            channels += channel_rows(layer, sides[0], sides[1], maximal_split, k, chance, changes)
-            maximal += [maximal_table(layer, name, side, maximal_split)
-                        for name, side in zip(("before", "after"), sides, strict=True)]  # fmt: skip
+            channels += channel_rows(layer, sides[0], sides[1], once, k, chance, changes, statuses)
+            for name, side in zip(ranked, sides, strict=True):
+                ranked[name] += side.maximal
+                maximal.append(maximal_table(layer, name, side, once))
+                responses += response_rows(layer, name, side.features, once)
         if progress:
             progress(position + 1, len(shared))
     return Comparison(
         layers=table(layers, LayerRow),
         weights=table(weight_rows(before, after), WeightRow),
-        channels=table(channels, ChannelRow),
+        channels=with_evidence(table(channels, ChannelRow), **ranked, split=once, seed=seed),
         maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
+        responses=table(responses, ResponseRow),
+        duplicates=len(maximal_split) - len(once),
     )
 
 
+def _once(features: Features, kept: NDArray[np.intp]) -> Features:
+    return features if len(kept) == len(features) else features[kept]  # no copy of a large layer
+
+
 def compare(
-    before: Network, after: Network, images: Split, *, k: int = 100, seed: int = 0
+    before: Network,
+    after: Network,
+    images: Split,
+    *,
+    k: int = 100,
+    seed: int = 0,
+    negative: bool = False,
 ) -> Comparison:
     """Compare two networks on a split, all in memory; what `op.compare` is.
 
@@ -287,6 +401,7 @@ def compare(
         maximal_split=images,
         k=k,
         seed=seed,
+        negative=negative,
     )
 
 
@@ -297,6 +412,10 @@ CRITERIA = {
     "most_concentrated": lambda row: row.concentration,
     "least_overlap": lambda row: -row.overlap,
 }
+
+
+COMPARABLE = ("ok", "identical", "negative")
+"""The states of a channel whose maximal images were chosen by their values in both networks."""
 
 
 def choose_channels(
@@ -322,7 +441,7 @@ def choose_channels(
 
 def _best(rows: Sequence[ChannelRow], choice: str) -> list[int]:
     name, _, count = choice.rstrip(")").partition("(")
-    alive = [row for row in rows if row.status == "ok"]
+    alive = [row for row in rows if row.status in COMPARABLE]
     if name == "most_changed" and any(row.filter_change is None for row in alive):
         name = "least_overlap"
     scored = [(CRITERIA[name](row), row.channel) for row in alive]

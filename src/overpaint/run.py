@@ -185,7 +185,7 @@ class Run:
                 progress=advance,
             )
             with whole_folder(self.folder.comparison(pair.before, pair.after)) as draft:
-                for name in ("layers", "weights", "channels", "maximal"):
+                for name in ("layers", "weights", "channels", "maximal", "responses"):
                     write_table(draft / f"{name}.parquet", getattr(made, name))
                 rows = read_rows(draft / "channels.parquet", ChannelRow)
                 facts = {
@@ -193,7 +193,8 @@ class Run:
                     "cka_split": cka_split.name,
                     "maximal_split": maximal_split.name,
                     "n_cka": len(cka_split),
-                    "n_maximal": len(maximal_split),
+                    "n_maximal": len(maximal_split) - made.duplicates,
+                    "duplicates": made.duplicates,
                     "k": self.study.maximal_images,
                     "classes": len(maximal_split.classes),
                     "multi_label": maximal_split.multi_label,

@@ -70,6 +70,71 @@ def spatial_mean(activation: Tensor) -> Tensor:
     return activation.mean(dim=1 if activation.ndim == 3 else (2, 3))
 
 
+def flattened(activation: Tensor) -> Tensor:
+    """All positions of all channels: (N, C, H, W) -> (N, C·H·W), (N, T, D) -> (N, T·D).
+
+    >>> flattened(torch.tensor([[[[1.0, 2.0]], [[10.0, 20.0]]]]))
+    tensor([[ 1.,  2., 10., 20.]])
+    """
+    return activation.flatten(1).clone()
+
+
+GRID = 4
+"""The positions a side of the grid that `sampled` reads."""
+
+
+def sampled(grid: int) -> Reduction:
+    """A reduction to grid × grid positions, evenly spread: (N, C, H, W) -> (N, C·grid²).
+
+    Of a map that is narrower than the grid, every position, once. Tokens (N, T, D) are sampled in
+    the square that they were cut from, or evenly over T where T is no square.
+
+    >>> sampled(2)(torch.arange(16.0).reshape(1, 1, 4, 4))
+    tensor([[ 5.,  7., 13., 15.]])
+    """
+
+    def reduce(activation: Tensor) -> Tensor:
+        if activation.ndim == 2:
+            return activation.clone()
+        if activation.ndim == 3:
+            side = math.isqrt(activation.shape[1])
+            if side**2 != activation.shape[1]:
+                return flattened(activation[:, _evenly(activation.shape[1], grid**2)])
+            activation = activation.unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        rows, columns = (_evenly(size, grid) for size in activation.shape[2:])
+        return flattened(activation[:, :, rows][:, :, :, columns])
+
+    return reduce
+
+
+def _evenly(size: int, count: int) -> list[int]:
+    """The middles of so many equal parts, each position once."""
+    return sorted({(2 * part + 1) * size // (2 * count) for part in range(count)})
+
+
+REDUCTIONS: dict[str, Reduction] = {
+    "mean": spatial_mean,
+    "flattened": flattened,
+    "sampled": sampled(GRID),
+}
+"""By the name that a study calls them."""
+
+
+def gram(activation: Tensor) -> Tensor:
+    """The Gram matrix of a batch's flattened features about their mean: (N, …) -> (N, N), float64.
+
+    For `overpaint.measures.matrix.BatchSums`, where maps are too large to be kept.
+
+    >>> gram(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]], dtype=torch.float64)
+    """
+    rows = activation.flatten(1)
+    rows = (rows - rows[:1]).double()  # an offset goes before anything is rounded
+    rows -= rows.mean(dim=0)
+    return rows @ rows.T
+
+
 class _Enough(Exception):
     """Ends a forward after the deepest layer wanted."""
 
