@@ -2,10 +2,14 @@
 mathematics.
 """
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 
+import pyarrow.parquet as pq
 from PIL import Image
 
 from overpaint.images import decode, thumbnail
@@ -25,9 +29,16 @@ from overpaint.records import (
     write_rows,
 )
 from overpaint.study import Pair
+from overpaint.surest import surest
 
-SHOWN_IMAGES = 12
-"""Maximal images of a chosen channel that the report shows of each network."""
+WORKERS = os.cpu_count() or 1
+"""Threads that decode: Pillow lets go of the interpreter while it does."""
+
+SHOWN_IMAGES = 100
+"""Maximal images of a channel that the report shows of each network at most."""
+
+SIDE = 112
+"""Pixels of the longer side of a thumbnail."""
 
 
 @dataclass
@@ -105,16 +116,43 @@ class Pictures:
             write_json(draft / "manifest.json", replace(wanted, facts={"rows": rows}))
 
     def thumbnails(self, pair: Pair) -> None:
-        """Keep a small copy of each picture that the report shows."""
+        """Keep a small copy of each maximal image that the report shows of a pair."""
         place = self.lineage.folder.comparison(pair.before, pair.after)
-        facts = read_manifest(place).facts
-        frame = read_table(place / "maximal.parquet")
-        units = {(layer, channel) for layer, channel in facts["shown"]}
-        frame = frame[frame["rank"] <= SHOWN_IMAGES]
-        wanted = [unit in units for unit in zip(frame["layer"], frame["channel"], strict=True)]
-        root = self.lineage.dataset(facts["dataset"]).root
-        for image, picture in {*zip(frame["image"][wanted], frame["digest"][wanted], strict=True)}:
-            path = self.lineage.folder.thumbnail(facts["dataset"], picture)
-            if not path.is_file():
+        found = pq.read_table(
+            place / "maximal.parquet",
+            columns=["image", "digest"],
+            filters=[("rank", "<=", SHOWN_IMAGES)],
+        )
+        wanted = found.group_by(["image", "digest"]).aggregate([]).to_pydict()
+        pictures = dict(zip(wanted["image"], wanted["digest"], strict=True))
+        self._keep(read_manifest(place).facts["dataset"], pictures)
+
+    def surest_of(self, name: str) -> None:
+        """Keep a small copy of the pictures that a trained network is surest of."""
+        fit = self.lineage.study.every[name].fit
+        if fit is None:
+            return
+        predictions = read_table(self.lineage.folder.network(name) / "predictions.parquet")
+        images = {guess.image for guesses in surest(predictions) for guess in guesses}
+        test = self.lineage.dataset(fit).split("test").pictures
+        self._keep(fit, {each.image: each.digest for each in test if each.image in images})
+
+    def _keep(self, dataset: str, pictures: dict[str, str]) -> None:
+        """Keep small copies of pictures, image -> digest, unless the folder has them."""
+        folder, root = self.lineage.folder, self.lineage.dataset(dataset).root
+        there = {path.name for path in folder.thumbnails(dataset).glob("*.jpg")}
+        paths = {image: folder.thumbnail(dataset, digest) for image, digest in pictures.items()}
+        lacking = {image: path for image, path in paths.items() if path.name not in there}
+        if not lacking:
+            return
+        title = f"{len(lacking)} thumbnails of {dataset}"
+        with self.lineage.progress.stage(title) as advance, ThreadPoolExecutor(WORKERS) as pool:
+            small = pool.map(lambda image: _small(root / image), lacking)
+            for done, (path, data) in enumerate(zip(lacking.values(), small, strict=True), start=1):
                 with whole_file(path) as draft:
-                    draft.write_bytes(thumbnail(decode((root / image).read_bytes(), 112)))
+                    draft.write_bytes(data)
+                advance(done, len(lacking))
+
+
+def _small(path: Path) -> bytes:
+    return thumbnail(decode(path.read_bytes(), SIDE), SIDE)

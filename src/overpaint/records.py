@@ -86,14 +86,23 @@ class StudyFolder:
         """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
         return self.root / "renderings" / network
 
+    def thumbnails(self, dataset: str) -> Path:
+        """The thumbnails of a dataset's pictures."""
+        return self.root / "thumbnails" / dataset
+
     def thumbnail(self, dataset: str, digest: str) -> Path:
         """A small JPEG of a picture, stored once under the picture's digest."""
-        return self.root / "thumbnails" / dataset / f"{digest[:24]}.jpg"
+        return self.thumbnails(dataset) / f"{digest[:24]}.jpg"
 
     @property
     def site(self) -> Path:
         """The report."""
         return self.root / "site"
+
+    @property
+    def site_state(self) -> Path:
+        """What the report was made from, so that the next one writes only what changed."""
+        return self.root / "site.json"
 
 
 # --- rows: what crosses a border ---------------------------------------------------------------
@@ -142,6 +151,21 @@ class LayerRow:
     cka_debiased: float | None
     cka_debiased_low: float | None
     cka_debiased_high: float | None
+    status: str
+    procrustes: float | None = None  # similarity of Procrustes: 1 for equal up to a rotation
+    mutual_neighbours: float | None = None  # share of nearest neighbours that both layers share
+    mutual_neighbours_chance: float | None = None
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """How alike a layer of one network and a layer of the other see the images of a split."""
+
+    layer_before: str
+    layer_after: str
+    cka: float | None
+    cka_debiased: float | None
+    n_images: int
     status: str
 
 

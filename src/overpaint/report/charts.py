@@ -169,6 +169,51 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
     return alt.layer(band, line, point).properties(width=_width(steps), height=280)
 
 
+def opinions(layers: pd.DataFrame, names: Sequence[str], order: Sequence[str]) -> alt.LayerChart:
+    """A curve for each of three names, by layer. Columns: layer, what, value."""
+    legend = alt.Legend(symbolType="stroke", symbolSize=300, symbolOpacity=1, columns=1)
+    colour = alt.Color(
+        "what:N",
+        scale=alt.Scale(domain=list(names), range=[AFTER, BEFORE, CHANCE]),
+        legend=legend,
+    )
+    dash = alt.StrokeDash(
+        "what:N",
+        scale=alt.Scale(domain=list(names), range=[[1, 0], [6, 3], [2, 3]]),
+        legend=legend,
+    )
+    low = float(min(0.0, layers["value"].min()))
+    value = alt.Y("value:Q", title="likeness", scale=alt.Scale(domain=[low, 1], nice=False))
+    base = alt.Chart(_data(layers)).encode(_layer_axis(order), value, colour)
+    line = base.mark_line(strokeWidth=2).encode(dash)
+    point = base.mark_point(filled=True, size=36, opacity=1)
+    return alt.layer(line, point).properties(width=_width(len(order)), height=280)
+
+
+def layer_matrix(
+    pairs: pd.DataFrame, column: str, networks: tuple[str, str], order: Sequence[str]
+) -> alt.TopLevelMixin:
+    """A measure of each layer of one network with each of the other, in the order of layers.
+
+    Columns: layer_before, layer_after and that of the measure.
+    """
+    before, after = networks
+    base = alt.Chart(_data(pairs)).encode(
+        alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
+        alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
+    )
+    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
+        alt.Color(f"{column}:Q", scale=SHADES, legend=_shade_legend("CKA", ".2f"))
+    )
+    side = 34 if len(order) <= NAMED else 20
+    chart = alt.layer(cell)
+    if len(order) <= NAMED:
+        dark = alt.condition(f"datum.{column} > 0.5", alt.value(PAPER), alt.value(INK))
+        text = base.mark_text(fontSize=10).encode(alt.Text(f"{column}:Q", format=".2f"), color=dark)
+        chart = alt.layer(cell, text)
+    return chart.properties(width=side * len(order), height=side * len(order))
+
+
 def weight_distance(weights: pd.DataFrame) -> alt.TopLevelMixin:
     """How far each parametrised layer moved, absolute above, relative below."""
     order = weights["layer"].tolist()
@@ -308,29 +353,34 @@ def _curve(
     return alt.layer(best.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
 
 
+SHADES = alt.Scale(
+    domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"], clamp=True
+)
+"""From nothing to all."""
+
+
+def _shade_legend(title: str, written: str) -> alt.Legend:
+    return alt.Legend(
+        type="symbol",  # a gradient would have an id that counts through the process
+        orient="right",
+        title=title,
+        format=written,
+        values=[0, 0.25, 0.5, 0.75, 1],
+        symbolType="square",
+        symbolSize=200,
+        symbolStrokeColor=RULE,
+        symbolOpacity=1,
+    )
+
+
 def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
     """Confusions of the classes: a row is what a picture shows, a column what it was taken for."""
     base = alt.Chart(_data(pairs)).encode(
         alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
         alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
     )
-    colour = alt.Scale(domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"])
     cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
-        alt.Color(
-            "share:Q",
-            scale=colour,
-            legend=alt.Legend(
-                type="symbol",  # a gradient would have an id that counts through the process
-                orient="right",
-                title="share of the row",
-                format="%",
-                values=[0, 0.25, 0.5, 0.75, 1],
-                symbolType="square",
-                symbolSize=200,
-                symbolStrokeColor=RULE,
-                symbolOpacity=1,
-            ),
-        )
+        alt.Color("share:Q", scale=SHADES, legend=_shade_legend("share of the row", "%"))
     )
     side = 34 if len(classes) <= NAMED else 20
     chart = alt.layer(cell)

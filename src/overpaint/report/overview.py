@@ -6,9 +6,10 @@ import pandas as pd
 
 from overpaint.records import ChannelRow, Manifest
 from overpaint.report.advice import advice_table
-from overpaint.report.comparisons import anchor, rendering
+from overpaint.report.channels import anchor
 from overpaint.report.datasets import dataset_line
 from overpaint.report.findings import PAGE, STATEMENTS, together
+from overpaint.report.gallery import rendering
 from overpaint.report.reader import rows
 from overpaint.report.reading import ComparisonRecords, Records
 from overpaint.report.routes import best_route
