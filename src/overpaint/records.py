@@ -152,8 +152,8 @@ class LayerRow:
     cka_debiased_low: float | None
     cka_debiased_high: float | None
     status: str
-    procrustes: float | None = None  # similarity of Procrustes: 1 for equal up to a rotation
-    mutual_neighbours: float | None = None  # share of nearest neighbours that both layers share
+    procrustes: float | None = None  # distance, 0 to √2
+    mutual_neighbours: float | None = None  # share of each image's neighbours that stayed
     mutual_neighbours_chance: float | None = None
 
 

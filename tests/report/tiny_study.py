@@ -66,7 +66,8 @@ LAYERS = (64, 64, 192, 256, 480, 512, 512, 512, 528, 832, 832, 1024)
 NAMES = ("conv2d0", "conv2d1", "conv2d2", "mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed4c",
          "mixed4d", "mixed4e", "mixed5a", "mixed5b")  # fmt: skip
 STYLES = ("Abstract Art", "Abstract Expressionism", "Art Informel", "Art Nouveau", "Baroque",
-          "Color Field Painting", "Cubism", "Early Renaissance", "Expressionism", "High Renaissance",
+          "Color Field Painting", "Cubism", "Early Renaissance", "Expressionism",
+          "High Renaissance",
           "Impressionism", "Magic Realism", "Mannerism", "Minimalism", "Naïve Art", "Neoclassicism",
           "Northern Renaissance", "Pop Art", "Post-Impressionism", "Realism", "Rococo",
           "Romanticism", "Surrealism", "Symbolism", "Ukiyo-e")  # fmt: skip
@@ -392,7 +393,7 @@ def layer_rows(draw: np.random.Generator, plan: Plan) -> list[LayerRow]:
         found.append(
             LayerRow(layer, position, channels, plan.pictures // 6, "mean", cka, cka - width,
                      min(1.0, cka + width), low, low - width, min(1.0, low + width), "ok",
-                     cka**2, cka**3, 0.02)
+                     (2 - 2 * cka) ** 0.5, cka**3, 0.02)
         )  # fmt: skip
     return found
 
@@ -480,7 +481,7 @@ def channel_rows(draw: np.random.Generator, layer: str, plan: Plan) -> list[Chan
 def maximal_table(
     draw: np.random.Generator, channels: list[ChannelRow], train: list[ImageRow], plan: Plan
 ) -> pd.DataFrame:
-    """The maximal images of all channels; the hostile picture leads both rows of each.
+    """The maximal images of all channels; in a small study the hostile picture leads them all.
 
     By column: a large study has a million of them.
     """
@@ -493,7 +494,8 @@ def maximal_table(
     for _, row in sides:
         start = begin[row.layer, row.channel]
         window = np.arange(start, min(start + k + near, len(train)))
-        chosen.append(np.array([0, *draw.permutation(window[window > 0])[: k - 1]]))
+        found = draw.permutation(window[window > 0])[: k - (plan.k < 100)]
+        chosen.append(found if plan.k >= 100 else np.array([0, *found]))
     counts, rows = [len(each) for each in chosen], np.concatenate(chosen)
     ranks = np.concatenate([np.arange(1, count + 1) for count in counts])
     of_row = {name: np.array([getattr(row, name) for row in train], object)

@@ -22,7 +22,7 @@ from overpaint.report.words import (
     slug,
 )
 
-SHORT = 12
+SHORT = 4
 """The maximal images of a card."""
 
 Unit = tuple[str, int]
@@ -189,9 +189,7 @@ def facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
         f"after by chance {p_value(row.entropy_p_after)}",
     )
     q = ABSENT if row.specialised_q is None else p_value(row.specialised_q).replace("p", "q", 1)
-    yield Fact(
-        Link("Specialised", method("specialised")), Link(q), p_value(row.specialised_p)
-    )
+    yield Fact(Link("Specialised", method("specialised")), Link(q), p_value(row.specialised_p))
     yield Fact(
         Link("Information gain", method("gain")),
         Link(f"{number(row.gain_before)} → {number(row.gain_after)}"),

@@ -49,7 +49,7 @@ class Classes:
                 if label := getattr(row, f"top_class_{side}"):
                     own.setdefault(label, []).append(row)
             for each in own.values():
-                each.sort(key=lambda row: -(getattr(row, f"top_share_{side}") or 0))  # noqa: B023
+                each.sort(key=lambda row: -(getattr(row, f"top_share_{side}") or 0))
             found[side] = own
         return found
 

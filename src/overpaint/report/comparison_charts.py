@@ -20,7 +20,8 @@ def comparison_figures(site: Site, found: ComparisonRecords) -> list[Figure]:
         ("entropy", "How pure the channels are, before and after", _entropy),
         ("scatter", "Channel by channel", _scatter),
         ("matrix", "Every layer against every layer", _matrix),
-        ("opinions", "Two more opinions on the layers", _opinions),
+        ("procrustes", "A second opinion: after the best rotation", _procrustes),
+        ("neighbours", "A third opinion: who is near to whom", _neighbours),
     ]
     figures = []
     for name, title, make in makers:
@@ -37,7 +38,8 @@ DEFINED = {
     "entropy": "entropy",
     "scatter": "entropy",
     "matrix": "cka_debiased",
-    "opinions": "procrustes",
+    "procrustes": "procrustes",
+    "neighbours": "mutual_neighbours",
 }
 """The measure of each chart, as the page of definitions calls it."""
 
@@ -185,27 +187,42 @@ def _matrix(site: Site, place: str, title: str, found: ComparisonRecords) -> Fig
     )
 
 
-OPINIONS = {
-    "procrustes": "Procrustes similarity",
-    "mutual_neighbours": "shared nearest neighbours",
-    "mutual_neighbours_chance": "shared neighbours by chance",
-}
-
-
-def _opinions(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    long = found.layers.melt("layer", list(OPINIONS), "what").dropna(subset="value")
-    if long.empty:
+def _procrustes(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
+    layers = found.layers[["layer", "procrustes"]].dropna()
+    if layers.empty:
         return None
-    long = long.assign(what=long["what"].map(OPINIONS))
-    told = long[long["what"] == long["what"].iloc[0]]
+    most = layers.nlargest(1, "procrustes").iloc[0]
     return site.figure(
         place,
         title,
-        "Procrustes similarity: how well one layer can be laid over the other by turning it, 1 if "
-        "it fits. Shared nearest neighbours: the share of a picture’s nearest pictures that stay "
-        "its nearest. Where both and CKA fall together, the change is not a matter of the measure.",
-        f"{told['what'].iloc[0]} by layer: {number(told['value'].iloc[0])} at "
-        f"{told['layer'].iloc[0]}, {number(told['value'].iloc[-1])} at {told['layer'].iloc[-1]}.",
-        charts.opinions(long, list(OPINIONS.values()), found.order),
-        long,
+        "How far apart the two arrangements of the pictures stay after the best rotation of one: 0 "
+        "when they are the same, √2 when nothing is shared. Where this rises as CKA falls, the "
+        "change is not an effect of one measure.",
+        f"Procrustes distance by layer; the largest is {number(most['procrustes'])} at "
+        f"{most['layer']}.",
+        charts.procrustes(layers),
+        layers,
+    )
+
+
+NEIGHBOURS = {"mutual_neighbours": "shared", "mutual_neighbours_chance": "by chance"}
+
+
+def _neighbours(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
+    long = found.layers.melt("layer", list(NEIGHBOURS), "what").dropna(subset="value")
+    shared = long[long["what"] == "mutual_neighbours"]
+    if shared.empty:
+        return None
+    long = long.assign(what=long["what"].map(NEIGHBOURS), low=long["value"], high=long["value"])
+    first, last = shared.iloc[0], shared.iloc[-1]
+    return site.figure(
+        place,
+        title,
+        "The share of the pictures nearest to a picture before that are among its nearest after, "
+        "over all pictures: 1 when all stayed. A few pictures that lie far off can decide CKA, but "
+        "not this.",
+        f"Shared nearest neighbours by layer: {number(first['value'])} at {first['layer']}, "
+        f"{number(last['value'])} at {last['layer']}.",
+        charts.curves(long, list(NEIGHBOURS.values()), "shared nearest neighbours"),
+        long[["layer", "what", "value"]],
     )

@@ -8,12 +8,11 @@ from typing import Any
 import pandas as pd
 
 from overpaint.records import ChannelRow, LayerRow, MaximalRow
-from overpaint.report.channels import SHORT, Channels, Unit, anchor, card
+from overpaint.report.channels import SHORT, Channels, Unit, anchor, card, channel_page
 from overpaint.report.classes import Classes, class_page, led_table
 from overpaint.report.comparison_charts import comparison_figures
 from overpaint.report.gallery import Gallery
 from overpaint.report.layers import layer_page
-from overpaint.report.channels import channel_page
 from overpaint.report.maximal import SIDES, Maximal, read_maximal
 from overpaint.report.press import Press, root
 from overpaint.report.reader import rows
@@ -36,16 +35,30 @@ CONCENTRATED = 30
 """The rows of the table of channels."""
 
 
-def compared(press: Press, records: Records, found: ComparisonRecords) -> None:
-    """Write the pages of a comparison, its layers, channels and classes, unless they stand."""
+def compared(
+    press: Press, records: Records, found: ComparisonRecords, *, charts_only: bool = False
+) -> None:
+    """Write the pages of a comparison, its layers, channels and classes, unless they stand.
+
+    Of these, the page of the comparison has the charts.
+    """
     standing = press.site.standing
     made_from = _made_from(records, found, standing.look)
-    standing.part(f"comparison {found.name}", made_from, lambda: _write(press, records, found))
+    standing.part(
+        f"comparison {found.name}", made_from, lambda: _write(press, records, found, charts_only)
+    )
 
 
-def _write(press: Press, records: Records, found: ComparisonRecords) -> None:
+def _write(press: Press, records: Records, found: ComparisonRecords, charts_only: bool) -> None:
     channels, maximal = Channels(found), read_maximal(found)
     gallery, classes = Gallery(press, records.folder, found, maximal), Classes(records, channels)
+    if not charts_only:
+        _write_parts(press, channels, gallery, classes)
+    press.page("comparison", found.address(), comparison_page(press.site, classes, gallery))
+
+
+def _write_parts(press: Press, channels: Channels, gallery: Gallery, classes: Classes) -> None:
+    found = channels.found
     for row in channels.rows.values():
         place = found.channel(row.layer, row.channel)
         press.page("channel", place, channel_page(channels, gallery, row, root(place)))
@@ -53,7 +66,6 @@ def _write(press: Press, records: Records, found: ComparisonRecords) -> None:
         press.page("layer", found.layer(layer), layer_page(channels, gallery, layer))
     for label in classes.order:
         press.page("class", found.label(label), class_page(classes, gallery, label))
-    press.page("comparison", found.address(), comparison_page(press.site, classes, gallery))
 
 
 def _made_from(
@@ -117,9 +129,7 @@ def summary(found: ComparisonRecords) -> str:
 # --- tables ------------------------------------------------------------------------------------
 
 
-def _tables(
-    site: Site, classes: Classes, maximal: Maximal, shown: list[Unit]
-) -> Iterable[Link]:
+def _tables(site: Site, classes: Classes, maximal: Maximal, shown: list[Unit]) -> Iterable[Link]:
     found = classes.channels.found
     tables = {
         "layers": found.layers,

@@ -125,16 +125,22 @@ def together(verdicts: list[str]) -> str:
 
 def _line(records: Records, row: FindingRow) -> FindingLine:
     told = VALUES.get(row.statement, number)
-    within = "" if row.low is None else f"{told(row.low)} to {told(row.high)}"
     n = counted(row.n, row.unit.removesuffix("s")) if row.n else ABSENT
     return FindingLine(
         _link(records, row),
         row.verdict,
-        Cell(ABSENT if row.value is None else told(row.value), within),
+        value_cell(row),
         ABSENT if row.chance is None else told(row.chance),
         n,
         row.remark,
     )
+
+
+def value_cell(row: FindingRow) -> Cell:
+    """The value of a finding with its interval."""
+    told = VALUES.get(row.statement, number)
+    within = "" if row.low is None else f"{told(row.low)} to {told(row.high)}"
+    return Cell(ABSENT if row.value is None else told(row.value), within)
 
 
 def _points(value: float | None) -> str:

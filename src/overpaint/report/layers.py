@@ -59,7 +59,7 @@ def _facts(channels: Channels, layer: str) -> list[Fact]:
             _with_interval("CKA", "cka", row.cka, row.cka_low, row.cka_high),
             _with_interval("Debiased CKA", "cka_debiased", row.cka_debiased,
                            row.cka_debiased_low, row.cka_debiased_high),
-            Fact(Link("Procrustes", method("procrustes")), Link(number(row.procrustes))),
+            Fact(Link("Procrustes distance", method("procrustes")), Link(number(row.procrustes))),
             Fact(
                 Link("Shared neighbours", method("mutual_neighbours")),
                 Link(number(row.mutual_neighbours)),
@@ -115,4 +115,7 @@ def _plain(value: float | None) -> str:
 
 
 def _q(row: ChannelRow) -> str:
-    return ABSENT if row.specialised_q is None else p_value(row.specialised_q).split("\xa0", 1)[1]
+    """Without the sign where it is that of equality."""
+    if row.specialised_q is None:
+        return ABSENT
+    return p_value(row.specialised_q).removeprefix("p\xa0").removeprefix("=\xa0")

@@ -54,9 +54,7 @@ WORDS = ["layer", "network", "image", "digest", "label"]
 
 
 def _frame(found: ComparisonRecords) -> pd.DataFrame:
-    table = pq.read_table(
-        found.maximal, columns=[*WORDS, "channel", "rank"], read_dictionary=WORDS
-    )
+    table = pq.read_table(found.maximal, columns=[*WORDS, "channel", "rank"], read_dictionary=WORDS)
     frame = table.to_pandas()
     return frame[frame["rank"] <= SHOWN].dropna(subset=["layer", "network"])
 

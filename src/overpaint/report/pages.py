@@ -4,8 +4,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from overpaint.records import StudyFolder
+from overpaint.report import data, findings, formats, method
 from overpaint.report.comparisons import compared
-from overpaint.report.findings import PAGE, findings_page
 from overpaint.report.networks import fitted
 from overpaint.report.overview import overview
 from overpaint.report.press import Press
@@ -22,21 +22,40 @@ def build(folder: Path) -> Path:
     report too, which says what is missing. Raises RecordError where there is no study at all.
     """
     records = read_records(StudyFolder(folder))
-    site = Site(Standing(records.folder.site, records.folder.site_state))
-    _write(Press.of(site, records.study.study), records)
-    site.standing.settle()
+    standing = Standing(records.folder.site, records.folder.site_state)
+    write_pages(Site(standing, drawn_as(records)), records)
+    standing.settle()
     return records.folder.site / "index.html"
 
 
-def _write(press: Press, records: Records) -> None:
-    site = press.site
-    for asset in Path(str(files("overpaint.report") / "assets")).iterdir():
-        site.standing.write(f"assets/{asset.name}", asset.read_bytes())
+MANY = 120
+"""Charts from which on a site holds only SVG of them: each costs 0.2 s and 400 kB as PNG and PDF."""
+
+
+def drawn_as(records: Records) -> tuple[str, ...]:
+    """What the charts of a site are written as, beside SVG."""
+    trained = sum(each.trained for each in records.networks.values())
+    charts = 8 * len(records.comparisons) + 2 * trained
+    return () if charts > MANY else tuple(formats.WRITERS)
+
+
+def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
+    """Write every page of a study, with all that it shows; or only those that have charts."""
+    press = Press.of(site, records.study.study)
+    copy_assets(site)
     for comparison in records.comparisons.values():
-        compared(press, records, comparison)
+        compared(press, records, comparison, charts_only=charts_only)
     for network in records.networks.values():
         if network.trained:
             fitted(press, records, network)
-    press.page("finding", PAGE, findings_page(site, records))
+    press.page("finding", findings.PAGE, findings.findings_page(site, records))
+    press.page("data", data.PAGE, data.data_page(site, records))
+    press.page("method", method.PAGE, method.method_page(site, records))
     site.text(INDEX, index_script(records))
     press.page("index", "index.html", overview(site, records))
+
+
+def copy_assets(site: Site) -> None:
+    """What every page needs beside itself."""
+    for asset in Path(str(files("overpaint.report") / "assets")).iterdir():
+        site.standing.write(f"assets/{asset.name}", asset.read_bytes())

@@ -18,8 +18,8 @@ class Press:
     templates: Environment
 
     @classmethod
-    def of(cls, site: Site, study: str) -> "Press":
-        """The templates of the report, with the name of the study."""
+    def of(cls, site: Site, study: str, *, alone: bool = False) -> "Press":
+        """The templates of a study's report; `alone`, of a page without the others around it."""
         environment = Environment(
             loader=PackageLoader("overpaint.report"),
             autoescape=select_autoescape(default=True, default_for_string=True),
@@ -28,7 +28,7 @@ class Press:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.globals["study"] = study
+        environment.globals |= {"study": study, "alone": alone}
         return cls(site, environment)
 
     def page(self, template: str, place: str, page: object) -> None:

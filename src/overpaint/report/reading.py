@@ -121,6 +121,13 @@ class ComparisonRecords:
         return f"comparisons/{self.name}/classes/{slug(label)}.html"
 
     @property
+    def trusted(self) -> str:
+        """The CKA to compare layers by: debiased where every layer has it, as widths then do not
+        matter.
+        """
+        return "cka_debiased" if self.layers["cka_debiased"].notna().all() else "cka"
+
+    @property
     def shown(self) -> list[tuple[str, int]]:
         """The chosen channels, in order."""
         return [(str(layer), int(channel)) for layer, channel in self.facts.get("shown", [])]

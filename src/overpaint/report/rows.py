@@ -35,6 +35,7 @@ class Figure:
     reading: str
     picture: Picture | None  # None: there was nothing to draw
     data: str | None
+    drawn: tuple[Link, ...] = ()  # the chart as SVG, PNG and PDF
     definition: str = ""  # where what it shows is defined
 
     @property
@@ -56,8 +57,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence with numbers, and where to read on."""
+    """A number that stands out, the sentence that it is from, and where to read on."""
 
+    figure: Cell
     text: str
     link: Link
 
@@ -100,6 +102,7 @@ class Node:
     training: str
     dataset: str
     score: Cell | None
+    change: Link | None  # how much its training changed inside
     repeats: tuple[Repeat, ...]
     mean: str  # over the network and its repeats
     children: tuple["Node", ...]
@@ -133,6 +136,7 @@ class RepeatLine:
 class ScoreTable:
     """The networks that were scored on a dataset, best first, and the level of chance."""
 
+    id: str
     dataset: str
     split: str
     heads: tuple[str, ...]
@@ -150,23 +154,17 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class DatasetLine:
-    """A dataset and what was left out of it."""
+    """A dataset in the list, with what may make its scores doubtful."""
 
     id: str
-    name: str
+    name: Link
     kind: str
     labels: str
     classes: str
     counts: tuple[str, ...]  # train, val, test
     left_out: str
-    reasons: tuple[tuple[str, str], ...]  # picture, reason
-    unnamed: str  # how many more are only in the table
-    data: str | None
-    leaks: tuple[str, ...]  # a sentence a split
-    twice: str
-    places: tuple[tuple[str, str, str, str], ...]  # picture, split, the same picture, its split
-    unnamed_twice: str
-    twice_data: str | None
+    twice: str  # pictures in two splits
+    known: str  # the share of a split that is of groups of train
 
 
 @dataclass(frozen=True)
@@ -205,33 +203,24 @@ class ComparisonLine:
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """An artefact and the digests that say what it is and what it was made from."""
-
-    artefact: str
-    key: str
-    weights: str
-
-
-@dataclass(frozen=True)
 class Overview:
     """The first page."""
 
     title: str
     summary: str
-    findings: tuple[Finding, ...]
-    statements: tuple[StatementLine, ...]
+    missing: tuple[str, ...]
+    won: tuple[Finding, ...]  # a dataset each
+    changed: tuple[Finding, ...]  # a comparison each
+    unchanged: str  # the comparisons that are only in the table
+    changes: Figure | None  # None where nothing was compared
     exhibits: tuple[Exhibit, ...]
+    statements: tuple[StatementLine, ...]
     tree: tuple[Node, ...]
     advice: AdviceTable | None
     scores: tuple[ScoreTable, ...]
-    datasets: tuple[DatasetLine, ...]
     comparisons: tuple[ComparisonLine, ...]
-    seed: str
-    versions: tuple[str, ...]
-    hardware: tuple[str, ...]
-    provenance: tuple[Provenance, ...]
-    missing: tuple[str, ...]
+    datasets: tuple[DatasetLine, ...]
+    tables: tuple[tuple[str, tuple[Link, ...]], ...]  # what for a paper, and as what
 
 
 # --- findings ----------------------------------------------------------------------------------
@@ -485,3 +474,166 @@ class NetworkPage:
     failed: str
     remarks: tuple[str, ...]
     missing: tuple[str, ...]
+
+
+# --- data --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """A class of a dataset and how many pictures show it."""
+
+    label: str
+    cells: tuple[str, ...]  # train, val, test, all, share of the pictures
+
+
+@dataclass(frozen=True)
+class LeakLine:
+    """What a split shares with train by its groups."""
+
+    split: str
+    cells: tuple[str, ...]  # pictures, of known groups, share, groups, named rightly, chance
+
+
+@dataclass(frozen=True)
+class DatasetSection:
+    """A dataset on the page of the data."""
+
+    id: str
+    name: str
+    fields: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    figure: Figure
+    classes: tuple[ClassLine, ...]
+    unnamed_classes: str
+    leaks: tuple[LeakLine, ...]
+    leaks_told: tuple[str, ...]  # a sentence a split that shares groups with train
+    why: str  # the reasons for what was left out, counted
+    reasons: tuple[tuple[str, str], ...]  # picture, reason
+    unnamed: str  # how many more are only in the table
+    twice: str
+    places: tuple[tuple[str, str, str, str], ...]  # picture, split, the same picture, its split
+    unnamed_twice: str
+    twice_data: str | None
+    data: str | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataPage:
+    """The page of the data."""
+
+    datasets: tuple[DatasetSection, ...]
+
+
+# --- method ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """An artefact and the digests that say what it is and what it was made from."""
+
+    artefact: str
+    key: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class RecipeLine:
+    """A trained network and the fields of its recipe that not all share."""
+
+    network: Link
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MethodPage:
+    """The page of definitions, settings and provenance."""
+
+    settings: tuple[tuple[str, str], ...]  # of the study
+    shared: tuple[tuple[str, str], ...]  # fields of the recipes that all networks share
+    heads: tuple[str, ...]  # the other fields
+    recipes: tuple[RecipeLine, ...]
+    networks: tuple[tuple[str, ...], ...]  # names, architecture, parameters, preprocessing
+    small: str  # what few pictures mean for CKA in this study
+    charts: str  # what charts are written as
+    versions: tuple[str, ...]
+    hardware: tuple[str, ...]
+    provenance: tuple[Provenance, ...]
+    paper: str  # BibTeX
+    program: str
+
+
+# --- two studies -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BothScores:
+    """A network that both studies scored on one dataset and split."""
+
+    network: str
+    score: str
+    first: Cell
+    second: Cell
+    difference: str  # second minus first, in points
+    overlap: str
+
+
+@dataclass(frozen=True)
+class BothDatasets:
+    """A dataset of both studies and whether its pictures are the same."""
+
+    name: str
+    first: str
+    second: str
+    same: str
+
+
+@dataclass(frozen=True)
+class BothChanges:
+    """A comparison that both studies made."""
+
+    name: str
+    first: Cell
+    second: Cell
+    difference: str
+    apart: str  # the layers whose intervals do not overlap
+
+
+@dataclass(frozen=True)
+class BothFindings:
+    """A statement put to the same thing in both studies."""
+
+    statement: str
+    subject: str
+    first: str  # the verdict
+    second: str
+    first_value: Cell
+    second_value: Cell
+
+
+@dataclass(frozen=True)
+class Only:
+    """What only one of two studies has."""
+
+    what: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgainstPage:
+    """The page of two studies."""
+
+    first: str
+    second: str
+    summaries: tuple[tuple[str, str, str], ...]  # study, what it did, what is missing of it
+    datasets: tuple[BothDatasets, ...]
+    scores: tuple[BothScores, ...]
+    scores_data: str | None
+    changes: tuple[BothChanges, ...]
+    figures: tuple[Figure, ...]
+    undrawn: str
+    findings: tuple[BothFindings, ...]
+    settings: tuple[tuple[str, str, str, str], ...]  # network, field, first, second
+    only: tuple[Only, ...]

@@ -1,4 +1,4 @@
-"""A list of all pages for a script to search in, as a script: a page from disk can fetch nothing."""
+"""A list of all pages for a script to search in, itself a script: no page from disk can fetch."""
 
 import json
 from collections.abc import Iterable

@@ -8,13 +8,10 @@ import altair as alt
 import pandas as pd
 from PIL import Image
 
-from overpaint.report import charts
-from overpaint.report.rows import Figure, Picture
+from overpaint.report import charts, formats
+from overpaint.report.rows import Figure, Link, Picture
 from overpaint.report.standing import Standing
 from overpaint.report.words import slug
-
-METHOD = "method.html"
-"""The page of definitions; each measure has an anchor on it."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +19,8 @@ class Site:
     """The site while it is brought up to date; what its methods return is relative to its root."""
 
     standing: Standing
+    drawn: tuple[str, ...] = tuple(formats.WRITERS)
+    """What a chart is written as, beside SVG: nothing more where there are very many charts."""
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""
@@ -30,7 +29,7 @@ class Site:
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Write a table as CSV: `data/<place>.csv`."""
-        return self.text(f"data/{place}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        return self.text(f"data/{place}.csv", formats.csv(frame))
 
     def figure(
         self,
@@ -42,16 +41,21 @@ class Site:
         table: pd.DataFrame,
         definition: str = "",
     ) -> Figure:
-        """Draw a chart as `charts/<place>.svg` with its table beside it."""
+        """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        drawn = self.standing.once(src, spec, lambda: charts.svg(chart).encode())
-        text = drawn.decode()
+        text = self.standing.once(src, spec, lambda: charts.svg(chart).encode()).decode()
         size = ET.fromstring(text)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
         picture = Picture(src, width, height, alt_text)
         name = place.rsplit("/", 1)[-1]
-        return Figure(name, title, reading, picture, self.data(place, table), definition=definition)
+        drawn = (Link("SVG", src), *(self._drawn(place, text, kind) for kind in self.drawn))
+        return Figure(name, title, reading, picture, self.data(place, table), drawn, definition)
+
+    def _drawn(self, place: str, text: str, kind: str) -> Link:
+        src = f"charts/{place}.{kind}"
+        self.standing.once(src, text, lambda: formats.WRITERS[kind](text))
+        return Link(kind.upper(), src)
 
     def rendering(self, source: Path, network: str, layer: str, channel: int) -> Picture | None:
         """Copy a feature visualisation; None when it is missing or no picture."""
@@ -84,5 +88,5 @@ def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:
 
 
 def method(measure: str) -> str:
-    """The address of a measure's definition."""
-    return f"{METHOD}#{measure}"
+    """The address of a measure's definition, an anchor on the page of the method."""
+    return f"method.html#{measure}"

@@ -48,7 +48,7 @@ class Standing:
     """
 
     root: Path
-    state: Path
+    state: Path | None = None  # None: nothing is known, and nothing kept
     files: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
@@ -59,6 +59,8 @@ class Standing:
         """Read what the last build left."""
         self._parts: dict[str, Part] = {}
         self._keys: dict[str, str] = {}
+        if self.state is None:
+            return
         with suppress(RecordError, KeyError, TypeError, AttributeError):
             told = read_json(self.state)
             self._parts = {name: Part(**each) for name, each in told["parts"].items()}
@@ -88,10 +90,14 @@ class Standing:
 
     @contextmanager
     def _changed(self, path: Path) -> Iterator[Path]:
-        self.state.unlink(missing_ok=True)
+        self._begin()
         self.written += 1
         with whole_file(path) as draft:
             yield draft
+
+    def _begin(self) -> None:
+        if self.state is not None:
+            self.state.unlink(missing_ok=True)
 
     def once(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file that takes long to make: as they stand, if made from the same."""
@@ -137,9 +143,11 @@ class Standing:
                 with suppress(OSError):  # it is not empty
                     path.rmdir()
             elif path.relative_to(self.root).as_posix() not in self.files:
-                self.state.unlink(missing_ok=True)
+                self._begin()
                 path.unlink()
         parts = {name: {"key": each.key, "files": each.files} for name, each in self.parts.items()}
+        if self.state is None:
+            return
         state = {"parts": parts, "keys": dict(sorted(self.keys.items()))}
         with suppress(RecordError):
             if read_json(self.state) == state:
@@ -152,4 +160,3 @@ def digests(root: Path, paths: Iterable[Path]) -> dict[str, str]:
     return {
         path.relative_to(root).as_posix(): file_digest(path) for path in paths if path.is_file()
     }
-
