@@ -419,10 +419,11 @@ COMPARABLE = ("ok", "identical", "negative")
 
 
 def choose_channels(
-    rows: Sequence[ChannelRow], layers: Sequence[str], channels: str | Sequence[int]
+    rows: Sequence[ChannelRow], layers: Sequence[str], channels: str | Sequence[int | str]
 ) -> list[tuple[str, int]]:
-    """The channels that a study wants to see: the same numbers in each layer, or the first n of a
-    criterion in each layer, only those that fire in both networks.
+    """The channels that a study wants to see: the same numbers in each layer, units by name, all,
+    or in each layer the first n of a criterion or the extremes of the overlap, only those that fire
+    in both networks.
 
     Where no filter change is known (no single filter makes a channel), `most_changed` falls back
     on the least overlap.
@@ -431,17 +432,28 @@ def choose_channels(
     for layer in layers:
         own = [row for row in rows if row.layer == layer]
         numbers = (
-            _best(own, channels)
+            _by_word(own, channels)
             if isinstance(channels, str)
-            else [channel for channel in channels if channel < len(own)]
+            else _by_number(layer, len(own), channels)
         )
         chosen += [(layer, number) for number in numbers]
     return chosen
 
 
-def _best(rows: Sequence[ChannelRow], choice: str) -> list[int]:
+def _by_number(layer: str, width: int, channels: Sequence[int | str]) -> list[int]:
+    """The channels of a layer among numbers and units ("mixed4d:164")."""
+    units = [channel if isinstance(channel, str) else f"{layer}:{channel}" for channel in channels]
+    numbers = [int(unit.rpartition(":")[2]) for unit in units if unit.rpartition(":")[0] == layer]
+    return [number for number in dict.fromkeys(numbers) if number < width]
+
+
+def _by_word(rows: Sequence[ChannelRow], choice: str) -> list[int]:
     name, _, count = choice.rstrip(")").partition("(")
+    if name == "all":
+        return [row.channel for row in rows]
     alive = [row for row in rows if row.status in COMPARABLE]
+    if name == "extremes_of_overlap":
+        return extremes([(row.overlap, row.channel) for row in alive], int(count))
     if name == "most_changed" and any(row.filter_change is None for row in alive):
         name = "least_overlap"
     scored = [(CRITERIA[name](row), row.channel) for row in alive]
@@ -449,3 +461,19 @@ def _best(rows: Sequence[ChannelRow], choice: str) -> list[int]:
     return [channel for _, channel in sorted(known, key=lambda each: (-each[0], each[1]))][
         : int(count)
     ]
+
+
+def extremes(scored: Sequence[tuple[float, int]], count: int) -> list[int]:
+    """Of (value, channel): the lowest, those nearest the median, the highest; each channel once.
+
+    >>> extremes([(value / 8, value) for value in range(9)], 2)
+    [0, 1, 4, 3, 7, 8]
+
+    The paper draws such a grid for the overlap. Ties go to the lower channel.
+    """
+    ordered = [channel for _, channel in sorted(scored)]
+    if not ordered:
+        return []
+    middle = float(np.median([value for value, _ in scored]))
+    near = [channel for _, channel in sorted((abs(value - middle), c) for value, c in scored)]
+    return list(dict.fromkeys([*ordered[:count], *near[:count], *ordered[-count:]]))

@@ -1,4 +1,4 @@
-"""Pixels: decode, crop, shrink; knows no network.
+"""Pixels: decode, crop, shrink, lay side by side; knows no network.
 
 >>> picture = Image.new("RGB", (300, 200), "tan")
 >>> centre_square(shorter_side(picture, 64, "bilinear"), 64).size
@@ -7,10 +7,12 @@
 
 import hashlib
 import io
+import math
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from overpaint.errors import DatasetError
 
@@ -86,6 +88,52 @@ def thumbnail(picture: Image.Image, side: int = 112) -> bytes:
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
+
+
+GAP = 8
+"""Pixels between the pictures of a contact sheet."""
+
+
+def sheet(
+    pictures: Sequence[Image.Image], captions: Sequence[str], columns: int | None = None
+) -> Image.Image:
+    """A contact sheet: pictures of one size row by row on white, each with its caption below.
+
+    >>> sheet([Image.new("RGB", (64, 64))] * 5, list("abcde"), columns=3).size
+    (224, 180)
+    """
+    if not pictures:
+        raise ValueError("a contact sheet needs at least one picture")
+    columns = min(len(pictures), columns or math.ceil(math.sqrt(len(pictures))))
+    width, height = pictures[0].size
+    font = ImageFont.load_default(size=12)
+    cell = width + GAP, height + GAP + 14
+    rows = math.ceil(len(pictures) / columns)
+    ground = Image.new("RGB", (columns * cell[0] + GAP, rows * cell[1] + GAP), "white")
+    pen = ImageDraw.Draw(ground)
+    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left, top = GAP + number % columns * cell[0], GAP + number // columns * cell[1]
+        own = picture.convert("RGBA")
+        ground.paste(own, (left, top), own)
+        pen.text((left, top + height + 2), caption, fill="black", font=font)
+    return ground
+
+
+MOVIES = (".gif", ".webp")
+
+
+def movie(frames: Sequence[Image.Image], path: Path, seconds: float = 4) -> None:
+    """Frames as an animated GIF or WebP that begins again after showing the last for a while."""
+    each = max(20, round(1000 * seconds / len(frames)))
+    durations = [each] * (len(frames) - 1) + [1500]
+    # PNG-like fidelity costs nothing in WebP, and a GIF has a palette for each frame anyway
+    how = {"lossless": True} if path.suffix.lower() == ".webp" else {}
+    kind = path.suffix.lower().removeprefix(".")
+    with path.open("wb") as file:
+        frames[0].save(
+            file, kind, save_all=True, append_images=list(frames[1:]), duration=durations, loop=0,
+            **how,
+        )  # fmt: skip
 
 
 def survey(path: Path) -> tuple[str, int, int, str]:

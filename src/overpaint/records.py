@@ -20,7 +20,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import RecordError
 
@@ -85,6 +89,10 @@ class StudyFolder:
     def renderings(self, network: str) -> Path:
         """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
         return self.root / "renderings" / network
+
+    def pair_renderings(self, before: str, after: str) -> Path:
+        """`<layer>/<channel>-both.png`, `…-only_after.png` and `renderings.parquet` of a pair."""
+        return self.root / "renderings" / f"{before}--{after}"
 
     def thumbnails(self, dataset: str) -> Path:
         """The thumbnails of a dataset's pictures."""
@@ -247,12 +255,41 @@ class ResponseRow:
 
 @dataclass(frozen=True)
 class RenderingRow:
-    """One feature visualisation, as `<layer>/<channel>.png`."""
+    """One feature visualisation, as `<layer>/<channel>.png`.
+
+    `best_value` is the channel's mean on the picture of the dataset that most excites it, on the
+    scale of the objective, and `ratio` is how many times as much the rendering reaches.
+    """
 
     layer: str
     channel: int
-    objective_start: float
-    objective_end: float
+    objective_start: float | None  # None where it is no number
+    objective_end: float | None
+    steps: int
+    size: int
+    seed: int
+    status: str
+    attempts: int = 1
+    best_image: str | None = None
+    best_value: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class PairRenderingRow:
+    """What a channel of two networks wants, as `<layer>/<channel>-<kind>.png`.
+
+    `reach_before` and `reach_after` are what the channel reaches alone in each network; None where
+    it shows nothing there.
+    """
+
+    layer: str
+    channel: int
+    kind: str  # "both" or "only_after"
+    before: float | None  # the channel's mean on this picture
+    after: float | None
+    reach_before: float | None
+    reach_after: float | None
     steps: int
     size: int
     seed: int
@@ -528,6 +565,29 @@ def read_json(path: Path) -> Any:
         raise RecordError("missing-record", f"{path} is missing: run the study first") from None
     except ValueError as error:
         raise RecordError("broken-record", f"{path} is not JSON: {error}") from None
+
+
+def write_picture(path: Path, pixels: NDArray[np.uint8], told: dict[str, Any]) -> None:
+    """Write pixels [H, W, 3 or 4] as a PNG that carries what is told of it, whole."""
+    text = PngInfo()
+    text.add_text(TOLD, json.dumps(told, sort_keys=True, allow_nan=False))
+    with whole_file(path) as draft:
+        Image.fromarray(pixels).save(draft, "png", pnginfo=text)
+
+
+def told_by_picture(path: Path) -> dict[str, Any] | None:
+    """What a picture of `write_picture` carries; None if it is missing, cut off or another's."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            found = json.loads(picture.info[TOLD])
+    except (OSError, SyntaxError, KeyError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+TOLD = "overpaint"
+"""The key of the text in a PNG."""
 
 
 def table(rows: Iterable[Row], row: type[Row]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ in the folder has it already. So a run that was interrupted goes on where it was
 complete does nothing, and then torch is never even imported.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from overpaint.records import (
 )
 from overpaint.standings import Standings
 from overpaint.study import Pair, Study
+from overpaint.thumbnails import Thumbnails
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,13 @@ def run_study(
     for pair in work.pairs:
         work.comparison(pair)
     Conclusions(lineage, standings, work.pairs).draw()
-    pictures = Pictures(lineage, work.pairs)
-    pictures.renderings()
+    Pictures(lineage, work.pairs).renderings()
+    thumbnails = Thumbnails(lineage)
     for pair in work.pairs:
-        pictures.thumbnails(pair)
+        thumbnails.of_pair(pair)
     for name in study.every:
         if name not in lineage.failed:
-            pictures.surest_of(name)
+            thumbnails.of_network(name)
     page = work.report()
     progress.console.print(score_table(standings.found()))
     for name, why in failures.items():
@@ -202,7 +204,7 @@ class Run:
                 }
                 write_json(draft / "manifest.json", replace(wanted, facts=facts))
 
-    def _wanted_channels(self, pair: Pair) -> tuple[list[str], str | list[int]]:
+    def _wanted_channels(self, pair: Pair) -> tuple[list[str], str | Sequence[int | str]]:
         """The layers and channels of the study's `render`, as far as this pair has the layers."""
         render = self.study.render
         if render is None:

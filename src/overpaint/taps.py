@@ -14,18 +14,25 @@ what was read. The forward ends after the deepest layer wanted.
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from overpaint import relus
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network
 
 PENULTIMATE = "penultimate"
 """The layer name for what the head is given, whatever module that comes from."""
+
+LOGITS = "logits"
+"""The layer name for what the network says of each class."""
+
+PRE_RELU = "_pre_relu"
+"""Behind the name of a layer that ends in a ReLU: what that ReLU is given."""
 
 Reduction = Callable[[Tensor], Tensor]
 """What is kept of an activation: (N, C, H, W), or patch tokens (N, T, D), or (N, D) -> (N, ...).
@@ -147,6 +154,7 @@ class Tap:
     layers: Sequence[str]
     reduction: Reduction
     stop: bool
+    before: bool = False  # whether a layer is what a ReLU is given
     _seen: dict[str, Tensor] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _checked: bool = False
@@ -161,7 +169,8 @@ class Tap:
         self._calls = dict.fromkeys(self.layers, 0)
         self._running = True
         try:
-            self.network(images)
+            with relus.Remembered() if self.before else nullcontext():
+                self.network(images)
         except _Enough:
             pass
         finally:
@@ -202,11 +211,13 @@ def taps(
     """Read layers of a network, in evaluation mode, inside a with block.
 
     `layers` are exact module names (`network.layers` is the usual choice), or "penultimate" for
-    what the head is given: the vectors that a linear classifier would see. On leaving, also by an
-    exception, hooks are gone and each module's training mode is as it was. Raises NetworkError for
-    an unknown layer, with the close matches.
+    what the head is given: the vectors that a linear classifier would see, or "logits". A name that
+    is no module's but that of one with "_pre_relu" behind it means what the ReLU is given in which
+    the module ends. On leaving, also by an exception, hooks are gone and each module's training
+    mode is as it was. Raises NetworkError for an unknown layer, with the close matches.
     """
     tap = Tap(network, list(dict.fromkeys(layers)), reduction, stop)
+    tap.before = any(_relu_of(network, layer) for layer in tap.layers)
     modes = [(module, module.training) for module in network.modules()]
     handles = []
     try:
@@ -225,10 +236,36 @@ def _listen(network: Network, tap: Tap, layer: str) -> RemovableHandle:
     if layer == PENULTIMATE:
         head = network.body.get_submodule(network.head)
         return head.register_forward_pre_hook(lambda _module, inputs: tap.read(layer, inputs[0]))
-    module = find_layer(network, layer)
-    return module.register_forward_hook(
-        lambda module, _inputs, output: tap.read(layer, places(network, module, output))
+    if layer == LOGITS:
+        return network.body.register_forward_hook(
+            lambda _module, _inputs, output: tap.read(layer, output)
+        )
+    ending = _relu_of(network, layer)
+    return find_layer(network, ending or layer).register_forward_hook(
+        lambda module, _inputs, output: tap.read(
+            layer,
+            places(network, module, before_relu(network, layer, output) if ending else output),
+        )
     )
+
+
+def _relu_of(network: Network, layer: str) -> str | None:
+    """The layer whose ReLU's input a name means, unless it is a module's own name."""
+    modules = dict(network.body.named_modules())
+    ending = layer.removesuffix(PRE_RELU)
+    return ending if ending and ending in modules and layer not in modules else None
+
+
+def before_relu(network: Network, layer: str, output: "Tensor | tuple[Tensor, ...]") -> Tensor:
+    """What the ReLU was given that a layer's output comes from."""
+    given = relus.before(output) if isinstance(output, Tensor) else None
+    if given is None:
+        raise NetworkError(
+            "no-relu",
+            f"{network.architecture} has no layer {layer!r}: "
+            f"{layer.removesuffix(PRE_RELU)!r} does not end in a ReLU",
+        )
+    return given
 
 
 def places(network: Network, module: nn.Module, output: "Tensor | tuple[Tensor, ...]") -> Tensor:

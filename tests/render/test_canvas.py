@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.render.canvas import COLOURS, FourierCanvas, spectrum_scale
+from overpaint.render.canvas import FourierCanvas, spectrum_scale
+from overpaint.render.colours import IMAGENET
 
 
 def slow_scale(size):
@@ -38,8 +39,8 @@ def test_scale(size):
 
 def test_colours():
     """The colour matrix is ImageNet's with its longest column of length 1."""
-    np.testing.assert_allclose(COLOURS, slow_colours(), rtol=1e-12)
-    np.testing.assert_allclose(COLOURS[:, 0], [0.5628, 0.5845, 0.5845], atol=1e-4)
+    np.testing.assert_allclose(IMAGENET, slow_colours(), rtol=1e-12)
+    np.testing.assert_allclose(IMAGENET[:, 0], [0.5628, 0.5845, 0.5845], atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [32, 33])

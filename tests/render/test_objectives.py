@@ -8,14 +8,14 @@ from overpaint.render.objectives import channel, score
 def test_channel_of_maps():
     """The channel objective of maps is the mean over positions of that channel."""
     maps = torch.arange(24.0).reshape(2, 3, 4)
-    assert channel("a", 1).of({"a": maps}) == maps[1].mean() == 17.5
+    assert score([channel("a", 1)], {"a": maps[None]}) == maps[1].mean() == 17.5
 
 
 def test_channel_of_tokens_and_vectors():
     """Of tokens it is the mean over tokens, of a vector the value itself."""
     tokens = torch.arange(12.0).reshape(4, 3)
-    assert channel("a", 2).of({"a": tokens.unsqueeze(0)[0]}) == tokens[:, 2].mean()
-    assert channel("a", 2).of({"a": tokens[0]}) == 2
+    assert score([channel("a", 2)], {"a": tokens[None]}) == tokens[:, 2].mean()
+    assert score([channel("a", 2)], {"a": tokens[:1]}) == 2
 
 
 def test_each_its_own():

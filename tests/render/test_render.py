@@ -10,8 +10,10 @@ from torch import nn
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
-from overpaint.render import TOGETHER, _status, redirect, render, render_steps
+from overpaint.render import redirect, render, render_steps, single
+from overpaint.render.lens import AT_ONCE
 from overpaint.render.redirect import STEPS
+from overpaint.render.rendering import status_of
 
 CLASSES = ("a", "b")
 
@@ -105,7 +107,7 @@ def test_alone_and_together(architecture):
 def test_batches():
     """More channels than fit one batch come in their order, each as if it were alone."""
     network = tiny()
-    channels = list(range(TOGETHER + 1))[::-1]
+    channels = list(range(AT_ONCE["cpu"] + 1))[::-1]
     many = render(network, "top", channels, steps=4, size=24)
     assert [each.channel for each in many] == channels
     for each in (many[0], many[-1]):
@@ -171,6 +173,7 @@ def test_escapes_a_dark_start(monkeypatch):
     assert found.objective_end > 0
     assert found.status == "ok"
     monkeypatch.setattr(redirect, "STEPS", 0)
+    monkeypatch.setattr(single, "ATTEMPTS", 1)
     (stuck,) = render(network, "top", [5], steps=60, size=32)
     assert stuck.objective_end == 0
 
@@ -182,17 +185,20 @@ def test_dead_channel():
         network.body.last.weight[5] = 0
         network.body.last.bias[5] = -1.0
     (found,) = render(network, "top", [5], steps=3, size=24)
-    assert found.status == "the objective did not rise: 0 at the start, 0 at the end"
+    assert found.status == (
+        "the objective did not rise: 0 at the start, 0 at the end (the best of 3 attempts)"
+    )
+    assert found.attempts == 3
 
 
 def test_status():
     """A grey image and an objective that is no number are told, and a good image is ok."""
     noise = np.random.default_rng(0).integers(256, size=(9, 9, 3), dtype=np.uint8)
-    assert _status(noise, 0.0, 1.0) == "ok"
-    assert _status(noise, -2.0, -1.0) == "ok"
-    assert _status(noise, 1.0, 1.005).startswith("the objective did not rise: 1 at the start")
-    assert _status(noise, 1.0, float("nan")) == "the objective is nan"
-    assert _status(noise // 64 + 126, 0.0, 1.0).startswith("the image is grey")
+    assert status_of(noise, 0.0, 1.0) == "ok"
+    assert status_of(noise, -2.0, -1.0) == "ok"
+    assert status_of(noise, 1.0, 1.005).startswith("the objective did not rise: 1 at the start")
+    assert status_of(noise, 1.0, float("nan")) == "the objective is nan"
+    assert status_of(noise // 64 + 126, 0.0, 1.0).startswith("the image is grey")
 
 
 def test_leaves_no_trace():
@@ -294,10 +300,11 @@ def test_fixed_size():
     assert found.objective_end > found.objective_start
 
 
-def test_progress():
+def test_progress(monkeypatch):
     """Progress is told after every step as image-steps taken, and those in all."""
+    monkeypatch.setattr(single, "ATTEMPTS", 1)
     told = []
-    channels = list(range(TOGETHER + 2))
+    channels = list(range(AT_ONCE["cpu"] + 2))
     render(tiny(), "top", channels, steps=2, size=16, progress=lambda *now: told.append(now))
     assert told == [(5, 20), (10, 20), (15, 20), (20, 20)]
 

@@ -78,7 +78,7 @@ def test_one_move_after_the_other():
     """A shift before an enlargement is enlarged with the canvas; one after it is not."""
     image = torch.full((1, 3, 41, 41), 0.5)
     image[:, :, 20, 20] = 1
-    move, double = (lambda _random: shift(4, 0)), scale([2.0])
+    move, double = (lambda _draws: shift(4, 0)[None]), scale([2.0])
     for moves, column in (([move, double], 28), ([double, move], 24)):
         seen = warp(moves)(image, generators(0))
         assert divmod(int(seen[0, 0].argmax()), 41) == (20, column)
@@ -112,16 +112,16 @@ def test_side():
 
 def test_draws_are_lucid_s():
     """Jitters are whole and even over their range, scales 0.9 to 1.1, angles mostly not zero."""
-    random = np.random.default_rng(0)
-    shifts = np.array([jitter(8)(random)[:2, 2] for _ in range(2000)])
+    many = [np.random.default_rng(0)] * 2000
+    shifts = jitter(8)(many)[:, :2, 2]
     values, counts = np.unique(shifts, return_counts=True)
     assert values.tolist() == list(range(-4, 5))
     assert counts.min() > 0.8 * counts.mean()
     _, enlarge, turn, last = STANDARD
-    assert {last(random)[0, 2] for _ in range(200)} == {-2, -1, 0, 1, 2}
-    factors = {round(enlarge(random)[0, 0], 6) for _ in range(500)}
+    assert set(last(many)[:, 0, 2]) == {-2, -1, 0, 1, 2}
+    factors = {round(factor, 6) for factor in enlarge(many)[:, 0, 0]}
     assert factors == {round(0.9 + i / 50, 6) for i in range(11)}
-    angles = [np.rad2deg(np.arcsin(turn(random)[1, 0])) for _ in range(2000)]
+    angles = np.rad2deg(np.arcsin(turn(many)[:, 1, 0]))
     assert {round(angle) for angle in angles} == set(range(-10, 11))
     assert np.mean(np.abs(angles) < 1e-9) == pytest.approx(6 / 26, abs=0.04)
 

@@ -83,7 +83,11 @@ class LocalResponseNorm(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, H, W)."""
         energy = nn.functional.conv2d(maps * maps, self.band.to(maps.dtype))
-        return maps * (1 + self.alpha * energy).pow(-self.beta)
+        scale = 1 + self.alpha * energy
+        if self.beta == 0.75:  # two roots are cheaper than a power, and so is their gradient
+            root = scale.rsqrt()
+            return maps * (root * root.sqrt())
+        return maps * scale.pow(-self.beta)
 
 
 class Inception(nn.Module):

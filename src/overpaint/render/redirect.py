@@ -12,68 +12,26 @@ ReLU lets through what would switch it on.
 The network is not touched: whichever way it calls its ReLU, the call is caught.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from overpaint.relus import Relus
 
 STEPS = 16
 """How many steps Lucid redirects; later a ReLU is what it is."""
 
 
-class RedirectedReLU(TorchFunctionMode):
+class RedirectedReLU(Relus):
     """Inside the block, ReLU and ReLU6 have the redirected gradient of a loss to be *lowered*.
-
-    A call in place gives a new tensor instead, and leaves its input as it was: only its result may
-    be used, as every network of timm and torchvision does.
 
     Source: Lucid, `misc/redirected_relu_grad.py`.
     """
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Called by torch for every function inside the block."""
-        kwargs = kwargs or {}
-        ceiling = CEILINGS[func](*args, **kwargs) if func in CEILINGS else None
-        if ceiling is None:
-            return func(*args, **kwargs)
-        return _Redirected.apply(args[0] if args else kwargs["input"], ceiling)
-
-
-def _none(*_: object, **__: object) -> float:
-    return math.inf
-
-
-def _six(*_: object, **__: object) -> float:
-    return 6.0
-
-
-def _of_hardtanh(
-    _input: Tensor, min_val: float = -1.0, max_val: float = 1.0, *_: object, **__: object
-) -> float | None:
-    """`nn.ReLU6` is a hardtanh from 0; any other hardtanh is not meant."""
-    return max_val if min_val == 0 else None
-
-
-CEILINGS: dict[Callable[..., Any], Callable[..., float | None]] = {
-    functional.relu: _none,
-    torch.relu: _none,
-    torch.relu_: _none,
-    Tensor.relu: _none,
-    Tensor.relu_: _none,
-    functional.relu6: _six,
-    functional.hardtanh: _of_hardtanh,
-}
-"""The calls that are a ReLU, and the value above which each is off again."""
+    def relu(self, values: Tensor, ceiling: float) -> Tensor:
+        """The values of the ordinary one, and another gradient."""
+        return _Redirected.apply(values, ceiling)
 
 
 class _Redirected(torch.autograd.Function):

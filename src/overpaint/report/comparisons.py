@@ -76,9 +76,10 @@ def _made_from(
     dataset = str(found.facts.get("dataset", ""))
     named = [folder.study, folder.network(found.after) / "scores.json"]
     named += [folder.dataset(dataset) / "manifest.json"] if dataset in records.datasets else []
-    drawn = [folder.renderings(name) for name in (found.before, found.after, found.name)]
+    pair = found.before, found.after
+    drawn = [*map(folder.renderings, pair), folder.pair_renderings(*pair)]
     named += [place / "renderings.parquet" for place in drawn]
-    tables = folder.comparison(found.before, found.after).glob("*")
+    tables = folder.comparison(*pair).glob("*")
     pictures = [*drawn, *([folder.thumbnails(dataset)] if dataset in records.datasets else [])]
     return [
         found.failed,

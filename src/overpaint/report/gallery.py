@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from markupsafe import Markup
 
-from overpaint.records import RenderingRow, StudyFolder
+from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
 from overpaint.report.maximal import SIDES, Maximal, Numbers
 from overpaint.report.press import Press
 from overpaint.report.reader import rows
@@ -22,11 +22,8 @@ from overpaint.report.words import ABSENT, number, slug
 
 UNASKED = "no feature visualisation was asked for"
 LOST = "the feature visualisation is missing"
-PAIRED = {
-    "both": "liked by both networks",
-    "only_after": "liked after, not before",
-}
-"""The feature visualisations of two networks at once, by the end of their file's name."""
+WANTED = {"both": "what both networks want", "only_after": "what only the network after wants"}
+"""What was drawn of two networks at once."""
 
 
 def rendering(
@@ -89,23 +86,36 @@ class Gallery:
         if row is None or picture is None:
             return picture, LOST
         rose = f"objective {number(row.objective_start, 2)} → {number(row.objective_end, 2)}"
+        if row.ratio is not None:
+            rose += f", {number(row.ratio, 1)} times that of its best picture"
         return picture, rose if row.status in ("ok", None) else f"{rose}; {row.status}"
 
     @cached_property
-    def _pairs(self) -> bool:
-        return self.folder.renderings(self.found.name).is_dir()
+    def _together(self) -> dict[tuple[str, int], list[PairRenderingRow]]:
+        found: dict[tuple[str, int], list[PairRenderingRow]] = {}
+        for row in rows(self.found.together, PairRenderingRow):
+            found.setdefault((row.layer, row.channel), []).append(row)
+        return found
 
     def together(self, layer: str, channel: int) -> Iterable[tuple[Picture, str]]:
         """The feature visualisations of a channel that are of both networks at once."""
-        below = self.folder.renderings(self.found.name)
-        for end, what in PAIRED.items() if self._pairs else ():
-            path = below / layer / f"{channel}-{end}.png"
-            if path.resolve().is_relative_to(below.resolve()):
-                place = f"{self.found.name}/{slug(layer)}/{channel}-{end}.png"
-                alt_text = f"Feature visualisation of {layer}:{channel}, {what}"
+        below = self.folder.pair_renderings(*self.networks)
+        for row in self._together.get((layer, channel), ()):
+            path = below / layer / f"{channel}-{row.kind}.png"
+            if row.kind in WANTED and path.resolve().is_relative_to(below.resolve()):
+                place = f"{self.found.name}/{slug(layer)}/{channel}-{row.kind}.png"
+                alt_text = f"Feature visualisation of {layer}:{channel}, {WANTED[row.kind]}"
                 picture = self.press.site.pair_rendering(path, place, alt_text)
                 if picture:
-                    yield picture, what
+                    yield picture, self._reached(row)
+
+    def _reached(self, row: PairRenderingRow) -> str:
+        reached = (
+            f"{number(value, 2)} in {network}"
+            for network, value in zip(self.networks, (row.before, row.after), strict=True)
+        )
+        odd = "" if row.status in ("ok", None) else f"; {row.status}"
+        return f"{WANTED[row.kind]}: {', '.join(reached)}{odd}"
 
     # --- maximal images ------------------------------------------------------------------------
 

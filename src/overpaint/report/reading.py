@@ -23,6 +23,7 @@ from overpaint.records import (
     Manifest,
     MatrixRow,
     MaximalRow,
+    PairRenderingRow,
     RenderingRow,
     ResponseRow,
     RouteDifference,
@@ -91,6 +92,7 @@ class ComparisonRecords:
     responses: pd.DataFrame
     maximal: Path | None
     renderings: dict[str, pd.DataFrame]
+    together: pd.DataFrame  # what was drawn of both networks at once
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
 
@@ -336,16 +338,18 @@ def _comparison(
     reader, place = Reader(folder.root), folder.comparison(before, after)
     failed = tuple(name for name in (before, after) if _why(failures, name))
     if failed:
-        every = (LayerRow, WeightRow, ChannelRow, MatrixRow, ResponseRow)
-        layers, weights, channels, matrix, responses = (table([], row) for row in every)
-        return ComparisonRecords(
-            before, after, None, layers, weights, channels, matrix, responses, None, {}, [], failed
-        )
+        every = (LayerRow, WeightRow, ChannelRow, MatrixRow, ResponseRow, PairRenderingRow)
+        *tables, together = (table([], row) for row in every)
+        return ComparisonRecords(before, after, None, *tables, None, {}, together, [], failed)
     manifest = reader.manifest(place)
     renderings = {}
     for network in (before, after) if study.render else ():
         path = folder.renderings(network) / "renderings.parquet"
         renderings[network] = reader.table(path, RenderingRow)
+    together = table([], PairRenderingRow)
+    if study.render and study.render.together:
+        path = folder.pair_renderings(before, after) / "renderings.parquet"
+        together = reader.table(path, PairRenderingRow)
     return ComparisonRecords(
         before,
         after,
@@ -357,5 +361,6 @@ def _comparison(
         reader.table(place / "responses.parquet", ResponseRow),
         reader.there(place / "maximal.parquet", MaximalRow),
         renderings,
+        together,
         reader.notes,
     )

@@ -18,7 +18,7 @@ The model is the truth, YAML merely fills it. Paths are relative to the study's 
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, model_validator
@@ -143,25 +143,71 @@ class Pair(Entry):
         return self.pair[1]
 
 
+Units = Annotated[str, Field(pattern=r"^.+:\d+$")]
+"""The name of a channel, as mixed4d:164."""
+
+
 class RenderEntry(Entry):
-    """Which channels to draw, for both networks of each pair that has the layers."""
+    """Which channels to draw, for both networks of each pair that has the layers, and how."""
 
     layers: list[str]
-    channels: str | list[Annotated[int, Field(ge=0)]] = "most_changed(4)"
+    """May be left out where the channels are units, which name their layers themselves."""
+    channels: str | list[Annotated[int, Field(ge=0)]] | list[Units] = "most_changed(4)"
     steps: Annotated[int, Field(ge=1)] = 512
     size: Annotated[int, Field(ge=16, le=1024)] = 128
+    together: bool = False
+    """Also draw, of each pair, what excites both networks at once and what only the second."""
+    canvas: Literal["fourier", "pixel", "maco"] = "fourier"
+    colours: str = "imagenet"
+    """Those that do not vary together in ImageNet, or in a dataset that is named here."""
+    spectrum: Name | None = None
+    """The dataset whose waves `maco` takes."""
+    lucid_exact: bool = False
+    """Lucid's transforms to the pixel, oddities and all, one image at a time."""
 
     @model_validator(mode="after")
     def _known_choice(self) -> Self:
         if isinstance(self.channels, str) and not CHOICE.match(self.channels):
             raise ValueError(
-                f"channels {self.channels!r}: give a list of channel numbers, or one of "
-                "most_changed(n), most_concentrated(n), least_overlap(n)"
+                f"channels {self.channels!r}: give a list of channel numbers or of units "
+                "(mixed4d:164), or all, most_changed(n), most_concentrated(n), least_overlap(n), "
+                "extremes_of_overlap(n)"
             )
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_of_units(cls, value: Any) -> Any:
+        """Units name their layers."""
+        if not isinstance(value, dict) or "layers" in value:
+            return value
+        channels = value.get("channels")
+        listed = channels if isinstance(channels, list) else []
+        units = [each for each in listed if isinstance(each, str)]
+        return value | {"layers": list(dict.fromkeys(unit.rpartition(":")[0] for unit in units))}
 
-CHOICE = re.compile(r"^(most_changed|most_concentrated|least_overlap)\((\d+)\)$")
+    @model_validator(mode="after")
+    def _some_layer(self) -> Self:
+        if not self.layers:
+            raise ValueError("render needs 'layers', or channels that name theirs (mixed4d:164)")
+        named = self.channels if isinstance(self.channels, list) else []
+        for unit in named:
+            if isinstance(unit, str) and unit.rpartition(":")[0] not in self.layers:
+                raise ValueError(f"'layers' leaves out the layer of channel {unit}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_manner(self) -> Self:
+        if self.lucid_exact and self.canvas == "maco":
+            raise ValueError("lucid_exact goes with the canvases of Lucid, fourier and pixel")
+        if self.spectrum and self.canvas != "maco":
+            raise ValueError("spectrum is for 'canvas: maco'")
+        return self
+
+
+CHOICE = re.compile(
+    r"^(all|(most_changed|most_concentrated|least_overlap|extremes_of_overlap)\([1-9]\d*\))$"
+)
 
 
 class Study(Entry):
@@ -195,7 +241,21 @@ class Study(Entry):
             self._check_pair(number, pair)
         for name, members in self.ensembles.items():
             self._check_ensemble(name, members)
+        if self.render:
+            self._check_render(self.render)
         return self
+
+    def _check_render(self, render: RenderEntry) -> None:
+        named = {"colours": render.colours, "spectrum": render.spectrum}
+        for key, name in named.items():
+            if name not in (None, "imagenet", *self.datasets):
+                raise Misplaced(("render", key), "unknown-dataset", (
+                    f"render measures its {key} on {name!r}; {nearest(str(name), self.datasets)}"
+                ))  # fmt: skip
+        if render.canvas == "maco" and render.spectrum is None:
+            raise Misplaced(("render", "canvas"), "bad-value", (
+                "maco takes its waves from the pictures of a dataset: name it, "
+                "'spectrum: DATASET'"))  # fmt: skip
 
     def _check_ensemble(self, name: str, members: list[str]) -> None:
         trained = [each for each, entry in self.every.items() if entry.fit]

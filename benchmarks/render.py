@@ -1,0 +1,227 @@
+"""How fast renderings are drawn, and how well they come out, beside torch-lucent.
+
+    pip install --target PEERS --no-deps torch-lucent kornia kornia-rs tqdm decorator
+    .venv/bin/python benchmarks/render.py --peers PEERS [--rounds 3] [--network NAME]
+    .venv/bin/python benchmarks/render.py --peers PEERS --weights FILE --units mixed4d:164,450 \
+        [--keep FILE.json]
+
+Speed: image-steps a second of eight channels at 128 pixels, both loops in turn, medians over the
+steps of all rounds. overpaint is timed in the precision that it chooses for the machine, and in
+float32. torch-lucent enlarges the canvas to 224 pixels and runs the whole network: that is its way.
+The weights are random.
+
+With `--units`: the objective after 512 steps, of both on the same real weights, measured on the
+final picture at 128 pixels, and enlarged to 224, without transforms. `--keep` adds the values to a
+file and prints the median ratio over all that it holds.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from overpaint.networks import Network, build, load
+from overpaint.render import lens, render, render_steps
+from overpaint.render.objectives import channel, score
+from overpaint.taps import taps
+
+CASES = {
+    "googlenet": ("torchvision:googlenet", "inception4a"),
+    "inception_v1": ("inception_v1", "mixed4d"),
+    "resnet50": ("torchvision:resnet50", "layer2.3"),
+}
+SIZE = 128
+TOGETHER = 8
+WARM = 17
+"""overpaint's first sixteen steps redirect ReLUs; they are timed apart."""
+
+
+# --- torch-lucent --------------------------------------------------------------------------------
+
+
+def peer(folder: Path) -> types.ModuleType:
+    """torch-lucent, made to import: it wants a notebook for showing, and kornia of 2020."""
+    sys.path.append(str(folder))
+    notebook = types.ModuleType("IPython")
+    notebook.display = types.ModuleType("IPython.display")
+    sys.modules |= {"IPython": notebook, "IPython.display": notebook.display}
+    import kornia.geometry
+
+    for name in ("get_rotation_matrix2d", "warp_affine"):
+        setattr(kornia, name, getattr(kornia.geometry, name))
+    from lucent import optvis
+    from lucent.optvis import objectives, param, render  # noqa: F401 - become members of optvis
+
+    return optvis
+
+
+def lucent_images(
+    optvis: types.ModuleType,
+    model: nn.Module,
+    layer: str,
+    channels: list[int],
+    steps: int,
+    *,
+    preprocess: bool,
+) -> tuple[NDArray[np.float32], list[float]]:
+    """torch-lucent's pictures [B, H, W, 3], 0..1, and when each step began."""
+    goals = [optvis.objectives.channel(layer, c, batch=row) for row, c in enumerate(channels)]
+    stamps: list[float] = []
+
+    def canvas() -> tuple[list[Tensor], Callable[[], Tensor]]:
+        leaves, image = optvis.param.image(SIZE, batch=len(channels))
+
+        def stamped() -> Tensor:
+            stamps.append(time.perf_counter())
+            return image()
+
+        return leaves, stamped
+
+    (images,) = optvis.render.render_vis(
+        model, optvis.objectives.Objective.sum(goals), canvas, thresholds=(steps,),
+        preprocess=preprocess, progress=False, show_image=False,
+    )  # fmt: skip
+    return images, stamps[1:-1]  # the first asks for the shape, the last for the result
+
+
+# --- speed ---------------------------------------------------------------------------------------
+
+
+def intervals(stamps: list[float]) -> list[float]:
+    """Seconds from each to the next."""
+    return np.diff(stamps).tolist()
+
+
+def ours(network: Network, layer: str, steps: int) -> list[float]:
+    """When each step began."""
+    loop = render_steps(network, layer, list(range(TOGETHER)), steps=steps, size=SIZE)
+    return [time.perf_counter() for _ in loop]
+
+
+def rate(seconds: list[float]) -> float:
+    """Image-steps a second."""
+    return TOGETHER / statistics.median(seconds)
+
+
+def speed(name: str, optvis: types.ModuleType, rounds: int) -> None:
+    """Print the rates of both, and their ratio."""
+    architecture, layer = CASES[name]
+    network = build(architecture, classes=tuple(map(str, range(1000))), seed=0)
+    model, their_layer, preprocess = network.eval(), f"body_{layer}".replace(".", "_"), False
+    if name != "inception_v1":
+        made = getattr(torchvision.models, name)
+        extra = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+        model, their_layer, preprocess = made(**extra).eval(), layer.replace(".", "_"), True
+    taken: dict[str, list[float]] = {"overpaint": [], "first 16": [], "float32": [], "lucent": []}
+    chosen = lens.has_bfloat16
+    for number in range(rounds + 1):  # the first round warms up
+        found = intervals(ours(network, layer, WARM + 12))
+        lens.has_bfloat16 = lambda _device: False
+        exact = intervals(ours(network, layer, WARM + 6))[WARM:]
+        lens.has_bfloat16 = chosen
+        channels = list(range(TOGETHER))
+        _, stamps = lucent_images(optvis, model, their_layer, channels, 5, preprocess=preprocess)
+        if number:
+            taken["overpaint"] += found[WARM:]
+            taken["first 16"] += found[: WARM - 1]
+            taken["float32"] += exact
+            taken["lucent"] += intervals(stamps)[1:]
+    rates = {way: rate(each) for way, each in taken.items()}
+    half = "bfloat16" if chosen(torch.device("cpu")) else "float32"
+    print(f"{name} at {layer}, {TOGETHER} channels, {SIZE} pixels, image-steps a second:")
+    print(f"  overpaint ({half})      {rates['overpaint']:7.1f}")
+    print(f"  its first 16 steps       {rates['first 16']:7.1f}")
+    print(f"  overpaint in float32     {rates['float32']:7.1f}")
+    print(f"  torch-lucent             {rates['lucent']:7.1f}")
+    for way in ("overpaint", "float32"):
+        print(f"  {way} / torch-lucent: {rates[way] / rates['lucent']:.2f}")
+
+
+# --- objectives ----------------------------------------------------------------------------------
+
+
+def judged(network: Network, layer: str, channels: list[int], pixels: Tensor) -> list[float]:
+    """Each channel's mean on its own picture (B, 3, H, W), without transforms."""
+    with torch.no_grad(), taps(network, [layer], reduction=torch.clone) as tap:
+        return score([channel(layer, index) for index in channels], tap(pixels)).tolist()
+
+
+def objectives(
+    weights: Path, units: str, optvis: types.ModuleType, steps: int
+) -> Iterator[dict[str, Any]]:
+    """What each of both reaches for channels of a layer of InceptionV1."""
+    layer, _, numbers = units.partition(":")
+    channels = [int(each) for each in numbers.split(",")]
+    network = load("inception_v1", weights=weights).eval()
+    theirs, _ = lucent_images(optvis, network, f"body_{layer}", channels, steps, preprocess=False)
+    mine = np.stack([each.image for each in render(network, layer, channels, steps=steps)]) / 255
+    found: dict[str, dict[str, list[float]]] = {}
+    for way, images in (("overpaint", mine), ("lucent", np.round(theirs * 255) / 255)):
+        pixels = torch.from_numpy(images).float().permute(0, 3, 1, 2)
+        large = nn.functional.interpolate(pixels, size=224, mode="bilinear", align_corners=True)
+        found[way] = {
+            str(shown.shape[-1]): judged(network, layer, channels, shown)
+            for shown in (pixels, large)
+        }
+    for row, index in enumerate(channels):
+        values = {
+            f"{way} at {size}": found[way][size][row] for way in found for size in ("128", "224")
+        }
+        yield {"unit": f"{layer}:{index}", "steps": steps, **values}
+
+
+def _ratio(ours: float, theirs: float) -> float:
+    return ours / theirs if theirs > 0 else float("inf")  # a channel that they never excite
+
+
+def summary(rows: list[dict[str, Any]]) -> None:
+    """Print the ratio of each unit and the median."""
+    for size in ("128", "224"):
+        ratios = [_ratio(row[f"overpaint at {size}"], row[f"lucent at {size}"]) for row in rows]
+        told = ", ".join(
+            f"{row['unit']} {ratio:.2f}" for row, ratio in zip(rows, ratios, strict=True)
+        )
+        print(f"objective, overpaint / torch-lucent, seen at {size} pixels: {told}")
+        print(f"  median of {len(ratios)}: {statistics.median(ratios):.3f}")
+
+
+def main() -> None:
+    """Read the options and measure."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", type=Path, required=True, help="where torch-lucent lies")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--network", choices=CASES, action="append")
+    parser.add_argument("--weights", type=Path, help="of inception_v1")
+    parser.add_argument("--units", help="of inception_v1, as mixed4d:164,450")
+    parser.add_argument("--steps", type=int, default=512)
+    parser.add_argument("--keep", type=Path)
+    options = parser.parse_args()
+    optvis = peer(options.peers)
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - torch-lucent draws its transforms from it
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    if not options.units:
+        for name in options.network or CASES:
+            speed(name, optvis, options.rounds)
+        return
+    rows = list(objectives(options.weights, options.units, optvis, options.steps))
+    if options.keep:
+        kept = json.loads(options.keep.read_text()) if options.keep.exists() else []
+        rows = [*kept, *rows]
+        options.keep.write_text(json.dumps(rows, indent=1))
+    summary(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Which calls of torch are a ReLU, and what each was given.
+
+>>> values = torch.tensor([-1.0, 2.0])
+>>> with Remembered():
+...     after = torch.relu_(values)
+>>> before(after), after
+(tensor([-1.,  2.]), tensor([0., 2.]))
+
+Networks call their ReLU in a dozen ways, in place and not. Caught at the call, all are one.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+
+def _none(*_: object, **__: object) -> float:
+    return math.inf
+
+
+def _six(*_: object, **__: object) -> float:
+    return 6.0
+
+
+def _of_hardtanh(
+    _input: Tensor, min_val: float = -1.0, max_val: float = 1.0, *_: object, **__: object
+) -> float | None:
+    """`nn.ReLU6` is a hardtanh from 0; any other hardtanh is not meant."""
+    return max_val if min_val == 0 else None
+
+
+_CEILINGS: dict[Callable[..., Any], Callable[..., float | None]] = {
+    functional.relu: _none,
+    torch.relu: _none,
+    torch.relu_: _none,
+    Tensor.relu: _none,
+    Tensor.relu_: _none,
+    functional.relu6: _six,
+    functional.hardtanh: _of_hardtanh,
+}
+
+
+class Relus(TorchFunctionMode):
+    """Inside the block, each ReLU and ReLU6 is what `relu` makes of it; other calls are as ever.
+
+    A call in place gives a new tensor instead, and leaves its input as it was: only its result may
+    be used, as every network of timm and torchvision does.
+    """
+
+    def relu(self, values: Tensor, ceiling: float) -> Tensor:
+        """A ReLU that is off again above the ceiling."""
+        raise NotImplementedError
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Called by torch for every function inside the block."""
+        kwargs = kwargs or {}
+        ceiling = _CEILINGS[func](*args, **kwargs) if func in _CEILINGS else None
+        if ceiling is None:
+            return func(*args, **kwargs)
+        return self.relu(args[0] if args else kwargs["input"], ceiling)
+
+
+class Remembered(Relus):
+    """Inside the block, what comes out of a ReLU knows what went in: `before` tells it."""
+
+    def relu(self, values: Tensor, ceiling: float) -> Tensor:
+        """The ordinary one, or that of a block around this one."""
+        after = functional.relu(values) if ceiling == math.inf else functional.relu6(values)
+        _remember(after, lambda: values)
+        return after
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Outputs of several ReLUs side by side have their inputs side by side."""
+        after = super().__torch_function__(func, types, args, kwargs)
+        if func in _CONCATENATIONS:
+            parts = args[0] if args else (kwargs or {})["tensors"]
+            if all(hasattr(part, _MARK) for part in parts):
+                others = {name: each for name, each in (kwargs or {}).items() if name != "tensors"}
+                _remember(
+                    after, lambda: func([before(part) for part in parts], *args[1:], **others)
+                )
+        return after
+
+
+_CONCATENATIONS = (torch.cat, torch.concat, torch.concatenate)
+
+_MARK = "_before_relu"
+"""An attribute of the tensor itself, so that what is remembered lives no longer than it."""
+
+
+def _remember(after: Tensor, given: Callable[[], Tensor]) -> None:
+    setattr(after, _MARK, given)
+
+
+def before(after: Tensor) -> Tensor | None:
+    """What the ReLU was given whose output this very tensor is, or None if it is no ReLU's."""
+    given: Callable[[], Tensor] | None = getattr(after, _MARK, None)
+    return given() if given else None

@@ -1,0 +1,100 @@
+"""Dreaming: a picture that there is, changed until it excites what it is to excite."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from overpaint.networks import Network
+from overpaint.render.lens import Lens, Shape, looking
+from overpaint.render.loop import Image, as_images
+from overpaint.render.objectives import Objective, score
+
+SCALE = 1.4
+"""How much larger each octave is than the one before."""
+
+SMALLEST = 32
+"""Pixels of the shorter side below which there is no octave."""
+
+
+def dream(
+    network: Network,
+    picture: Image,
+    objective: Objective,
+    *,
+    steps: int = 100,
+    rate: float = 0.01,
+    octaves: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Image:
+    """A picture [H, W, 3] with more in it of what an objective asks for.
+
+    >>> import numpy as np
+    >>> from overpaint.networks import build
+    >>> from overpaint.render.objectives import channel
+    >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+    >>> noise = np.random.default_rng(0).integers(256, size=(64, 80, 3), dtype=np.uint8)
+    >>> dream(network, noise, channel("mixed3a", 3), steps=3).shape
+    (64, 80, 3)
+
+    Each of the `steps` goes up the gradient, which is divided by its mean size: a pixel changes by
+    `rate` of the range from black to white, on the mean. That is the paper's way, with its numbers.
+    With several `octaves` the picture is changed small first, then larger by 1.4 each time, until
+    it has its own size; what is small in the picture then becomes large in what is dreamt.
+
+    A negative objective, `-channel(...)`, takes out of the picture what a channel sees in it.
+    The network is left as it was. Raises NetworkError for an unknown layer or channel.
+
+    Source: Mordvintsev et al., "Inceptionism", 2015.
+    """
+    whole = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    shapes = octave_shapes((picture.shape[0], picture.shape[1]), octaves)
+    with looking(network, objective.layers, shapes) as lens:
+        objective = objective.on(network)
+        objective.check(network, lens.seen)
+        whole = whole.to(lens.device)
+        changed = _resized(whole, shapes[0])
+        for number, shape in enumerate(shapes):
+            plain = _resized(whole, shape)
+            if number:
+                # what the smaller octave added, on the picture in the detail of this size
+                added = changed - _resized(whole, shapes[number - 1])
+                changed = (plain + _resized(added, shape)).clamp(0, 1)
+            for step in range(steps):
+                changed = _up(lens, objective, changed, rate)
+                if progress:
+                    progress(number * steps + step + 1, len(shapes) * steps)
+    image: Image = as_images(changed)[0]
+    return image
+
+
+def _up(lens: Lens, objective: Objective, pixels: Tensor, rate: float) -> Tensor:
+    """One step up the gradient."""
+    with torch.enable_grad():
+        leaf = pixels.detach().requires_grad_()
+        value = score([objective], lens.look(lens.plain(leaf))).sum()
+        (gradient,) = torch.autograd.grad(value, leaf)
+    size = gradient.abs().mean()
+    # nothing excites it here: no direction is up
+    step = gradient / size if size > 0 else torch.zeros_like(gradient)
+    return (pixels + rate * step).clamp(0, 1)
+
+
+def _resized(pixels: Tensor, shape: Shape) -> Tensor:
+    if pixels.shape[2:] == shape:
+        return pixels
+    return interpolate(pixels, shape, mode="bicubic", align_corners=False, antialias=True)
+
+
+def octave_shapes(shape: Shape, octaves: int) -> list[Shape]:
+    """The sizes of a picture's octaves, its own last; none is too small to see anything in.
+
+    >>> octave_shapes((140, 280), 3)
+    [(71, 143), (100, 200), (140, 280)]
+    """
+    smaller = [
+        (round(shape[0] / SCALE**number), round(shape[1] / SCALE**number))
+        for number in range(octaves - 1, 0, -1)
+    ]
+    return [each for each in smaller if min(each) >= SMALLEST] + [shape]

@@ -1,0 +1,98 @@
+"""The manner of a rendering: what it is painted on, what it must survive, how fast it changes.
+
+>>> MANNERS["fourier"].paint(32, [1], "cpu").pixels().shape
+torch.Size([1, 3, 32, 32])
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from overpaint.errors import NetworkError, nearest
+from overpaint.render.canvas import Canvas, FourierCanvas, PixelCanvas
+from overpaint.render.colours import Colours, Picture
+from overpaint.render.maco import RATE as PHASE_RATE
+from overpaint.render.maco import MacoCanvas, crops, measured_spectrum
+from overpaint.render.transforms import (
+    BORDER,
+    Transform,
+    compose,
+    lucid_exact,
+    on_noise,
+    standard,
+)
+
+RATE = 0.05
+"""Adam's learning rate, as in Lucid."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How renderings are painted.
+
+    `paint(size, seeds, device)` gives the canvas. `views(side, own)` gives the transforms: `side`
+    is the size that a network insists on, or None, and `own` that of the pictures it is made for.
+    `border` is by how many pixels a view is wider than its canvas. `alone` says that an image would
+    depend on its batch mates, so that it must have none.
+    """
+
+    paint: Callable[[int, Sequence[int], torch.device | str], Canvas]
+    views: Callable[[int | None, int], Transform]
+    rate: float = RATE
+    border: int = BORDER
+    alone: bool = False
+
+
+def fourier(*, colours: Colours = "imagenet", alpha: bool = False) -> Manner:
+    """Painted in frequencies: Lucid's way, and the default."""
+    return _plain(FourierCanvas, colours, alpha=alpha)
+
+
+def pixel(*, colours: Colours = "imagenet", alpha: bool = False) -> Manner:
+    """Painted in pixels, for comparison."""
+    return _plain(PixelCanvas, colours, alpha=alpha)
+
+
+def _plain(
+    canvas: Callable[..., FourierCanvas | PixelCanvas], colours: Colours, *, alpha: bool
+) -> Manner:
+    def paint(size: int, seeds: Sequence[int], device: torch.device | str) -> Canvas:
+        return canvas(size, seeds, colours=colours, alpha=alpha, device=device)
+
+    def views(side: int | None, _own: int) -> Transform:
+        return compose(on_noise(), standard(side)) if alpha else standard(side)
+
+    return Manner(paint, views)
+
+
+def lucid(*, colours: Colours = "imagenet") -> Manner:
+    """Painted in frequencies and seen exactly as by Lucid, oddities and all; one image at a time,
+    because there a batch shares its draws.
+    """
+    paint = fourier(colours=colours).paint
+    return Manner(paint, lambda side, _own: lucid_exact(side), alone=True)
+
+
+def maco(pictures: Iterable[Picture], size: int, *, colours: Colours = "imagenet") -> Manner:
+    """Painted in phases: the waves are as strong as in pictures of a collection."""
+    spectrum = measured_spectrum(pictures, size, colours=colours)
+
+    def paint(size: int, seeds: Sequence[int], device: torch.device | str) -> Canvas:
+        return MacoCanvas(size, seeds, spectrum=spectrum, colours=colours, device=device)
+
+    return Manner(paint, lambda side, own: crops(side or own), rate=PHASE_RATE, border=0)
+
+
+MANNERS = {"fourier": fourier(), "pixel": pixel(), "lucid": lucid()}
+
+
+def manner_of(manner: str | Manner) -> Manner:
+    """A manner by its name; `maco` has none, because it needs pictures."""
+    if isinstance(manner, Manner):
+        return manner
+    if manner not in MANNERS:
+        raise NetworkError(
+            "unknown-manner", f"there is no manner {manner!r}; {nearest(manner, MANNERS)}"
+        )
+    return MANNERS[manner]

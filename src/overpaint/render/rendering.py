@@ -1,0 +1,80 @@
+"""Renderings: the images that most excite a network's channels, and how well each came out."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from overpaint.images import sheet
+from overpaint.records import whole_file
+from overpaint.render.loop import Image
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """The image that most excites a channel.
+
+    `objective_start` and `objective_end` are the channel's mean on the first noise and on `image`,
+    both as 8-bit pictures and without transforms. `seed` is this image's own. `status` is "ok" or
+    a sentence that says why the image shows nothing, after `attempts` attempts. Of an objective
+    that is no channel, `layer` names all that it reads and `channel` is None. `frames` are pictures
+    on the way, where they were asked for.
+    """
+
+    layer: str
+    channel: int | None
+    image: Image
+    objective_start: float
+    objective_end: float
+    steps: int
+    seed: int
+    status: str
+    attempts: int = 1
+    frames: tuple[Image, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The unit, or the layers: "mixed4d:164"."""
+        return self.layer if self.channel is None else f"{self.layer}:{self.channel}"
+
+
+class Renderings(list[Rendering]):
+    """Several, in the order in which they were asked for."""
+
+    def save(self, path: str | Path, columns: int | None = None) -> None:
+        """A contact sheet of them; the file's ending says of what kind (PNG, JPEG, WebP)."""
+        pictures = [Pillow.fromarray(each.image) for each in self]
+        made = sheet(pictures, [each.name for each in self], columns)
+        with whole_file(Path(path)) as draft:
+            made.save(draft, Pillow.registered_extensions()[Path(path).suffix.lower()])
+
+
+def status_of(image: Image, start: float, end: float) -> str:
+    """What is the matter with an image, or "ok".
+
+    >>> import numpy as np
+    >>> status_of(np.zeros((8, 8, 3), np.uint8), 0.0, 0.0)
+    'the objective did not rise: 0 at the start, 0 at the end'
+    """
+    if not math.isfinite(start):
+        return f"the objective is {start} on the first noise: nothing could be optimised"
+    if not math.isfinite(end):
+        return f"the objective is {end}"
+    if end - start <= 0.01 * max(abs(start), abs(end)):
+        return f"the objective did not rise: {start:.3g} at the start, {end:.3g} at the end"
+    if (spread := image[..., :3].std() / 255) < 0.02:
+        return f"the image is grey: its values spread by {spread:.3f} of 1"
+    return "ok"
+
+
+def best(attempts: Sequence[Rendering]) -> Rendering:
+    """The first that came out well, or of those that did not the one that rose furthest."""
+    good = [each for each in attempts if each.status == "ok"]
+    return good[0] if good else max(attempts, key=_rise)
+
+
+def _rise(rendering: Rendering) -> float:
+    rise = rendering.objective_end - rendering.objective_start
+    return rise if math.isfinite(rise) else -math.inf
