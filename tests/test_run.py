@@ -29,6 +29,7 @@ from overpaint.records import (
     ChannelRow,
     ImageRow,
     LayerRow,
+    ResponseRow,
     StudyFolder,
     read_json,
     read_manifest,
@@ -92,6 +93,23 @@ def test_the_folder(done):
     maximal = pd.read_parquet(place / "maximal.parquet")
     assert maximal["rank"].max() == 8
     assert (maximal["value"] > 0).all()
+    assert {row.status for row in channels} <= {
+        "ok",
+        "dead",
+        "dead_before",
+        "dead_after",
+        "constant",
+    }
+    assert all(0 < row.specialised_p <= row.specialised_q <= 1
+               for row in channels if row.status == "ok")  # fmt: skip
+    assert sorted(row.matched_channel for row in channels if row.layer == "conv2d0") == [*range(24)]
+    responses = read_rows(place / "responses.parquet", ResponseRow)
+    assert {row.label for row in responses} <= set(
+        read_manifest(folder.dataset("photographs")).facts["classes"]
+    )
+    assert {row.network for row in responses} == {"before", "after"}
+    assert max(row.rank for row in responses) == 10
+    assert read_manifest(place).facts["duplicates"] == 0
     assert len(list(folder.renderings("source").glob("mixed4b/*.png"))) == 2
     assert folder.site.joinpath("index.html").is_file()
 
@@ -105,6 +123,13 @@ def test_a_network_and_itself_do_not_differ(done):
     alive = channels[channels["n_before"] == 8]
     assert len(alive) > 100
     assert (alive["overlap"] == 1).all()
+    assert (alive["status"] == "identical").all()
+    assert (alive["overlap_matched"] == 1).all()
+    assert (alive["matched_channel"] == alive["channel"]).all()
+    assert (alive[["specialised_p", "specialised_q"]] == 1).all(axis=None)
+    page = (done / "site/comparisons/tuned--double.html").read_text()
+    assert "the same response to every picture before and after." in page
+    assert "No channel concentrated more" in page
     assert (pd.read_parquet(place / "weights.parquet")["status"] == "identical").all()
 
 

@@ -410,7 +410,8 @@ def compare(
 CRITERIA = {
     "most_changed": lambda row: row.filter_change,
     "most_concentrated": lambda row: row.concentration,
-    "least_overlap": lambda row: -row.overlap,
+    # Of the larger set: a channel with few positive images that kept them all has not changed.
+    "least_overlap": lambda row: -row.overlap / max(row.n_before, row.n_after),
 }
 
 

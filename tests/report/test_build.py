@@ -229,6 +229,63 @@ def test_identical_weights_are_called_identical(lean):
     assert "The weights of the two networks are identical." in page.plain
 
 
+def test_the_channels_that_specialised_are_ranked(whole):
+    """The surest stand first, and the page tells how many there are, of how many tested, and how
+    many chance would give; the layers' counts add up to it.
+    """
+    channels = read_table(whole / "comparisons/imagenet--fine_tuned/channels.parquet")
+    tested = channels["specialised_q"].notna().sum()
+    sure = channels[channels["specialised_q"] <= 0.05]
+    assert 0 < len(sure) < tested < len(channels)
+    page = read_page(whole / "site" / COMPARISON)
+    assert (
+        f"{len(sure)} channels of {tested} tested concentrated more than labels scattered at "
+        "random over the pictures would have made them, at a false discovery rate of 5.0 %: about "
+        f"{0.05 * len(sure):.1f} may be there by chance."
+    ) in page.plain
+    table = page.text.split('id="concentrated"')[1].split("</table>")[0]
+    listed = re.findall(r'<th scope="row">(?:<a [^>]*>)?(\w+):(\d+)', table)
+    order = sure.sort_values(["specialised_q", "concentration"], ascending=[True, False])
+    expected = zip(order["layer"], order["channel"], strict=True)
+    assert listed == [(layer, str(channel)) for layer, channel in expected][:30]
+    p = channels["specialised_p"].dropna()
+    assert (
+        f"One by one, {(p <= 0.05).sum()} became more concentrated at p ≤ 0.05 and "
+        f"{(p >= 0.95).sum()} less, at p ≥ 0.95; chance gives {0.05 * len(p):.1f} each."
+    ) in page.plain
+    layers = page.text.split("Layers in numbers")[1].split("</table>")[0]
+    counts = re.findall(r">(\d+) of (\d+)<", layers)
+    assert sum(int(found) for found, _ in counts) == len(sure)
+    assert sum(int(of) for _, of in counts) == tested
+
+
+def test_no_channel_that_specialised(lean):
+    """Where none is sure the page says so, with the smallest q, and lists the most concentrated."""
+    path = lean / "comparisons/imagenet--fine_tuned/channels.parquet"
+    spoil(path, lambda frame: frame.assign(specialised_q=frame["specialised_q"].clip(lower=0.27)))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON)
+    assert "No channel concentrated more than" in page.plain
+    assert "the smallest q is 0.270. These concentrated most." in page.plain
+    best = read_table(path).nlargest(1, "concentration").iloc[0]
+    table = page.text.split('id="concentrated"')[1].split("</table>")[0]
+    assert re.search(r"(\w+:\d+)", table)[1] == f"{best['layer']}:{best['channel']}"
+
+
+def test_states_of_channels_are_told_in_words(lean):
+    """A network compared with itself is said to respond the same; duplicates are said to be out."""
+    path = lean / "comparisons/imagenet--fine_tuned/channels.parquet"
+    spoil(path, lambda frame: frame.assign(status="identical"))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON).plain
+    number_of = len(read_table(path))
+    told = (
+        f"{number_of} channels of {number_of}: the same response to every picture before and after."
+    )
+    assert told in page
+    assert "2 pictures of the latter were left out as the same file under another name." in page
+
+
 def test_frames_mark_what_both_rows_share(whole):
     """The framed pictures are those that stand among the shown of both networks."""
     folder = whole / "comparisons/imagenet--fine_tuned"

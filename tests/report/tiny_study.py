@@ -380,6 +380,7 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
         "dataset": dataset, "cka_split": "test", "maximal_split": "train",
         "n_cka": plan.pictures // 6, "n_maximal": len(train), "k": plan.k,
         "classes": len(plan.classes), "multi_label": dataset == "iconart", "shown": shown,
+        "duplicates": 2,
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
 

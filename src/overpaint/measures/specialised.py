@@ -60,9 +60,11 @@ def specialisation(
     to 20 for each channel tested. Stopping so keeps P(p ≤ α) ≤ α: for any α that a stage can tell,
     a channel has p ≤ α only if its p at that stage is.
 
-    It says that labels have to do with it, not how much: with a hundred images small concentration
-    is found too. And it takes the images to be independent; where an artist stands for a class,
-    a channel that found the artist has specialised by this test.
+    It says that labels have to do with it, not how much, and not that the training meant it: of
+    two trainings from one start, whose channels know the classes but have unlike numbers, many
+    channels have a small p, and as many one near 1. Hold the one count against the other. And it
+    takes the images to be independent; where an artist stands for a class, a channel that found
+    the artist has specialised by this test.
 
     before, after: row numbers of each channel's maximal images, all layers of a comparison
     together or any part. labels: of the whole split, integers [N] in 0..classes−1, or 0/1

@@ -19,6 +19,7 @@ from overpaint.report.words import (
     number,
     p_value,
     percent,
+    q_value,
     slug,
 )
 
@@ -174,7 +175,13 @@ def sentence(row: ChannelRow, found: ComparisonRecords) -> str:
 def _few_facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
     """The facts of a card."""
     yield _overlap(row)
+    yield _matched(channels, row)
     yield _entropy(row)
+    yield Fact(
+        Link("Concentration", method("concentration")),
+        Link(number(row.concentration)),
+        q_value(row.specialised_q),
+    )
     yield from (_leading(channels.found, row, side) for side in SIDES)
     yield _filter(row)
 
@@ -188,8 +195,11 @@ def facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
         Link(number(row.concentration)),
         f"after by chance {p_value(row.entropy_p_after)}",
     )
-    q = ABSENT if row.specialised_q is None else p_value(row.specialised_q).replace("p", "q", 1)
-    yield Fact(Link("Specialised", method("specialised")), Link(q), p_value(row.specialised_p))
+    yield Fact(
+        Link("Specialised", method("specialised")),
+        Link(q_value(row.specialised_q) or ABSENT),
+        p_value(row.specialised_p),
+    )
     yield Fact(
         Link("Information gain", method("gain")),
         Link(f"{number(row.gain_before)} → {number(row.gain_after)}"),
@@ -231,13 +241,17 @@ def _filter(row: ChannelRow) -> Fact:
 
 
 def _matched(channels: Channels, row: ChannelRow) -> Fact:
-    name = Link("Responds most alike after", method("overlap"))
+    name = Link("Overlap, matched", method("overlap"))
     if row.matched_channel is None:
-        return Fact(name, Link(ABSENT))
-    aside = f"correlation {number(row.matched_correlation)}, overlap {number(row.overlap_matched)}"
-    if row.matched_channel == row.channel:
-        return Fact(name, Link("itself"), aside)
-    return Fact(name, channels.link(row.layer, int(row.matched_channel)), aside)
+        return Fact(name, Link(number(row.overlap_matched)))
+    own = row.matched_channel == row.channel
+    where = None if own else channels.link(row.layer, int(row.matched_channel)).href
+    which = "itself" if own else f"channel {int(row.matched_channel)}"
+    return Fact(
+        name,
+        Link(number(row.overlap_matched), where),
+        f"{which}, correlation {number(row.matched_correlation)}",
+    )
 
 
 def _ranks(channels: Channels, unit: Unit) -> Iterable[Fact]:
@@ -254,5 +268,20 @@ def remark(row: ChannelRow, k: int | None) -> str:
         for side, n in [("before", row.n_before), ("after", row.n_after)]
         if k is not None and n is not None and n < k
     ]
-    odd = [] if row.status in ("ok", None) else [row.status]
+    odd = [] if row.status in ("ok", None) else [in_words(row.status)]
     return f"{listed([*odd, *few])}." if odd or few else ""
+
+
+STATUSES = {
+    "dead": "no positive value in either network",
+    "dead_before": "no positive value before",
+    "dead_after": "no positive value after",
+    "constant": "one value for all pictures that it responds to, so that nothing ranks them",
+    "negative": "no value above zero in one of the networks",
+    "identical": "the same response to every picture before and after",
+}
+
+
+def in_words(status: str) -> str:
+    """The state of a channel; what is not known is told as it is."""
+    return STATUSES.get(status, status)

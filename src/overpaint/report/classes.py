@@ -12,7 +12,7 @@ from overpaint.report.gallery import Gallery
 from overpaint.report.maximal import SIDES
 from overpaint.report.reader import rows
 from overpaint.report.reading import Records
-from overpaint.report.rows import Cell, ClassLine, ClassPage, Fact, Led, LedLine, Link
+from overpaint.report.rows import Cell, LeadLine, ClassPage, Fact, Led, LedLine, Link
 from overpaint.report.site import method
 from overpaint.report.words import ABSENT, count, counted, number, percent, slug
 
@@ -74,10 +74,10 @@ class Classes:
             return {}
         return {row.label: row for row in scores.classes}
 
-    def line(self, label: str) -> ClassLine:
+    def line(self, label: str) -> LeadLine:
         """A class in the list of classes."""
         before, after = (count(len(self.led[side].get(label, ()))) for side in SIDES)
-        return ClassLine(Link(label, self.channels.found.label(label)), before, after)
+        return LeadLine(Link(label, self.channels.found.label(label)), before, after)
 
 
 def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:

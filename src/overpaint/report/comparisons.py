@@ -7,8 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from overpaint.measures.specialised import specialised
 from overpaint.records import ChannelRow, LayerRow, MaximalRow
-from overpaint.report.channels import SHORT, Channels, Unit, anchor, card, channel_page
+from overpaint.report.channels import (
+    SHORT,
+    Channels,
+    Unit,
+    anchor,
+    card,
+    channel_page,
+    in_words,
+)
 from overpaint.report.classes import Classes, class_page, led_table
 from overpaint.report.comparison_charts import comparison_figures
 from overpaint.report.gallery import Gallery
@@ -26,13 +35,25 @@ from overpaint.report.rows import (
 )
 from overpaint.report.site import Site
 from overpaint.report.standing import digests
-from overpaint.report.words import ABSENT, count, counted, listed, number, percent, slug
+from overpaint.report.words import (
+    ABSENT,
+    count,
+    counted,
+    listed,
+    number,
+    percent,
+    q_value,
+    slug,
+)
 
 CARDS = 150
 """The most channels that get a card of their own; a page has to stay light."""
 
 CONCENTRATED = 30
 """The rows of the table of channels."""
+
+DISCOVERY = 0.05
+"""The share of the specialised channels that may be so by chance, and a single test's level."""
 
 
 def compared(
@@ -105,7 +126,8 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         tuple(map(classes.line, classes.order)),
         cards,
         f"{counted(more, 'more chosen channel')} only in the pages of the layers." if more else "",
-        tuple(_channel_line(channels, row, {*shown}) for row in _most_concentrated(found)),
+        _specialised_lead(found),
+        tuple(_channel_line(channels, row, {*shown}) for row in _listed_channels(found)),
         tuple(_remarks(found)),
         tuple(_tables(site, classes, gallery.maximal, shown)),
         tuple(dict.fromkeys(missing)),
@@ -124,6 +146,16 @@ def summary(found: ComparisonRecords) -> str:
         f"{facts.get('cka_split', ABSENT)}; the {count(facts.get('k'))} maximal activation images "
         f"of each channel among the {count(facts.get('n_maximal'))} of "
         f"{facts.get('maximal_split', ABSENT)}; {counted(int(facts.get('classes', 0)), 'class')}."
+        f"{_duplicates(facts.get('duplicates'))}"
+    )
+
+
+def _duplicates(number_of: int | None) -> str:
+    if not number_of:
+        return ""
+    return (
+        f" {counted(number_of, 'picture')} of the latter "
+        f"{'was' if number_of == 1 else 'were'} left out as the same file under another name."
     )
 
 
@@ -137,7 +169,7 @@ def _tables(site: Site, classes: Classes, maximal: Maximal, shown: list[Unit]) -
         "weight distance": found.weights,
         "channels": found.channels,
         "classes": led_table(classes),
-        "responses": found.responses,
+        "responses to classes": found.responses,
         "maximal activation images shown": _maximal_shown(maximal, shown),
     }
     place = f"comparisons/{found.name}/table"
@@ -176,10 +208,12 @@ def _layer_line(found: ComparisonRecords, layer: str, row: LayerRow | None) -> L
         (
             *_cka_cells(row),
             Cell(number(overlap), f"chance {number(_median(channels['overlap_chance']))}"),
+            Cell(number(_median(channels["overlap_matched"]))),
             Cell(
                 f"{number(before)} → {number(after)}",
                 f"chance {number(_median(channels['entropy_chance']))}",
             ),
+            _specialised_cell(channels),
             Cell(count(len(channels) or (row.channels if row else None))),
         ),
         "" if row is None or row.status == "ok" else row.status,
@@ -204,9 +238,55 @@ def _range(low: float | None, high: float | None) -> str:
     return f"{number(low)} to {number(high)}" if low is not None else ""
 
 
-def _most_concentrated(found: ComparisonRecords) -> list[ChannelRow]:
+def _specialised_cell(channels: pd.DataFrame) -> Cell:
+    """How many channels of a layer specialised, beside what single tests find and chance gives."""
+    p, q = channels["specialised_p"].dropna(), channels["specialised_q"]
+    if p.empty:
+        return Cell(ABSENT)
+    return Cell(
+        f"{count((q <= DISCOVERY).sum())} of {count(len(p))}",
+        f"{count((p <= DISCOVERY).sum())} at p\xa0≤\xa0{DISCOVERY}, "
+        f"{count((p >= 1 - DISCOVERY).sum())} at p\xa0≥\xa0{1 - DISCOVERY}, "
+        f"chance {number(DISCOVERY * len(p), 1)}",
+    )
+
+
+def _specialised_lead(found: ComparisonRecords) -> str:
+    """What the table of channels is, and how many of them may be there by chance."""
+    tested = found.channels["specialised_q"].dropna()
+    ours = int((tested <= DISCOVERY).sum())
+    if not ours:
+        least = f": the smallest q is {number(tested.min())}" if len(tested) else ""
+        return (
+            f"No channel concentrated more than labels scattered at random would make some of "
+            f"{counted(len(tested), 'channel')}{least}. These concentrated most."
+        )
+    return (
+        f"{counted(ours, 'channel')} of {count(len(tested))} tested concentrated more than labels "
+        f"scattered at random over the pictures would have made them, at a false discovery rate "
+        f"of {percent(DISCOVERY)}: about {number(DISCOVERY * ours, 1)} may be there by chance. "
+        f"The surest stand first. {_other_way(found)}"
+    )
+
+
+def _other_way(found: ComparisonRecords) -> str:
+    """What the numbers are to be held against: networks that merely differ go both ways."""
+    p = found.channels["specialised_p"].dropna()
+    more, less = ((p <= DISCOVERY).sum(), (p >= 1 - DISCOVERY).sum())
+    return (
+        f"One by one, {count(more)} became more concentrated at p\xa0≤\xa0{DISCOVERY} and "
+        f"{count(less)} less, at p\xa0≥\xa0{1 - DISCOVERY}; chance gives "
+        f"{number(DISCOVERY * len(p), 1)} each. Two networks that only differ, as two trainings "
+        "from one start do, have as many of one kind as of the other."
+    )
+
+
+def _listed_channels(found: ComparisonRecords) -> list[ChannelRow]:
+    """Those that specialised, or else those that concentrated most."""
     told = found.channels.dropna(subset="concentration")
-    return rows(told.nlargest(CONCENTRATED, "concentration"), ChannelRow)
+    sure = specialised(told, DISCOVERY)
+    best = sure if len(sure) else told.nlargest(CONCENTRATED, "concentration")
+    return rows(best.head(CONCENTRATED), ChannelRow)
 
 
 def _channel_line(channels: Channels, row: ChannelRow, carded: set[Unit]) -> ChannelLine:
@@ -215,20 +295,26 @@ def _channel_line(channels: Channels, row: ChannelRow, carded: set[Unit]) -> Cha
         None if has_card else anchor(row.layer, row.channel),
         channels.link(row.layer, int(row.channel)),
         (
-            Cell(number(row.concentration)),
+            Cell(number(row.concentration), q_value(row.specialised_q)),
             Cell(number(row.entropy_before)),
             Cell(number(row.entropy_after), f"chance {number(row.entropy_chance)}"),
             Cell(number(row.overlap), f"chance {number(row.overlap_chance)}"),
-            Cell(row.top_class_before or ABSENT, percent(row.top_share_before)),
-            Cell(row.top_class_after or ABSENT, percent(row.top_share_after)),
+            _leading(row.top_class_before, row.top_share_before, row.top_lift_before),
+            _leading(row.top_class_after, row.top_share_after, row.top_lift_after),
         ),
     )
+
+
+def _leading(label: str | None, share: float | None, lift: float | None) -> Cell:
+    """A class, its share of the maximal images, and how much more that is than in the split."""
+    times = f", {number(lift, 1)}\xa0×" if lift is not None else ""
+    return Cell(label or ABSENT, f"{percent(share)}{times}" if label else "")
 
 
 def _remarks(found: ComparisonRecords) -> list[str]:
     odd = found.channels[found.channels["status"].fillna("ok") != "ok"]
     remarks = [
-        f"{counted(number_of, 'channel')} of {count(len(found.channels))}: {status}."
+        f"{counted(number_of, 'channel')} of {count(len(found.channels))}: {in_words(str(status))}."
         for status, number_of in odd["status"].value_counts().sort_index().items()
     ]
     layers = found.layers[found.layers["status"].fillna("ok") != "ok"]

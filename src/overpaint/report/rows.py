@@ -327,8 +327,8 @@ class ChannelLine:
 
 
 @dataclass(frozen=True)
-class ClassLine:
-    """A class in a list of classes: how many channels it leads."""
+class LeadLine:
+    """A class in the list of classes of a comparison: how many channels it leads."""
 
     link: Link
     before: str
@@ -345,9 +345,10 @@ class ComparisonPage:
     summary: str
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
-    classes: tuple[ClassLine, ...]
+    classes: tuple[LeadLine, ...]
     cards: tuple[Card, ...]
     uncarded: str
+    specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
     remarks: tuple[str, ...]
     data: tuple[Link, ...]

@@ -113,6 +113,15 @@ def p_value(p: float | None) -> str:
     return f"p\xa0=\xa0{mantissa}\xa0×\xa010{str(int(exponent)).translate(SUPERSCRIPTS)}"
 
 
+def q_value(q: float | None) -> str:
+    r"""A false discovery rate, with its sign; nothing where nothing was tested.
+
+    >>> q_value(0.042), q_value(None)
+    ('q\xa0=\xa00.042', '')
+    """
+    return "" if q is None else p_value(q).replace("p", "q", 1)
+
+
 def setting(value: object) -> str:
     """A field of a recipe.
 
