@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests a
 
 from tiny_study import write_study
 
-from overpaint.report import build, charts
+from overpaint.report import build, charts, formats
 
 
 @pytest.fixture(scope="session")
@@ -31,3 +31,4 @@ def quick(monkeypatch):
     """Charts are described but not drawn, which is most of the time of a build."""
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     monkeypatch.setattr(charts, "svg", lambda chart: drawing if chart else "")
+    monkeypatch.setattr(formats, "WRITERS", {})

@@ -308,7 +308,7 @@ def procrustes(layers: pd.DataFrame) -> alt.TopLevelMixin:
 def _stems(
     frame: pd.DataFrame, column: str, title: str, *, named: bool = True,
     most: float | None = None, height: int = 150,
-) -> alt.LayerChart:  # fmt: skip
+) -> alt.LayerChart | alt.FacetChart:  # fmt: skip
     order = frame["layer"].tolist()
     scale = alt.Scale() if most is None else alt.Scale(domain=[0, most], nice=False)
     base = alt.Chart(_data(frame)).encode(

@@ -136,7 +136,7 @@ class Gallery:
     def sides(self, layer: str, channel: int, most: int, at: str) -> tuple[Side, ...]:
         """A channel in both networks, with at most so many images, for pages with the root `at`."""
         numbers = [each[:most] for each in self.maximal.of(layer, channel)]
-        both = np.intersect1d(*numbers)
+        both = np.intersect1d(numbers[0], numbers[1])
         return tuple(
             Side(
                 side,

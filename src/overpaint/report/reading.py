@@ -59,6 +59,14 @@ class DatasetRecords:
 
 
 @dataclass(frozen=True)
+class PredictionRow:
+    """The columns that every table of predictions has, whatever its classes are."""
+
+    image: str
+    labels: list[str]
+
+
+@dataclass(frozen=True)
 class NetworkRecords:
     """A network as it was found; all but its manifest is of a trained one."""
 
@@ -312,14 +320,6 @@ def _network(
     return NetworkRecords(name, True, manifest, scores, history, svm, predictions, reader.notes)
 
 
-@dataclass(frozen=True)
-class PredictionRow:
-    """The columns that every table of predictions has, whatever its classes are."""
-
-    image: str
-    labels: list[str]
-
-
 def _ensemble(
     folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
 ) -> EnsembleRecords:
@@ -338,9 +338,21 @@ def _comparison(
     reader, place = Reader(folder.root), folder.comparison(before, after)
     failed = tuple(name for name in (before, after) if _why(failures, name))
     if failed:
-        every = (LayerRow, WeightRow, ChannelRow, MatrixRow, ResponseRow, PairRenderingRow)
-        *tables, together = (table([], row) for row in every)
-        return ComparisonRecords(before, after, None, *tables, None, {}, together, [], failed)
+        return ComparisonRecords(
+            before,
+            after,
+            None,
+            layers=table([], LayerRow),
+            weights=table([], WeightRow),
+            channels=table([], ChannelRow),
+            matrix=table([], MatrixRow),
+            responses=table([], ResponseRow),
+            maximal=None,
+            renderings={},
+            together=table([], PairRenderingRow),
+            notes=[],
+            failed=failed,
+        )
     manifest = reader.manifest(place)
     renderings = {}
     for network in (before, after) if study.render else ():
