@@ -155,6 +155,7 @@ STUDY = Study.model_validate({
         "again": {"from": "styles", "fit": "styles", "recipe": "mode_a"},
         "svm": {"from": "imagenet", "fit": "objects", "recipe": "linear_svm"},
         "svm_double": {"from": "styles", "fit": "objects", "recipe": "linear_svm"},
+        "gentle": {"from": "imagenet", "fit": "styles", "recipe": "mode_b"},
         "twin": {"from": "imagenet", "fit": "styles", "recipe": "mode_a", "seed": 7},
     },
 })  # fmt: skip
@@ -171,6 +172,7 @@ def test_which_networks_are_twins():
     assert twins(STUDY, "twin", "styles")
     assert not twins(STUDY, "styles", "styles")
     assert not twins(STUDY, "styles", "single")
+    assert not twins(STUDY, "styles", "gentle")
     assert not twins(STUDY, "imagenet", "styles")
 
 

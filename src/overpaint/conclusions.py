@@ -9,6 +9,7 @@ import numpy as np
 
 from overpaint.findings import (
     Features,
+    Read,
     Seen,
     class_findings,
     control_finding,
@@ -90,14 +91,17 @@ class Conclusions:
             name = parent
         return seen.before in line
 
-    def _reader(self, seen: Seen):  # type: ignore[no-untyped-def] # noqa: ANN202
+    def _reader(self, *compared: Seen) -> Read:
+        """What reads the features of the networks of comparisons on one split."""
         from overpaint.features import read_features
 
-        dataset, name = seen.images.rsplit("/", 1)
+        dataset, name = compared[0].images.rsplit("/", 1)
         split = self.lineage.dataset(dataset).split(name)
+        networks = {name for seen in compared for name in (seen.before, seen.after)}
+        paths = self.lineage.features(sorted(networks), split)
 
         def read(network: str, layer: str) -> Features:
-            return read_features(self.lineage.features(network, split), layer)
+            return read_features(paths[network], layer)
 
         return read
 
@@ -146,4 +150,4 @@ class Conclusions:
                 self.seen[start, name] for name in (one, other) if (start, name) in self.seen
             ]
             for change in changes:
-                yield control_finding(change, control, self._reader(change))
+                yield control_finding(change, control, self._reader(change, control))

@@ -78,9 +78,13 @@ class StudyFolder:
         """What was advised before training."""
         return self.root / "advice.parquet"
 
-    def features(self, name: str, dataset: str, split: str, of: str = "") -> Path:
-        """The Zarr group of a network's features on a split; `of` one layer, or of all."""
-        return self.root / "features" / name / f"{dataset}-{split}{of and '-'}{of}.zarr"
+    def features(self, name: str, dataset: str, split: str) -> Path:
+        """The Zarr group of a network's features on a split."""
+        return self.root / "features" / name / f"{dataset}-{split}.zarr"
+
+    def claims(self, dataset: str, split: str) -> Path:
+        """Where processes that compute features on a split at once say who is at what."""
+        return self.root / "features" / ".claims" / f"{dataset}-{split}"
 
     def comparison(self, before: str, after: str) -> Path:
         """The tables of two networks."""
@@ -160,20 +164,21 @@ class LayerRow:
     cka_debiased_low: float | None
     cka_debiased_high: float | None
     status: str
-    procrustes: float | None = None  # distance, 0 to √2
-    mutual_neighbours: float | None = None  # share of each image's neighbours that stayed
+    procrustes: float | None = None  # 0 to √2; exactly 0 only where nothing at all differs
+    mutual_neighbours: float | None = None  # share of the 10 nearest images
     mutual_neighbours_chance: float | None = None
 
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """How alike a layer of one network and a layer of the other see the images of a split."""
+    """How alike a layer of one network and a layer of another see the images of a split."""
 
     layer_before: str
     layer_after: str
     cka: float | None
     cka_debiased: float | None
     n_images: int
+    reduction: str
     status: str
 
 
@@ -184,10 +189,11 @@ class WeightRow:
     layer: str
     position: int
     parameters: int
-    l2: float
+    l2: float | None
     l2_relative: float | None
     cosine: float | None
     status: str
+    l2_matched: float | None = None  # where the networks have no common start: filters paired first
 
 
 @dataclass(frozen=True)
@@ -541,6 +547,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if path.exists():
             shutil.rmtree(path)
         draft.replace(path)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to; it becomes `path` when the block ends well.
+
+    If another process has made `path` in the meantime, that one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

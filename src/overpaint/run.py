@@ -67,6 +67,7 @@ def run_study(
         standings.ensemble(name)
     standings.repeats()
     failures = work.failures()
+    work.features()
     for pair in work.pairs:
         work.comparison(pair)
     Conclusions(lineage, standings, work.pairs).draw()
@@ -136,11 +137,32 @@ class Run:
             return split, split
         return self.lineage.dataset(name).split("test"), self.lineage.dataset(name).split("train")
 
-    def comparison(self, pair: Pair) -> None:
-        """Compare a pair, unless the folder has the comparison."""
+    def features(self) -> None:
+        """Have the features that the missing comparisons need: one pass over each split for all
+        networks.
+        """
+        wanted: dict[tuple[str, str], dict[str, set[str]]] = {}
+        splits: dict[tuple[str, str], Split] = {}
+        for pair in self.pairs:
+            if fresh(self.folder.comparison(pair.before, pair.after), self._manifest(pair)):
+                continue
+            for split, reductions in zip(self.splits_of(pair), self._reductions(pair), strict=True):
+                place = (split.dataset, split.name)
+                splits[place] = split
+                for name in pair.pair:
+                    own = wanted.setdefault(place, {}).setdefault(name, set())
+                    own.update(self.lineage.arrays(name, reductions=reductions))
+        for place, arrays in wanted.items():
+            self.lineage.gather(arrays, splits[place])
+
+    def _reductions(self, pair: Pair) -> tuple[list[str], list[str]]:
+        """What is read of the maps on the split for CKA, and on that for maximal images."""
+        return [pair.reduction], ["mean"]
+
+    def _manifest(self, pair: Pair) -> Manifest:
+        """What the comparison of a pair would be made from now."""
         cka_split, maximal_split = self.splits_of(pair)
-        place = self.folder.comparison(pair.before, pair.after)
-        wanted = manifest(
+        return manifest(
             "comparison",
             inputs={
                 "before": self.lineage.weights_digest(pair.before),
@@ -148,15 +170,31 @@ class Run:
                 "cka images": cka_split.digest,
                 "maximal images": maximal_split.digest,
             },
-            settings={"k": self.study.maximal_images, "render": self._choice()},
+            settings={
+                "k": self.study.maximal_images,
+                "render": self._choice(),
+                "reduction": pair.reduction,
+                "related": self.study.related(*pair.pair),
+            },
             seed=self.study.seed,
         )
-        if fresh(place, wanted):
+
+    def comparison(self, pair: Pair) -> None:
+        """Compare a pair, unless the folder has the comparison."""
+        cka_split, maximal_split = self.splits_of(pair)
+        wanted = self._manifest(pair)
+        if fresh(self.folder.comparison(pair.before, pair.after), wanted):
             return
+        found = {
+            split.name: self.lineage.features(pair.pair, split, reductions=reductions)
+            for split, reductions in zip(
+                (cka_split, maximal_split), self._reductions(pair), strict=True
+            )
+        }
         paths = {
-            (side, split.name): self.lineage.features(name, split)
+            (side, split): own[name]
+            for split, own in found.items()
             for side, name in (("before", pair.before), ("after", pair.after))
-            for split in {cka_split.name: cka_split, maximal_split.name: maximal_split}.values()
         }
         self._compare(pair, cka_split, maximal_split, paths, wanted)
 
@@ -173,13 +211,16 @@ class Run:
         wanted: Manifest,
     ) -> None:
         from overpaint.comparison import choose_channels, tables
-        from overpaint.features import read_features
+        from overpaint.features import read_features, stored
 
         with self.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
             made = tables(
                 self.lineage.opened(pair.before),
                 self.lineage.opened(pair.after),
                 lambda side, layer, split: read_features(paths[side, split.name], layer),
+                look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
+                reduction=pair.reduction,
+                related=self.study.related(*pair.pair),
                 cka_split=cka_split,
                 maximal_split=maximal_split,
                 k=self.study.maximal_images,
@@ -187,7 +228,7 @@ class Run:
                 progress=advance,
             )
             with whole_folder(self.folder.comparison(pair.before, pair.after)) as draft:
-                for name in ("layers", "weights", "channels", "maximal", "responses"):
+                for name in ("layers", "matrix", "weights", "channels", "maximal", "responses"):
                     write_table(draft / f"{name}.parquet", getattr(made, name))
                 rows = read_rows(draft / "channels.parquet", ChannelRow)
                 facts = {
@@ -200,6 +241,7 @@ class Run:
                     "k": self.study.maximal_images,
                     "classes": len(maximal_split.classes),
                     "multi_label": maximal_split.multi_label,
+                    "notes": list(made.notes),
                     "shown": choose_channels(rows, *self._wanted_channels(pair)),
                 }
                 write_json(draft / "manifest.json", replace(wanted, facts=facts))

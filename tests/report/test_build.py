@@ -186,7 +186,7 @@ def test_the_best_route_is_named(whole):
     ) in read_page(whole / "site/index.html").plain
 
 
-def test_overlapping_intervals_are_said_to_overlap(whole, tmp_path):
+def test_overlapping_intervals_are_said_to_overlap(whole, tmp_path, quick):
     """Where the intervals of the two best overlap, the finding says so."""
     folder = tmp_path / "close"
     shutil.copytree(whole, folder)
@@ -340,7 +340,9 @@ def test_confusions_are_of_the_predictions(whole):
 
 def test_left_out_pictures_are_named(whole):
     """A picture that could not be used is named with its reason."""
-    assert "not decodable: truncated file" in read_page(whole / "site/index.html").plain
+    page = read_page(whole / "site/data.html")
+    assert "not decodable: truncated file" in page.plain
+    assert "Pictures that could not be used: not decodable (1)." in page.plain
 
 
 # --- what is missing ---------------------------------------------------------------------------
@@ -367,8 +369,10 @@ def test_a_study_that_has_not_begun(tmp_path):
     write_text(tmp_path / "study.yaml", study(lean=True).to_yaml())
     build(tmp_path)
     found = pages(tmp_path / "site")
-    first = {"index.html", "findings.html", "data.html", "method.html"}
-    assert set(found) == {*first, COMPARISON, "networks/fine_tuned.html"}
+    assert set(found) == {"index.html", "findings.html", "data.html", "method.html", COMPARISON,
+                          "networks/fine_tuned.html"}  # fmt: skip
+    assert "Not finished:" in found["index.html"].plain
+    assert "No picture is recorded." in found["data.html"].plain
     assert "untested" in found["index.html"].plain
     for name in ("datasets/rasta/images.parquet", "networks/fine_tuned/scores.json",
                  "comparisons/imagenet--fine_tuned/layers.parquet"):  # fmt: skip
@@ -392,8 +396,8 @@ def test_a_study_that_has_not_begun(tmp_path):
         ("networks/fine_tuned/scores.json", "networks/fine_tuned.html"),
         ("networks/fine_tuned/predictions.parquet", "networks/fine_tuned.html"),
         ("networks/fine_tuned/manifest.json", "networks/fine_tuned.html"),
-        ("datasets/rasta/manifest.json", "index.html"),
-        ("datasets/rasta/images.parquet", "index.html"),
+        ("datasets/rasta/manifest.json", "data.html"),
+        ("datasets/rasta/images.parquet", "data.html"),
     ],
 )
 @pytest.mark.usefixtures("quick")

@@ -405,7 +405,9 @@ def matrix_rows(plan: Plan) -> list[MatrixRow]:
     for row, before in enumerate(names):
         for column, after in enumerate(names):
             cka = 0.98 * 0.8 ** (abs(row - column) + row / 4)
-            found.append(MatrixRow(before, after, cka, cka - 0.02, plan.pictures // 6, "ok"))
+            found.append(
+                MatrixRow(before, after, cka, cka - 0.02, plan.pictures // 6, "mean", "ok")
+            )
     return found
 
 

@@ -21,8 +21,8 @@ from overpaint.errors import MeasureError
 
 Array = NDArray[np.float64]
 
-SLICE = 2**23
-"""Numbers that are in memory at once of features that lie on disk: 64 MB in float64."""
+SLICE = 2**24
+"""Numbers that are in memory at once of features that lie on disk: 128 MB in float64."""
 
 GRAM = 2**25
 """Numbers of a Gram matrix that are in memory at once: 256 MB, all of it for 5,792 images."""
@@ -34,9 +34,6 @@ class Table(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, p)."""
-
-    def __len__(self) -> int:
-        """N."""
 
     def __getitem__(self, key: Any, /) -> Any:
         """Some rows and columns."""
@@ -109,7 +106,7 @@ class Centred:
 
     def by_rows(self, step: int = 0) -> Iterator[tuple[slice, Array]]:
         """All columns, some rows at a time; for features that are not wide."""
-        for rows in steps(len(self), step or max(SLICE // self.width, 1)):
+        for rows in steps(len(self), step or row_step(self.width)):
             yield rows, self[rows, slice(None)]
 
     def by_columns(self) -> Iterator[Array]:
@@ -143,11 +140,9 @@ class Centred:
 
     def by_gram_rows(self) -> Iterator[tuple[slice, Array]]:
         """K = x xᵀ, some rows at a time where it would not fit in memory."""
-        if len(self) ** 2 <= GRAM:
-            yield slice(0, len(self)), self.gram
-            return
-        for rows in steps(len(self), max(GRAM // len(self), 1)):
-            yield rows, self.gram_rows(rows)
+        for rows in steps(len(self), gram_step(len(self))):
+            whole = rows == slice(0, len(self))
+            yield rows, self.gram if whole else self.gram_rows(rows)
 
     @cached_property
     def sizes(self) -> Array:
@@ -163,7 +158,7 @@ def centred_both(x: Table | Centred, y: Table | Centred) -> tuple[Centred, Centr
         if not isinstance(table, Centred) and len(table.shape) != 2:
             found = " and ".join(str(each.shape) for each in (x, y))
             raise MeasureError("not-a-table", f"needs features [images, channels]; got {found}")
-    check_same_images(len(x), len(y))
+    check_same_images(x.shape[0], y.shape[0])
     return (
         x if isinstance(x, Centred) else Centred.of(x, "first"),
         y if isinstance(y, Centred) else Centred.of(y, "second"),
@@ -191,7 +186,7 @@ def _slices(table: Table) -> Iterator[tuple[slice, slice]]:
     if p > n:
         yield from ((slice(None), columns) for columns in _column_steps(table))
     else:
-        yield from ((rows, slice(None)) for rows in steps(n, max(SLICE // max(p, 1), 1)))
+        yield from ((rows, slice(None)) for rows in steps(n, row_step(max(p, 1))))
 
 
 def _column_steps(table: Table) -> Iterator[slice]:
@@ -200,6 +195,20 @@ def _column_steps(table: Table) -> Iterator[slice]:
     step = max(SLICE // n, 1)
     chunk = getattr(table, "chunks", (n, 1))[1]
     return steps(p, step // chunk * chunk or step)
+
+
+def row_step(*widths: int) -> int:
+    """How many rows of tables of these widths may be in memory at once."""
+    return max(SLICE // sum(widths), 1)
+
+
+def gram_step(n: int, layers: int = 1) -> int:
+    """How many rows of the Gram matrices of so many layers may be in memory at once.
+
+    >>> gram_step(1000), gram_step(8201, layers=24)
+    (1000, 170)
+    """
+    return min(max(GRAM // (n * layers), 1), n)
 
 
 def steps(count: int, step: int) -> Iterator[slice]:

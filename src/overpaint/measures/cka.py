@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from overpaint.errors import MeasureError
-from overpaint.measures.centred import SLICE, Array, Centred, Table, centred_both
+from overpaint.measures.centred import Array, Centred, Table, centred_both, row_step
 from overpaint.measures.hsic import (
     DEGENERATE,
     Sums,
@@ -204,7 +204,7 @@ def _by_grams(x: Centred, y: Centred) -> _Each:
 def _by_features(x: Centred, y: Centred) -> _Each:
     """The same from the p × q matrices, without any N × N matrix, in two looks."""
     a, b = x.sizes, y.sizes
-    step = max(SLICE // (x.width + y.width), 1)
+    step = row_step(x.width, y.width)
     crosses, sums = [0, 0, 0], [0, 0, 0, 0]
     for (rows, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
         crosses = _added(crosses, [u.T @ v, u.T @ u, v.T @ v])

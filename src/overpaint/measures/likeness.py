@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, svdvals
 
 from overpaint.errors import MeasureError
-from overpaint.measures.centred import SLICE, Array, Centred, Table, centred_both
+from overpaint.measures.centred import Array, Centred, Table, centred_both, row_step
 
 NEIGHBOURS = 10
 """How many nearest neighbours an image has."""
@@ -53,7 +53,7 @@ def procrustes(x: Table | Centred, y: Table | Centred) -> float:
 
 def _cross(x: Centred, y: Centred) -> Array:
     """The product xᵀ y, from slices."""
-    step = max(SLICE // (x.width + y.width), 1)
+    step = row_step(x.width, y.width)
     parts = zip(x.by_rows(step), y.by_rows(step), strict=True)
     return np.asarray(sum(u.T @ v for (_, u), (_, v) in parts))
 
@@ -85,8 +85,8 @@ def mutual_neighbours(x: Table | Centred, y: Table | Centred, k: int = NEIGHBOUR
     """
     if k < 1:
         raise MeasureError("bad-k", f"k is the number of neighbours, at least 1; got {k}")
-    if len(x) < k + 2:
-        raise MeasureError("too-few-images", f"needs at least {k + 2} images; got {len(x)}")
+    if x.shape[0] < k + 2:
+        raise MeasureError("too-few-images", f"needs at least {k + 2} images; got {x.shape[0]}")
     x, y = centred_both(x, y)
     shared = [
         np.count_nonzero(_nearest(x, rows, near, k) & _nearest(y, rows, far, k))

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
-from overpaint.measures.centred import GRAM, SLICE, Array, Centred, Table, check_same_images, steps
+from overpaint.measures.centred import (
+    Array,
+    Centred,
+    Table,
+    check_same_images,
+    gram_step,
+    row_step,
+    steps,
+)
 from overpaint.measures.hsic import (
     DEGENERATE,
     Sums,
@@ -26,12 +34,12 @@ from overpaint.measures.hsic import (
 class CkaMatrix:
     """CKA of each layer of a network with each of another; where it has none, its status says why.
 
-    `values` is [L, M] and NaN just where `status` is not "ok".
+    `cka` is [L, M] and NaN just where `status` is not "ok".
     """
 
     before: tuple[str, ...]
     after: tuple[str, ...]
-    values: Array
+    cka: Array
     status: list[list[str]]
 
 
@@ -43,7 +51,7 @@ def cka_matrix(
     >>> rng = np.random.default_rng(0)
     >>> low, high = rng.standard_normal((2, 40, 5))
     >>> matrix = cka_matrix({"low": low, "dead": 0 * low}, {"low": low, "both": low + high})
-    >>> matrix.values.round(2)
+    >>> matrix.cka.round(2)
     array([[1.  , 0.45],
            [ nan,  nan]])
     >>> matrix.status[1][0]
@@ -73,7 +81,7 @@ class LayerKernels:
     @classmethod
     def of(cls, before: Mapping[str, Table], after: Mapping[str, Table]) -> "LayerKernels":
         """Of the features of all layers of two networks; errors as of `cka_matrix`."""
-        counts = [len(table) for table in (*before.values(), *after.values())]
+        counts = [table.shape[0] for table in (*before.values(), *after.values())]
         for count in counts:
             check_same_images(counts[0], count)
         (xs, no_x), (ys, no_y) = _kernels(before, "first"), _kernels(after, "second")
@@ -116,6 +124,8 @@ def _matrix(
 ) -> CkaMatrix:
     """The values where there are any, and elsewhere why there are none."""
     none = zero[0] | zero[1]
+    none[list(lacking[0])] = True
+    none[:, list(lacking[1])] = True
     xy, xx, yy = hsic
     with np.errstate(divide="ignore", invalid="ignore"):
         values = np.where(none, np.nan, quotient(xy, xx, yy))
@@ -169,20 +179,15 @@ READ = 100
 def _grams_are_cheaper(xs: dict[int, Centred], ys: dict[int, Centred]) -> bool:
     n = len(next(iter(xs.values())))
     p, q = ([layer.width for layer in layers.values()] for layers in (xs, ys))
-    looks = ceil(n / _gram_step(n, len(p) + len(q)))
+    looks = ceil(n / gram_step(n, len(p) + len(q)))
     grams = n * n * (sum(p) + sum(q) + len(p) * len(q)) + looks * n * (sum(p) + sum(q)) * READ
     return grams < n * (sum(p) * sum(q) + sum(each**2 for each in p + q))
-
-
-def _gram_step(n: int, layers: int) -> int:
-    """Rows of all Gram matrices that are in memory at once."""
-    return min(max(2 * GRAM // (n * layers), 1), n)
 
 
 def _squares_by_grams(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
     n = len(xs[0])
     squares, own_x, own_y = np.zeros((len(xs), len(ys))), np.zeros(len(xs)), np.zeros(len(ys))
-    for rows in steps(n, _gram_step(n, len(xs) + len(ys))):
+    for rows in steps(n, gram_step(n, len(xs) + len(ys))):
         k, g = _gram_stack(xs, rows), _gram_stack(ys, rows)
         squares += k @ g.T
         own_x += row_sums(k, k)
@@ -226,7 +231,7 @@ def _squares_of(xs: list[Centred], ys: list[Centred]) -> Array:
     """The squared norm of xᵀ y of each layer with each, of one product of all of them."""
     p, q = ([layer.width for layer in layers] for layers in (xs, ys))
     cross = np.zeros((sum(p), sum(q)))
-    for rows in steps(len(xs[0]), max(SLICE // (sum(p) + sum(q)), 1)):
+    for rows in steps(len(xs[0]), row_step(*p, *q)):
         u, v = (np.hstack([layer[rows, :] for layer in layers]) for layers in (xs, ys))
         cross += u.T @ v
     np.square(cross, out=cross)
@@ -245,7 +250,7 @@ class BatchSums:
     >>> batches = rng.standard_normal((40, 16, 5))
     >>> grams = [{"layer": Centred.of(batch).gram} for batch in batches]
     >>> total = sum((BatchSums.of(gram, gram) for gram in grams), BatchSums.empty())
-    >>> total.result().values.round(12), total.n_images, total.n_unused
+    >>> total.result().cka.round(12), total.n_images, total.n_unused
     (array([[1.]]), 640, 0)
 
     For whole maps of so many images that their features cannot be kept: a batch leaves L + M

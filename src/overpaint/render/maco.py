@@ -15,7 +15,8 @@ Source: Fel et al., "Unlocking Feature Visualization for Deeper Networks with MA
 Optimization", NeurIPS 2023. Differences, all meant: the magnitudes are those of the collection's
 pictures where the canvas paints, before the sigmoid, so that no range of values need be chosen;
 they hold exactly, on the edges of the spectrum too; a picture is seen in one crop a step, as with
-every other transform, not in several; Adam, not NAdam.
+every other transform, not in several; and so the phases move as slowly as other canvases' numbers,
+by Adam at 0.05, where the paper's NAdam at 1.0 turns them past everything that one crop shows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -43,9 +44,6 @@ CENTRE = (0.5, 0.15)
 
 NOISE = 0.1
 """How far noise moves a number at most: the paper's."""
-
-RATE = 1.0
-"""The learning rate for phases: the paper's, and twenty times that of other canvases."""
 
 
 def measured_spectrum(
@@ -180,10 +178,12 @@ def crops(side: int) -> Transform:
     >>> seen.shape
     torch.Size([2, 3, 64, 64])
     """  # noqa: E501 - a line to be run
-    return compose(_cropped(side), noise(NOISE))
+    return compose(cropped(side), noise(NOISE))
 
 
-def _cropped(side: int) -> Transform:
+def cropped(side: int) -> Transform:
+    """A random square of each picture, resized to `side`."""
+
     def transform(images: Tensor, draws: Draws) -> Tensor:
         height, width = images.shape[2:]
         shares, centres = drawn_crops(draws)

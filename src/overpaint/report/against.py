@@ -1,6 +1,6 @@
 """Two studies side by side, from the records of both."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -151,8 +151,8 @@ def _digests(found: DatasetRecords, split: str) -> set[str]:
 
 
 def _scored(records: Records) -> dict[str, Scores]:
-    every = {**records.networks, **records.ensembles}
-    return {name: each.scores for name, each in every.items() if each.scores}
+    trained = {name: each.scores for name, each in records.networks.items() if each.scores}
+    return trained | {name: each.scores for name, each in records.ensembles.items() if each.scores}
 
 
 def _scores(first: Records, second: Records) -> Iterable[tuple[str, str, Scores, Scores]]:
@@ -244,22 +244,21 @@ def _by_layer(one: ComparisonRecords, other: ComparisonRecords) -> pd.DataFrame:
 
 def _change_line(one: ComparisonRecords, other: ComparisonRecords) -> BothChanges:
     both = _by_layer(one, other)
-    means = [known(both[name].mean()) for name in ("value", "value_2")]
+    first, second = (known(both[name].mean()) for name in ("value", "value_2"))
     clear = both[(both["low"] > both["high_2"]) | (both["low_2"] > both["high"])]["layer"].tolist()
-    gap = None if None in means else means[1] - means[0]  # type: ignore[operator]
+    gap = None if first is None or second is None else second - first
     return BothChanges(
         f"{one.before} → {one.after}",
-        *(
-            Cell(number(mean), f"{each.facts.get('dataset', ABSENT)}, N\xa0{_n(each)}")
-            for mean, each in zip(means, (one, other), strict=True)
-        ),
+        Cell(number(first), _on(one)),
+        Cell(number(second), _on(other)),
         f"{'+' if gap and gap > 0 else ''}{number(gap)}",
         f"{len(clear)} of {len(both)}{': ' if clear else ''}{', '.join(clear)}",
     )
 
 
-def _n(each: ComparisonRecords) -> str:
-    return count(known(each.layers["n_images"].max()))
+def _on(each: ComparisonRecords) -> str:
+    n = count(known(each.layers["n_images"].max()))
+    return f"{each.facts.get('dataset', ABSENT)}, N\xa0{n}"
 
 
 def _figure(
@@ -320,7 +319,7 @@ def _settings(first: Records, second: Records) -> Iterable[tuple[str, str, str, 
 
 
 def _only(first: Records, second: Records) -> Iterable[Only]:
-    parts = {
+    parts: dict[str, tuple[Collection[str], Collection[str]]] = {
         "Datasets": (first.datasets, second.datasets),
         "Networks": (first.networks, second.networks),
         "Networks and ensembles with a score": (_scored(first), _scored(second)),

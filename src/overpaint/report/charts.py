@@ -269,6 +269,7 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
 
 
 SPLITS = ("train", "val", "test")
+PARTS = (AFTER, "#6598c0", BEFORE)
 
 
 def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
@@ -276,7 +277,7 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
 
     Columns: label, split, pictures; `order` is that of the classes, the first on top.
     """
-    scale = alt.Scale(domain=list(SPLITS), range=[AFTER, "#6598c0", BEFORE])
+    scale = alt.Scale(domain=list(SPLITS), range=list(PARTS))
     return (
         alt.Chart(_data(counts.assign(place=counts["split"].map(SPLITS.index))))
         .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)

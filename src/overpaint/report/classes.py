@@ -12,7 +12,7 @@ from overpaint.report.gallery import Gallery
 from overpaint.report.maximal import SIDES
 from overpaint.report.reader import rows
 from overpaint.report.reading import Records
-from overpaint.report.rows import Cell, LeadLine, ClassPage, Fact, Led, LedLine, Link
+from overpaint.report.rows import Cell, ClassPage, Fact, LeadLine, Led, LedLine, Link
 from overpaint.report.site import method
 from overpaint.report.words import ABSENT, count, counted, number, percent, slug
 

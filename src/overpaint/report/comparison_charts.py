@@ -8,7 +8,7 @@ from overpaint.report import charts
 from overpaint.report.reading import ComparisonRecords
 from overpaint.report.rows import Figure
 from overpaint.report.site import Site, method, no_figure
-from overpaint.report.words import count, counted, number
+from overpaint.report.words import BIASED, count, counted, number
 
 
 def comparison_figures(site: Site, found: ComparisonRecords) -> list[Figure]:
@@ -69,7 +69,7 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
         title,
         f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
         "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
-        "intervals over pictures; debiased CKA corrects for few pictures and many channels.",
+        f"intervals over pictures. {BIASED}",
         f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
         f"{number(last['value'])} at {last['layer']}.",
         charts.similarity(long),

@@ -322,4 +322,6 @@ def _remarks(found: ComparisonRecords) -> list[str]:
     weights = found.weights["l2"].dropna()
     if len(weights) and (weights == 0).all():
         remarks.append("The weights of the two networks are identical.")
-    return remarks
+        if len(found.layers) and (found.layers["procrustes"] == 0).all():
+            remarks.append("No change: at each layer both networks say the same of every picture.")
+    return [*map(str, found.facts.get("notes", [])), *remarks]

@@ -99,7 +99,7 @@ def _section(site: Site, found: DatasetRecords) -> DatasetSection:
             ),
             ("Left out", count(len(out))),
         ),
-        tuple(_remarks(found, used, counts)),
+        tuple(_remarks(used, counts)),
         _figure(site, found, counts),
         tuple(_class_line(line, len(used)) for line in counts[:LINES].itertuples(index=False)),
         f"{counted(len(counts) - LINES, 'more class')} in the table."
@@ -171,7 +171,7 @@ def _figure(site: Site, found: DatasetRecords, counts: pd.DataFrame) -> Figure:
 # --- what makes scores doubtful ----------------------------------------------------------------
 
 
-def _remarks(found: DatasetRecords, used: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
+def _remarks(used: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
     """What was noticed of the collection, a sentence each."""
     if used.empty:
         return []

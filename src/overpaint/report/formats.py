@@ -1,4 +1,4 @@
-"""What leaves the site for a paper: charts as PNG and PDF, text for LaTeX, Markdown and CSV.
+r"""What leaves the site for a paper: charts as PNG and PDF, text for LaTeX, Markdown and CSV.
 
 >>> tex("fine_tuned → 50 %"), markdown("fine_tuned")
 ('fine\\_tuned $\\to$ 50 \\%', 'fine\\_tuned')
@@ -31,8 +31,23 @@ def png_for_print(svg: str) -> bytes:
 
 
 def pdf(svg: str) -> bytes:
-    """A chart as PDF with its text as text, a point for each pixel."""
-    return _sorted(vl_convert.svg_to_pdf(svg))
+    """A chart as PDF with its text as text, a point for each pixel; equal charts are equal bytes.
+
+    The writer numbers fonts, and names other things, in an order drawn anew each time. So names are
+    put in order, and a chart whose letters need several fonts is drawn until its fonts stand in
+    order: with two or three fonts that is soon; with more it may be given up.
+    """
+    found = b""
+    for _ in range(TRIES):
+        found = _sorted(vl_convert.svg_to_pdf(svg))
+        fonts = _FONT.findall(found)
+        if fonts == sorted(fonts):
+            break
+    return found
+
+
+TRIES = 60
+_FONT = re.compile(rb"/BaseFont /\w+\+(\S+)")
 
 
 def pdf_for_print(svg: str) -> bytes:
@@ -53,9 +68,7 @@ _NAMED = re.compile(rb"(?:^ +/\w+ \d+ 0 R\n)+", re.MULTILINE)
 
 
 def _sorted(found: bytes) -> bytes:
-    """A PDF whose named resources stand in order: svg2pdf writes them in one that is drawn anew
-    each time, and equal charts shall be equal files. No length changes, so no offset does.
-    """
+    """A PDF whose named resources stand in order. No length changes, so no offset does."""
     return _NAMED.sub(lambda run: b"".join(sorted(run[0].splitlines(keepends=True))), found)
 
 

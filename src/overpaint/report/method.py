@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from overpaint.records import Manifest
+from overpaint.records import LayerRow, Manifest
+from overpaint.report.reader import rows
 from overpaint.report.reading import Records
 from overpaint.report.rows import Link, MethodPage, Provenance, RecipeLine
 from overpaint.report.site import Site
@@ -119,7 +120,7 @@ def _recipes(
         )
         for name in trained
     )
-    return tuple((key, *values[key]) for key in same), heads, lines
+    return tuple((key, next(iter(values[key]))) for key in same), heads, lines
 
 
 def _seeds(records: Records, name: str) -> str:
@@ -166,18 +167,18 @@ def unrelated_cka(channels: int, images: int) -> float:
 def _small(records: Records) -> str:
     """What this study's number of pictures means for the biased CKA of its widest layer."""
     layers = [
-        (float(row.channels) / float(row.n_images), row, each)
+        (row, each)
         for each in records.comparisons.values()
-        for row in each.layers.dropna(subset=["channels", "n_images"]).itertuples()
+        for row in rows(each.layers.dropna(subset=["channels", "n_images"]), LayerRow)
         if row.n_images > 0
     ]
     if not layers:
         return ""
-    _, row, each = max(layers, key=lambda found: found[0])
+    row, each = max(layers, key=lambda found: found[0].channels / found[0].n_images)
     return (
         f"In this study the extreme is {row.layer} of {each.before} → {each.after}: "
         f"{count(row.channels)} channels on {count(row.n_images)} pictures, where unrelated "
-        f"features would have a biased CKA of up to about "
+        "features would have a biased CKA of up to about "
         f"{number(unrelated_cka(int(row.channels), int(row.n_images)), 2)}."
     )
 

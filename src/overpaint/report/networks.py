@@ -116,11 +116,13 @@ def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], .
     entry = records.study.every[found.name]
     training = entry.training()
     planned = training.model_dump() if training else {}
-    recipe = found.facts.get("recipe") or planned
+    recipe = found.facts.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else planned
     if found.svm is not None:
         recipe = {name: value for name, value in recipe.items() if name in OF_AN_SVM}
     told = {"architecture": found.facts.get("architecture", ABSENT), **recipe}
-    told["parameters"] = count(found.facts.get("parameters"))
+    parameters = found.facts.get("parameters")
+    told["parameters"] = count(parameters if isinstance(parameters, int) else None)
     told["seed"] = records.study.seed_of(found.name)
     return tuple((name.replace("_", " "), setting(value)) for name, value in told.items())
 

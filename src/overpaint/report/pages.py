@@ -29,7 +29,7 @@ def build(folder: Path) -> Path:
 
 
 MANY = 120
-"""Charts from which on a site has them as SVG only: each costs 0.2 s and 400 kB as PNG and PDF."""
+"""A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
 
 
 def drawn_as(records: Records) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The tables of a paper, in LaTeX and Markdown: scores by network, changes by comparison.
+r"""The tables of a paper, in LaTeX and Markdown: scores by network, changes by comparison.
 
 >>> grid = Grid("Scores", ("Network", "top-1"), (("fine_tuned", "62.3"),), "On 149 pictures.")
 >>> print(in_markdown(grid))
@@ -6,7 +6,7 @@
 <BLANKLINE>
 | Network | top-1 |
 |---|---:|
-| fine\\_tuned | 62.3 |
+| fine\_tuned | 62.3 |
 <BLANKLINE>
 On 149 pictures.
 <BLANKLINE>
@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import sqrt
 from statistics import stdev
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -146,7 +147,7 @@ def changes(records: Records) -> pd.DataFrame:
     return pd.DataFrame([_change(each) for each in records.comparisons.values()])
 
 
-def _change(each: ComparisonRecords) -> dict[str, object]:
+def _change(each: ComparisonRecords) -> dict[str, Any]:
     layers, channels = each.layers, each.channels
     told = layers.dropna(subset="cka")
     moved = told[told["cka"] < 1]
@@ -209,12 +210,13 @@ def over_channels(channels: pd.DataFrame, column: str) -> dict[str, float | None
 
 def change_grids(records: Records) -> list[Grid]:
     """What changed inside, a line a comparison; none where nothing was compared."""
-    told = changes(records)
-    told = told[told["layers"] > 0] if len(told) else told
-    if told.empty:
+    told = [row for row in map(_change, records.comparisons.values()) if row["layers"]]
+    if not told:
         return []
-    rows = [(f"{row['before']} → {row['after']}", row) for row in told.to_dict("records")]
-    values = [(name, {key: _number(each) for key, each in row.items()}) for name, row in rows]
+    values = [
+        (f"{row['before']} → {row['after']}", {key: _number(each) for key, each in row.items()})
+        for row in told
+    ]
     return [
         Grid(
             "What each training changed in the layers",
@@ -276,12 +278,12 @@ def _in_percent(row: Values, name: str) -> str:
     return f"{_bare(row[name])}{told}"
 
 
-def _how_many(told: pd.DataFrame) -> str:
-    k = sorted({int(each) for each in told["k"].dropna()})
+def _how_many(told: list[dict[str, Any]]) -> str:
+    k = sorted({int(row["k"]) for row in told if row["k"]})
     return f" ({' or '.join(map(count, k))} of them)" if k else ""
 
 
-def _note(told: pd.DataFrame) -> str:
+def _note(told: list[dict[str, Any]]) -> str:
     """How each mean was taken, and what the frozen layers do to it."""
     note = (
         "Linear CKA of the pictures’ mean features: mean over layers, in parentheses the mean of "
@@ -290,11 +292,12 @@ def _note(told: pd.DataFrame) -> str:
         "parametrised layers."
     )
     frozen = [
-        f"{row.before} → {row.after}: {row.layers - row.layers_changed} of {row.layers} layers are "
-        f"as before (CKA exactly 1), as frozen ones are; over the others the means are "
-        f"{number(known(row.cka_changed))} and {number(known(row.cka_debiased_changed))}."
-        for row in told.itertuples()
-        if 0 < row.layers_changed < row.layers
+        f"{row['before']} → {row['after']}: {row['layers'] - row['layers_changed']} of "
+        f"{row['layers']} layers are as before (CKA exactly 1), as frozen ones are; over the "
+        f"others the means are {number(row['cka_changed'])} and "
+        f"{number(row['cka_debiased_changed'])}."
+        for row in told
+        if 0 < row["layers_changed"] < row["layers"]
     ]
     return " ".join([note, *frozen])
 
