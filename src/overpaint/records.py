@@ -98,14 +98,23 @@ class StudyFolder:
         """`<layer>/<channel>-both.png`, `…-only_after.png` and `renderings.parquet` of a pair."""
         return self.root / "renderings" / f"{before}--{after}"
 
+    def thumbnails(self, dataset: str) -> Path:
+        """The thumbnails of a dataset's pictures."""
+        return self.root / "thumbnails" / dataset
+
     def thumbnail(self, dataset: str, digest: str) -> Path:
         """A small JPEG of a picture, stored once under the picture's digest."""
-        return self.root / "thumbnails" / dataset / f"{digest[:24]}.jpg"
+        return self.thumbnails(dataset) / f"{digest[:24]}.jpg"
 
     @property
     def site(self) -> Path:
         """The report."""
         return self.root / "site"
+
+    @property
+    def site_state(self) -> Path:
+        """What the report was made from, so that the next one writes only what changed."""
+        return self.root / "site.json"
 
 
 # --- rows: what crosses a border ---------------------------------------------------------------

@@ -22,11 +22,8 @@ from overpaint.records import (
     Manifest,
     Scores,
     StudyFolder,
-    digest,
-    file_digest,
     fresh,
     manifest,
-    read_json,
     read_manifest,
     read_rows,
     whole_folder,
@@ -36,6 +33,7 @@ from overpaint.records import (
 )
 from overpaint.standings import Standings
 from overpaint.study import Pair, Study
+from overpaint.thumbnails import Thumbnails
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,13 @@ def run_study(
     for pair in work.pairs:
         work.comparison(pair)
     Conclusions(lineage, standings, work.pairs).draw()
-    pictures = Pictures(lineage, work.pairs)
-    pictures.renderings()
+    Pictures(lineage, work.pairs).renderings()
+    thumbnails = Thumbnails(lineage)
     for pair in work.pairs:
-        pictures.thumbnails(pair)
+        thumbnails.of_pair(pair)
+    for name in study.every:
+        if name not in lineage.failed:
+            thumbnails.of_network(name)
     page = work.report()
     progress.console.print(score_table(standings.found()))
     for name, why in failures.items():
@@ -256,25 +257,8 @@ class Run:
     # --- the report --------------------------------------------------------------------------
 
     def report(self) -> Path:
-        """Write the report, unless it was written from these very records."""
+        """Bring the report up to date; what of it stands already is not made again."""
         from overpaint.report import build
 
-        page = self.folder.site / "index.html"
-        state = self.folder.root / "site.json"
-        key = digest(self._record_digests())
-        if page.is_file() and state.is_file() and read_json(state) == {"records": key}:
-            return page
         with self.progress.stage("report"):
-            page = build(self.folder.root)
-        write_json(state, {"records": key})
-        return page
-
-    def _record_digests(self) -> dict[str, str]:
-        root = self.folder.root
-        there = self.folder
-        named = [there.study, there.failures, there.repeats, there.findings, there.advice]
-        paths = [path for path in named if path.is_file()]
-        paths += [*root.glob("*/**/manifest.json"), *root.glob("*/*/scores.json")]
-        own = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)
-               if self.folder.site not in p.parents}  # fmt: skip
-        return {**own, **manifest("report", inputs={}, settings={}, seed=0).versions}
+            return build(self.folder.root)

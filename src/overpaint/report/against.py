@@ -13,7 +13,8 @@ from overpaint.report.exports import into
 from overpaint.report.findings import STATEMENTS, value_cell
 from overpaint.report.method import effective
 from overpaint.report.overview import all_missing, summary
-from overpaint.report.pages import copy_assets, templates_of
+from overpaint.report.pages import copy_assets
+from overpaint.report.press import Press
 from overpaint.report.reading import ComparisonRecords, DatasetRecords, Records, read_records
 from overpaint.report.routes import score_name
 from overpaint.report.rows import (
@@ -27,6 +28,7 @@ from overpaint.report.rows import (
     Only,
 )
 from overpaint.report.site import Site
+from overpaint.report.standing import Standing
 from overpaint.report.words import (
     ABSENT,
     count,
@@ -63,11 +65,9 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     names = _names(first, second)
     page = f"against-{slug(names[1])}"
     with into(out or first.folder.site) as draft:
-        site = Site(draft)
+        site = Site(Standing(draft))
         found = against_page(site, page, names, first, second)
-        templates = templates_of(names[0], alone=out is not None)
-        text = templates.get_template("against.html").render(page=found, root="")
-        site.text(f"{page}.html", text)
+        Press.of(site, names[0], alone=out is not None).page("against", f"{page}.html", found)
         if out is not None:
             copy_assets(site)
     return (out or first.folder.site) / f"{page}.html"

@@ -212,6 +212,30 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
     return alt.layer(band, line, point).properties(width=_width(steps), height=280)
 
 
+def layer_matrix(
+    pairs: pd.DataFrame, column: str, networks: tuple[str, str], order: Sequence[str]
+) -> alt.TopLevelMixin:
+    """A measure of each layer of one network with each of the other, in the order of layers.
+
+    Columns: layer_before, layer_after and that of the measure.
+    """
+    before, after = networks
+    base = alt.Chart(_data(pairs)).encode(
+        alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
+        alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
+    )
+    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
+        alt.Color(f"{column}:Q", scale=SHADES, legend=_shade_legend("CKA", ".2f"))
+    )
+    side = 34 if len(order) <= NAMED else 20
+    chart = alt.layer(cell)
+    if len(order) <= NAMED:
+        dark = alt.condition(f"datum.{column} > 0.5", alt.value(PAPER), alt.value(INK))
+        text = base.mark_text(fontSize=10).encode(alt.Text(f"{column}:Q", format=".2f"), color=dark)
+        chart = alt.layer(cell, text)
+    return chart.properties(width=side * len(order), height=side * len(order))
+
+
 def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLevelMixin:
     """A curve by layer for each of at most six names; with their intervals where they are two.
 
@@ -270,16 +294,30 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
 
 def weight_distance(weights: pd.DataFrame) -> alt.TopLevelMixin:
     """How far each parametrised layer moved, absolute above, relative below."""
-    order = weights["layer"].tolist()
-    panels = []
-    for column, title, named in [("l2", "L2 distance", False), ("l2_relative", "relative", True)]:
-        base = alt.Chart(_data(weights)).encode(
-            _layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title)
-        )
-        stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
-        head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
-        panels.append(alt.layer(stem, head).properties(width=_width(len(order)), height=150))
-    return alt.vconcat(*panels, spacing=16)
+    above, below = (
+        _stems(weights, "l2", "L2 distance", named=False),
+        _stems(weights, "l2_relative", "relative"),
+    )
+    return alt.vconcat(above, below, spacing=16)
+
+
+def procrustes(layers: pd.DataFrame) -> alt.TopLevelMixin:
+    """The Procrustes distance of each layer, of at most √2. Columns: layer, procrustes."""
+    return _stems(layers, "procrustes", "Procrustes distance", most=2**0.5, height=280)
+
+
+def _stems(
+    frame: pd.DataFrame, column: str, title: str, *, named: bool = True,
+    most: float | None = None, height: int = 150,
+) -> alt.LayerChart | alt.FacetChart:  # fmt: skip
+    order = frame["layer"].tolist()
+    scale = alt.Scale() if most is None else alt.Scale(domain=[0, most], nice=False)
+    base = alt.Chart(_data(frame)).encode(
+        _layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title, scale=scale)
+    )
+    stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
+    head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
+    return alt.layer(stem, head).properties(width=_width(len(order)), height=height)
 
 
 def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopLevelMixin:
@@ -407,29 +445,34 @@ def _curve(
     return alt.layer(best.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
 
 
+SHADES = alt.Scale(
+    domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"], clamp=True
+)
+"""From nothing to all."""
+
+
+def _shade_legend(title: str, written: str) -> alt.Legend:
+    return alt.Legend(
+        type="symbol",  # a gradient would have an id that counts through the process
+        orient="right",
+        title=title,
+        format=written,
+        values=[0, 0.25, 0.5, 0.75, 1],
+        symbolType="square",
+        symbolSize=200,
+        symbolStrokeColor=RULE,
+        symbolOpacity=1,
+    )
+
+
 def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
     """Confusions of the classes: a row is what a picture shows, a column what it was taken for."""
     base = alt.Chart(_data(pairs)).encode(
         alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
         alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
     )
-    colour = alt.Scale(domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"])
     cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
-        alt.Color(
-            "share:Q",
-            scale=colour,
-            legend=alt.Legend(
-                type="symbol",  # a gradient would have an id that counts through the process
-                orient="right",
-                title="share of the row",
-                format="%",
-                values=[0, 0.25, 0.5, 0.75, 1],
-                symbolType="square",
-                symbolSize=200,
-                symbolStrokeColor=RULE,
-                symbolOpacity=1,
-            ),
-        )
+        alt.Color("share:Q", scale=SHADES, legend=_shade_legend("share of the row", "%"))
     )
     side = 34 if len(classes) <= NAMED else 20
     chart = alt.layer(cell)

@@ -18,6 +18,7 @@ from overpaint.report.pages import write_pages
 from overpaint.report.reading import read_records
 from overpaint.report.rows import Figure, Picture
 from overpaint.report.site import Site, no_figure
+from overpaint.report.standing import Standing
 
 
 @contextmanager
@@ -53,7 +54,8 @@ def figures(folder: Path, out: Path) -> Path:
     """
     records = read_records(StudyFolder(folder))
     with into(out) as draft, tempfile.TemporaryDirectory(prefix="overpaint-") as pages:
-        write_pages(PaperSite(Path(pages), paper=draft), records)
+        standing = Standing(Path(pages))
+        write_pages(PaperSite(standing, paper=Standing(draft)), records, charts_only=True)
     return out
 
 
@@ -61,7 +63,7 @@ def figures(folder: Path, out: Path) -> Path:
 class PaperSite(Site):
     """A site that is thrown away, while its charts and tables are kept as a paper needs them."""
 
-    paper: Path = field(default=Path(), kw_only=True)
+    paper: Standing = field(kw_only=True)
 
     def figure(
         self,
@@ -71,19 +73,21 @@ class PaperSite(Site):
         alt_text: str,  # noqa: ARG002  (a paper has a caption)
         chart: alt.TopLevelMixin,
         table: pd.DataFrame,
+        definition: str = "",  # noqa: ARG002
     ) -> Figure:
         """Draw a chart for print."""
         text = charts.svg_for_print(chart)
-        keep = Site(self.paper)
-        keep.text(f"{place}.svg", text)
-        (self.paper / f"{place}.png").write_bytes(formats.png_for_print(text))
-        (self.paper / f"{place}.pdf").write_bytes(formats.pdf_for_print(text))
-        keep.text(f"{place}.csv", formats.csv(table))
+        self.paper.write(f"{place}.svg", text.encode())
+        self.paper.write(f"{place}.png", formats.png_for_print(text))
+        self.paper.write(f"{place}.pdf", formats.pdf_for_print(text))
+        self.paper.write(f"{place}.csv", formats.csv(table).encode())
         return no_figure(place.rsplit("/", 1)[-1], title, reading)
 
     def text(self, place: str, text: str) -> str:
         """Keep a table for a paper; whatever else a page has is thrown away with it."""
-        return Site(self.paper if place.startswith("tables/") else self.root).text(place, text)
+        keep = self.paper if place.startswith("tables/") else self.standing
+        keep.write(place, text.encode())
+        return place
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Keep the data of a table for a paper."""

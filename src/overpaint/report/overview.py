@@ -7,9 +7,9 @@ import pandas as pd
 from overpaint.records import ChannelRow
 from overpaint.report import charts, tables
 from overpaint.report.advice import advice_table
-from overpaint.report.comparisons import anchor, rendering
 from overpaint.report.data import dataset_line
 from overpaint.report.findings import PAGE, STATEMENTS, together
+from overpaint.report.gallery import rendering
 from overpaint.report.reader import rows
 from overpaint.report.reading import ComparisonRecords, Records
 from overpaint.report.routes import best_route, routes, score_name
@@ -188,7 +188,7 @@ def _exhibits(site: Site, records: Records) -> Iterable[Exhibit]:
             rendering(site, records.folder, network, row.layer, row.channel)
             for network in (each.before, each.after)
         )
-        where = Link(f"{row.layer}:{row.channel}", each.address(anchor(row.layer, row.channel)))
+        where = Link(f"{row.layer}:{row.channel}", each.channel(row.layer, row.channel))
         yield Exhibit(where, _exhibit(row, each), before, after)
 
 

@@ -1,30 +1,30 @@
-"""`build`: the site of a study folder, whole or not at all."""
+"""`build`: the site of a study folder, brought up to date."""
 
-import shutil
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from overpaint.records import StudyFolder, whole_folder
+from overpaint.records import StudyFolder
 from overpaint.report import data, findings, formats, method
-from overpaint.report.comparisons import comparison_page
-from overpaint.report.networks import network_page
+from overpaint.report.comparisons import compared
+from overpaint.report.networks import fitted
 from overpaint.report.overview import overview
+from overpaint.report.press import Press
 from overpaint.report.reading import Records, read_records
+from overpaint.report.search import INDEX, index_script
 from overpaint.report.site import Site
-from overpaint.report.words import slug
+from overpaint.report.standing import Standing
 
 
 def build(folder: Path) -> Path:
-    """Make `site/` in a study folder from what the run left there; returns its `index.html`.
+    """Bring `site/` of a study folder up to what the run left there; returns its `index.html`.
 
-    A study that is not finished gets a report too, which says what is missing. Raises RecordError
-    where there is no study at all.
+    Only what changed is written, and the first page last. A study that is not finished gets a
+    report too, which says what is missing. Raises RecordError where there is no study at all.
     """
     records = read_records(StudyFolder(folder))
-    with whole_folder(records.folder.site) as draft:
-        write_pages(Site(draft, drawn_as(records)), records)
+    standing = Standing(records.folder.site, records.folder.site_state)
+    write_pages(Site(standing, drawn_as(records)), records)
+    standing.settle()
     return records.folder.site / "index.html"
 
 
@@ -35,52 +35,27 @@ MANY = 120
 def drawn_as(records: Records) -> tuple[str, ...]:
     """What the charts of a site are written as, beside SVG."""
     trained = sum(each.trained for each in records.networks.values())
-    charts = 6 * len(records.comparisons) + 2 * trained
+    charts = 8 * len(records.comparisons) + 2 * trained
     return () if charts > MANY else tuple(formats.WRITERS)
 
 
-def write_pages(site: Site, records: Records) -> None:
-    """Write every page of a study, with all that it shows."""
-    templates = templates_of(records.study.study)
-    _page(site, templates, "index.html", overview(site, records))
-    _page(site, templates, findings.PAGE, findings.findings_page(site, records))
-    _page(site, templates, data.PAGE, data.data_page(site, records))
-    _page(site, templates, method.PAGE, method.method_page(site, records))
-    for name, comparison in records.comparisons.items():
-        compared = comparison_page(site, records.folder, comparison)
-        _page(site, templates, f"comparisons/{name}.html", compared)
-    for name, network in records.networks.items():
-        if network.trained:
-            trained = network_page(site, records, network)
-            _page(site, templates, f"networks/{slug(name)}.html", trained)
+def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
+    """Write every page of a study, with all that it shows; or only those that have charts."""
+    press = Press.of(site, records.study.study)
     copy_assets(site)
+    for comparison in records.comparisons.values():
+        compared(press, records, comparison, charts_only=charts_only)
+    for network in records.networks.values():
+        if network.trained:
+            fitted(press, records, network)
+    press.page("finding", findings.PAGE, findings.findings_page(site, records))
+    press.page("data", data.PAGE, data.data_page(site, records))
+    press.page("method", method.PAGE, method.method_page(site, records))
+    site.text(INDEX, index_script(records))
+    press.page("index", "index.html", overview(site, records))
 
 
 def copy_assets(site: Site) -> None:
     """What every page needs beside itself."""
-    with as_file(files("overpaint.report") / "assets") as assets:
-        shutil.copytree(assets, site.root / "assets")
-
-
-def templates_of(study: str, *, alone: bool = False) -> Environment:
-    """The templates of the pages of a study; `alone`, of a page without the others around it."""
-    environment = Environment(
-        loader=PackageLoader("overpaint.report"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals |= {"study": study, "alone": alone}
-    return environment
-
-
-def _page(site: Site, templates: Environment, place: str, page: object) -> None:
-    """Write a page; its template has the name of its folder, or else of itself, without the s."""
-    folder, _, file = place.rpartition("/")
-    name = folder or file.removesuffix(".html")
-    template = templates.get_template(f"{name.removesuffix('s')}.html")
-    path = site.root / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = template.render(page=page, root="../" if folder else "")
-    path.write_text(text, encoding="utf-8")
+    for asset in Path(str(files("overpaint.report") / "assets")).iterdir():
+        site.standing.write(f"assets/{asset.name}", asset.read_bytes())

@@ -5,6 +5,8 @@ Addresses are relative to the site's root; the templates put the way to the root
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 
 @dataclass(frozen=True)
 class Link:
@@ -34,6 +36,7 @@ class Figure:
     picture: Picture | None  # None: there was nothing to draw
     data: str | None
     drawn: tuple[Link, ...] = ()  # the chart as SVG, PNG and PDF
+    definition: str = ""  # where what it shows is defined
 
     @property
     def wide(self) -> bool:
@@ -273,10 +276,22 @@ class Thumb:
 class Side:
     """A channel in one of the two networks: its feature visualisation and its maximal images."""
 
+    when: str  # "before" or "after"
     network: str
     rendering: Picture | None
     caption: str
-    thumbs: tuple[Thumb, ...]
+    thumbs: Markup  # items of a list, one for each maximal image
+    n: int
+    lost: int  # maximal images without a thumbnail
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number of a channel, what qualifies it, and where it leads."""
+
+    name: Link
+    value: Link
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -284,10 +299,11 @@ class Card:
     """A chosen channel."""
 
     id: str
+    link: Link
     layer: str
     channel: int
     sides: tuple[Side, ...]
-    numbers: tuple[tuple[str, Cell], ...]
+    numbers: tuple[Fact, ...]
     remark: str
 
 
@@ -296,7 +312,7 @@ class LayerLine:
     """A layer in the table of layers."""
 
     id: str
-    layer: str
+    link: Link
     cells: tuple[Cell, ...]
     remark: str
 
@@ -311,14 +327,25 @@ class ChannelLine:
 
 
 @dataclass(frozen=True)
+class LeadLine:
+    """A class in the list of classes of a comparison: how many channels it leads."""
+
+    link: Link
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class ComparisonPage:
     """The page of two networks."""
 
+    name: str
     before: str
     after: str
     summary: str
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
+    classes: tuple[LeadLine, ...]
     cards: tuple[Card, ...]
     uncarded: str
     specialised: str  # what the channels below are
@@ -328,7 +355,102 @@ class ComparisonPage:
     missing: tuple[str, ...]
 
 
+# --- layer, channel, class ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A channel in the grid of its layer; `told` is what a script may sort and choose by."""
+
+    id: str
+    link: Link
+    before: Picture | None
+    after: Picture | None
+    told: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    remark: str
+
+
+@dataclass(frozen=True)
+class LayerPage:
+    """The page of a layer: all its channels."""
+
+    comparison: Link
+    layer: str
+    summary: str
+    facts: tuple[Fact, ...]
+    tiles: tuple[Tile, ...]
+    classes: tuple[str, ...]  # those that lead a channel after, for a choice by script
+    previous: Link | None
+    next: Link | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChannelPage:
+    """The page of a channel."""
+
+    comparison: Link
+    layer: Link
+    channel: int
+    summary: str
+    sides: tuple[Side, ...]
+    together: tuple[tuple[Picture, str], ...]
+    facts: tuple[Fact, ...]
+    ranks: tuple[Fact, ...]
+    remark: str
+    previous: Link | None
+    next: Link | None
+
+
+@dataclass(frozen=True)
+class LedLine:
+    """A channel that a class leads."""
+
+    link: Link
+    picture: Picture | None
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Led:
+    """The channels that a class leads in one of the networks, the largest share first."""
+
+    when: str
+    network: str
+    n: str
+    lines: tuple[LedLine, ...]
+    more: str
+
+
+@dataclass(frozen=True)
+class ClassPage:
+    """The page of a class in a comparison: the channels that speak for it."""
+
+    comparison: Link
+    label: str
+    summary: str
+    scores: tuple[Fact, ...]
+    layers: tuple[tuple[Link, str, str, str], ...]  # layer, led before, led after, channels
+    led: tuple[Led, ...]
+    responding: tuple[tuple[str, tuple[LedLine, ...]], ...]  # by side
+    previous: Link | None
+    next: Link | None
+    missing: tuple[str, ...]
+
+
 # --- network -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Surest:
+    """A picture with what it shows and what a network is surest that it shows."""
+
+    picture: Picture | None
+    image: str
+    labels: str
+    named: str
+    probability: str
 
 
 @dataclass(frozen=True)
@@ -348,6 +470,8 @@ class NetworkPage:
     siblings: tuple[Link, ...]  # itself and the others of its route, where it was repeated
     svm: tuple[tuple[str, ...], ...]
     svm_data: str | None
+    mistakes: tuple[Surest, ...]
+    hits: tuple[Surest, ...]
     failed: str
     remarks: tuple[str, ...]
     missing: tuple[str, ...]
