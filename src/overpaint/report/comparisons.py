@@ -23,6 +23,7 @@ from overpaint.report.rows import (
     Thumb,
 )
 from overpaint.report.site import Site, no_figure
+from overpaint.report.together import best_picture, together
 from overpaint.report.words import ABSENT, count, counted, listed, number, p_value, percent, slug
 
 CARDS = 150
@@ -330,7 +331,9 @@ def _card(
     sides = []
     for side, network in zip(SIDES, (found.before, found.after), strict=True):
         rendering, caption = _rendering(site, folder, found, network, layer, channel)
-        if rendering is None:
+        if rendering is not None:
+            caption += best_picture(found, side, network, layer, channel)
+        else:
             missing.append(f"{layer}:{channel} of {network}: {caption}.")
         of_side = [row for row in maximal if row.network == side]
         thumbs = tuple(_thumb(site, folder, found, row, before & after) for row in of_side)
@@ -341,7 +344,8 @@ def _card(
     told = rows(_of_channel(found.channels, layer, channel), ChannelRow)
     numbers = _numbers(told[0]) if told else ()
     remark = _card_remark(told[0], found.facts.get("k")) if told else "no record of its numbers"
-    return Card(anchor(layer, channel), layer, channel, tuple(sides), numbers, remark)
+    shared = together(site, folder, found, layer, channel)
+    return Card(anchor(layer, channel), layer, channel, tuple(sides), numbers, remark, shared)
 
 
 SIDES = ("before", "after")

@@ -4,7 +4,7 @@ What is missing or broken is noted in words for the page, and an empty table tak
 a failure kept from being made is no omission: the failure is told instead, once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from overpaint.records import (
     LayerRow,
     Manifest,
     MaximalRow,
+    PairRenderingRow,
     RenderingRow,
     RouteDifference,
     Scores,
@@ -90,6 +91,7 @@ class ComparisonRecords:
     renderings: dict[str, pd.DataFrame]
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
+    together: pd.DataFrame = field(default_factory=lambda: table([], PairRenderingRow))
 
     @property
     def name(self) -> str:
@@ -304,6 +306,10 @@ def _comparison(
     for network in (before, after) if study.render else ():
         path = folder.renderings(network) / "renderings.parquet"
         renderings[network] = reader.table(path, RenderingRow)
+    shared = table([], PairRenderingRow)
+    if study.render and study.render.together:
+        path = folder.pair_renderings(before, after) / "renderings.parquet"
+        shared = reader.table(path, PairRenderingRow)
     maximal = reader.table(place / "maximal.parquet", MaximalRow)
     return ComparisonRecords(
         before,
@@ -315,6 +321,7 @@ def _comparison(
         _first_ranks(maximal, shown),
         renderings,
         reader.notes,
+        together=shared,
     )
 
 

@@ -246,6 +246,15 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What a channel wants of both networks: in both at once, or only after."""
+
+    title: str
+    picture: Picture | None
+    caption: str
+
+
+@dataclass(frozen=True)
 class Card:
     """A chosen channel."""
 
@@ -255,6 +264,7 @@ class Card:
     sides: tuple[Side, ...]
     numbers: tuple[tuple[str, Cell], ...]
     remark: str
+    together: tuple[Together, ...] = ()
 
 
 @dataclass(frozen=True)

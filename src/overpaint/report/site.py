@@ -52,6 +52,14 @@ class Site:
             source, place, f"Feature visualisation of {layer}:{channel}, {network}"
         )
 
+    def pair_rendering(
+        self, source: Path, pair: str, layer: str, channel: int, kind: str
+    ) -> Picture | None:
+        """Copy a feature visualisation of two networks; None when it is missing or no picture."""
+        place = f"pictures/renderings/{slug(pair)}/{slug(layer)}/{channel}-{slug(kind)}.png"
+        what = f"Feature visualisation of {layer}:{channel}, {kind.replace('_', ' ')}, {pair}"
+        return self._picture(source, place, what)
+
     def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
         """Copy a thumbnail; None when it is missing or no picture."""
         return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
