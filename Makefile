@@ -1,9 +1,10 @@
-# Two commands for anybody with Python 3.11 and make: `make demo` and `make test`.
+# Two commands for anybody with Python 3.11 and make: `make demo` and `make test`; `make golden` accepts
+# the report's pages as they are now.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format golden clean
 
 demo: .venv/ready
 	$(BIN)/overpaint run demo
@@ -20,6 +21,9 @@ check: .venv/ready-dev
 format: .venv/ready-dev
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+golden: .venv/ready-dev
+	$(BIN)/python tests/report/golden.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "overpaint needs Python 3.11 or newer")'

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 from safetensors.numpy import load_file
 from site_walk import walk
@@ -22,6 +23,7 @@ from sklearn.svm import LinearSVC
 from overpaint.advice import advise_study
 from overpaint.errors import DatasetError, StudyError
 from overpaint.features import read_features
+from overpaint.lineage import Lineage
 from overpaint.networks import build, save_weights
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -29,6 +31,7 @@ from overpaint.records import (
     ChannelRow,
     ImageRow,
     LayerRow,
+    ResponseRow,
     StudyFolder,
     read_json,
     read_manifest,
@@ -92,6 +95,23 @@ def test_the_folder(done):
     maximal = pd.read_parquet(place / "maximal.parquet")
     assert maximal["rank"].max() == 8
     assert (maximal["value"] > 0).all()
+    assert {row.status for row in channels} <= {
+        "ok",
+        "dead",
+        "dead_before",
+        "dead_after",
+        "constant",
+    }
+    assert all(0 < row.specialised_p <= row.specialised_q <= 1
+               for row in channels if row.status == "ok")  # fmt: skip
+    assert sorted(row.matched_channel for row in channels if row.layer == "conv2d0") == [*range(24)]
+    responses = read_rows(place / "responses.parquet", ResponseRow)
+    assert {row.label for row in responses} <= set(
+        read_manifest(folder.dataset("photographs")).facts["classes"]
+    )
+    assert {row.network for row in responses} == {"before", "after"}
+    assert max(row.rank for row in responses) == 10
+    assert read_manifest(place).facts["duplicates"] == 0
     assert len(list(folder.renderings("source").glob("mixed4b/*.png"))) == 2
     assert folder.site.joinpath("index.html").is_file()
 
@@ -105,6 +125,13 @@ def test_a_network_and_itself_do_not_differ(done):
     alive = channels[channels["n_before"] == 8]
     assert len(alive) > 100
     assert (alive["overlap"] == 1).all()
+    assert (alive["status"] == "identical").all()
+    assert (alive["overlap_matched"] == 1).all()
+    assert (alive["matched_channel"] == alive["channel"]).all()
+    assert (alive[["specialised_p", "specialised_q"]] == 1).all(axis=None)
+    page = (done / "site/comparisons/tuned--double.html").read_text()
+    assert "the same response to every picture before and after." in page
+    assert "No channel concentrated more" in page
     assert (pd.read_parquet(place / "weights.parquet")["status"] == "identical").all()
 
 
@@ -253,7 +280,7 @@ def test_the_baseline_is_a_network_with_the_head_of_an_svm(several):
     table = read_rows(folder.dataset("manners") / "images.parquet", ImageRow)
     labels = [row.labels[0] for name in ("train", "val") for row in table if row.split == name]
     features = [
-        read_features(folder.features("source", "manners", name, PENULTIMATE), PENULTIMATE)
+        read_features(folder.features("source", "manners", name), PENULTIMATE)
         for name in ("train", "val")
     ]
     rows = pd.read_parquet(folder.network("shelf") / "svm.parquet")
@@ -301,7 +328,7 @@ def test_advice_is_of_starts_that_have_not_seen_the_labels(several, tmp_path):
     assert (rows[0].dataset, rows[0].split, rows[0].n) == ("manners", "train", 32)
     labels = [row.labels[0] for row in read_rows(StudyFolder(copy).dataset("manners") /
               "images.parquet", ImageRow) if row.split == "train"]  # fmt: skip
-    path = StudyFolder(copy).features("source", "manners", "train", PENULTIMATE)
+    path = StudyFolder(copy).features("source", "manners", "train")
     rival = KNeighborsClassifier(1, metric="cosine")
     hits = cross_val_score(rival, read_features(path, PENULTIMATE), labels, cv=LeaveOneOut())
     assert rows[0].neighbour == pytest.approx(hits.mean())
@@ -309,6 +336,67 @@ def test_advice_is_of_starts_that_have_not_seen_the_labels(several, tmp_path):
     assert read_rows(StudyFolder(copy).advice, AdviceRow) == rows
     with pytest.raises(StudyError, match="did you mean 'manners'"):
         advise_study(study, copy, Progressing(Console(file=said)), ["maners"])
+
+
+def test_one_pass_over_each_split(done, tmp_path):
+    """What all comparisons need of a split is computed at once, and what is there is kept."""
+    copy = tmp_path / "run"
+    shutil.copytree(done, copy)
+    shutil.rmtree(copy / "features")
+    shutil.rmtree(copy / "comparisons")
+    said = carry_out(copy)
+    told = [line.split("  ")[0] for line in said.splitlines() if line.startswith("features of")]
+    assert told == [
+        "features of source and tuned and scratch.init and scratch on photographs/test",
+        "features of source and tuned and scratch.init and scratch on photographs/train",
+        "features of tuned and double on subjects/test",
+    ]
+    assert "features of" not in carry_out(copy, "maximal_images=5")
+    for table in (done / "comparisons").rglob("layers.parquet"):
+        again = copy / table.relative_to(done)
+        assert again.read_bytes() == table.read_bytes()
+
+
+def test_features_of_changed_weights_are_made_anew(tmp_path, pictures):
+    """Other weights under the same name: it is said, and only that network runs again; a layer
+    that gives NaN is named.
+    """
+    network = build("inception_small", classes=("a",), seed=0)
+    save_weights(network, tmp_path / "w.safetensors")
+    text = (
+        "study: x\n"
+        f"datasets: {{art: {{kind: folder, root: {pictures}}}}}\n"
+        "networks:\n"
+        f"  a: {{load: inception_small, weights: {tmp_path}/w.safetensors}}\n"
+        "  b: {load: inception_small, weights: random}\n"
+    )
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+
+    def features() -> tuple[dict[str, Path], str]:
+        said = io.StringIO()
+        progress = Progressing(Console(file=said, soft_wrap=True))
+        lineage = Lineage(read_study(str(file)), StudyFolder(tmp_path / "run"), progress)
+        for name in ("a", "b"):
+            lineage.network(name)
+        split = lineage.dataset("art").split("test")
+        return lineage.features(["a", "b"], split), said.getvalue()
+
+    paths, told = features()
+    assert "features of a and b on art/test" in told
+    first = {name: read_features(path, "mixed4b") for name, path in paths.items()}
+    with torch.no_grad():
+        network.body.mixed4a_1x1_pre_relu[0].weight[3] = float("nan")
+    save_weights(network, tmp_path / "w.safetensors")
+    paths, told = features()
+    assert "features of a on art/test: made anew, for they were of other weights" in told
+    assert "features of a and b" not in told
+    count = len(first["a"])
+    assert f"a: layer mixed4b gave NaN or infinity for {count} of {count} pictures" in told
+    assert "layer conv2d2 gave" not in told
+    assert np.isnan(read_features(paths["a"], "mixed4b")).any()
+    assert np.array_equal(read_features(paths["b"], "mixed4b"), first["b"])
+    assert "features" not in features()[1]
 
 
 def test_a_loaded_network_is_keyed_by_its_file(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from torch import nn
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
-from overpaint.taps import Unit, taps
+from overpaint.taps import REDUCTIONS, Unit, reduction_of, spatial_argmax, spatial_max, taps
 
 
 class Tricky(nn.Module):
@@ -106,6 +106,54 @@ def test_the_network_still_runs_inside():
     with taps(network, ["b"]) as tap:
         tap(IMAGES)
         assert network(IMAGES).shape == (5, 2)
+
+
+def test_each_layer_can_have_its_own_reduction():
+    """A mapping says what is kept of each layer, and anything may be."""
+    network = tricky()
+    how = {"b": spatial_max, "a": lambda maps: tuple(maps.shape)}
+    with torch.inference_mode(), taps(network, ["a", "b"], reduction=how) as tap:
+        seen = tap(IMAGES)
+        expected = network.body.b(IMAGES).amax((2, 3))
+    assert seen["a"] == (5, 4, 8, 8)
+    torch.testing.assert_close(seen["b"], expected)
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_no_reduction_can_be_overwritten(name):
+    """What was kept of a map, of tokens or of a vector shares no memory with it."""
+    for shape in ((2, 3, 5, 5), (2, 25, 3), (2, 3)):
+        activation = torch.rand(shape, generator=torch.Generator().manual_seed(0)) + 1
+        for given in (activation, activation.contiguous(memory_format=torch.channels_last)
+                      if len(shape) == 4 else activation):  # fmt: skip
+            kept = reduction_of(name)(given)
+            before = kept.clone()
+            given.neg_()
+            assert torch.equal(kept, before)
+            given.neg_()
+
+
+def test_places_of_the_maximum():
+    """The place is that of the flat map, the first of equals, also of negative values and zeros."""
+    maps = torch.full((1, 3, 4, 6), -2.0)
+    maps[0, 0, 2, 5] = maps[0, 0, 3, 1] = -1.0
+    maps[0, 1] = 0.0
+    assert spatial_argmax(maps).tolist() == [[2 * 6 + 5, 0, 0]]
+    assert spatial_max(maps).tolist() == [[-1.0, 0.0, -2.0]]
+    tokens = maps.flatten(2).transpose(1, 2)
+    assert spatial_argmax(tokens).tolist() == [[2 * 6 + 5, 0, 0]]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 33])
+def test_ragged_batches(count):
+    """A batch of any size gives the rows that each picture alone gives."""
+    network = tricky()
+    images = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode(), taps(network, ["b", "a"]) as tap:
+        seen = tap(images)
+        alone = [tap(image[None]) for image in images]
+    for layer, values in seen.items():
+        torch.testing.assert_close(values, torch.cat([each[layer] for each in alone]))
 
 
 def test_unit():

@@ -61,11 +61,9 @@ def _rows(lineage: Lineage, starts: Sequence[str], dataset: str) -> list[AdviceR
 
     split = lineage.dataset(dataset).split("train")
     others = [name for name in starts if not _has_seen(lineage.study, name, dataset)]
+    paths = lineage.features(others, split, [PENULTIMATE])
     return advise(
-        {
-            name: read_features(lineage.features(name, split, PENULTIMATE), PENULTIMATE)
-            for name in others
-        },
+        {name: read_features(path, PENULTIMATE) for name, path in paths.items()},
         split.labels,
         dataset=dataset,
         split="train",

@@ -7,7 +7,7 @@ from disk if its dataset asks for that.
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -105,13 +105,23 @@ class Pixels:
         return np.asarray(shorter_side(picture, side, self.preprocessing.interpolation))
 
 
-@lru_cache(maxsize=8)
 def pixels_of(split: Split, preprocessing: Preprocessing) -> Pixels:
-    """The pixels of a split; asked for again, the same object, already decoded."""
-    return Pixels(split, preprocessing)
+    """The pixels of a split; asked for again, the same object, already decoded.
+
+    Networks that differ in what they do with the values share it.
+    """
+    return _shared(split, view_of(preprocessing))
 
 
-def batches(pixels: Pixels, order: Sequence[Sequence[int]]) -> Iterator[Tensor]:
+_shared = lru_cache(maxsize=8)(Pixels)
+
+
+def view_of(preprocessing: Preprocessing) -> Preprocessing:
+    """A preprocessing as far as it says which pixels there are: its sizes and interpolation."""
+    return Preprocessing(preprocessing.size, preprocessing.resize, preprocessing.interpolation)
+
+
+def batches(pixels: Pixels, order: Iterable[Sequence[int]]) -> Iterator[Tensor]:
     """Batches (B, 3, S, S) uint8 of the pictures with these indices, in this order.
 
     Decoded ahead by threads: Pillow decodes and resizes without Python's lock, and threads need

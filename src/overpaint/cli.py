@@ -155,11 +155,38 @@ def render(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")],
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="A folder for a paper’s figures (PDF, SVG, PNG, CSV) and tables."),
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="Another study folder, to set side by side.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the page of --against; by default the site of FOLDER."),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--zip", help="A ZIP file of the site, to put on a server.")
+    ] = None,
+) -> None:
     """Write the report of a study folder anew; needs no network and no pictures."""
-    from overpaint.report import build
+    from overpaint.report import against as two
+    from overpaint.report import build, exports
 
+    if out and not against:
+        raise typer.BadParameter(
+            "is the place of the page that --against makes", param_hint="--out"
+        )
     typer.echo(build(folder))
+    if figures:
+        typer.echo(exports.figures(folder, figures))
+    if against:
+        typer.echo(two.against(folder, against, out))
+    if archive:
+        typer.echo(exports.archive(folder / "site", archive))
 
 
 @app.command()

@@ -3,8 +3,9 @@
 Everything here is a pure function of stored features, labels and weights; no network runs.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,64 +15,145 @@ from numpy.typing import NDArray
 from overpaint.datasets import Split
 from overpaint.errors import MeasureError
 from overpaint.features import features_of
-from overpaint.measures.cka import cka_interval, linear_cka
+from overpaint.measures.centred import Table, centred_both
+from overpaint.measures.cka import Kernels
 from overpaint.measures.classes import Concentration, EntropyChance, concentration, entropy_chance
-from overpaint.measures.maximal import Overlap, channel_status, maximal_images, overlaps
-from overpaint.measures.weights import distance, filter_change
+from overpaint.measures.likeness import mutual_neighbours, neighbours_chance, procrustes
+from overpaint.measures.matching import match_channels
+from overpaint.measures.matrix import LayerKernels
+from overpaint.measures.maximal import (
+    Overlap,
+    channel_status,
+    distinct,
+    maximal_images,
+    overlap,
+    overlaps,
+)
+from overpaint.measures.responses import class_responses
+from overpaint.measures.specialised import concentration_p, corrected, specialisation
+from overpaint.measures.weights import distance, filter_change, matched_distance
 from overpaint.networks import Network
-from overpaint.records import ChannelRow, LayerRow, MaximalRow, WeightRow, table
+from overpaint.records import (
+    ChannelRow,
+    LayerRow,
+    MatrixRow,
+    MaximalRow,
+    ResponseRow,
+    WeightRow,
+    table,
+)
 from overpaint.seeds import generator
 
 Features = NDArray[np.float32]
 """[N, C] of one layer."""
 
 
+# --- layers --------------------------------------------------------------------------------------
+
+
 def common_layers(before: Network, after: Network) -> list[str]:
-    """The layers that both networks have, in the order of the second.
-
-    Raises MeasureError when there is none.
+    """The layers that both networks have, in the order of the second; often none of two
+    architectures, which only the matrix of all layers compares.
     """
-    shared = [layer for layer in after.layers if layer in before.layers]
-    if not shared:
-        raise MeasureError(
-            "no-common-layer", f"{before.architecture} and {after.architecture} share no layer name"
-        )
-    return shared
+    return [layer for layer in after.layers if layer in before.layers]
 
 
-def layer_row(layer: str, position: int, before: Features, after: Features) -> LayerRow:
-    """CKA of one layer, biased and debiased, with their intervals.
+def layer_row(
+    layer: str, position: int, before: Table, after: Table, reduction: str = "mean"
+) -> LayerRow:
+    """How alike one layer's features are: CKA, biased and debiased, with their intervals; the
+    Procrustes distance; the neighbours in common.
 
     What cannot be computed (too few images, constant features) is a status, never a lost run.
     """
-    values: dict[str, float | None] = {}
-    status = "ok"
-    for debiased in (False, True):
-        name = "cka_debiased" if debiased else "cka"
+    values: dict[str, float] = {}
+    lacking: dict[str, list[str]] = {}
+    for name, measure in _likenesses(before, after):
         try:
-            values[name] = linear_cka(before, after, debiased=debiased)
-            low, high = cka_interval(before, after, debiased=debiased)
-            values |= {f"{name}_low": low, f"{name}_high": high}
+            values |= measure()
         except MeasureError as error:
-            status = f"{name}: {error}"
-    measured = {f"{name}{end}": values.get(f"{name}{end}") for name in ("cka", "cka_debiased")
-                for end in ("", "_low", "_high")}  # fmt: skip
+            lacking.setdefault(str(error), []).append(name)
+    columns = [field.name for field in fields(LayerRow) if "float" in str(field.type)]
     return LayerRow(
         layer=layer,
         position=position,
         channels=after.shape[1],
-        n_images=len(after),
-        reduction="mean",
-        status=status,
-        **measured,
+        n_images=after.shape[0],
+        reduction=reduction,
+        status="; ".join(f"{', '.join(names)}: {why}" for why, names in lacking.items()) or "ok",
+        **{name: values.get(name) for name in columns},
     )
+
+
+_Likenesses = list[tuple[str, Callable[[], dict[str, float]]]]
+
+
+def _likenesses(before: Table, after: Table) -> _Likenesses:
+    """What is measured of a layer, by the name that a failure is told under."""
+    try:
+        x, y = centred_both(before, after)
+    except MeasureError as error:
+        return [("all", partial(_refuse, error))]
+    kernels, n = Kernels.of(x, y), len(x)
+    return [
+        ("cka", lambda: {"cka": kernels.cka()}),
+        ("its interval", lambda: _ends("cka", kernels.interval())),
+        ("cka_debiased", lambda: {"cka_debiased": kernels.cka(debiased=True)}),
+        ("its interval", lambda: _ends("cka_debiased", kernels.interval(debiased=True))),
+        ("procrustes", lambda: {"procrustes": procrustes(x, y)}),
+        ("mutual_neighbours", lambda: {"mutual_neighbours": mutual_neighbours(x, y),
+                                       "mutual_neighbours_chance": neighbours_chance(n)}),
+    ]  # fmt: skip
+
+
+def _refuse(error: MeasureError) -> dict[str, float]:
+    raise error
+
+
+def _ends(name: str, interval: tuple[float, float]) -> dict[str, float]:
+    return {f"{name}_low": interval[0], f"{name}_high": interval[1]}
+
+
+def matrix_rows(
+    before: Mapping[str, Table], after: Mapping[str, Table], reduction: str = "mean"
+) -> list[MatrixRow]:
+    """CKA of each layer of a network with each layer of another, of whatever architectures.
+
+    A layer that has no CKA says why in its own rows.
+    """
+    kernels = LayerKernels.of(before, after)
+    biased, debiased = (kernels.cka(debiased=each) for each in (False, True))
+    return [
+        MatrixRow(
+            layer_before=old,
+            layer_after=new,
+            cka=_known(biased.cka[row, column]),
+            cka_debiased=_known(debiased.cka[row, column]),
+            n_images=after[new].shape[0],
+            reduction=reduction,
+            status=_status(biased.status[row][column], debiased.status[row][column]),
+        )
+        for row, old in enumerate(before)
+        for column, new in enumerate(after)
+    ]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _status(biased: str, debiased: str) -> str:
+    return debiased if biased == debiased else f"cka_debiased: {debiased}"
 
 
 # --- weights -------------------------------------------------------------------------------------
 
 
-def weight_rows(before: Network, after: Network) -> list[WeightRow]:
-    """The distance of each kernel of the backbone, in the order in which they are defined."""
+def weight_rows(before: Network, after: Network, *, related: bool = True) -> list[WeightRow]:
+    """The distance of each kernel of the backbone, in the order in which they are defined.
+
+    Where the networks are not `related` (no common start), also after matching the filters.
+    """
     old, new = before.tensors(), after.tensors()
     kernels = [
         name
@@ -79,18 +161,28 @@ def weight_rows(before: Network, after: Network) -> list[WeightRow]:
         if parameter.ndim > 1 and not name.startswith(f"{after.head}.") and name in old
     ]
     return [
-        _weight_row(name, position, old[name].numpy(), new[name].numpy())
+        _weight_row(name, position, old[name].numpy(), new[name].numpy(), related=related)
         for position, name in enumerate(kernels)
     ]
 
 
-def _weight_row(name: str, position: int, old: NDArray[Any], new: NDArray[Any]) -> WeightRow:
+def _weight_row(
+    name: str, position: int, old: NDArray[Any], new: NDArray[Any], *, related: bool
+) -> WeightRow:
     layer = name.removesuffix(".weight").removesuffix("_pre_relu.0").removesuffix("_pre_relu")
     if old.shape != new.shape:
-        return WeightRow(layer, position, new.size, 0.0, None, None, "shapes differ")
+        return WeightRow(layer, position, new.size, None, None, None, "shapes differ")
     moved = distance(old, new)
-    status = "identical" if np.array_equal(old, new) else "ok"
-    return WeightRow(layer, position, new.size, moved.l2, moved.l2_relative, moved.cosine, status)
+    return WeightRow(
+        layer=layer,
+        position=position,
+        parameters=new.size,
+        l2=moved.l2,
+        l2_relative=moved.l2_relative,
+        cosine=moved.cosine,
+        status="identical" if np.array_equal(old, new) else "ok",
+        l2_matched=None if related else matched_distance(old, new),
+    )
 
 
 def filter_changes(before: Network, after: Network, layer: str) -> NDArray[np.float64] | None:
@@ -119,11 +211,17 @@ class Side:
     classes: list[Concentration]
 
     @classmethod
-    def of(cls, features: Features, split: Split, k: int) -> "Side":
+    def of(cls, features: Features, split: Split, k: int, *, negative: bool = False) -> "Side":
         """Find the maximal images of every channel, and the classes that they belong to."""
-        maximal = maximal_images(features, split.images, k)
+        maximal = maximal_images(features, split.images, k, negative=negative)
         labels, prior = split.labels, split.prior
         return cls(features, maximal, [concentration(labels[rows], prior) for rows in maximal])
+
+
+def without_duplicates(split: Split) -> tuple[Split, NDArray[np.intp]]:
+    """A split in which each picture stands once, and its rows in the split as it was."""
+    rows = distinct(split.images, [picture.digest for picture in split.pictures])
+    return replace(split, pictures=tuple(split.pictures[row] for row in rows)), rows
 
 
 def chance_of(split: Split, k: int, seed: int) -> EntropyChance:
@@ -141,28 +239,51 @@ def channel_rows(
     k: int,
     chance: EntropyChance,
     changes: NDArray[np.float64] | None,
+    statuses: Sequence[str],
 ) -> list[ChannelRow]:
-    """The rows of all channels of a layer; the same channel number in both networks."""
-    shared = overlaps(
-        [rows.tolist() for rows in before.maximal],
-        [rows.tolist() for rows in after.maximal],
-        len(split),
-        k,
-    )
-    statuses = channel_status(before.features, after.features).tolist()
+    """The rows of all channels of a layer, as yet without the evidence, which needs all layers.
+
+    The overlap is that of the same channel number in both networks, and that with the channel of
+    the second that responds most alike.
+    """
+    maximal = [[rows.tolist() for rows in side.maximal] for side in (before, after)]
+    shared = overlaps(maximal[0], maximal[1], len(split), k)
+    matched = _matched_columns(before, after, maximal, k)
     return [
         ChannelRow(
             layer=layer,
             channel=channel,
             **_overlap_columns(shared[channel]),
+            **matched[channel],
             **_class_columns("before", before.classes[channel], split),
             **_class_columns("after", after.classes[channel], split),
             entropy_chance=chance.mean,
-            concentration=_difference(before.classes[channel], after.classes[channel]),
+            concentration=_difference(before.classes[channel], after.classes[channel], status),
             filter_change=None if changes is None else float(changes[channel]),
             status=status,
+            entropy_p_after=None,
+            specialised_p=None,
+            specialised_q=None,
         )
         for channel, status in enumerate(statuses)
+    ]
+
+
+def _matched_columns(
+    before: Side, after: Side, maximal: Sequence[Sequence[list[int]]], k: int
+) -> list[dict[str, Any]]:
+    matching = match_channels(before.features, after.features)
+    pairs = zip(matching.partner.tolist(), matching.correlation.tolist(), strict=True)
+    return [
+        # A channel that is constant correlates with none: its partner is what was left.
+        dict.fromkeys(("matched_channel", "matched_correlation", "overlap_matched"))
+        if np.isnan(correlation)
+        else {
+            "matched_channel": partner,
+            "matched_correlation": correlation,
+            "overlap_matched": overlap(maximal[0][channel], maximal[1][partner], k),
+        }
+        for channel, (partner, correlation) in enumerate(pairs)
     ]
 
 
@@ -182,13 +303,43 @@ def _class_columns(side: str, classes: Concentration, split: Split) -> dict[str,
         f"gain_{side}": classes.gain,
         f"top_class_{side}": top,
         f"top_share_{side}": classes.top_share,
+        f"top_lift_{side}": classes.top_lift,
     }
 
 
-def _difference(before: Concentration, after: Concentration) -> float | None:
-    if before.entropy is None or after.entropy is None:
+def _difference(before: Concentration, after: Concentration, status: str) -> float | None:
+    """Entropy before minus after; None also where ids alone have chosen the maximal images."""
+    if before.entropy is None or after.entropy is None or status == "constant":
         return None
     return before.entropy - after.entropy
+
+
+def with_evidence(
+    channels: pd.DataFrame,
+    before: Sequence[NDArray[np.intp]],
+    after: Sequence[NDArray[np.intp]],
+    split: Split,
+    seed: int,
+) -> pd.DataFrame:
+    """The rows of all layers with the p-values of their concentration, and these corrected.
+
+    `before` and `after` are the maximal images of each row's channel. Nothing is told of a channel
+    that is constant: its maximal images were chosen by their ids.
+    """
+    told = (channels["status"] != "constant").tolist()
+    before, after = (
+        [rows if is_told else NOTHING for rows, is_told in zip(every, told, strict=True)]
+        for every in (before, after)
+    )
+    labels, classes = split.labels, len(split.classes)
+    rng = [generator(seed, purpose, split.dataset, split.name)
+           for purpose in ("specialised", "concentrated after")]  # fmt: skip
+    p = specialisation(before, after, labels, classes=classes, rng=rng[0])
+    p_after = concentration_p(after, labels, classes=classes, rng=rng[1])
+    return channels.assign(specialised_p=p, specialised_q=corrected(p), entropy_p_after=p_after)
+
+
+NOTHING = np.array([], np.intp)
 
 
 def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.DataFrame:
@@ -215,6 +366,31 @@ def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.Data
     return pd.DataFrame(columns, columns=[field.name for field in fields(MaximalRow)])
 
 
+RESPONDING = 10
+"""The channels that are listed for a class and layer."""
+
+
+def response_rows(layer: str, network: str, features: Features, split: Split) -> list[ResponseRow]:
+    """The channels of a layer that respond most to each class."""
+    found = class_responses(features, split.labels, classes=len(split.classes))
+    return [
+        ResponseRow(
+            label=split.classes[label],
+            network=network,
+            layer=layer,
+            rank=rank,
+            channel=channel,
+            mean_class=float(found.mean[label, channel]),
+            mean_all=float(found.mean_all[channel]),
+            response=float(found.response[label, channel]),
+            standardised=float(found.standardised[label, channel]),
+            n=int(found.n[label]),
+        )
+        for label, channels in enumerate(found.strongest(RESPONDING))
+        for rank, channel in enumerate(channels.tolist(), start=1)
+    ]
+
+
 # --- the whole comparison -----------------------------------------------------------------------
 
 
@@ -223,9 +399,13 @@ class Comparison:
     """The tables of two networks."""
 
     layers: pd.DataFrame  # LayerRow
+    matrix: pd.DataFrame  # MatrixRow
     weights: pd.DataFrame  # WeightRow
     channels: pd.DataFrame  # ChannelRow
     maximal: pd.DataFrame  # MaximalRow
+    responses: pd.DataFrame  # ResponseRow
+    duplicates: int  # images that show a picture again, left out of all but layers and weights
+    notes: tuple[str, ...]  # what to know of the two networks, in words
 
 
 def tables(
@@ -237,55 +417,125 @@ def tables(
     maximal_split: Split,
     k: int,
     seed: int,
+    negative: bool = False,
+    look: Callable[[str, str], Table] | None = None,
+    reduction: str = "mean",
+    related: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare two networks layer by layer.
 
-    `read("before" or "after", layer, split)` gives features [N, C]; one layer at a time is held in
-    memory. A pair whose channels differ in number has no rows by channel.
+    `read("before" or "after", layer, split)` gives spatial means [N, C]; one layer at a time is
+    held in memory. `look("before" or "after", layer)` gives what the layers are compared by, on
+    the split for CKA, in the `reduction` that the rows then tell; by default the means. A pair
+    that is not `related` has no common start; its filters are matched before the distance of the
+    weights is taken once more. A pair whose channels differ in number has no rows by channel.
+    `negative`: images rank among the maximal ones whatever the sign of their value, for layers
+    before an activation.
     """
-    layers, channels, maximal = [], [], []
-    chance = chance_of(maximal_split, k, seed)
+    layers, channels, maximal, responses = [], [], [], []
+    ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
+    once, kept = without_duplicates(maximal_split)
+    chance = chance_of(once, k, seed)
     shared = common_layers(before, after)
+    look = look or (lambda side, layer: read(side, layer, cka_split))
     for position, layer in enumerate(shared):
-        old, new = (read(side, layer, cka_split) for side in ("before", "after"))
-        layers.append(layer_row(layer, position, old, new))
-        if old.shape[1] == new.shape[1]:
-            sides = [Side.of(read(side, layer, maximal_split), maximal_split, k)
-                     for side in ("before", "after")]  # fmt: skip
+        old, new = (look(side, layer) for side in ("before", "after"))
+        layers.append(layer_row(layer, position, old, new, reduction))
+        seen = [_once(read(side, layer, maximal_split), kept) for side in ("before", "after")]
+        if seen[0].shape[1] == seen[1].shape[1]:
+            sides = [Side.of(features, once, k, negative=negative) for features in seen]
+            statuses = channel_status(seen[0], seen[1], negative=negative).tolist()
             changes = filter_changes(before, after, layer)
-            channels += channel_rows(layer, sides[0], sides[1], maximal_split, k, chance, changes)
-            maximal += [maximal_table(layer, name, side, maximal_split)
-                        for name, side in zip(("before", "after"), sides, strict=True)]  # fmt: skip
+            channels += channel_rows(layer, sides[0], sides[1], once, k, chance, changes, statuses)
+            for name, side in zip(ranked, sides, strict=True):
+                ranked[name] += side.maximal
+                maximal.append(maximal_table(layer, name, side, once))
+                responses += response_rows(layer, name, side.features, once)
         if progress:
             progress(position + 1, len(shared))
     return Comparison(
         layers=table(layers, LayerRow),
-        weights=table(weight_rows(before, after), WeightRow),
-        channels=table(channels, ChannelRow),
+        matrix=table(_matrix(before, after, look, reduction), MatrixRow),
+        weights=table(weight_rows(before, after, related=related), WeightRow),
+        channels=with_evidence(table(channels, ChannelRow), **ranked, split=once, seed=seed),
         maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
+        responses=table(responses, ResponseRow),
+        duplicates=len(maximal_split) - len(once),
+        notes=notes(before, after, related=related),
     )
 
 
+def _matrix(
+    before: Network, after: Network, look: Callable[[str, str], Table], reduction: str
+) -> list[MatrixRow]:
+    sides = [
+        {layer: look(side, layer) for layer in network.layers}
+        for side, network in (("before", before), ("after", after))
+    ]
+    return matrix_rows(sides[0], sides[1], reduction)
+
+
+def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
+    """What to know of a pair before its numbers are read, in sentences."""
+    found = []
+    if not common_layers(before, after):
+        found.append(
+            f"{before.architecture} and {after.architecture} share no layer name: all layers of "
+            "the one are compared with all of the other, and no channels."
+        )
+    if not related:
+        found.append(
+            "The two networks have no start in common: their filters are numbered by chance, and "
+            "the plain distance of their weights means little; l2_matched is the distance after "
+            "the best assignment of filters."
+        )
+    return tuple(found)
+
+
+def _once(features: Features, kept: NDArray[np.intp]) -> Features:
+    return features if len(kept) == len(features) else features[kept]  # no copy of a large layer
+
+
 def compare(
-    before: Network, after: Network, images: Split, *, k: int = 100, seed: int = 0
+    before: Network,
+    after: Network,
+    images: Split,
+    *,
+    k: int = 100,
+    seed: int = 0,
+    negative: bool = False,
+    reduction: str = "mean",
+    related: bool = True,
 ) -> Comparison:
     """Compare two networks on a split, all in memory; what `op.compare` is.
 
     >>> change = compare(before, after, images)                       # doctest: +SKIP
     >>> change.channels.nlargest(20, "concentration")                 # doctest: +SKIP
+    >>> change.matrix.pivot(index="layer_before", columns="layer_after",
+    ...                     values="cka_debiased")                    # doctest: +SKIP
+
+    The networks may be of different architectures; without a layer name in common they have a
+    matrix of layers, and no channels to compare. `reduction`: what the layers are compared by,
+    "mean", "flattened" or "sampled" positions of their maps. `related=False` for networks that
+    began apart: their filters are matched before the distance of their weights is taken.
     """
-    shared = common_layers(before, after)
-    seen = {name: features_of(network, images, shared)
-            for name, network in (("before", before), ("after", after))}  # fmt: skip
+    own = [(before, before.layers), (after, after.layers)]
+    means = features_of(own, images)
+    layers = means if reduction == "mean" else features_of(own, images, reduction)
+    side = {"before": 0, "after": 1}
     return tables(
         before,
         after,
-        lambda side, layer, _split: seen[side][layer],
+        lambda name, layer, _split: means[side[name]][layer],
+        look=lambda name, layer: layers[side[name]][layer],
         cka_split=images,
         maximal_split=images,
         k=k,
         seed=seed,
+        negative=negative,
+        reduction=reduction,
+        related=related,
     )
 
 
@@ -294,8 +544,13 @@ def compare(
 CRITERIA = {
     "most_changed": lambda row: row.filter_change,
     "most_concentrated": lambda row: row.concentration,
-    "least_overlap": lambda row: -row.overlap,
+    # Of the larger set: a channel with few positive images that kept them all has not changed.
+    "least_overlap": lambda row: -row.overlap / max(row.n_before, row.n_after),
 }
+
+
+COMPARABLE = ("ok", "identical", "negative")
+"""The states of a channel whose maximal images were chosen by their values in both networks."""
 
 
 def choose_channels(
@@ -331,7 +586,7 @@ def _by_word(rows: Sequence[ChannelRow], choice: str) -> list[int]:
     name, _, count = choice.rstrip(")").partition("(")
     if name == "all":
         return [row.channel for row in rows]
-    alive = [row for row in rows if row.status == "ok"]
+    alive = [row for row in rows if row.status in COMPARABLE]
     if name == "extremes_of_overlap":
         return extremes([(row.overlap, row.channel) for row in alive], int(count))
     if name == "most_changed" and any(row.filter_change is None for row in alive):

@@ -1,11 +1,26 @@
-"""Features: one pass of a network over a split, and what each layer said of each picture.
+"""Features: one pass over a split, and what each layer of one network or several said of it.
 
-One Zarr group a network and split: for each layer an array `mean` float32 [N, C], rows in the
-order of the dataset, and beside it the images' ids, digests and labels. Nearly every measure is a
-pure function of these.
+One Zarr group a network and split. In it, for each layer, an array `mean` float32 [N, C], rows in
+the order of the dataset; on request `max` and `argmax` (int32, the position in the flat map), and
+for a second look at CKA `flattened` and `sampled`. Beside them `images` holds ids, digests and
+labels, so that the group can be read on its own. Nearly every measure is a pure function of these.
+
+    features/tuned/rasta-test.zarr/mixed4d/mean     an array; its attributes tell the map's size
+                                  /images/digest
+                                  /manifest.json    which arrays are whole
+
+The group grows in blocks of rows, by as many processes as run: who claims a block computes it. A
+chunk is there whole or not at all, and one that is there is never computed again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -13,85 +28,376 @@ import numpy as np
 import torch
 import zarr
 from numpy.typing import NDArray
+from torch import Tensor
+from zarr.errors import ContainsArrayError
 
-from overpaint.batches import centred, pixels_of
+from overpaint.batches import as_float, batches, in_order, pixels_of, view_of
+from overpaint.claims import Claims
 from overpaint.datasets import Split
 from overpaint.errors import RecordError, nearest
 from overpaint.networks import Network
-from overpaint.records import Manifest, whole_folder, write_json
-from overpaint.taps import channels_of, taps
+from overpaint.records import Manifest, digest, new_folder, read_json, write_json
+from overpaint.taps import Reduction, Tap, map_size, reduction_of, taps
 from overpaint.training.fit import accelerate
 
-REDUCTION = "mean"
 BATCH = 32
-CHUNK = 1024
-"""Images in a chunk: at most 4 MB at a thousand channels."""
+BLOCK = 256
+"""Images that are claimed, computed and written together; as many whole batches as fit."""
+
+COLUMNS = 1 << 14
+"""Columns in a chunk at most. Wider arrays, of flattened maps, have a batch of rows in a chunk."""
+
+WAIT = 0.2
+"""Seconds between two looks at what other processes are still at."""
+
+Seen = dict[str, NDArray[Any]]
+"""What a batch gave: "layer/reduction" -> an array with a row an image."""
+
+
+# --- one pass --------------------------------------------------------------------------------
 
 
 def run_over(
-    network: Network,
+    networks: Sequence[tuple[Network, Sequence[str]]],
     split: Split,
-    layers: Sequence[str],
-    progress: Callable[[int, int], None] | None = None,
-) -> Iterator[dict[str, NDArray[np.float32]]]:
-    """The spatial means [B, C] of each layer, batch by batch, in the order of the dataset."""
-    pixels = pixels_of(split, network.preprocessing)
-    pixels.keep()
+    order: Iterable[Sequence[int]],
+) -> Iterator[tuple[Sequence[int], list[Seen]]]:
+    """What the layers of several networks say of a split: for each batch its rows and values.
+
+    For each network the names of arrays, as "mixed4d/mean". Each picture is decoded once for all
+    networks that want it in one size, however many layers are read.
+    """
     device = accelerate().device
+    views = list(dict.fromkeys(view_of(network.preprocessing) for network, _ in networks))
+    pixels = [pixels_of(split, view) for view in views]
+    for each in pixels:
+        each.draw(None, crop=False, flip=False)
+        if split.cache:
+            each.keep()
+    order, *orders = tee(order, 1 + len(views))
+    streams = [batches(each, own) for each, own in zip(pixels, orders, strict=True)]
+    with ExitStack() as stack:
+        tapped = [stack.enter_context(_tapped(*each, device)) for each in networks]
+        for *pictures, rows in zip(*streams, order, strict=True):
+            images = {
+                view: as_float(batch, device) for view, batch in zip(views, pictures, strict=True)
+            }
+            yield (
+                rows,
+                [
+                    _seen(tap, images[view_of(network.preprocessing)])
+                    for tap, (network, _) in zip(tapped, networks, strict=True)
+                ],
+            )
+
+
+@contextmanager
+def _tapped(network: Network, arrays: Sequence[str], device: torch.device) -> Iterator[Tap[Any]]:
+    """A tap on a network that is on the device for the while."""
+    home = next(network.parameters()).device
+    reductions = _by_layer(arrays)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    done = 0
     try:
-        with torch.inference_mode(), taps(network, layers) as tap:
-            for images in centred(pixels, BATCH, device):
-                seen = tap(images)
-                yield {layer: seen[layer].float().cpu().numpy() for layer in layers}
-                done += len(images)
-                if progress:
-                    progress(done, len(split))
+        with taps(network, list(reductions), reduction=reductions) as tap:
+            yield tap
     finally:
-        network.to("cpu")
+        network.to(home)
+
+
+def _by_layer(arrays: Iterable[str]) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
+    """For each layer, what all its arrays are made of, named by array."""
+    wanted: dict[str, dict[str, Reduction]] = defaultdict(dict)
+    for name in arrays:
+        layer, _, reduction = name.rpartition("/")
+        wanted[layer][name] = reduction_of(reduction)
+    return {layer: partial(_reduce, own) for layer, own in wanted.items()}
+
+
+def _reduce(reductions: Mapping[str, Reduction], activation: Tensor) -> dict[str, Tensor]:
+    return {name: reduction(activation) for name, reduction in reductions.items()}
+
+
+def _seen(tap: Tap[dict[str, Tensor]], images: Tensor) -> Seen:
+    """One batch through one network, in full float32 and by the same algorithms each time."""
+    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+    with torch.inference_mode(), exact:
+        kept = tap(images).values()
+    return {name: _on_host(values) for each in kept for name, values in each.items()}
+
+
+def _on_host(values: Tensor) -> NDArray[Any]:
+    return (values.float() if values.is_floating_point() else values).cpu().numpy()
 
 
 def features_of(
-    network: Network, split: Split, layers: Sequence[str]
-) -> dict[str, NDArray[np.float32]]:
-    """The features [N, C] of each layer, in memory."""
-    parts = list(run_over(network, split, layers))
-    return {layer: np.concatenate([part[layer] for part in parts]) for layer in layers}
+    networks: Sequence[tuple[Network, Sequence[str]]], split: Split, reduction: str = "mean"
+) -> list[dict[str, NDArray[Any]]]:
+    """For each network and its layers the features [N, C] by layer, in memory, in one pass."""
+    wanted = [(network, [f"{layer}/{reduction}" for layer in own]) for network, own in networks]
+    parts = [seen for _, seen in run_over(wanted, split, in_order(len(split), BATCH))]
+    return [
+        {
+            layer: np.concatenate([part[number][f"{layer}/{reduction}"] for part in parts])
+            for layer in own
+        }
+        for number, (_, own) in enumerate(networks)
+    ]
+
+
+# --- kept on disk ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Features to have of a network on a split: arrays ("mixed4d/mean") in the group at `path`.
+
+    The manifest tells weights, pictures and settings by digest; a group of others is refused.
+    """
+
+    network: Network
+    path: Path
+    arrays: Sequence[str]
+    manifest: Manifest
+
+
+Work = tuple[tuple[str, ...], ...]
+"""What a block lacks: for each network, the names of arrays."""
 
 
 def store_features(
-    network: Network,
+    wanted: Sequence[Wanted],
     split: Split,
-    layers: Sequence[str],
-    path: Path,
-    manifest: Manifest,
+    *,
+    claims: Path,
+    batch: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Keep the features of a network on a split as a Zarr group, whole or not at all."""
-    with whole_folder(path) as draft:
-        group = zarr.open_group(draft, mode="w")
-        arrays = _arrays(group, len(split), channels_of(network, layers))
-        _write_images(group, split)
-        done = 0
-        for seen in run_over(network, split, layers, progress):
-            count = len(next(iter(seen.values())))
-            for layer, array in arrays.items():
-                array[done : done + count] = seen[layer]
-            done += count
-        write_json(draft / "manifest.json", manifest)
+) -> list[Counter[str]]:
+    """Have features of several networks on a split, computing in one pass what is not there.
+
+    Any number of processes may do this at once, with one folder for their claims; each returns when
+    everything is there. One batch size gives the same bytes, whoever writes them and in whatever
+    order; another one may differ in the last digit, and is refused for a group that was begun.
+
+    Returns, for each network, the layers that gave NaN or infinity here, and of how many images:
+    they are stored as they are. Raises RecordError for a group that was made from other weights,
+    pictures or settings; nothing is written then.
+    """
+    shelves = [_Shelf(each, split, batch) for each in wanted]
+    for shelf in shelves:
+        shelf.check()
+    for shelf in shelves:
+        shelf.open()
+    odd: list[Counter[str]] = [Counter() for _ in wanted]
+    tell = progress or (lambda *_: None)
+    while gaps := _gaps(shelves):
+        tell(len(split) - _images(gaps, shelves[0]), len(split))
+        with Claims(claims) as ours:
+            blocks = sum(
+                _fill(shelves, work, starts, ours, odd, tell) for work, starts in gaps.items()
+            )
+        if not blocks:
+            time.sleep(WAIT)  # the rest is claimed by others, who finish it or let it go
+    for shelf in shelves:
+        shelf.finish()
+    return odd
 
 
-def _arrays(group: zarr.Group, count: int, channels: dict[str, int]) -> dict[str, Any]:
-    return {
-        layer: group.create_array(
-            f"{layer}/{REDUCTION}",
-            shape=(count, width),
-            chunks=(min(CHUNK, count), width),
-            dtype="f4",
+def _gaps(shelves: "Sequence[_Shelf]") -> dict[Work, list[int]]:
+    """The blocks that lack anything, by what they lack."""
+    found: dict[Work, list[int]] = defaultdict(list)
+    for start in range(0, len(shelves[0].split), shelves[0].block):
+        lack = tuple(shelf.lacks(start) for shelf in shelves)
+        if any(lack):
+            found[lack].append(start)
+    return found
+
+
+def _images(gaps: Mapping[Work, Sequence[int]], shelf: "_Shelf") -> int:
+    return sum(len(shelf.rows(start)) for starts in gaps.values() for start in starts)
+
+
+def _fill(
+    shelves: "Sequence[_Shelf]",
+    work: Work,
+    starts: Sequence[int],
+    claims: Claims,
+    odd: Sequence[Counter[str]],
+    tell: Callable[[int, int], None],
+) -> int:
+    """Compute the blocks that nobody else has claimed; returns how many."""
+    busy = [number for number, names in enumerate(work) if names]
+    count, step = len(shelves[0].split), shelves[0].batch
+    done = count - sum(len(shelves[0].rows(start)) for start in starts)
+    blocks = 0
+
+    def claimed() -> Iterator[Sequence[int]]:
+        # The batches ahead of the network pull this, so a block is claimed while the one before
+        # it is still computed, and decoding never pauses.
+        for start in starts:
+            if not claims.take(str(start)):
+                continue
+            if tuple(shelf.lacks(start) for shelf in shelves) == work:
+                rows = shelves[0].rows(start)
+                yield from (rows[first : first + step] for first in range(0, len(rows), step))
+            else:
+                claims.release(str(start))
+
+    networks = [(shelves[number].wanted.network, work[number]) for number in busy]
+    for rows, seen in run_over(networks, shelves[0].split, claimed()):
+        for number, values in zip(busy, seen, strict=True):
+            shelves[number].add(rows[0], values)
+            odd[number].update(_not_finite(values))
+        done += len(rows)
+        tell(done, count)
+        if rows[-1] + 1 == count or (rows[-1] + 1) % shelves[0].block == 0:
+            claims.release(str(rows[0] // shelves[0].block * shelves[0].block))
+            blocks += 1
+    return blocks
+
+
+def _not_finite(seen: Seen) -> Counter[str]:
+    """The layers whose values are no numbers, and in how many images."""
+    found: Counter[str] = Counter()
+    for name, values in seen.items():
+        lost = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
+        if lost:
+            layer = name.rpartition("/")[0]
+            found[layer] = max(found[layer], lost)
+    return found
+
+
+class _Shelf:
+    """The group of one network while it fills."""
+
+    def __init__(self, wanted: Wanted, split: Split, batch: int) -> None:
+        self.wanted, self.split, self.batch = wanted, split, batch
+        self.block = max(BLOCK // batch, 1) * batch
+        self.made_from = _made_from(wanted.manifest) | {"batch": batch}
+        self.arrays: dict[str, zarr.Array[Any]] = {}
+        self.waiting: dict[str, list[NDArray[Any]]] = defaultdict(list)
+
+    def rows(self, start: int) -> range:
+        """The rows of the block that begins at `start`."""
+        return range(start, min(start + self.block, len(self.split)))
+
+    def check(self) -> None:
+        """Refuse a group that is there but was made from something else."""
+        if self.wanted.path.exists():
+            _check_made_from(self.wanted.path, self.made_from)
+
+    def open(self) -> None:
+        """Open the group, or begin it; the arrays that it lacks are there afterwards, empty."""
+        path = self.wanted.path
+        if not path.exists():
+            with new_folder(path) as draft:
+                group = zarr.open_group(draft, mode="w")
+                _write_images(group, self.split)
+                group.attrs.put({"made_from": self.made_from})
+            self.check()  # another process may have begun it in the meantime
+        group = zarr.open_group(path, mode="r+")
+        missing = [name for name in self.wanted.arrays if name not in group]
+        for name, (width, dtype, attributes) in _forms(self.wanted.network, missing).items():
+            rows = self.block if width <= COLUMNS else self.batch
+            try:
+                group.create_array(
+                    name,
+                    shape=(len(self.split), width),
+                    chunks=(min(rows, len(self.split)), min(width, COLUMNS)),
+                    dtype=dtype,
+                    # what was never written is no number, and a chunk of zeros is a chunk
+                    fill_value=-1 if dtype == "i4" else float("nan"),
+                    attributes=attributes,
+                )
+            except ContainsArrayError:
+                continue  # the other process
+        self.arrays = {
+            name: _array(group, name).with_config({"write_empty_chunks": True})
+            for name in self.wanted.arrays
+        }
+
+    def lacks(self, start: int) -> tuple[str, ...]:
+        """The arrays that lack any chunk of a block."""
+        return tuple(
+            name
+            for name, array in self.arrays.items()
+            if not all(_is_there(self.wanted.path, array, self.rows(start)))
         )
-        for layer, width in channels.items()
-    }
+
+    def add(self, start: int, seen: Seen) -> None:
+        """Take the values of the rows that begin at `start`; write the chunks that they complete.
+
+        The rows of a block come in order.
+        """
+        for name, values in seen.items():
+            array, end = self.arrays[name], start + len(values)
+            self.waiting[name].append(values)
+            if end % array.chunks[0] == 0 or end == len(self.split):
+                whole = np.concatenate(self.waiting.pop(name))
+                array[end - len(whole) : end] = whole
+
+    def finish(self) -> None:
+        """Write the manifest: which arrays are whole."""
+        path = self.wanted.path
+        group = zarr.open_group(path, mode="r")
+        arrays = [name for name in _names(path) if _is_whole(path, _array(group, name))]
+        write_json(path / "manifest.json", replace(self.wanted.manifest, facts={"arrays": arrays}))
+
+
+IMAGES = "images"
+
+
+def _made_from(manifest: Manifest) -> dict[str, Any]:
+    """Inputs and settings of a manifest, each by name, as JSON gives them back."""
+    told = {**manifest.inputs, **manifest.settings}
+    return {name: each if isinstance(each, str) else digest(each) for name, each in told.items()}
+
+
+def _check_made_from(path: Path, wanted: Mapping[str, Any]) -> None:
+    """Raise RecordError, naming what differs, for a group that was made from something else."""
+    found = made_from(path)
+    differ = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
+    if differ:
+        raise RecordError(
+            "foreign-features",
+            f"{path} holds other features than those wanted: they differ in "
+            f"{' and '.join(differ)}; nothing was written: remove the folder, or choose another",
+        )
+
+
+def discard_foreign(path: Path, wanted: Manifest) -> bool:
+    """Remove a group that was made from something else than this manifest says; whether it was."""
+    if not path.exists():
+        return False
+    own = _made_from(wanted)
+    if (path / "zarr.json").is_file() and own.items() <= made_from(path).items():
+        return False
+    shutil.rmtree(path)
+    return True
+
+
+def made_from(path: Path) -> dict[str, Any]:
+    """What a group was begun for: digests of weights, images and settings; none of a stranger."""
+    attributes = read_json(path / "zarr.json").get("attributes", {})
+    return dict(attributes.get("made_from", {}))
+
+
+def _forms(network: Network, arrays: Sequence[str]) -> dict[str, tuple[int, str, dict[str, Any]]]:
+    """For each array the width, type and attributes that a black picture's forward tells."""
+    if not arrays:
+        return {}
+    size = network.preprocessing.size
+    device = next(network.parameters()).device
+    layers = list(_by_layer(arrays))
+    with torch.inference_mode(), taps(network, layers, reduction=torch.clone) as tap:
+        seen = tap(torch.zeros(1, 3, size, size, device=device))
+    forms = {}
+    for name in arrays:
+        layer, _, reduction = name.rpartition("/")
+        values = reduction_of(reduction)(seen[layer])
+        height, width = map_size(seen[layer])
+        dtype = "f4" if values.is_floating_point() else "i4"
+        forms[name] = (values.shape[1], dtype, {"height": height, "width": width})
+    return forms
 
 
 def _write_images(group: zarr.Group, split: Split) -> None:
@@ -103,20 +409,64 @@ def _write_images(group: zarr.Group, split: Split) -> None:
     }
     for name, values in columns.items():
         strings = np.array(values, dtype=np.dtypes.StringDType())
-        group.create_array(f"images/{name}", data=strings)
+        group.create_array(f"{IMAGES}/{name}", data=strings)
 
 
-def read_features(path: Path, layer: str) -> NDArray[np.float32]:
-    """The features [N, C] of one layer.
+def _array(group: zarr.Group, name: str) -> "zarr.Array[Any]":
+    found = group[name]
+    assert isinstance(found, zarr.Array)
+    return found
 
-    Raises RecordError for a missing group or a layer that was not stored.
+
+def _names(path: Path) -> list[str]:
+    """The arrays of a group, whole or not; zarr would warn of the manifest."""
+    found = (each.parent for each in path.glob("*/*/zarr.json"))
+    return sorted(f"{each.parent.name}/{each.name}" for each in found if each.parent.name != IMAGES)
+
+
+def _is_there(path: Path, array: "zarr.Array[Any]", rows: range) -> Iterator[bool]:
+    """Of each chunk that holds some of the rows, whether it is there."""
+    height, width = array.chunks
+    for number in range(rows.start // height, -(-rows.stop // height)):
+        for column in range(-(-array.shape[1] // width)):
+            key = array.metadata.encode_chunk_key((number, column))
+            yield (path / array.path / key).is_file()
+
+
+def _is_whole(path: Path, array: "zarr.Array[Any]") -> bool:
+    return all(_is_there(path, array, range(array.shape[0])))
+
+
+# --- read again ------------------------------------------------------------------------------
+
+
+def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]":
+    """The array [N, columns] of one layer in the group at `path`, to be read in slices.
+
+    >>> maps = stored(path, "mixed4d", "flattened")                     # doctest: +SKIP
+    >>> maps[:64], maps[:, 100:164]                                     # doctest: +SKIP
+
+    `.shape` and `.dtype` are an array's; its attributes "height" and "width" are those of the
+    layer's map, for which a position of `argmax` is row × width + column. Only the chunks that a
+    slice touches are read. Raises RecordError for a missing group, a layer or reduction that was
+    not stored, and an array that is not whole yet.
     """
     group = _open(path)
-    name = f"{layer}/{REDUCTION}"
+    name = f"{layer}/{reduction}"
     if name not in group:
-        known = nearest(layer, (key for key in group if key != "images"))
-        raise RecordError("missing-layer", f"{path} holds no layer {layer!r}; {known}")
-    return np.asarray(group[name])
+        known = nearest(name, _names(path))
+        raise RecordError("missing-layer", f"{path} holds no {name!r}; {known}")
+    array = _array(group, name)
+    if not _is_whole(path, array):
+        raise RecordError(
+            "unfinished-features", f"{path} holds only a part of {name}: run the study again"
+        )
+    return array
+
+
+def read_features(path: Path, layer: str, reduction: str = "mean") -> NDArray[Any]:
+    """The features [N, C] of one layer, in memory; errors as `stored`."""
+    return np.asarray(stored(path, layer, reduction))
 
 
 def _open(path: Path) -> zarr.Group:

@@ -70,9 +70,18 @@ def read(path: Path, side: int | None = None) -> Image.Image:
 
 def shorter_side(picture: Image.Image, side: int, interpolation: str) -> Image.Image:
     """The picture with its shorter side at `side` pixels, its shape kept."""
-    scale = side / min(picture.size)
-    width, height = (max(side, round(length * scale)) for length in picture.size)
-    return picture.resize((width, height), RESAMPLING[interpolation])
+    return picture.resize(scaled_size(picture.size, side), RESAMPLING[interpolation])
+
+
+def scaled_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The width and height that make the shorter of the two `side` pixels.
+
+    >>> scaled_size((1000, 500), 256)
+    (512, 256)
+    """
+    scale = side / min(size)
+    width, height = (max(side, round(length * scale)) for length in size)
+    return width, height
 
 
 def centre_square(picture: Image.Image, side: int) -> Image.Image:

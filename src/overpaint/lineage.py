@@ -4,7 +4,7 @@ Each network knows the manifest that it would have now, and is not made when the
 already. A training that fails costs what depends on it and nothing else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,28 +250,74 @@ class Lineage:
             self.networks[name] = open_network(self.folder.network(name))
         return self.networks[name]
 
-    def features(self, name: str, split: Split, layer: str = "") -> Path:
-        """The features of a network on a split, made when the folder has none.
+    # --- features ----------------------------------------------------------------------------
 
-        Of all its layers, or of one that is named.
+    def features(
+        self,
+        names: Iterable[str],
+        split: Split,
+        layers: Sequence[str] = (),
+        reductions: Sequence[str] = ("mean",),
+    ) -> dict[str, Path]:
+        """The features of networks on a split, by network; in one pass, what the folder lacks.
+
+        Of all layers of a network, or of those that are named.
         """
+        wanted = {name: self.arrays(name, layers, reductions) for name in names}
+        self.gather(wanted, split)
+        return {name: self.folder.features(name, split.dataset, split.name) for name in wanted}
+
+    def arrays(
+        self, name: str, layers: Sequence[str] = (), reductions: Sequence[str] = ("mean",)
+    ) -> list[str]:
+        """The names of arrays of features, as "mixed4d/mean"; by default of all layers."""
+        own = layers or read_manifest(self.folder.network(name)).facts["layers"]
+        return [f"{layer}/{reduction}" for layer in own for reduction in reductions]
+
+    def gather(self, wanted: Mapping[str, Collection[str]], split: Split) -> None:
+        """Have arrays of features of each network; what the folder lacks is computed in one pass.
+
+        What was made from other weights, pictures or preprocessing than there are now is removed.
+        """
+        made = {name: self._features_manifest(name, split) for name in wanted}
+        paths = {name: self.folder.features(name, split.dataset, split.name) for name in wanted}
+        lacking = [name for name in wanted if not _holds(paths[name], made[name], wanted[name])]
+        if not lacking:
+            return
+        from overpaint.features import Wanted, discard_foreign, store_features
+
+        for name in lacking:
+            if discard_foreign(paths[name], made[name]):
+                self.progress.say(
+                    f"features of {name} on {split.dataset}/{split.name}: made anew, "
+                    "for they were of other weights or pictures"
+                )
+        title = f"features of {' and '.join(lacking)} on {split.dataset}/{split.name}"
+        with self.progress.stage(title) as advance:
+            odd = store_features(
+                [
+                    Wanted(self.opened(name), paths[name], sorted(wanted[name]), made[name])
+                    for name in lacking
+                ],
+                split,
+                claims=self.folder.claims(split.dataset, split.name),
+                progress=advance,
+            )
+        for name, layers in zip(lacking, odd, strict=True):
+            for layer, count in layers.items():
+                self.progress.say(
+                    f"  {name}: layer {layer} gave NaN or infinity for {count} of {len(split)} "
+                    "pictures"
+                )
+
+    def _features_manifest(self, name: str, split: Split) -> Manifest:
         facts = read_manifest(self.folder.network(name)).facts
-        path = self.folder.features(name, split.dataset, split.name, layer)
-        layers = [layer] if layer else facts["layers"]
-        wanted = manifest(
+        return manifest(
             "features",
             inputs={"network": facts["weights"], "images": split.digest},
-            settings={"layers": layers, "preprocessing": facts["preprocessing"],
-                      "reduction": "mean"},
+            settings={key: facts[key] for key in ("architecture", "preprocessing")},
             seed=0,
-        )  # fmt: skip
-        if not fresh(path, wanted):
-            from overpaint.features import store_features
-
-            title = f"features of {name} on {split.dataset}/{split.name}"
-            with self.progress.stage(title) as advance:
-                store_features(self.opened(name), split, layers, path, wanted, advance)
-        return path
+        )
 
     # --- trainings ---------------------------------------------------------------------------
 
@@ -337,9 +383,10 @@ class Lineage:
         from overpaint.taps import PENULTIMATE
 
         assert entry.parent is not None
+        parent = entry.parent
         features = {
             name: read_features(
-                self.features(entry.parent, dataset.split(name), PENULTIMATE), PENULTIMATE
+                self.features([parent], dataset.split(name), [PENULTIMATE])[parent], PENULTIMATE
             )
             for name in ("train", "val")
         }
@@ -374,6 +421,11 @@ class Lineage:
 
         split = self.dataset(dataset).split("test")
         write_table(draft / "predictions.parquet", prediction_table(split, predict(network, split)))
+
+
+def _holds(path: Path, wanted: Manifest, arrays: Collection[str]) -> bool:
+    """Whether a group of features has these arrays whole, made from what there is now."""
+    return fresh(path, wanted) and set(arrays) <= set(read_manifest(path).facts["arrays"])
 
 
 def leak_in_words(row: LeakRow) -> str:

@@ -1,5 +1,4 @@
-"""Pictures: the feature visualisations of a study's chosen channels, and thumbnails; no
-mathematics.
+"""Pictures: the feature visualisations of a study's chosen channels; no mathematics.
 
 Each visualisation is a PNG that carries what it was drawn from and what came of it. So a run that
 was stopped in the middle of a layer goes on with the channel where it was, and a study that asks
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from overpaint.errors import RecordError
-from overpaint.images import decode, read, shorter_side, thumbnail
+from overpaint.images import read, shorter_side
 from overpaint.lineage import Lineage
 from overpaint.records import (
     Manifest,
@@ -28,7 +27,6 @@ from overpaint.records import (
     read_rows,
     read_table,
     told_by_picture,
-    whole_file,
     write_json,
     write_picture,
     write_rows,
@@ -44,9 +42,6 @@ if TYPE_CHECKING:  # torch is imported when something has to be drawn
     from overpaint.render.manner import Manner
     from overpaint.render.pair import PairRendering
     from overpaint.render.rendering import Rendering
-
-SHOWN_IMAGES = 12
-"""Maximal images of a chosen channel that the report shows of each network."""
 
 MEASURED = 1000
 """Pictures of a dataset, at most, that colours and waves are measured on."""
@@ -298,23 +293,6 @@ class Pictures:
     @property
     def _say(self) -> Callable[[str], None]:
         return lambda text: self.lineage.progress.say(f"  {text}")
-
-    # --- thumbnails --------------------------------------------------------------------------
-
-    def thumbnails(self, pair: Pair) -> None:
-        """Keep a small copy of each picture that the report shows."""
-        place = self.lineage.folder.comparison(pair.before, pair.after)
-        facts = read_manifest(place).facts
-        frame = self._maximal(pair)
-        units = {*self._shown_by(pair)}
-        frame = frame[frame["rank"] <= SHOWN_IMAGES]
-        wanted = [unit in units for unit in zip(frame["layer"], frame["channel"], strict=True)]
-        root = self.lineage.dataset(facts["dataset"]).root
-        for image, picture in {*zip(frame["image"][wanted], frame["digest"][wanted], strict=True)}:
-            path = self.lineage.folder.thumbnail(facts["dataset"], picture)
-            if not path.is_file():
-                with whole_file(path) as draft:
-                    draft.write_bytes(thumbnail(decode((root / image).read_bytes(), 112)))
 
 
 # --- details -------------------------------------------------------------------------------------

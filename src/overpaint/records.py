@@ -69,13 +69,22 @@ class StudyFolder:
         return self.root / "repeats.json"
 
     @property
+    def findings(self) -> Path:
+        """The statements of the paper, each put to this study."""
+        return self.root / "findings.json"
+
+    @property
     def advice(self) -> Path:
         """What was advised before training."""
         return self.root / "advice.parquet"
 
-    def features(self, name: str, dataset: str, split: str, of: str = "") -> Path:
-        """The Zarr group of a network's features on a split; `of` one layer, or of all."""
-        return self.root / "features" / name / f"{dataset}-{split}{of and '-'}{of}.zarr"
+    def features(self, name: str, dataset: str, split: str) -> Path:
+        """The Zarr group of a network's features on a split."""
+        return self.root / "features" / name / f"{dataset}-{split}.zarr"
+
+    def claims(self, dataset: str, split: str) -> Path:
+        """Where processes that compute features on a split at once say who is at what."""
+        return self.root / "features" / ".claims" / f"{dataset}-{split}"
 
     def comparison(self, before: str, after: str) -> Path:
         """The tables of two networks."""
@@ -89,14 +98,23 @@ class StudyFolder:
         """`<layer>/<channel>-both.png`, `…-only_after.png` and `renderings.parquet` of a pair."""
         return self.root / "renderings" / f"{before}--{after}"
 
+    def thumbnails(self, dataset: str) -> Path:
+        """The thumbnails of a dataset's pictures."""
+        return self.root / "thumbnails" / dataset
+
     def thumbnail(self, dataset: str, digest: str) -> Path:
         """A small JPEG of a picture, stored once under the picture's digest."""
-        return self.root / "thumbnails" / dataset / f"{digest[:24]}.jpg"
+        return self.thumbnails(dataset) / f"{digest[:24]}.jpg"
 
     @property
     def site(self) -> Path:
         """The report."""
         return self.root / "site"
+
+    @property
+    def site_state(self) -> Path:
+        """What the report was made from, so that the next one writes only what changed."""
+        return self.root / "site.json"
 
 
 # --- rows: what crosses a border ---------------------------------------------------------------
@@ -146,6 +164,22 @@ class LayerRow:
     cka_debiased_low: float | None
     cka_debiased_high: float | None
     status: str
+    procrustes: float | None = None  # 0 to √2; exactly 0 only where nothing at all differs
+    mutual_neighbours: float | None = None  # share of the 10 nearest images
+    mutual_neighbours_chance: float | None = None
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """How alike a layer of one network and a layer of another see the images of a split."""
+
+    layer_before: str
+    layer_after: str
+    cka: float | None
+    cka_debiased: float | None
+    n_images: int
+    reduction: str
+    status: str
 
 
 @dataclass(frozen=True)
@@ -155,10 +189,11 @@ class WeightRow:
     layer: str
     position: int
     parameters: int
-    l2: float
+    l2: float | None
     l2_relative: float | None
     cosine: float | None
     status: str
+    l2_matched: float | None = None  # where the networks have no common start: filters paired first
 
 
 @dataclass(frozen=True)
@@ -172,16 +207,24 @@ class ChannelRow:
     overlap: float
     overlap_chance: float
     overlap_p: float
+    matched_channel: int | None  # of the network after, that which responds most alike
+    matched_correlation: float | None  # over images; None where either channel is constant
+    overlap_matched: float | None  # the overlap with that channel
     entropy_before: float | None
     entropy_after: float | None
     entropy_chance: float
+    entropy_p_after: float | None  # of as many random images to be as concentrated
     concentration: float | None  # entropy before minus after
+    specialised_p: float | None  # of labels scattered at random to concentrate as much
+    specialised_q: float | None  # the same, corrected for all channels of the comparison
     gain_before: float | None
     gain_after: float | None
     top_class_before: str | None
     top_share_before: float | None
+    top_lift_before: float | None
     top_class_after: str | None
     top_share_after: float | None
+    top_lift_after: float | None
     filter_change: float | None  # None where no single filter makes the channel
     status: str
 
@@ -198,6 +241,22 @@ class MaximalRow:
     digest: str
     label: str  # labels joined by " · "
     value: float
+
+
+@dataclass(frozen=True)
+class ResponseRow:
+    """One of the channels of a layer that respond most to a class."""
+
+    label: str
+    network: str  # "before" or "after"
+    layer: str
+    rank: int  # from 1
+    channel: int
+    mean_class: float  # of the features of the images that show the class
+    mean_all: float
+    response: float  # mean of the class minus mean of all other images
+    standardised: float  # the response in standard deviations of the channel
+    n: int  # images that show the class
 
 
 @dataclass(frozen=True)
@@ -339,6 +398,23 @@ class SvmGridRow:
 
 
 @dataclass(frozen=True)
+class FindingRow:
+    """A statement of the paper, put to one comparison or one pair of routes of a study."""
+
+    statement: str  # its key: "layers", "classes", "classes_more", "filters", "double", "control"
+    subject: str  # what it is said of: "imagenet → fine_tuned"
+    verdict: str  # "yes", "no", "undecided"; or "untested", and `remark` says why
+    measured: str  # what `value` is
+    value: float | None
+    low: float | None  # 95 %
+    high: float | None
+    chance: float | None  # the value if there were nothing in the statement
+    n: int
+    unit: str  # what n counts, and the interval is over: "pictures", "channels", "trainings"
+    remark: str
+
+
+@dataclass(frozen=True)
 class AdviceRow:
     """How well a network's features would serve a collection, before any training."""
 
@@ -475,6 +551,27 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to; it becomes `path` when the block ends well.
+
+    If another process has made `path` in the meantime, that one stays.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    try:
+        yield draft
+        try:
+            draft.rename(path)
+        except OSError:
+            if not path.exists():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file, whole."""
     with whole_file(path) as draft:
@@ -531,6 +628,8 @@ def table(rows: Iterable[Row], row: type[Row]) -> pd.DataFrame:
     for each in fields(row):  # type: ignore[arg-type]
         if "float" in str(each.type) and "list" not in str(each.type):
             frame[each.name] = frame[each.name].astype("float64")  # a column of only None too
+        elif each.type == int | None:
+            frame[each.name] = frame[each.name].astype("Int64")
     return frame
 
 

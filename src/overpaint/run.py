@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
+from overpaint.conclusions import Conclusions
 from overpaint.datasets import Split
 from overpaint.lineage import Lineage
 from overpaint.pictures import Pictures
@@ -21,11 +22,8 @@ from overpaint.records import (
     Manifest,
     Scores,
     StudyFolder,
-    digest,
-    file_digest,
     fresh,
     manifest,
-    read_json,
     read_manifest,
     read_rows,
     whole_folder,
@@ -35,6 +33,7 @@ from overpaint.records import (
 )
 from overpaint.standings import Standings
 from overpaint.study import Pair, Study
+from overpaint.thumbnails import Thumbnails
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,17 @@ def run_study(
         standings.ensemble(name)
     standings.repeats()
     failures = work.failures()
+    work.features()
     for pair in work.pairs:
         work.comparison(pair)
-    pictures = Pictures(lineage, work.pairs)
-    pictures.renderings()
+    Conclusions(lineage, standings, work.pairs).draw()
+    Pictures(lineage, work.pairs).renderings()
+    thumbnails = Thumbnails(lineage)
     for pair in work.pairs:
-        pictures.thumbnails(pair)
+        thumbnails.of_pair(pair)
+    for name in study.every:
+        if name not in lineage.failed:
+            thumbnails.of_network(name)
     page = work.report()
     progress.console.print(score_table(standings.found()))
     for name, why in failures.items():
@@ -133,11 +137,32 @@ class Run:
             return split, split
         return self.lineage.dataset(name).split("test"), self.lineage.dataset(name).split("train")
 
-    def comparison(self, pair: Pair) -> None:
-        """Compare a pair, unless the folder has the comparison."""
+    def features(self) -> None:
+        """Have the features that the missing comparisons need: one pass over each split for all
+        networks.
+        """
+        wanted: dict[tuple[str, str], dict[str, set[str]]] = {}
+        splits: dict[tuple[str, str], Split] = {}
+        for pair in self.pairs:
+            if fresh(self.folder.comparison(pair.before, pair.after), self._manifest(pair)):
+                continue
+            for split, reductions in zip(self.splits_of(pair), self._reductions(pair), strict=True):
+                place = (split.dataset, split.name)
+                splits[place] = split
+                for name in pair.pair:
+                    own = wanted.setdefault(place, {}).setdefault(name, set())
+                    own.update(self.lineage.arrays(name, reductions=reductions))
+        for place, arrays in wanted.items():
+            self.lineage.gather(arrays, splits[place])
+
+    def _reductions(self, pair: Pair) -> tuple[list[str], list[str]]:
+        """What is read of the maps on the split for CKA, and on that for maximal images."""
+        return [pair.reduction], ["mean"]
+
+    def _manifest(self, pair: Pair) -> Manifest:
+        """What the comparison of a pair would be made from now."""
         cka_split, maximal_split = self.splits_of(pair)
-        place = self.folder.comparison(pair.before, pair.after)
-        wanted = manifest(
+        return manifest(
             "comparison",
             inputs={
                 "before": self.lineage.weights_digest(pair.before),
@@ -145,15 +170,31 @@ class Run:
                 "cka images": cka_split.digest,
                 "maximal images": maximal_split.digest,
             },
-            settings={"k": self.study.maximal_images, "render": self._choice()},
+            settings={
+                "k": self.study.maximal_images,
+                "render": self._choice(),
+                "reduction": pair.reduction,
+                "related": self.study.related(*pair.pair),
+            },
             seed=self.study.seed,
         )
-        if fresh(place, wanted):
+
+    def comparison(self, pair: Pair) -> None:
+        """Compare a pair, unless the folder has the comparison."""
+        cka_split, maximal_split = self.splits_of(pair)
+        wanted = self._manifest(pair)
+        if fresh(self.folder.comparison(pair.before, pair.after), wanted):
             return
+        found = {
+            split.name: self.lineage.features(pair.pair, split, reductions=reductions)
+            for split, reductions in zip(
+                (cka_split, maximal_split), self._reductions(pair), strict=True
+            )
+        }
         paths = {
-            (side, split.name): self.lineage.features(name, split)
+            (side, split): own[name]
+            for split, own in found.items()
             for side, name in (("before", pair.before), ("after", pair.after))
-            for split in {cka_split.name: cka_split, maximal_split.name: maximal_split}.values()
         }
         self._compare(pair, cka_split, maximal_split, paths, wanted)
 
@@ -170,13 +211,16 @@ class Run:
         wanted: Manifest,
     ) -> None:
         from overpaint.comparison import choose_channels, tables
-        from overpaint.features import read_features
+        from overpaint.features import read_features, stored
 
         with self.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
             made = tables(
                 self.lineage.opened(pair.before),
                 self.lineage.opened(pair.after),
                 lambda side, layer, split: read_features(paths[side, split.name], layer),
+                look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
+                reduction=pair.reduction,
+                related=self.study.related(*pair.pair),
                 cka_split=cka_split,
                 maximal_split=maximal_split,
                 k=self.study.maximal_images,
@@ -184,7 +228,7 @@ class Run:
                 progress=advance,
             )
             with whole_folder(self.folder.comparison(pair.before, pair.after)) as draft:
-                for name in ("layers", "weights", "channels", "maximal"):
+                for name in ("layers", "matrix", "weights", "channels", "maximal", "responses"):
                     write_table(draft / f"{name}.parquet", getattr(made, name))
                 rows = read_rows(draft / "channels.parquet", ChannelRow)
                 facts = {
@@ -192,10 +236,12 @@ class Run:
                     "cka_split": cka_split.name,
                     "maximal_split": maximal_split.name,
                     "n_cka": len(cka_split),
-                    "n_maximal": len(maximal_split),
+                    "n_maximal": len(maximal_split) - made.duplicates,
+                    "duplicates": made.duplicates,
                     "k": self.study.maximal_images,
                     "classes": len(maximal_split.classes),
                     "multi_label": maximal_split.multi_label,
+                    "notes": list(made.notes),
                     "shown": choose_channels(rows, *self._wanted_channels(pair)),
                 }
                 write_json(draft / "manifest.json", replace(wanted, facts=facts))
@@ -211,25 +257,8 @@ class Run:
     # --- the report --------------------------------------------------------------------------
 
     def report(self) -> Path:
-        """Write the report, unless it was written from these very records."""
+        """Bring the report up to date; what of it stands already is not made again."""
         from overpaint.report import build
 
-        page = self.folder.site / "index.html"
-        state = self.folder.root / "site.json"
-        key = digest(self._record_digests())
-        if page.is_file() and state.is_file() and read_json(state) == {"records": key}:
-            return page
         with self.progress.stage("report"):
-            page = build(self.folder.root)
-        write_json(state, {"records": key})
-        return page
-
-    def _record_digests(self) -> dict[str, str]:
-        root = self.folder.root
-        there = self.folder
-        named = [there.study, there.failures, there.repeats, there.advice]
-        paths = [path for path in named if path.is_file()]
-        paths += [*root.glob("*/**/manifest.json"), *root.glob("*/*/scores.json")]
-        own = {p.relative_to(root).as_posix(): file_digest(p) for p in sorted(paths)
-               if self.folder.site not in p.parents}  # fmt: skip
-        return {**own, **manifest("report", inputs={}, settings={}, seed=0).versions}
+            return build(self.folder.root)

@@ -13,9 +13,10 @@ what was read. The forward ends after the deepest layer wanted.
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,9 @@ Reduction = Callable[[Tensor], Tensor]
 Whatever the network does inside, maps come with their channels first, and tokens without those of
 the class and the registers, which are at no place of the picture.
 """
+
+Kept = TypeVar("Kept")
+"""What a tap gives of each layer: a tensor, or whatever its reduction makes of an activation."""
 
 
 @dataclass(frozen=True)
@@ -77,25 +81,160 @@ def spatial_mean(activation: Tensor) -> Tensor:
     return activation.mean(dim=1 if activation.ndim == 3 else (2, 3))
 
 
+def spatial_max(activation: Tensor) -> Tensor:
+    """The largest value over positions: (N, C, H, W) -> (N, C).
+
+    >>> spatial_max(torch.tensor([[[1.0, 10.0], [3.0, 30.0]]]))
+    tensor([[ 3., 30.]])
+    """
+    return by_place(activation).amax(dim=2)
+
+
+def spatial_argmax(activation: Tensor) -> Tensor:
+    """Where the largest value is, the first of equals: (N, C, H, W) -> (N, C) int32.
+
+    The position is that of the flat map, row × W + column; of tokens, the number of the token.
+
+    >>> spatial_argmax(torch.tensor([[[1.0, 10.0], [3.0, 10.0]]]))
+    tensor([[1, 0]], dtype=torch.int32)
+    """
+    return by_place(activation).argmax(dim=2).to(torch.int32)
+
+
+def by_place(activation: Tensor) -> Tensor:
+    """(N, C, positions), whether it was a map, tokens or a vector; may share its memory."""
+    if activation.ndim == 2:
+        return activation[:, :, None]
+    return activation.transpose(1, 2) if activation.ndim == 3 else activation.flatten(2)
+
+
+def map_size(activation: Tensor) -> tuple[int, int]:
+    """(H, W) of a map, or of the square that tokens are patches of; (1, 1) of a vector.
+
+    >>> map_size(torch.zeros(1, 196, 768))
+    (14, 14)
+    """
+    if activation.ndim == 4:
+        return activation.shape[2], activation.shape[3]
+    count = activation.shape[1] if activation.ndim == 3 else 1
+    side = math.isqrt(count)
+    return (side, side) if side * side == count else (1, count)
+
+
+def flattened(activation: Tensor) -> Tensor:
+    """All positions of all channels: (N, C, H, W) -> (N, C·H·W), (N, T, D) -> (N, T·D).
+
+    >>> flattened(torch.tensor([[[[1.0, 2.0]], [[10.0, 20.0]]]]))
+    tensor([[ 1.,  2., 10., 20.]])
+    """
+    return activation.flatten(1).clone()
+
+
+GRID = 4
+"""The positions a side of the grid that `sampled` reads."""
+
+
+def sampled(grid: int) -> Reduction:
+    """A reduction to grid × grid positions, evenly spread: (N, C, H, W) -> (N, C·grid²).
+
+    Of a map that is narrower than the grid, every position, once. Tokens (N, T, D) are sampled in
+    the square that they were cut from, or evenly over T where T is no square.
+
+    >>> sampled(2)(torch.arange(16.0).reshape(1, 1, 4, 4))
+    tensor([[ 5.,  7., 13., 15.]])
+    """
+
+    def reduce(activation: Tensor) -> Tensor:
+        if activation.ndim == 2:
+            return activation.clone()
+        if activation.ndim == 3:
+            side = math.isqrt(activation.shape[1])
+            if side**2 != activation.shape[1]:
+                return flattened(activation[:, _evenly(activation.shape[1], grid**2)])
+            activation = activation.reshape(len(activation), side, side, -1).permute(0, 3, 1, 2)
+        rows, columns = (_evenly(size, grid) for size in activation.shape[2:])
+        return flattened(activation[:, :, rows][:, :, :, columns])
+
+    return reduce
+
+
+def _evenly(size: int, count: int) -> list[int]:
+    """The middles of so many equal parts, each position once."""
+    return sorted({(2 * part + 1) * size // (2 * count) for part in range(count)})
+
+
+REDUCTIONS: dict[str, Reduction] = {
+    "mean": spatial_mean,
+    "max": spatial_max,
+    "argmax": spatial_argmax,
+    "flattened": flattened,
+    "sampled": sampled(GRID),
+}
+"""By the name that a study calls them."""
+
+
+def reduction_of(name: str) -> Reduction:
+    """A reduction by its name; a NetworkError lists the names.
+
+    >>> reduction_of("mean") is spatial_mean
+    True
+    """
+    if name not in REDUCTIONS:
+        raise NetworkError(
+            "unknown-reduction", f"there is no reduction {name!r}; {nearest(name, REDUCTIONS)}"
+        )
+    return REDUCTIONS[name]
+
+
+def gram(activation: Tensor) -> Tensor:
+    """The Gram matrix of a batch's flattened features about their mean: (N, …) -> (N, N), float64.
+
+    For `overpaint.measures.matrix.BatchSums`, where maps are too large to be kept.
+
+    >>> gram(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]], dtype=torch.float64)
+    """
+    if activation.ndim == 4 and activation.is_contiguous(memory_format=torch.channels_last):
+        activation = activation.permute(0, 2, 3, 1)  # as it lies in memory; the order is all one
+    rows = activation.flatten(1)
+    products = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    for columns in torch.split(rows, max(CACHED // len(rows), 1), dim=1):
+        part = columns.double()
+        part -= part[:1].clone()  # an offset goes before anything is rounded
+        products.addmm_(part, part.T)
+    # What the first image and the mean differ by goes from the small matrix.
+    mean = products.mean(dim=0)
+    return products - mean - mean[:, None] + mean.mean()
+
+
+CACHED = 2**18
+"""Numbers that a processor keeps close by: 2 MB in float64."""
+
+
 class _Enough(Exception):
     """Ends a forward after the deepest layer wanted."""
 
 
 @dataclass
-class Tap:
+class Tap(Generic[Kept]):
     """Runs the network on images and returns what each layer was reduced to."""
 
     network: Network
-    layers: Sequence[str]
-    reduction: Reduction
+    reductions: Mapping[str, Callable[[Tensor], Kept]]
     stop: bool
     before: bool = False  # whether a layer is what a ReLU is given
-    _seen: dict[str, Tensor] = field(default_factory=dict)
+    _seen: dict[str, Kept] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _checked: bool = False
     _running: bool = False
 
-    def __call__(self, images: Tensor) -> dict[str, Tensor]:
+    @property
+    def layers(self) -> list[str]:
+        """The layers that are read."""
+        return list(self.reductions)
+
+    def __call__(self, images: Tensor) -> dict[str, Kept]:
         """Images (N, 3, H, W), 0..1 -> layer -> its reduced activation, in the order asked.
 
         The first call runs to the end, to see that each layer is called exactly once.
@@ -120,8 +259,8 @@ class Tap:
         if not self._running:
             return
         self._calls[layer] += 1
-        self._seen[layer] = self.reduction(output)
-        if self.stop and self._checked and len(self._seen) == len(self.layers):
+        self._seen[layer] = self.reductions[layer](output)
+        if self.stop and self._checked and len(self._seen) == len(self.reductions):
             raise _Enough
 
     def _check_calls(self) -> None:
@@ -135,23 +274,41 @@ class Tap:
                 )
 
 
+@overload
+def taps(
+    network: Network, layers: Sequence[str], *, stop: bool = True
+) -> AbstractContextManager[Tap[Tensor]]: ...
+
+
+@overload
+def taps(
+    network: Network,
+    layers: Sequence[str],
+    *,
+    reduction: Callable[[Tensor], Kept] | Mapping[str, Callable[[Tensor], Kept]],
+    stop: bool = True,
+) -> AbstractContextManager[Tap[Kept]]: ...
+
+
 @contextmanager
 def taps(
     network: Network,
     layers: Sequence[str],
     *,
-    reduction: Reduction = spatial_mean,
+    reduction: Any = spatial_mean,
     stop: bool = True,
-) -> Iterator[Tap]:
+) -> Iterator[Tap[Any]]:
     """Read layers of a network, in evaluation mode, inside a with block.
 
     `layers` are exact module names (`network.layers` is the usual choice), or "penultimate" for
     what the head is given: the vectors that a linear classifier would see, or "logits". A name that
     is no module's but that of one with "_pre_relu" behind it means what the ReLU is given in which
-    the module ends. On leaving, also by an exception, hooks are gone and each module's training
-    mode is as it was. Raises NetworkError for an unknown layer, with the close matches.
+    the module ends. `reduction` is one for all layers, or a mapping with one for each. On leaving,
+    also by an exception, hooks are gone and each module's training mode is as it was. Raises
+    NetworkError for an unknown layer, with the close matches.
     """
-    tap = Tap(network, list(dict.fromkeys(layers)), reduction, stop)
+    each = reduction if isinstance(reduction, Mapping) else dict.fromkeys(layers, reduction)
+    tap = Tap(network, {layer: each[layer] for layer in layers}, stop)
     tap.before = any(_relu_of(network, layer) for layer in tap.layers)
     modes = [(module, module.training) for module in network.modules()]
     handles = []
@@ -166,7 +323,7 @@ def taps(
             module.training = training
 
 
-def _listen(network: Network, tap: Tap, layer: str) -> RemovableHandle:
+def _listen(network: Network, tap: Tap[Any], layer: str) -> RemovableHandle:
     """Have a tap read a layer's output, or the input of the head."""
     if layer == PENULTIMATE:
         head = network.body.get_submodule(network.head)

@@ -1,7 +1,7 @@
 """Maximal images against a plain sort, and their overlap against counting."""
 
 from fractions import Fraction
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import comb
 
 import numpy as np
@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from overpaint.errors import MeasureError
 from overpaint.measures.maximal import (
     Overlap,
+    Ranked,
     channel_status,
+    distinct,
     maximal_images,
     overlap,
     overlap_of,
@@ -55,6 +57,135 @@ def test_the_order_of_rows_does_not_matter(column, k, seed):
     found = [ids[row] for row in maximal_images(values, ids, k)[0]]
     moved = [moved_ids[row] for row in maximal_images(values[order], moved_ids, k)[0]]
     assert found == moved
+
+
+@laws
+@given(column=columns, k=st.integers(1, 45), seed=st.integers(0, 10**6))
+def test_negative_values_rank_on_request(column, k, seed):
+    """On request every image ranks, whatever its sign; the positive ones stay where they are."""
+    values, ids = np.array(column, np.float32), shuffled_ids(len(column), seed)
+    expected = sorted(range(len(ids)), key=lambda row: (-values[row], ids[row]))[:k]
+    found = maximal_images(values, ids, k, negative=True)[0].tolist()
+    assert found == expected
+    positive = maximal_images(values, ids, k)[0].tolist()
+    assert found[: len(positive)] == positive
+
+
+def test_an_all_negative_channel():
+    """Before a ReLU a channel can be below 0 for every image: dead by default, ranked on request.
+
+    A search that starts from a best value of 0 gives ids of −1 here.
+    """
+    values = np.array([[-3.0], [-1.0], [-2.0]], np.float32)
+    assert maximal_images(values, ["a", "b", "c"], 2)[0].tolist() == []
+    assert maximal_images(values, ["a", "b", "c"], 2, negative=True)[0].tolist() == [1, 2]
+    assert channel_status(values, -values).tolist() == ["dead_before"]
+    assert channel_status(values, -values, negative=True).tolist() == ["negative"]
+
+
+def test_values_that_bfloat16_cannot_tell_apart():
+    """Neighbours that half the digits would tie are ranked by what they are, in any order."""
+    rng = np.random.default_rng(0)
+    values = (1 + rng.permutation(1000) / 1e4).astype(np.float32)  # bfloat16 has steps of 1/128
+    ids = shuffled_ids(1000, 0)
+    found = maximal_images(values, ids, 100)[0]
+    assert values[found].tolist() == sorted(values.tolist(), reverse=True)[:100]
+    order = rng.permutation(1000)
+    moved = maximal_images(values[order], [ids[row] for row in order], 100)[0]
+    assert order[moved].tolist() == found.tolist()
+
+
+def test_channels_do_not_compete():
+    """The images of a channel are those with its largest values, not with its largest share."""
+    values = np.array([[9.0, 90.0], [5.0, 0.0], [1.0, 0.0]], np.float32)
+    assert maximal_images(values, ["a", "b", "c"], 2)[0].tolist() == [0, 1]
+
+
+digests = st.sampled_from(["", "d1", "d2", "d3", "d4", "d5"])
+
+
+def slow_distinct(ids, marks):
+    kept = []
+    for row, image in enumerate(ids):
+        same = [ids[i] for i in range(len(ids)) if marks[i] == marks[row] and marks[row]]
+        if not same or image == min(same):
+            kept.append(row)
+    return kept
+
+
+@laws
+@given(marks=st.lists(digests, max_size=20), seed=st.integers(0, 10**6))
+def test_distinct_keeps_the_first_id_of_each_picture(marks, seed):
+    """Of images with one digest that with the first id stays; unknown digests equal none."""
+    ids = shuffled_ids(len(marks), seed)
+    assert distinct(ids, marks).tolist() == slow_distinct(ids, marks)
+
+
+def test_a_picture_counts_once():
+    """A picture that lies in the collection three times fills one place, not three."""
+    values = np.array([5.0, 5.0, 5.0, 2.0, 1.0], np.float32)
+    ids, marks = ["c", "a", "b", "d", "e"], ["x", "x", "x", "y", "z"]
+    kept = distinct(ids, marks)
+    found = kept[maximal_images(values[kept], [ids[row] for row in kept], 2)[0]]
+    assert found.tolist() == [1, 3]
+    assert Ranked.of(values, ids, marks, 2).images == [["a", "d"]]
+
+
+def test_errors_of_distinct():
+    """Each image has one digest and an id of its own."""
+    with pytest.raises(MeasureError) as caught:
+        distinct(["a"], [])
+    assert caught.value.slug == "images-differ"
+    with pytest.raises(MeasureError) as caught:
+        distinct(["a", "a"], ["x", "y"])
+    assert caught.value.slug == "repeated-ids"
+
+
+@laws
+@given(
+    pictures=st.lists(st.tuples(levels, levels), min_size=6, max_size=12),
+    shown=st.lists(st.integers(0, 11), min_size=8, max_size=30),
+    cuts=st.lists(st.integers(1, 29), min_size=1, max_size=5),
+    k=st.integers(1, 6),
+    seed=st.integers(0, 10**6),
+    negative=st.booleans(),
+)
+def test_parts_add_up_to_the_whole(pictures, shown, cuts, k, seed, negative):
+    """Any cut into parts, of one image too, in any order of parts, gives what the whole gives.
+
+    Images that show one picture have its values, and count once across parts.
+    """
+    shown = [number % len(pictures) for number in shown]
+    values = np.array([pictures[number] for number in shown], np.float32)
+    ids, marks = shuffled_ids(len(shown), seed), [f"d{number}" for number in shown]
+    whole = Ranked.of(values, ids, marks, k, negative=negative)
+    bounds = sorted({0, len(shown), *(cut for cut in cuts if cut < len(shown))})
+    parts = [
+        Ranked.of(values[a:b], ids[a:b], marks[a:b], k, negative=negative)
+        for a, b in pairwise(bounds)
+    ]
+    order = np.random.default_rng(seed).permutation(len(parts))
+    merged = parts[order[0]]
+    for number in order[1:]:
+        merged += parts[number]
+    assert merged == whole
+    kept = slow_distinct(ids, marks)
+    for channel, images in enumerate(whole.images):
+        rows = [row for row in kept if negative or values[row, channel] > 0]
+        slow = sorted(rows, key=lambda row: (-values[row, channel], ids[row]))[:k]
+        assert images == [ids[row] for row in slow]
+
+
+def test_errors_of_parts():
+    """Parts of other layers or of another k do not add up."""
+    one = Ranked.of(np.ones((1, 2)), ["a"], ["x"], 1)
+    for other, slug in [
+        (Ranked.of(np.ones((1, 3)), ["b"], ["y"], 1), "channels-differ"),
+        (Ranked.of(np.ones((1, 2)), ["b"], ["y"], 2), "bad-k"),
+    ]:
+        with pytest.raises(MeasureError) as caught:
+            one + other
+        assert caught.value.slug == slug
 
 
 def test_many_channels():
@@ -187,16 +318,39 @@ def test_errors_of_overlaps(a, b, n, k, slug):
         ([1, 2, 3], [-1, 5, 5], "constant"),
         ([0, 0, 0], [5, 5, 5], "dead_before"),
         ([0, 7, 0], [1, 2, 3], "ok"),
+        ([0, 7, 1], [0, 7, 1], "identical"),
+        ([7, 7, 0], [7, 7, 0], "constant"),
+        ([0, -1, 0], [0, -1, 0], "dead"),
     ],
 )
 def test_status(before, after, status):
-    """A channel is dead without positive values, constant when two or more are all equal."""
+    """A channel is dead without positive values, constant when two or more are all equal, and
+    identical when both networks say the same of every image.
+    """
     assert channel_status(np.array(before), np.array(after)).tolist() == [status]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        ([-1, -2, 0], [3, 1, -1], "negative"),
+        ([3, 1, -1], [-3, -1, -2], "negative"),
+        ([1, -2, 0], [3, 1, -1], "ok"),
+        ([0, 0, 0], [3, 1, -1], "constant"),
+        ([3, 1, -1], [-2, -2, -2], "constant"),
+        ([2, 2, 0], [3, 1, -1], "ok"),
+        ([-1, -2, -3], [-1, -2, -3], "identical"),
+    ],
+)
+def test_status_where_every_image_ranks(before, after, status):
+    """Then none is dead: constant when all are equal, negative when none is above 0."""
+    found = channel_status(np.array(before), np.array(after), negative=True)
+    assert found.tolist() == [status]
 
 
 def test_status_of_a_layer():
     """Channels have their status each for itself, and a single image is no reason for constant."""
-    before = np.array([[1, 0, 0, 4]])
+    before = np.array([[3, 0, 0, 4]])
     after = np.array([[1, 0, 2, 0]])
     assert channel_status(before, after).tolist() == ["ok", "dead", "dead_before", "dead_after"]
 
@@ -205,6 +359,7 @@ def test_status_of_a_layer():
     ("before", "after", "slug"),
     [
         (np.ones((2, 3)), np.ones((2, 4)), "channels-differ"),
+        (np.ones((2, 3)), np.ones((1, 3)), "images-differ"),
         (np.ones((2, 3)), np.full((2, 3), np.nan), "not-finite"),
         (np.ones((2, 3)), np.ones((2, 3, 1)), "not-a-table"),
     ],

@@ -1,5 +1,6 @@
 """Distances of weights against sums written out."""
 
+from itertools import permutations
 from math import fsum, inf, sqrt
 
 import numpy as np
@@ -8,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overpaint.errors import MeasureError
-from overpaint.measures.weights import WeightDistance, distance, filter_change
+from overpaint.measures.weights import (
+    WeightDistance,
+    distance,
+    filter_change,
+    matched_distance,
+)
 
 laws = settings(deadline=None, max_examples=40, derandomize=True)
 
@@ -106,7 +112,27 @@ def test_filters_of_zero():
     assert filter_change(before, after).tolist() == [0.0, inf, 1.0]
 
 
-@pytest.mark.parametrize("measure", [distance, filter_change])
+@laws
+@given(seed=st.integers(0, 10**6))
+def test_matched_distance_is_the_smallest_of_all_orders(seed):
+    """No order of the filters brings them nearer, and the plain distance is of one of them."""
+    before, after = layer(seed), layer(seed + 1)
+    tried = [distance(before, after[list(order)]).l2 for order in permutations(range(4))]
+    assert matched_distance(before, after) == pytest.approx(min(tried), rel=1e-12)
+
+
+@laws
+@given(seed=st.integers(0, 10**6), order=st.permutations(range(4)))
+def test_matched_distance_knows_no_order(seed, order):
+    """Exactly 0 for permuted filters; symmetric, and no detour is shorter."""
+    a, b, c = layer(seed), layer(seed + 1), layer(seed + 2)
+    assert matched_distance(a, a[order]) == 0
+    there = matched_distance(a, b)
+    assert matched_distance(b[order], a) == pytest.approx(there, rel=1e-12)
+    assert there <= matched_distance(a, c) + matched_distance(c, b) + 1e-12
+
+
+@pytest.mark.parametrize("measure", [distance, filter_change, matched_distance])
 @pytest.mark.parametrize(
     ("before", "after", "slug"),
     [

@@ -6,12 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch import nn
 
 from overpaint import cache
 from overpaint.errors import NetworkError
 from overpaint.images import centre_square, read, shorter_side
-from overpaint.networks import build, load, open_network, save_weights
+from overpaint.networks import Network, build, load, luminance, open_network, save_weights
 from overpaint.networks.inception_v1 import LAYERS, InceptionV1, LocalResponseNorm
+from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.records import manifest, write_json
 from overpaint.taps import taps
 
@@ -237,3 +240,37 @@ def test_nothing_is_executed(tmp_path):
     with pytest.raises(NetworkError) as caught:
         load("inception_v1", weights=tmp_path / "w.pth")
     assert caught.value.slug == "broken-weights"
+
+
+class OneChannel(nn.Module):
+    """Says how bright a picture is."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, images):
+        return self.head(self.conv(images).mean((2, 3)))
+
+
+def test_one_channel():
+    """A network of one channel is given the luminance, as its weights want to see it."""
+    wanted = Preprocessing(8, 8, mean=(0.5,), std=(0.25,), order="grey")
+    network = Network("grey", Parts(OneChannel(), ("conv",), "head", wanted), ("a", "b"))
+    images = torch.rand(2, 3, 8, 8)
+    seen = network.normalise(images)
+    red, green, blue = images.unbind(1)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    torch.testing.assert_close(seen, ((grey - 0.5) / 0.25)[:, None])
+    assert network(images).shape == (2, 2)
+
+
+def test_luminance():
+    """Luminance is what Pillow makes of a picture in grey, and grey stays as it is."""
+    levels = np.random.default_rng(0).integers(256, size=(9, 9, 3), dtype=np.uint8)
+    pillow = np.asarray(Image.fromarray(levels).convert("L"))
+    found = luminance(torch.from_numpy(levels).permute(2, 0, 1)[None] / 255)[0, 0] * 255
+    assert np.abs(found.numpy() - pillow).max() < 0.51
+    grey = torch.rand(1, 1, 5, 5)
+    torch.testing.assert_close(luminance(grey.expand(1, 3, 5, 5)), grey)

@@ -3,12 +3,25 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from overpaint.render.transforms import (
+    ANGLES,
     BORDER,
+    SCALES,
     STANDARD,
+    compose,
+    crop_or_pad,
     jitter,
     look,
+    lucid_exact,
+    lucid_jitter,
+    lucid_rotate,
+    lucid_scale,
+    noise,
+    on_grey,
+    on_noise,
     rotate,
     scale,
     standard,
@@ -20,8 +33,9 @@ def generators(*seeds):
     return [np.random.default_rng(seed) for seed in seeds]
 
 
-def pictures(count, size=40, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).random((count, 3, size, size), "f4"))
+def pictures(count, height=40, width=None, seed=0):
+    shape = (count, 3, height, width or height)
+    return torch.from_numpy(np.random.default_rng(seed).random(shape, "f4"))
 
 
 def shift(x, y):
@@ -132,3 +146,267 @@ def test_differentiable():
     (gradient,) = torch.autograd.grad(look(image, shift(5, 0)[None], 20).sum(), image)
     torch.testing.assert_close(gradient[..., :15], torch.ones(1, 3, 20, 15), atol=1e-4, rtol=0)
     assert gradient[..., 16:].abs().max() == 0
+
+
+# --- against the definition ----------------------------------------------------------------------
+
+
+def slow_look(image, matrix, height, width):
+    """Where each pixel seen comes from, and what lies there between four pixels: one (H, W)."""
+    rows, columns = image.shape
+
+    def at(row, column):
+        inside = 0 <= row < rows and 0 <= column < columns
+        return image[row, column] if inside else 0.5
+
+    seen = np.zeros((height, width))
+    for v in range(height):
+        for u in range(width):
+            middle = np.array([u - (width - 1) / 2, v - (height - 1) / 2, 1])
+            x, y, _ = np.linalg.solve(matrix, middle)
+            x, y = x + (columns - 1) / 2, y + (rows - 1) / 2
+            left, top = int(np.floor(x)), int(np.floor(y))
+            right_share, low_share = x - left, y - top
+            upper = at(top, left) * (1 - right_share) + at(top, left + 1) * right_share
+            lower = at(top + 1, left) * (1 - right_share) + at(top + 1, left + 1) * right_share
+            seen[v, u] = upper * (1 - low_share) + lower * low_share
+    return seen
+
+
+def slow_standard(random):
+    """The matrix of one draw of the standard moves, drawn in their order."""
+    first = random.integers(9, size=2) - 4
+    factor = SCALES[random.integers(11)]
+    angle = np.pi * ANGLES[random.integers(26)] / 180
+    last = random.integers(5, size=2) - 2
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
+    return shift(*last) @ turn @ np.diag([factor, factor, 1]) @ shift(*first)
+
+
+@pytest.mark.parametrize("size", [(20, 20), (13, 22), (21, 12)])
+def test_standard_is_its_definition(size):
+    """What is seen in the standard set is one bilinear look through the four moves drawn."""
+    images = pictures(2, *size)
+    seen = standard()(images, generators(3, 4))
+    for row, seed in enumerate((3, 4)):
+        matrix = slow_standard(np.random.default_rng(seed))
+        twin = slow_look(images[row, 1].numpy(), matrix, size[0] + 12, size[1] + 12)
+        np.testing.assert_allclose(seen[row, 1].numpy(), twin, atol=1e-5)
+
+
+def test_resized_is_its_definition():
+    """Resized to a side, an oblong view is stretched in each direction by its own factor."""
+    image = pictures(1, 12, 20)
+    matrix = np.diag([15 / 26, 15 / 18, 1])
+    seen = warp((), border=6, side=15)(image, generators(0))
+    twin = slow_look(image[0, 0].numpy(), matrix, 15, 15)
+    np.testing.assert_allclose(seen[0, 0].numpy(), twin, atol=1e-5)
+
+
+def test_surround_of_an_oblong():
+    """The surround is as wide on each side: lucent's pads the wrong sides of an oblong picture."""
+    seen = warp((), border=24)(torch.ones(1, 3, 100, 200), generators(0))
+    assert seen.shape == (1, 3, 124, 224)
+    assert (seen[:, :, 12:-12, 12:-12] > 0.999).all()
+    for side in (seen[:, :, :12], seen[:, :, -12:], seen[..., :12], seen[..., -12:]):
+        assert ((side - 0.5).abs() < 1e-4).all()
+
+
+@given(st.integers(8, 30), st.integers(8, 30), st.integers(0, 99))
+def test_nothing_is_nothing(height, width, seed):
+    """A jitter by 0, a scale of 1 and a turn by 0 change nothing, in Lucid's manner to the bit."""
+    image = pictures(1, height, width, seed=seed)
+    seen = warp([jitter(0), scale([1.0]), rotate([0])])(image, generators(seed))
+    torch.testing.assert_close(seen, image, atol=2e-5, rtol=0)
+    still = lucid_rotate(lucid_scale(lucid_jitter(image, 0, np.array([0, 0])), 1.0), 0)
+    assert torch.equal(still, image)
+
+
+@given(st.floats(-180, 180), st.floats(0.5, 2), st.integers(0, 99))
+def test_there_and_back(angle, factor, seed):
+    """A turn and an enlargement, and then both backwards, are no change of the view."""
+    moves = [rotate([angle]), scale([factor]), rotate([-angle]), scale([1 / factor])]
+    image = pictures(1, 16, seed=seed)
+    seen = warp(moves)(image, generators(seed))
+    torch.testing.assert_close(seen, image, atol=1e-4, rtol=0)
+
+
+# --- Lucid's, to the pixel -----------------------------------------------------------------------
+
+
+def slow_scale(image, factor):
+    """TensorFlow 1: pixel n of the new size lies at n * old / new, with no half pixels."""
+    height, width = image.shape
+    high, wide = int(np.float32(factor) * height), int(np.float32(factor) * width)
+    seen = np.zeros((high, wide))
+    for v in range(high):
+        for u in range(wide):
+            y, x = v * height / high, u * width / wide
+            top, left = int(y), int(x)
+            low, right = min(top + 1, height - 1), min(left + 1, width - 1)
+            upper = image[top, left] + (image[top, right] - image[top, left]) * (x - left)
+            lower = image[low, left] + (image[low, right] - image[low, left]) * (x - left)
+            seen[v, u] = upper + (lower - upper) * (y - top)
+    return seen
+
+
+def slow_rotate(image, degrees):
+    """tf.contrib.image.rotate: each pixel is the nearest of before the turn, or 0."""
+    height, width = image.shape
+    angle = 3.14 * degrees / 180
+    cos, sin = np.cos(angle), np.sin(angle)
+    seen = np.zeros_like(image)
+    for v in range(height):
+        for u in range(width):
+            x, y = u - (width - 1) / 2, v - (height - 1) / 2
+            from_x = cos * x - sin * y + (width - 1) / 2
+            from_y = sin * x + cos * y + (height - 1) / 2
+            column, row = int(np.floor(from_x + 0.5)), int(np.floor(from_y + 0.5))
+            if 0 <= column < width and 0 <= row < height:
+                seen[v, u] = image[row, column]
+    return seen
+
+
+def test_scale_of_tensorflow():
+    """A row doubled as TensorFlow 1 documents it: its first pixel stays where it is."""
+    row = torch.tensor([[[[0.0, 1, 2, 3]]]])
+    assert lucid_scale(row.expand(1, 3, 4, 4), 2.0)[0, 0, 0].tolist() == [
+        0,
+        0.5,
+        1,
+        1.5,
+        2,
+        2.5,
+        3,
+        3,
+    ]
+
+
+@pytest.mark.parametrize("size", [(30, 30), (23, 37)])
+def test_lucid_scale(size):
+    """Lucid's scales are those of TensorFlow 1, on sides that are cut off to whole pixels."""
+    images = pictures(2, *size)
+    for factor in SCALES:
+        seen = lucid_scale(images, factor)
+        for row in range(2):
+            twin = slow_scale(images[row, 2].numpy().astype(float), factor)
+            np.testing.assert_allclose(seen[row, 2].numpy(), twin, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(30, 30), (23, 37), (24, 31)])
+def test_lucid_rotate(size):
+    """Lucid's turns take the nearest pixel, and black where there is none."""
+    image = pictures(1, *size) + 0.1
+    for angle in range(-10, 11):
+        seen = lucid_rotate(image, angle)[0, 1].numpy()
+        twin = slow_rotate(image[0, 1].numpy(), angle)
+        # a place half-way between two pixels is nearest to both; rounding decides
+        assert np.mean(np.abs(seen - twin) > 1e-5) < (0.002 if angle else 1e-9)
+
+
+def test_lucid_turns_counter_clockwise():
+    """A mark to the right of the middle goes up."""
+    image = torch.zeros(1, 1, 41, 41)
+    image[0, 0, 20, 35] = 1
+    row, column = divmod(int(lucid_rotate(image, 10).argmax()), 41)
+    assert (row, column) in [(17, 35), (18, 35), (17, 34)]
+
+
+def slow_lucid(image, random):
+    """The whole set on one channel (H, W), drawn in its order."""
+    image = np.pad(image, 12, constant_values=0.5)
+    for pixels, turn in ((8, True), (4, False)):
+        top, left = random.integers(pixels + 1, size=2)
+        height, width = image.shape[0] - pixels, image.shape[1] - pixels
+        image = image[top : top + height, left : left + width]
+        if turn:
+            image = slow_scale(image, SCALES[random.integers(11)])
+            image = slow_rotate(image, ANGLES[random.integers(26)])
+    return image
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lucid_exact(seed):
+    """Lucid's set is its steps, one after the other, and the same for the whole batch."""
+    images = pictures(2, 30, 41)
+    seen = lucid_exact()(images, generators(seed, 99))
+    for row in range(2):
+        twin = slow_lucid(images[row, 0].numpy().astype(float), np.random.default_rng(seed))
+        assert seen[row, 0].shape == twin.shape
+        assert np.mean(np.abs(seen[row, 0].numpy() - twin) > 1e-5) < 0.002
+
+
+def test_lucid_s_sizes():
+    """A canvas of 128 pixels is seen at 125 to 154, and in a fixed size cropped or set in black."""
+    random = np.random.default_rng(0)
+    images = torch.ones(1, 3, 128, 128)
+    sizes = {lucid_exact()(images, [random]).shape[2:] for _ in range(300)}
+    assert {min(sizes), max(sizes)} == {(125, 125), (154, 154)}
+    assert {lucid_exact(140)(images, [random]).shape for _ in range(20)} == {(1, 3, 140, 140)}
+
+
+def test_crop_or_pad():
+    """The middle is kept, and what is added is black."""
+    row = torch.arange(1.0, 6).expand(1, 1, 5, 5)
+    assert crop_or_pad(row, 3)[0, 0, 0].tolist() == [2, 3, 4]
+    padded = crop_or_pad(row, 8)
+    assert padded[0, 0, 3].tolist() == [0, 1, 2, 3, 4, 5, 0, 0]
+    assert padded[0, 0, :, 3].tolist() == [0, 3, 3, 3, 3, 3, 0, 0]
+
+
+@pytest.mark.parametrize(("transform", "most"), [(standard(), 0.0), (lucid_exact(), 0.02)])
+def test_black_borders(transform, most):
+    """Of a white canvas next to nothing that is seen is black: lucent shows 10.6 %."""
+    random = np.random.default_rng(1)
+    white = torch.ones(1, 3, 128, 128)
+    shares = [(transform(white, [random]) < 0.25).float().mean().item() for _ in range(300)]
+    assert np.mean(shares) <= most
+    assert most == 0 or np.mean(shares) > 0.005  # the corners of Lucid's turns are black
+
+
+# --- the others ----------------------------------------------------------------------------------
+
+
+def test_compose():
+    """Transforms come one after the other, on one stream of draws."""
+    images = pictures(2)
+    both = compose(noise(0.1), standard())(images, generators(1, 2))
+    draws = generators(1, 2)
+    assert torch.equal(both, standard()(noise(0.1)(images, draws), draws))
+    assert torch.equal(compose()(images, generators(1, 2)), images)
+
+
+def test_noise():
+    """Noise is even between minus and plus its amount, each picture's its own."""
+    images = pictures(2)
+    change = noise(0.1)(images, generators(1, 2)) - images
+    assert change.abs().max() <= 0.1 + 1e-6
+    assert change.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.03)
+    assert abs(np.corrcoef(change.reshape(2, -1).numpy())[0, 1]) < 0.05
+    assert torch.equal(noise(0.1)(images[1:], generators(2))[0], (images + change)[1])
+
+
+def test_on_a_ground():
+    """What is opaque stays as it is, what is clear is the ground, and half is half."""
+    images = torch.cat([pictures(1), torch.zeros(1, 1, 40, 40)], dim=1)
+    images[0, 3, :10], images[0, 3, 10:20] = 1, 0.5
+    for transform in (on_grey(), on_noise()):
+        seen, ground = (transform(each, generators(5)) for each in (images, 0 * images))
+        torch.testing.assert_close(seen[:, :, :10], images[:, :3, :10])
+        torch.testing.assert_close(
+            seen[:, :, 10:20], (images[:, :3, 10:20] + ground[:, :, 10:20]) / 2
+        )
+        torch.testing.assert_close(seen[:, :, 20:], ground[:, :, 20:])
+    assert (on_grey()(0 * images, generators(5)) == 0.5).all()
+
+
+def test_grounds_differ():
+    """A ground of noise is another each time, and each picture's its own."""
+    clear, draws = torch.zeros(2, 4, 32, 45), generators(1, 2)
+    first, second = (on_noise()(clear, draws) for _ in "ab")
+    assert first.shape == (2, 3, 32, 45)
+    assert (first[0] - first[1]).abs().mean() > 0.05
+    assert (first - second).abs().mean() > 0.05
+    assert 0.05 < first.std() < 0.4

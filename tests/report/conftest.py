@@ -1,5 +1,7 @@
 """Study folders made of rows alone."""
 
+import functools
+import json
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests a
 
 from tiny_study import write_study
 
-from overpaint.report import build, charts
+from overpaint.report import build, charts, formats
 
 
 @pytest.fixture(scope="session")
@@ -20,8 +22,28 @@ def whole(tmp_path_factory) -> Path:
     return folder
 
 
+_draw = charts._drawn
+_DRAWN: dict[str, str] = {}
+_WRITTEN = {kind: functools.cache(write) for kind, write in formats.WRITERS.items()}
+
+
+def _drawn_once(chart, theme) -> str:
+    key = json.dumps([chart.to_dict(), theme], sort_keys=True)
+    if key not in _DRAWN:
+        _DRAWN[key] = _draw(chart, theme)
+    return _DRAWN[key]
+
+
 @pytest.fixture
-def lean(tmp_path) -> Path:
+def drawn_once(monkeypatch):
+    """Equal charts are drawn once for all tests, which is most of the time of a build."""
+    monkeypatch.setattr(charts, "_drawn", _drawn_once)
+    for kind, write in _WRITTEN.items():
+        monkeypatch.setitem(formats.WRITERS, kind, write)
+
+
+@pytest.fixture
+def lean(tmp_path, drawn_once) -> Path:
     """A finished study of one fine-tuning, to take something away from."""
     return write_study(tmp_path / "lean", lean=True)
 
@@ -31,3 +53,4 @@ def quick(monkeypatch):
     """Charts are described but not drawn, which is most of the time of a build."""
     drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
     monkeypatch.setattr(charts, "svg", lambda chart: drawing if chart else "")
+    monkeypatch.setattr(formats, "WRITERS", {})

@@ -28,6 +28,7 @@ from overpaint.records import (
 )
 from overpaint.report import build
 from overpaint.report import pages as page_module
+from overpaint.report.channels import SHORT
 
 COMPARISON = "comparisons/imagenet--fine_tuned.html"
 
@@ -57,9 +58,9 @@ def test_every_link_resolves(whole):
 
 
 def test_every_file_is_reached(whole):
-    """Nothing lies in the site that no page links to."""
+    """Nothing lies in the site that no page links to, but the list for scripts to search in."""
     site = whole / "site"
-    reached = {"index.html"}
+    reached = {"index.html", "assets/index.js"}
     for name, page in pages(site).items():
         for link in page.links:
             target = ((site / name).parent / unquote(urldefrag(link)[0])).resolve()
@@ -141,7 +142,7 @@ def test_a_failed_build_leaves_the_old_site(lean, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(page_module, "network_page", fail)
+    monkeypatch.setattr(page_module, "fitted", fail)
     with pytest.raises(KeyboardInterrupt):
         build(lean)
     assert (lean / "site/index.html").read_bytes() == before
@@ -185,7 +186,7 @@ def test_the_best_route_is_named(whole):
     ) in read_page(whole / "site/index.html").plain
 
 
-def test_overlapping_intervals_are_said_to_overlap(whole, tmp_path):
+def test_overlapping_intervals_are_said_to_overlap(whole, tmp_path, quick):
     """Where the intervals of the two best overlap, the finding says so."""
     folder = tmp_path / "close"
     shutil.copytree(whole, folder)
@@ -229,11 +230,69 @@ def test_identical_weights_are_called_identical(lean):
     assert "The weights of the two networks are identical." in page.plain
 
 
+def test_the_channels_that_specialised_are_ranked(whole):
+    """The surest stand first, and the page tells how many there are, of how many tested, and how
+    many chance would give; the layers' counts add up to it.
+    """
+    channels = read_table(whole / "comparisons/imagenet--fine_tuned/channels.parquet")
+    tested = channels["specialised_q"].notna().sum()
+    sure = channels[channels["specialised_q"] <= 0.05]
+    assert 0 < len(sure) < tested < len(channels)
+    page = read_page(whole / "site" / COMPARISON)
+    assert (
+        f"{len(sure)} channels of {tested} tested concentrated more than labels scattered at "
+        "random over the pictures would have made them, at a false discovery rate of 5.0 %: about "
+        f"{0.05 * len(sure):.1f} may be there by chance."
+    ) in page.plain
+    table = page.text.split('id="concentrated"')[1].split("</table>")[0]
+    listed = re.findall(r'<th scope="row">(?:<a [^>]*>)?(\w+):(\d+)', table)
+    order = sure.sort_values(["specialised_q", "concentration"], ascending=[True, False])
+    expected = zip(order["layer"], order["channel"], strict=True)
+    assert listed == [(layer, str(channel)) for layer, channel in expected][:30]
+    p = channels["specialised_p"].dropna()
+    assert (
+        f"One by one, {(p <= 0.05).sum()} became more concentrated at p ≤ 0.05 and "
+        f"{(p >= 0.95).sum()} less, at p ≥ 0.95; chance gives {0.05 * len(p):.1f} each."
+    ) in page.plain
+    layers = page.text.split("Layers in numbers")[1].split("</table>")[0]
+    counts = re.findall(r">(\d+) of (\d+)<", layers)
+    assert sum(int(found) for found, _ in counts) == len(sure)
+    assert sum(int(of) for _, of in counts) == tested
+
+
+def test_no_channel_that_specialised(lean):
+    """Where none is sure the page says so, with the smallest q, and lists the most concentrated."""
+    path = lean / "comparisons/imagenet--fine_tuned/channels.parquet"
+    spoil(path, lambda frame: frame.assign(specialised_q=frame["specialised_q"].clip(lower=0.27)))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON)
+    assert "No channel concentrated more than" in page.plain
+    assert "the smallest q is 0.270. These concentrated most." in page.plain
+    best = read_table(path).nlargest(1, "concentration").iloc[0]
+    table = page.text.split('id="concentrated"')[1].split("</table>")[0]
+    assert re.search(r"(\w+:\d+)", table)[1] == f"{best['layer']}:{best['channel']}"
+
+
+def test_states_of_channels_are_told_in_words(lean):
+    """A network compared with itself is said to respond the same; duplicates are said to be out."""
+    path = lean / "comparisons/imagenet--fine_tuned/channels.parquet"
+    spoil(path, lambda frame: frame.assign(status="identical"))
+    build(lean)
+    page = read_page(lean / "site" / COMPARISON).plain
+    number_of = len(read_table(path))
+    told = (
+        f"{number_of} channels of {number_of}: the same response to every picture before and after."
+    )
+    assert told in page
+    assert "2 pictures of the latter were left out as the same file under another name." in page
+
+
 def test_frames_mark_what_both_rows_share(whole):
     """The framed pictures are those that stand among the shown of both networks."""
     folder = whole / "comparisons/imagenet--fine_tuned"
-    rows = [row for row in read_rows(folder / "maximal.parquet", MaximalRow) if row.rank <= 12]
-    units = {(row.layer, row.channel) for row in rows}
+    units = set(map(tuple, read_json(folder / "manifest.json")["facts"]["shown"]))
+    rows = [row for row in read_rows(folder / "maximal.parquet", MaximalRow)
+            if row.rank <= SHORT and (row.layer, row.channel) in units]  # fmt: skip
     expected = 0
     for unit in units:
         before, after = (
@@ -281,7 +340,9 @@ def test_confusions_are_of_the_predictions(whole):
 
 def test_left_out_pictures_are_named(whole):
     """A picture that could not be used is named with its reason."""
-    assert "not decodable: truncated file" in read_page(whole / "site/index.html").plain
+    page = read_page(whole / "site/data.html")
+    assert "not decodable: truncated file" in page.plain
+    assert "Pictures that could not be used: not decodable (1)." in page.plain
 
 
 # --- what is missing ---------------------------------------------------------------------------
@@ -308,7 +369,11 @@ def test_a_study_that_has_not_begun(tmp_path):
     write_text(tmp_path / "study.yaml", study(lean=True).to_yaml())
     build(tmp_path)
     found = pages(tmp_path / "site")
-    assert set(found) == {"index.html", COMPARISON, "networks/fine_tuned.html"}
+    assert set(found) == {"index.html", "findings.html", "data.html", "method.html", COMPARISON,
+                          "networks/fine_tuned.html"}  # fmt: skip
+    assert "Not finished:" in found["index.html"].plain
+    assert "No picture is recorded." in found["data.html"].plain
+    assert "untested" in found["index.html"].plain
     for name in ("datasets/rasta/images.parquet", "networks/fine_tuned/scores.json",
                  "comparisons/imagenet--fine_tuned/layers.parquet"):  # fmt: skip
         assert f"{name} is missing." in found["index.html"].plain
@@ -323,13 +388,16 @@ def test_a_study_that_has_not_begun(tmp_path):
         ("comparisons/imagenet--fine_tuned/weights.parquet", COMPARISON),
         ("comparisons/imagenet--fine_tuned/channels.parquet", COMPARISON),
         ("comparisons/imagenet--fine_tuned/maximal.parquet", COMPARISON),
+        ("comparisons/imagenet--fine_tuned/matrix.parquet", COMPARISON),
+        ("comparisons/imagenet--fine_tuned/responses.parquet", COMPARISON),
         ("comparisons/imagenet--fine_tuned/manifest.json", COMPARISON),
         ("renderings/fine_tuned/renderings.parquet", COMPARISON),
         ("networks/fine_tuned/history.parquet", "networks/fine_tuned.html"),
         ("networks/fine_tuned/scores.json", "networks/fine_tuned.html"),
+        ("networks/fine_tuned/predictions.parquet", "networks/fine_tuned.html"),
         ("networks/fine_tuned/manifest.json", "networks/fine_tuned.html"),
-        ("datasets/rasta/manifest.json", "index.html"),
-        ("datasets/rasta/images.parquet", "index.html"),
+        ("datasets/rasta/manifest.json", "data.html"),
+        ("datasets/rasta/images.parquet", "data.html"),
     ],
 )
 @pytest.mark.usefixtures("quick")
@@ -344,7 +412,7 @@ def test_a_missing_file(lean, gone, page):
 def test_broken_files(lean):
     """Files that are no records are told of, each by its name."""
     broken = [*lean.rglob("*.parquet"), *lean.rglob("*.json")]
-    unread = [lean / "networks/fine_tuned/predictions.parquet", *lean.glob("networks/*.init/*")]
+    unread = [*lean.glob("networks/*.init/*")]
     broken = [path for path in broken if path not in unread]
     for path in broken:
         path.write_bytes(b"\0 no record")
@@ -404,7 +472,7 @@ def test_missing_pictures(lean):
     for network in ("imagenet", "fine_tuned"):
         told = f"{layer}:{channel} of {network}: the feature visualisation is missing."
         assert told in page.plain
-        assert f"{layer}:{channel} of {network}: 12 thumbnails missing." in page.plain
+        assert f"{layer}:{channel} of {network}: 4 thumbnails missing." in page.plain
     assert "no picture" in page.plain
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from parsed import pages, read_page
-from tiny_study import BREAKOUT, FAILED, MAIN, SCRIPT, leak
+from tiny_study import FAILED, MAIN, SCRIPT
 
 from overpaint.records import (
     AdviceRow,
@@ -193,7 +193,7 @@ def test_an_ensemble_below_the_best_is_no_finding(records):
     assert "ensemble" not in told
 
 
-# --- groups, leaks, duplicates -----------------------------------------------------------------
+# --- groups -----------------------------------------------------------------
 
 
 def test_groups_have_columns_where_there_are_any(index):
@@ -205,30 +205,6 @@ def test_groups_have_columns_where_there_are_any(index):
     assert "chance 25.0 % 25.0 % 25.0 % 40.0 % 50.0 %" in plain(rasta)
     assert "Known groups: pictures by artists" in rasta
     assert "groups" not in iconart
-
-
-def test_leaks_are_told(index):
-    """A split that shares groups with train is told of, one that shares none is not."""
-    told = plain(part(index, "datasets"))
-    assert (
-        "rasta/test: of the 5 pictures that have a group (an artist, a sitter, a book), 60.0 % are "
-        "of one that is in train too. The group alone, without a look at the picture, names 49.5 % "
-        "of them rightly, where the most frequent class of train is right for 12.5 %."
-    ) in told
-    assert "rasta/val:" not in told
-
-
-def test_duplicates_are_named(index, whole):
-    """The first fifty pictures in two splits are named, the table names all."""
-    told = part(index, "datasets")
-    assert "In two splits of rasta: 53 pictures" in told
-    assert len(re.findall(r"train/\d{3}\.jpg", told)) == 50
-    assert 'train <code dir="auto">train/000.jpg</code> = test' in told
-    assert "3 more pictures in the table." in told
-    assert BREAKOUT in index.words
-    table = pd.read_csv(whole / "site/data/datasets/rasta.duplicates.csv")
-    assert len(table) == 53
-    assert "In two splits of iconart" not in told
 
 
 @pytest.mark.usefixtures("quick")
@@ -250,19 +226,6 @@ def test_doubts_that_are_none(lean, facts):
     build(lean)
     told = f"datasets/rasta/manifest.json does not tell of “{next(iter(facts))}” as a run does."
     assert told in read_page(lean / "site/index.html").plain
-
-
-@pytest.mark.usefixtures("quick")
-def test_a_leak_without_accuracy(lean):
-    """A leak whose accuracy is not known is told without it."""
-    path = lean / "datasets/rasta/manifest.json"
-    data = read_json(path)
-    data["facts"]["leak"] = [leak()[1] | {"accuracy": None, "chance": None}]
-    write_json(path, data)
-    build(lean)
-    page = read_page(lean / "site/index.html").plain
-    assert "60.0 % are of one that is in train too." in page
-    assert "The group alone" not in page
 
 
 # --- advice ------------------------------------------------------------------------------------

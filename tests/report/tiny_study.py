@@ -1,10 +1,10 @@
 """A study folder made of the rows alone, small for the tests or bigger for looking at.
 
-python tests/report/tiny_study.py FOLDER          # 12 layers, hundreds of channels, textures
+python tests/report/tiny_study.py FOLDER   # 12 layers, 5,808 channels, 100 maximal images of each
 """
 
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,13 @@ from overpaint.records import (
     ChannelRow,
     ClassRow,
     EpochRow,
+    FindingRow,
     ImageRow,
     LayerRow,
+    MatrixRow,
     MaximalRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Score,
     Scores,
@@ -36,6 +39,7 @@ from overpaint.records import (
 )
 from overpaint.seeds import generator
 from overpaint.study import Study
+from overpaint.surest import surest
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = '"><img src=x onerror=alert(1)>.jpg'
@@ -52,17 +56,23 @@ class Plan:
     shown: int
     k: int
     side: int  # of a rendering
+    pairs: int  # that are compared
 
 
 DEPTHS = ("conv2d0", "conv2d2", "mixed3a", "mixed4a", "mixed4d", "mixed5b")
-TINY = Plan(dict.fromkeys(DEPTHS, 8), HOSTILE, 40, 3, 12, 16)
+TINY = Plan(dict.fromkeys(DEPTHS, 8), HOSTILE, 40, 3, 14, 16, 4)
 
-LAYERS = (64, 64, 192, 256, 480, 508, 512, 512, 528, 832, 832, 1024)
+LAYERS = (64, 64, 192, 256, 480, 512, 512, 512, 528, 832, 832, 1024)
 NAMES = ("conv2d0", "conv2d1", "conv2d2", "mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed4c",
          "mixed4d", "mixed4e", "mixed5a", "mixed5b")  # fmt: skip
-STYLES = ("Baroque", "Cubism", "Early Renaissance", "Expressionism", "Impressionism", "Naïve Art",
-          "Rococo", "Romanticism", "Surrealism", "Symbolism", "Ukiyo-e", "浮世絵")  # fmt: skip
-GALLERY = Plan(dict(zip(NAMES, LAYERS, strict=True)), STYLES, 900, 9, 100, 128)
+STYLES = ("Abstract Art", "Abstract Expressionism", "Art Informel", "Art Nouveau", "Baroque",
+          "Color Field Painting", "Cubism", "Early Renaissance", "Expressionism",
+          "High Renaissance",
+          "Impressionism", "Magic Realism", "Mannerism", "Minimalism", "Naïve Art", "Neoclassicism",
+          "Northern Renaissance", "Pop Art", "Post-Impressionism", "Realism", "Rococo",
+          "Romanticism", "Surrealism", "Symbolism", "Ukiyo-e")  # fmt: skip
+GALLERY = Plan(dict(zip(NAMES, LAYERS, strict=True)), STYLES, 12_000, 96, 100, 128, 1)
+"""The size of the paper's network and collection, one comparison of it."""
 
 PAIRS = (("imagenet", "fine_tuned"), ("fine_tuned", "double"), ("scratch.init", "scratch"),
          ("imagenet", "broken"))  # fmt: skip
@@ -86,7 +96,7 @@ LINEAGE = {
 }  # fmt: skip
 
 
-def study(*, lean: bool = False) -> Study:
+def study(*, lean: bool = False, pairs: int = len(PAIRS)) -> Study:
     """A lineage with a double fine-tuning, one from scratch, an SVM, repeats, ensembles, and a
     training that failed; lean, a single fine-tuning.
     """
@@ -99,7 +109,7 @@ def study(*, lean: bool = False) -> Study:
             "datasets": {name: {"kind": "folder", "root": name} for name in datasets},
             "networks": {name: LINEAGE[name] for name in names},
             "ensembles": {} if lean else ensembles,
-            "compare": [list(pair) for pair in PAIRS[: 1 if lean else None]],
+            "compare": [list(pair) for pair in PAIRS[: 1 if lean else pairs]],
             "render": {"layers": ["mixed3a"]},
         }
     )
@@ -107,7 +117,7 @@ def study(*, lean: bool = False) -> Study:
 
 def write_study(root: Path, plan: Plan = TINY, *, lean: bool = False) -> Path:
     """Write the whole folder, as a finished run leaves it."""
-    folder, plan_of = StudyFolder(root), study(lean=lean)
+    folder, plan_of = StudyFolder(root), study(lean=lean, pairs=plan.pairs)
     write_text(folder.study, plan_of.to_yaml())
     for name in plan_of.datasets:
         write_dataset(folder, name, plan, multi_label=name == "iconart")
@@ -122,6 +132,7 @@ def write_study(root: Path, plan: Plan = TINY, *, lean: bool = False) -> Path:
         write_json(folder.repeats, repeats())
         write_json(folder.failures, FAILED)
         write_rows(folder.advice, advice(plan), AdviceRow)
+    write_json(folder.findings, {"key": "", "findings": [asdict(row) for row in findings()]})
     return root
 
 
@@ -311,6 +322,23 @@ def repeats() -> dict:
     return {"spreads": spreads, "differences": [told]}
 
 
+def findings() -> list[FindingRow]:
+    """Every verdict, and a statement that nothing tests."""
+    first, second = "imagenet → fine_tuned", f"double against single {SCRIPT}"
+    return [
+        FindingRow("layers", first, "yes", "rank correlation", -0.93, -1.0, -0.71, 0.0, 6,
+                   "pictures", ""),
+        FindingRow("layers", "fine_tuned → double", "undecided", "rank correlation", -0.1, -0.4,
+                   0.2, 0.0, 6, "pictures", ""),
+        FindingRow("classes", first, "no", "rank correlation", 0.3, 0.2, 0.4, 0.0, 48, "channels",
+                   ""),
+        FindingRow("filters", first, "untested", "share", None, None, None, None, 0, "channels",
+                   f"no channel was tested {SCRIPT}"),
+        FindingRow("double", second, "undecided", "difference of mAP", 0.021, -0.02, 0.062, 0.0, 6,
+                   "trainings", ""),
+    ]  # fmt: skip
+
+
 ROUTES = ("single", "double")
 
 
@@ -334,20 +362,25 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     write_rows(place / "layers.parquet", layer_rows(draw, plan), LayerRow)
     write_rows(place / "weights.parquet", weight_rows(draw, plan), WeightRow)
     write_rows(place / "channels.parquet", channels, ChannelRow)
+    write_rows(place / "matrix.parquet", matrix_rows(plan), MatrixRow)
+    write_rows(place / "responses.parquet", response_rows(draw, plan), ResponseRow)
     alive = [row for row in channels if row.concentration is not None]
     best = sorted(alive, key=lambda row: -row.concentration)[: plan.shown]
     shown = [[row.layer, row.channel] for row in best]
     train = [row for row in pictures(dataset, plan) if row.split == "train" and row.status == "ok"]
-    maximal = [row for each in best for row in maximal_rows(draw, each, train, plan)]
-    write_rows(place / "maximal.parquet", maximal, MaximalRow)
-    for row in maximal:
-        write_texture(folder.thumbnail(dataset, row.digest), int(row.digest[:6], 16), (112, 84))
+    maximal = maximal_table(draw, channels, train, plan)
+    write_table(place / "maximal.parquet", maximal)
+    sure = {guess.image for side in surest(predictions(after, dataset, plan)) for guess in side}
+    tested = {row.digest for row in scored_pictures(dataset, plan) if row.image in sure}
+    for key in {*maximal["digest"]} | tested:
+        write_texture(folder.thumbnail(dataset, key), int(key[:6], 16), (112, 84))
     for network in (before, after):
         write_renderings(folder, network, shown, plan)
     facts = {
         "dataset": dataset, "cka_split": "test", "maximal_split": "train",
         "n_cka": plan.pictures // 6, "n_maximal": len(train), "k": plan.k,
         "classes": len(plan.classes), "multi_label": dataset == "iconart", "shown": shown,
+        "duplicates": 2,
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
 
@@ -360,9 +393,34 @@ def layer_rows(draw: np.random.Generator, plan: Plan) -> list[LayerRow]:
         low = cka - 0.04 * position / len(plan.layers)
         found.append(
             LayerRow(layer, position, channels, plan.pictures // 6, "mean", cka, cka - width,
-                     min(1.0, cka + width), low, low - width, min(1.0, low + width), "ok")
+                     min(1.0, cka + width), low, low - width, min(1.0, low + width), "ok",
+                     (2 - 2 * cka) ** 0.5, cka**3, 0.02)
         )  # fmt: skip
     return found
+
+
+def matrix_rows(plan: Plan) -> list[MatrixRow]:
+    """Layers that are the more alike the nearer they stand."""
+    names, found = list(plan.layers), []
+    for row, before in enumerate(names):
+        for column, after in enumerate(names):
+            cka = 0.98 * 0.8 ** (abs(row - column) + row / 4)
+            found.append(
+                MatrixRow(before, after, cka, cka - 0.02, plan.pictures // 6, "mean", "ok")
+            )
+    return found
+
+
+def response_rows(draw: np.random.Generator, plan: Plan) -> list[ResponseRow]:
+    """Two channels of each layer for each class."""
+    return [
+        ResponseRow(label, side, layer, rank, int(draw.integers(channels)), 1.2, 0.3, 0.9,
+                    float(draw.gamma(3, 0.3)) + (side == "after"), plan.pictures // 30)
+        for label in plan.classes
+        for side in ("before", "after")
+        for layer, channels in plan.layers.items()
+        for rank in (1, 2)
+    ]  # fmt: skip
 
 
 def weight_rows(draw: np.random.Generator, plan: Plan) -> list[WeightRow]:
@@ -386,29 +444,77 @@ def channel_rows(draw: np.random.Generator, layer: str, plan: Plan) -> list[Chan
         p = float(10.0 ** -(40 * overlap))
         leading = [plan.classes[number] for number in draw.integers(len(plan.classes), size=2)]
         found.append(
-            ChannelRow(layer, channel, plan.k, plan.k - (channel == 1), overlap, 0.11, p, before,
-                       after, 0.93, before - after, 0.2, 0.4, leading[0], 0.21, leading[1],
-                       float(min(1, 1.1 - after)), float(draw.gamma(2, 0.1)), "ok")
-        )  # fmt: skip
-    dead = replace(found[0], entropy_after=None, concentration=None, n_after=0,
-                   top_class_after=None, top_share_after=None, status="dead after")  # fmt: skip
+            ChannelRow(
+                layer=layer,
+                channel=channel,
+                n_before=plan.k,
+                n_after=plan.k - (channel == 1),
+                overlap=overlap,
+                overlap_chance=0.11,
+                overlap_p=p,
+                matched_channel=(channel + (depth > 0.5)) % plan.layers[layer],
+                matched_correlation=1 - depth / 2,
+                overlap_matched=(1 + overlap) / 2,
+                entropy_before=before,
+                entropy_after=after,
+                entropy_chance=0.93,
+                entropy_p_after=1e-3 ** (1 - after),
+                concentration=before - after,
+                specialised_p=1e-5 ** (before - after) / 2,
+                specialised_q=1e-5 ** (before - after),
+                gain_before=0.2,
+                gain_after=0.4,
+                top_class_before=leading[0],
+                top_share_before=0.21,
+                top_lift_before=1.7,
+                top_class_after=leading[1],
+                top_share_after=float(min(1, 1.1 - after)),
+                top_lift_after=4.4,
+                filter_change=float(draw.gamma(2, 0.1)),
+                status="ok",
+            )
+        )
+    lost = ("matched_channel", "matched_correlation", "overlap_matched", "entropy_after",
+            "entropy_p_after", "concentration", "specialised_p", "specialised_q", "gain_after",
+            "top_class_after", "top_share_after", "top_lift_after")  # fmt: skip
+    dead = replace(found[0], **dict.fromkeys(lost), n_after=0, status="dead_after")
     return [dead, *found[1:]]
 
 
-def maximal_rows(
-    draw: np.random.Generator, channel: ChannelRow, train: list[ImageRow], plan: Plan
-) -> list[MaximalRow]:
-    """The hostile picture leads both rows of each channel."""
-    found = []
-    for network in ("before", "after"):
-        chosen = [0, *(1 + draw.permutation(min(len(train) - 1, 40)))]
-        for rank, number in enumerate(chosen[: min(plan.k, 14)], start=1):
-            row = train[number]
-            found.append(
-                MaximalRow(channel.layer, channel.channel, network, rank, row.image, row.digest,
-                           " · ".join(row.labels), 9.0 - rank / 10)
-            )  # fmt: skip
-    return found
+def maximal_table(
+    draw: np.random.Generator, channels: list[ChannelRow], train: list[ImageRow], plan: Plan
+) -> pd.DataFrame:
+    """The maximal images of all channels; in a small study the hostile picture leads them all.
+
+    By column: a large study has a million of them.
+    """
+    k, near = min(plan.k, len(train) - 1), 40
+    sides = [(side, row) for row in channels for side in ("before", "after")
+             if (side, row.status) != ("after", "dead_after")]  # fmt: skip
+    begin = draw.integers(max(1, len(train) - near - k), size=len(channels))
+    begin = dict(zip(((row.layer, row.channel) for row in channels), begin.tolist(), strict=True))
+    chosen = []
+    for _, row in sides:
+        start = begin[row.layer, row.channel]
+        window = np.arange(start, min(start + k + near, len(train)))
+        found = draw.permutation(window[window > 0])[: k - (plan.k < 100)]
+        chosen.append(found if plan.k >= 100 else np.array([0, *found]))
+    counts, rows = [len(each) for each in chosen], np.concatenate(chosen)
+    ranks = np.concatenate([np.arange(1, count + 1) for count in counts])
+    of_row = {name: np.array([getattr(row, name) for row in train], object)
+              for name in ("image", "digest")}  # fmt: skip
+    labels = np.array([" · ".join(row.labels) for row in train], object)
+    columns = {
+        "layer": np.repeat([row.layer for _, row in sides], counts),
+        "channel": np.repeat([row.channel for _, row in sides], counts),
+        "network": np.repeat([side for side, _ in sides], counts),
+        "rank": ranks,
+        "image": of_row["image"][rows],
+        "digest": of_row["digest"][rows],
+        "label": labels[rows],
+        "value": 9.0 - ranks / 10,
+    }
+    return pd.DataFrame(columns)[[each.name for each in fields(MaximalRow)]]
 
 
 def write_renderings(folder: StudyFolder, network: str, shown: list, plan: Plan) -> None:

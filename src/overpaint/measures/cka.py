@@ -4,22 +4,30 @@
 >>> before = rng.standard_normal((50, 8))
 >>> round(linear_cka(before, before[:, ::-1] * 3 + 5), 12)
 1.0
+
+Of images that come in shards: `overpaint.measures.shards`; of all layers of two networks with
+each other: `overpaint.measures.matrix`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from overpaint.errors import MeasureError
+from overpaint.measures.centred import Array, Centred, Table, centred_both, row_step
+from overpaint.measures.hsic import (
+    DEGENERATE,
+    Sums,
+    cka_of,
+    lost,
+    quotient,
+    row_sums,
+)
 
-Array = NDArray[np.float64]
 
-
-def linear_cka(x: NDArray[Any], y: NDArray[Any], *, debiased: bool = False) -> float:
+def linear_cka(x: Table, y: Table, *, debiased: bool = False) -> float:
     """The likeness of two sets of features of the same images, whatever their rotation and scale.
 
     >>> np.random.seed(1337)
@@ -35,10 +43,12 @@ def linear_cka(x: NDArray[Any], y: NDArray[Any], *, debiased: bool = False) -> f
     >>> round(linear_cka(x + 1e5, y), 5)
     0.55761
 
-    x: [N, p] and y: [N, q], any real dtype, a row an image, rows in the same order; computed in
-    float64. The biased value is in 0..1 and grows with p / N: for unrelated features it is far
-    from 0 when they are wider than there are images. The debiased value is in −1..1, 0 on average
-    for unrelated features; it needs 4 images, the biased one 2.
+    x: [N, p] and y: [N, q], any real dtype, a row an image, rows in the same order; NumPy's arrays,
+    or Zarr's, which are read in slices. Computed in float64. The biased value is in 0..1 and grows
+    with p / N: each image is wholly like itself in both, and where features are wider than there
+    are images nothing else is as large, so that unrelated ones come close to 1 (0.94 for 256
+    images and 4,096 channels). The debiased value leaves out the pairing of each image with
+    itself: −1..1, 0 on average for unrelated features; it needs 4 images, the biased one 2.
 
     Raises MeasureError: `not-a-table`, `images-differ`, `too-few-images`, `not-finite`,
     `constant-features` (no image differs from the others), `degenerate-features` (debiased only:
@@ -49,13 +59,11 @@ def linear_cka(x: NDArray[Any], y: NDArray[Any], *, debiased: bool = False) -> f
     unbiased HSIC is that of Song et al. 2012, "Feature selection via dependence maximization",
     equation 5, in its form for centred linear kernels, which needs no N × N matrix.
     """
-    x, y = _centred(x, y, least=4 if debiased else 2)
-    hsic = _Pair.unbiased_hsic if debiased else _Pair.biased_hsic
-    return _without_rounding(float(_cka(_pairs(x, y), hsic)))
+    return Kernels.of(x, y).cka(debiased=debiased)
 
 
 def cka_interval(
-    x: NDArray[Any], y: NDArray[Any], *, debiased: bool = False, level: float = 0.95
+    x: Table, y: Table, *, debiased: bool = False, level: float = 0.95
 ) -> tuple[float, float]:
     """The interval in which CKA would fall for other images of the same kind.
 
@@ -78,77 +86,80 @@ def cka_interval(
 
     Source: Efron & Stein 1981, "The jackknife estimate of variance".
     """
-    x, y = _centred(x, y, least=5 if debiased else 3)
-    pairs = _pairs(x, y)
-    hsic = _Pair.unbiased_hsic if debiased else _Pair.biased_hsic
-    hsic_without = _Pair.unbiased_hsic_without if debiased else _Pair.biased_hsic_without
-    value = _without_rounding(float(_cka(pairs, hsic)))
-    without_each = _stretched(_cka(pairs, hsic_without))
-    error = np.sqrt((len(x) - 1) * np.var(without_each))
-    reach = ndtri((1 + level) / 2) * error
-    low, high = np.tanh([_stretched(value) - reach, _stretched(value) + reach])
-    # The clip of the stretched value to just below 1 must not part the value from its interval.
-    return min(max(float(low), -1.0 if debiased else 0.0), value), max(float(high), value)
+    return Kernels.of(x, y).interval(debiased=debiased, level=level)
 
 
-def _centred(x: NDArray[Any], y: NDArray[Any], *, least: int) -> tuple[Array, Array]:
-    if np.ndim(x) != 2 or np.ndim(y) != 2:
-        found = f"{np.shape(x)} and {np.shape(y)}"
-        raise MeasureError("not-a-table", f"CKA needs features [images, channels]; got {found}")
-    if len(x) != len(y):
-        raise MeasureError(
-            "images-differ", f"CKA needs the same images twice; got {len(x)} and {len(y)} rows"
-        )
-    if len(x) < least:
-        raise MeasureError("too-few-images", f"needs at least {least} images; got {len(x)}")
-    return _prepared(x, "first"), _prepared(y, "second")
+@dataclass(frozen=True, eq=False)
+class Kernels:
+    """All that CKA of two sets of features and its interval need, looked at once.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((200, 8))
+    >>> both = Kernels.of(x, x + rng.standard_normal((200, 8)))
+    >>> round(both.cka(), 2), round(both.cka(debiased=True), 2)
+    (0.49, 0.47)
+
+    Errors as of `linear_cka`, those of too few images and of 0/0 only when the value is asked for.
+    """
+
+    xy: "_Pair"
+    xx: "_Pair"
+    yy: "_Pair"
+
+    @classmethod
+    def of(cls, x: Table | Centred, y: Table | Centred) -> "Kernels":
+        """Of two tables, or of two that were centred already."""
+        return cls(*_pairs(*centred_both(x, y)))
+
+    def cka(self, *, debiased: bool = False) -> float:
+        """As `linear_cka`."""
+        self._check_enough(4 if debiased else 2)
+        return float(cka_of(self.xy.sums, self.xx.sums, self.yy.sums, debiased=debiased))
+
+    def interval(self, *, debiased: bool = False, level: float = 0.95) -> tuple[float, float]:
+        """As `cka_interval`."""
+        self._check_enough(5 if debiased else 3)
+        value = self.cka(debiased=debiased)
+        without_each = _stretched(self._without_each(debiased=debiased))
+        error = float(np.sqrt((len(without_each) - 1) * np.var(without_each)))
+        if error == 0:
+            return value, value
+        reach = float(ndtri((1 + level) / 2)) * error
+        low, high = np.tanh([_stretched(value) - reach, _stretched(value) + reach])
+        # The clip of the stretched value to just below 1 must not part the value from its interval.
+        return min(max(float(low), -1.0 if debiased else 0.0), value), max(float(high), value)
+
+    def _without_each(self, *, debiased: bool) -> Array:
+        without = _Pair.unbiased_hsic_without if debiased else _Pair.biased_hsic_without
+        xy, xx, yy = (without(pair) for pair in (self.xy, self.xx, self.yy))
+        if (lost(xx, self.xx.squares.sum()) | lost(yy, self.yy.squares.sum())).any():
+            raise MeasureError("degenerate-features", DEGENERATE)
+        return quotient(xy, xx, yy)
+
+    def _check_enough(self, least: int) -> None:
+        if len(self.xy.a) < least:
+            found = f"needs at least {least} images; got {len(self.xy.a)}"
+            raise MeasureError("too-few-images", found)
 
 
-def _prepared(x: NDArray[Any], which: str) -> Array:
-    table = np.array(x, np.float64)
-    if not np.isfinite(table).all():
-        row = int(np.argmin(np.isfinite(table).all(axis=1)))
-        raise MeasureError(
-            "not-finite", f"{which} features hold NaN or infinity, first in row {row}"
-        )
-    # The first row goes before the mean: differences of neighbouring numbers are exact, whereas
-    # the mean of large numbers is rounded. A constant channel becomes exactly 0.
-    table -= table[0].copy()
-    largest = np.abs(table).max(initial=0.0)
-    if largest == 0:
-        raise MeasureError("constant-features", f"{which} features are the same for all images")
-    # CKA does not know scale; fourth powers of very large or small numbers would leave float64.
-    table /= largest
-    table -= table.mean(axis=0)
-    return table
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Pair:
-    """All that HSIC needs of two centred kernels K = x xᵀ and L = y yᵀ, each [N]."""
+    """All that HSIC, with all images and without each, needs of two centred kernels; each [N]."""
 
     squares: Array  # Σ_j K_ij L_ij
     a: Array  # K_ii
     b: Array  # L_ii
     linked: Array  # Σ_j K_ij b_j + L_ij a_j
 
-    # Common factors of HSIC cancel in CKA and are left out. The rows of a centred kernel sum to 0,
-    # hence with a zeroed diagonal to −a; the formulas below use this throughout.
-
-    def biased_hsic(self) -> Array:
-        return np.asarray(self.squares.sum())
-
-    def unbiased_hsic(self) -> Array:
-        n, products = len(self.a), self.a @ self.b
-        triples = 2 / (n - 2) * products
-        quadruples = self.a.sum() * self.b.sum() / ((n - 1) * (n - 2))
-        return np.asarray(self.squares.sum() - products - triples + quadruples)
+    @property
+    def sums(self) -> Sums:
+        terms = self.squares.sum(), self.a @ self.b, self.a.sum(), self.b.sum()
+        return Sums(len(self.a), *map(np.asarray, terms))
 
     def biased_hsic_without(self) -> Array:
         """For each image, the biased HSIC of all others, about their own mean."""
         factor = len(self.a) / (len(self.a) - 1)
-        product = factor**2 * self.a * self.b
-        return np.asarray(self.squares.sum() - 2 * factor * self.squares + product)
+        return self.squares.sum() - 2 * factor * self.squares + factor**2 * self.a * self.b
 
     def unbiased_hsic_without(self) -> Array:
         """For each image, the unbiased HSIC of all others, by Song's three sums."""
@@ -162,46 +173,64 @@ class _Pair:
 _Pairs = tuple[_Pair, _Pair, _Pair]
 
 
-def _pairs(x: Array, y: Array) -> _Pairs:
-    """The kernels of x and y, of x and itself, of y and itself."""
-    a, b = np.einsum("ij,ij->i", x, x), np.einsum("ij,ij->i", y, y)
-    xy, xx, yy = _squares(x, y)
-    ax, by = x @ (a @ x), y @ (b @ y)
-    return (
-        _Pair(xy, a, b, x @ (b @ x) + y @ (a @ y)),
-        _Pair(xx, a, a, ax + ax),
-        _Pair(yy, b, b, by + by),
-    )
+def _pairs(x: Centred, y: Centred) -> _Pairs:
+    """The kernels of x and y, of x and itself, of y and itself, by the cheaper of two ways."""
+    ways = _by_grams if x.wide or y.wide else _by_features
+    if x.equals(y):  # three times one kernel, and not thrice its rounding: exactly 1
+        squares, linked = ways(x, x)[1]
+        pair = _Pair(squares, x.sizes, x.sizes, linked)
+        return pair, pair, pair
+    a, b = x.sizes, y.sizes
+    (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = ways(x, y)
+    return _Pair(xy, a, b, linked_xy), _Pair(xx, a, a, linked_xx), _Pair(yy, b, b, linked_yy)
 
 
-def _squares(x: Array, y: Array) -> tuple[Array, Array, Array]:
-    """The sums Σ_j K_ij L_ij, Σ_j K_ij², Σ_j L_ij² by the cheaper of two ways."""
-    if max(x.shape[1], y.shape[1]) > len(x):
-        gram_x, gram_y = x @ x.T, y @ y.T
-        products = (gram_x * gram_y, gram_x * gram_x, gram_y * gram_y)
-    else:
-        products = (x @ (x.T @ y) * y, x @ (x.T @ x) * x, y @ (y.T @ y) * y)
-    xy, xx, yy = (product.sum(axis=1) for product in products)
-    return xy, xx, yy
+_Each = list[tuple[Array, Array]]
+"""`squares` and `linked` of three pairs: x and y, x and x, y and y."""
 
 
-def _cka(pairs: _Pairs, hsic: Callable[[_Pair], Array]) -> Array:
-    xy, xx, yy = (hsic(pair) for pair in pairs)
-    # An HSIC below the rounding of its own terms is 0.
-    lost = (xx <= 1e-12 * pairs[1].squares.sum()) | (yy <= 1e-12 * pairs[2].squares.sum())
-    if lost.any():
-        raise MeasureError(
-            "degenerate-features",
-            "CKA or its interval is 0/0: only one or two images differ from all others, or all "
-            "images are equally far apart; use more images, or the biased value alone",
-        )
-    return np.asarray(xy / (np.sqrt(xx) * np.sqrt(yy)))
+def _by_grams(x: Centred, y: Centred) -> _Each:
+    """From the N × N matrices."""
+    a, b = x.sizes, y.sizes
+    found = []
+    for (_, k), (_, g) in zip(x.by_gram_rows(), y.by_gram_rows(), strict=True):
+        ka, gb = k @ a, g @ b
+        found.append([
+            (row_sums(k, g), k @ b + g @ a), (row_sums(k, k), ka + ka), (row_sums(g, g), gb + gb)
+        ])  # fmt: skip
+    return _joined(found)
+
+
+def _by_features(x: Centred, y: Centred) -> _Each:
+    """The same from the p × q matrices, without any N × N matrix, in two looks."""
+    a, b = x.sizes, y.sizes
+    step = row_step(x.width, y.width)
+    crosses, sums = [0, 0, 0], [0, 0, 0, 0]
+    for (rows, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
+        crosses = _added(crosses, [u.T @ v, u.T @ u, v.T @ v])
+        sums = _added(sums, [a[rows] @ u, b[rows] @ u, a[rows] @ v, b[rows] @ v])
+    (xy, xx, yy), (ax, bx, ay, by) = crosses, sums
+    found = []
+    for (_, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
+        found.append([
+            (row_sums(u @ xy, v), u @ bx + v @ ay),
+            (row_sums(u @ xx, u), 2 * (u @ ax)),
+            (row_sums(v @ yy, v), 2 * (v @ by)),
+        ])  # fmt: skip
+    return _joined(found)
+
+
+def _added(totals: list[Any], more: list[Array]) -> list[Any]:
+    return [total + part for total, part in zip(totals, more, strict=True)]
+
+
+def _joined(found: list[_Each]) -> _Each:
+    """The rows of all slices, one after another."""
+    return [
+        (np.concatenate([s for s, _ in slices]), np.concatenate([t for _, t in slices]))
+        for slices in zip(*found, strict=True)
+    ]
 
 
 def _stretched(cka: Array | float) -> Array:
     return np.asarray(np.arctanh(np.clip(cka, -1 + 1e-12, 1 - 1e-12)))
-
-
-def _without_rounding(value: float) -> float:
-    """The value, but ±1 where rounding alone went past it; anything further off stays visible."""
-    return min(max(value, -1.0), 1.0) if abs(value) < 1 + 1e-9 else value

@@ -136,6 +136,20 @@ def entropy_chance(
     return EntropyChance(float(entropies.mean()), float(low), float(high))
 
 
+def indicators(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """Single labels [N], or 0/1 [N, C], as 0/1 [N, C].
+
+    >>> indicators(np.array([1, 0]), classes=3)
+    array([[0, 1, 0],
+           [1, 0, 0]])
+
+    Raises MeasureError: `bad-labels`.
+    """
+    table = np.asarray(labels)
+    _counts(table, classes)
+    return np.asarray(np.eye(classes, dtype=np.int64)[table] if table.ndim == 1 else table)
+
+
 def _entropy(rates: Table, *, single: bool) -> Table:
     """Of shares [..., C] that sum to 1, or of presence rates [..., C]; 0..1."""
     if not single:

@@ -19,7 +19,9 @@ from overpaint.errors import MeasureError
 Rows = NDArray[np.intp]
 
 
-def maximal_images(values: NDArray[Any], ids: Sequence[str], k: int) -> list[Rows]:
+def maximal_images(
+    values: NDArray[Any], ids: Sequence[str], k: int, *, negative: bool = False
+) -> list[Rows]:
     """For each channel, the rows of the k images with the largest values, the largest first.
 
     Only positive values count, so a channel can have fewer than k images, and a dead one none:
@@ -33,9 +35,17 @@ def maximal_images(values: NDArray[Any], ids: Sequence[str], k: int) -> list[Row
     >>> maximal_images(np.ones(3, np.float32), ["c", "a", "b"], k=2)
     [array([1, 2])]
 
+    Before an activation a value below 0 is as good as any; with `negative` every image ranks:
+
+    >>> before_relu = np.array([-0.5, -0.1, -2.0], np.float32)
+    >>> maximal_images(before_relu, ["a", "b", "c"], k=2)
+    [array([], dtype=int64)]
+    >>> maximal_images(before_relu, ["a", "b", "c"], k=2, negative=True)
+    [array([1, 0])]
+
     values: [N, C], or [N] for a single channel, compared as float32, the precision of stored
     features. ids: N different strings, ordered by code point. Returns C arrays of at most k row
-    numbers each.
+    numbers each. One picture under two ids is two images here: `distinct` leaves out the second.
 
     Raises MeasureError: `not-a-table`, `images-differ`, `repeated-ids`, `bad-k`, `not-finite`.
     """
@@ -45,7 +55,7 @@ def maximal_images(values: NDArray[Any], ids: Sequence[str], k: int) -> list[Row
     # Rows in the order of their ids: from here on the first of equals is the right one.
     by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
     return [
-        by_id[_largest(column, k)]
+        by_id[_largest(column, k, negative=negative)]
         for channels in _blocks(table.shape[1])
         for column in np.ascontiguousarray(table[:, channels][by_id].T)
     ]
@@ -56,11 +66,16 @@ def _blocks(channels: int) -> list[slice]:
     return [slice(start, start + 64) for start in range(0, channels, 64)]
 
 
-def _largest(column: NDArray[np.float32], k: int) -> Rows:
-    positive = np.flatnonzero(column > 0)
-    if len(positive) > k:
-        positive = _first_k(positive, column[positive], k)
-    return positive[np.argsort(-column[positive], kind="stable")]
+def _largest(column: NDArray[np.float32], k: int, *, negative: bool) -> Rows:
+    rows = np.flatnonzero(_ranks(column, negative=negative))
+    if len(rows) > k:
+        rows = _first_k(rows, column[rows], k)
+    return rows[np.argsort(-column[rows], kind="stable")]
+
+
+def _ranks(values: NDArray[np.float32], *, negative: bool) -> NDArray[np.bool_]:
+    """Which values can be among the largest."""
+    return np.ones(values.shape, bool) if negative else values > 0
 
 
 def _first_k(rows: Rows, values: NDArray[np.float32], k: int) -> Rows:
@@ -70,6 +85,97 @@ def _first_k(rows: Rows, values: NDArray[np.float32], k: int) -> Rows:
     ties = np.flatnonzero(values == least)
     chosen[ties[: k - np.count_nonzero(chosen)]] = True
     return np.asarray(rows[chosen])
+
+
+def distinct(ids: Sequence[str], digests: Sequence[str]) -> Rows:
+    """The rows of the images without those that show a picture a second time.
+
+    A picture that lies in a collection twice would fill two places among the maximal images:
+
+    >>> distinct(["a", "b", "c"], ["51f0", "77aa", "51f0"])
+    array([0, 1])
+
+    Of equal pictures the one whose id comes first is kept, wherever its row stands:
+
+    >>> distinct(["c", "b", "a"], ["51f0", "77aa", "51f0"])
+    array([1, 2])
+
+    ids: N different strings. digests: of the N files; an empty one is not known, and equals none.
+    Returns row numbers in ascending order.
+
+    Raises MeasureError: `images-differ`, `repeated-ids`.
+    """
+    _check_ids(ids, len(digests))
+    first: dict[str, int] = {}
+    for row in sorted(range(len(ids)), key=ids.__getitem__):
+        first.setdefault(digests[row] or f"row {row}", row)
+    return np.array(sorted(first.values()), np.intp)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The maximal images of a layer's channels in a part of the split; parts add up.
+
+    >>> values = np.array([[0.2], [0.7], [0.5]], np.float32)
+    >>> head = Ranked.of(values[:1], ["a"], ["51f0"], k=2)
+    >>> tail = Ranked.of(values[1:], ["b", "c"], ["77aa", "0c0c"], k=2)
+    >>> (head + tail).images
+    [['b', 'c']]
+
+    Any split into parts, in any order of parts and of images, adds up to what the whole gives.
+    One picture in several images counts once, by the id that comes first, in a part and across
+    parts; its images must have equal values, which they have when a network sees equal pixels.
+    """
+
+    k: int
+    channels: tuple[tuple["Entry", ...], ...]
+
+    @classmethod
+    def of(
+        cls,
+        values: NDArray[Any],
+        ids: Sequence[str],
+        digests: Sequence[str],
+        k: int,
+        *,
+        negative: bool = False,
+    ) -> "Ranked":
+        """The maximal images of some images; arguments and errors as `maximal_images`."""
+        table, kept = _table(values), distinct(ids, digests)
+        _check_ids(ids, len(table))
+        table, names = table[kept], [ids[row] for row in kept]
+        found = maximal_images(table, names, k, negative=negative)
+        return cls(k, tuple(
+            tuple((-float(table[row, channel]), names[row], digests[kept[row]]) for row in rows)
+            for channel, rows in enumerate(found)
+        ))  # fmt: skip
+
+    def __add__(self, other: "Ranked") -> "Ranked":
+        """Both parts together. Raises MeasureError: `channels-differ`, `bad-k`."""
+        if len(self.channels) != len(other.channels):
+            raise MeasureError(
+                "channels-differ", f"{len(self.channels)} and {len(other.channels)} channels"
+            )
+        if self.k != other.k:
+            raise MeasureError("bad-k", f"the {self.k} and the {other.k} largest do not add up")
+        both = zip(self.channels, other.channels, strict=True)
+        return Ranked(self.k, tuple(_together(one, two)[: self.k] for one, two in both))
+
+    @property
+    def images(self) -> list[list[str]]:
+        """The ids of each channel's maximal images, the largest value first."""
+        return [[image for _, image, _ in entries] for entries in self.channels]
+
+
+Entry = tuple[float, str, str]
+"""Minus the value, the id and the digest of an image: the order of entries is their rank."""
+
+
+def _together(one: tuple[Entry, ...], two: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    first: dict[str, Entry] = {}
+    for entry in sorted((*one, *two)):
+        first.setdefault(entry[2] or f"image {entry[1]}", entry)
+    return tuple(first.values())
 
 
 @dataclass(frozen=True)
@@ -151,7 +257,9 @@ def _shared(a: set[Hashable], b: set[Hashable], k: int) -> int:
     return len(a & b)
 
 
-def channel_status(values_before: NDArray[Any], values_after: NDArray[Any]) -> NDArray[np.str_]:
+def channel_status(
+    values_before: NDArray[Any], values_after: NDArray[Any], *, negative: bool = False
+) -> NDArray[np.str_]:
     """For each channel, whether its maximal images can be compared.
 
     >>> before = np.array([[1.0, 0.0, 0.0, 2.0], [3.0, -1.0, 2.0, 2.0]])
@@ -162,30 +270,45 @@ def channel_status(values_before: NDArray[Any], values_after: NDArray[Any]) -> N
     values_before, values_after: [N, C], or [N] for a single channel. `dead`: no positive value in
     both networks, `dead_before` and `dead_after`: in one of them; `constant`: in one of them two
     or more images have a positive value and all these are equal, so that their order says
-    nothing; else `ok`.
+    nothing; `identical`: both networks give every image the same value; else `ok`.
 
-    Raises MeasureError: `not-a-table`, `channels-differ`, `not-finite`.
+    With `negative`, where every image ranks, no channel is dead: it is `constant` when all images
+    have one value in one of the networks, and `negative`, whose images can be compared, when in
+    one of them none is above 0:
+
+    >>> channel_status(np.array([-1.0, -2.0]), np.array([1.0, 0.0]), negative=True).tolist()
+    ['negative']
+
+    Raises MeasureError: `not-a-table`, `channels-differ`, `images-differ`, `not-finite`.
     """
     before, after = _table(values_before), _table(values_after)
     if before.shape[1] != after.shape[1]:
         raise MeasureError(
             "channels-differ", f"{before.shape[1]} channels before, {after.shape[1]} after"
         )
-    dead_before, constant_before = _state(before)
-    dead_after, constant_after = _state(after)
-    return np.select(
-        [dead_before & dead_after, dead_before, dead_after, constant_before | constant_after],
-        ["dead", "dead_before", "dead_after", "constant"],
-        "ok",
-    )
+    if len(before) != len(after):
+        raise MeasureError("images-differ", f"{len(before)} images before, {len(after)} after")
+    dead = [~(table > 0).any(axis=0) for table in (before, after)]
+    constant = _constant(before, negative=negative) | _constant(after, negative=negative)
+    identical = (before == after).all(axis=0)
+    if negative:
+        states = {"constant": constant, "identical": identical, "negative": dead[0] | dead[1]}
+    else:
+        states = {
+            "dead": dead[0] & dead[1],
+            "dead_before": dead[0],
+            "dead_after": dead[1],
+            "constant": constant,
+            "identical": identical,
+        }
+    return np.select([*states.values()], [*states], "ok")
 
 
-def _state(table: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which channels are dead, and which are constant."""
-    positive = table > 0
-    count = positive.sum(axis=0)
-    least = np.where(positive, table, np.float32(np.inf)).min(axis=0, initial=np.inf)
-    return count == 0, (count > 1) & (least == table.max(axis=0, initial=-np.inf))
+def _constant(table: NDArray[np.float32], *, negative: bool) -> NDArray[np.bool_]:
+    """Which channels rank two or more images of which none is before another."""
+    ranks = _ranks(table, negative=negative)
+    least = np.where(ranks, table, np.float32(np.inf)).min(axis=0, initial=np.inf)
+    return (ranks.sum(axis=0) > 1) & (least == table.max(axis=0, initial=-np.inf))
 
 
 def _table(values: NDArray[Any]) -> NDArray[np.float32]:

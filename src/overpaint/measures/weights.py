@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from overpaint.errors import MeasureError
 
@@ -52,6 +53,31 @@ def distance(before: NDArray[Any], after: NDArray[Any]) -> WeightDistance:
         l2_relative=l2 / float(np.sqrt(old_square)) if old_square else None,
         cosine=min(max(float(np.vdot(old, new)) / norms, -1.0), 1.0) if norms else None,
     )
+
+
+def matched_distance(before: NDArray[Any], after: NDArray[Any]) -> float:
+    """How far the filters of a layer are from those of another, whatever their order.
+
+    >>> before = np.array([[3.0, 4.0], [1.0, 0.0]])
+    >>> matched_distance(before, before[::-1]), distance(before, before[::-1]).l2 > 0
+    (0.0, True)
+
+    The filters of a network are numbered by chance, so that the plain distance of two networks
+    that began at random and apart says little. This is the Frobenius norm of the difference after
+    the best one-to-one assignment of filters, the smallest over all their orders: never above
+    `distance(before, after).l2`, 0 for filters that are only permuted, symmetric, and no detour is
+    shorter. The channels that a filter reads are not put into another order, though their numbers
+    are chance as well: beyond a network's first layer it is an upper bound.
+
+    before, after: [out channels, ...] of one shape. Raises MeasureError as `distance`.
+
+    Source: the assignment is that of Li et al. 2016, "Convergent learning", with the inner product
+    of filters in the place of the correlation of responses.
+    """
+    old, new = _checked(before, after)
+    gain = old.reshape(len(old), -1) @ new.reshape(len(new), -1).T
+    rows, partners = linear_sum_assignment(gain, maximize=True)
+    return float(np.linalg.norm(new[partners] - old[rows]))
 
 
 def filter_change(before: NDArray[Any], after: NDArray[Any]) -> NDArray[np.float64]:

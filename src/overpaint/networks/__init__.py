@@ -66,6 +66,8 @@ class Network(nn.Module):
         """Pictures 0..1 -> the values that the weights want to see."""
         if self.preprocessing.order == "BGR":
             images = images.flip(1)
+        if self.preprocessing.order == "grey":
+            images = luminance(images)
         return (images - self._mean) / self._std
 
     @property
@@ -92,8 +94,14 @@ def tensor_digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     }
 
 
+def luminance(images: Tensor) -> Tensor:
+    """How bright colours are, as ITU-R 601 and Pillow have it: (N, 3, H, W) -> (N, 1, H, W)."""
+    shares = torch.tensor([0.299, 0.587, 0.114]).to(images).reshape(1, 3, 1, 1)
+    return (images * shares).sum(dim=1, keepdim=True)
+
+
 def _per_channel(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values).reshape(1, 3, 1, 1)
+    return torch.tensor(values).reshape(1, -1, 1, 1)
 
 
 # --- building ----------------------------------------------------------------------------------

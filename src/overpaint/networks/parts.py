@@ -14,15 +14,16 @@ class Preprocessing:
     """How pictures must look for the weights.
 
     The picture's shorter side becomes `resize`, its centre square of `size` is cut out; then
-    (values − mean) / std for values in 0..1, mean and std in the order of the channels.
+    (values − mean) / std for values in 0..1, mean and std in the order of the channels. A network
+    of one channel has `order="grey"` and one number in each: it is given the luminance.
     """
 
     size: int = 224
     resize: int = 256
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
-    mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
-    order: Literal["RGB", "BGR"] = "RGB"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    order: Literal["RGB", "BGR", "grey"] = "RGB"
 
 
 @dataclass(frozen=True)

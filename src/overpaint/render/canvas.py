@@ -161,7 +161,9 @@ def mixing(colours: Colours, *, alpha: bool) -> Tensor:
 
 def mixed(plain: Tensor, matrix: Tensor) -> Tensor:
     """Colours (B, C, H, W) of any value -> RGB, 0..1."""
-    return torch.einsum("rc,bchw->brhw", matrix, plain).sigmoid()
+    # the sigmoid by way of tanh: torch's own rounds the last few numbers of a tensor in another way
+    # than all others, and so a picture would depend on how many there are beside it
+    return torch.einsum("rc,bchw->brhw", matrix, plain / 2).tanh() / 2 + 0.5
 
 
 def painted(spectrum: Tensor, size: tuple[int, int]) -> Tensor:

@@ -40,7 +40,7 @@ class Lens:
     """
 
     network: Network
-    tap: Tap
+    tap: Tap[Tensor]
     seen: Activations
     side: int | None
     half: bool
@@ -118,7 +118,7 @@ def _frozen(network: Network) -> Iterator[None]:
             weight.requires_grad_()
 
 
-def _runs(tap: Tap, device: torch.device, shape: Shape, *, half: bool = False) -> bool:
+def _runs(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool = False) -> bool:
     """Whether the network can be run on pictures of a shape, or in bfloat16."""
     try:
         with torch.no_grad(), _bfloat16(device) if half else nullcontext():
@@ -130,7 +130,7 @@ def _runs(tap: Tap, device: torch.device, shape: Shape, *, half: bool = False) -
     return True
 
 
-def _bytes_each(tap: Tap, device: torch.device, shape: Shape, *, half: bool) -> int:
+def _bytes_each(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool) -> int:
     """The memory of one image: what the forward keeps for the gradient, and as much for that."""
     kept: dict[int, int] = {}
 

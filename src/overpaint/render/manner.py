@@ -12,7 +12,6 @@ import torch
 from overpaint.errors import NetworkError, nearest
 from overpaint.render.canvas import Canvas, FourierCanvas, PixelCanvas
 from overpaint.render.colours import Colours, Picture
-from overpaint.render.maco import RATE as PHASE_RATE
 from overpaint.render.maco import MacoCanvas, crops, measured_spectrum
 from overpaint.render.transforms import (
     BORDER,
@@ -81,7 +80,7 @@ def maco(pictures: Iterable[Picture], size: int, *, colours: Colours = "imagenet
     def paint(size: int, seeds: Sequence[int], device: torch.device | str) -> Canvas:
         return MacoCanvas(size, seeds, spectrum=spectrum, colours=colours, device=device)
 
-    return Manner(paint, lambda side, own: crops(side or own), rate=PHASE_RATE, border=0)
+    return Manner(paint, lambda side, own: crops(side or own), border=0)
 
 
 MANNERS = {"fourier": fourier(), "pixel": pixel(), "lucid": lucid()}

@@ -113,16 +113,23 @@ def score(objectives: Sequence[Objective], activations: Activations) -> Tensor:
     >>> score([channel("a", 0), channel("a", 1)], {"a": maps})
     tensor([1., 4.])
 
-    Terms of one kind and layer are reckoned at once, each picture's by itself.
+    Terms of one kind and layer are reckoned at once, each picture's by itself; of activations in
+    half precision, in float32.
     """
-    total = next(iter(activations.values())).new_zeros(len(objectives))
+    seen = {layer: _lifted(maps) for layer, maps in activations.items()}
+    total = next(iter(seen.values())).new_zeros(len(objectives))
     for parts in alike(objectives):
         rows = torch.tensor([row for row, _, _ in parts], device=total.device)
-        weights = torch.tensor([weight for _, weight, _ in parts]).to(total)
+        weights = torch.tensor([weight for _, weight, _ in parts], dtype=total.dtype)
         terms = [term for _, _, term in parts]
-        maps = channels_first(activations[terms[0].layer])
-        total = total.index_add(0, rows, weights * type(terms[0]).values(maps, rows, terms))
+        maps = channels_first(seen[terms[0].layer])
+        values = type(terms[0]).values(maps, rows, terms)
+        total = total.index_add(0, rows, weights.to(total.device) * values)
     return total
+
+
+def _lifted(maps: Tensor) -> Tensor:
+    return maps.to(torch.promote_types(maps.dtype, torch.float32))
 
 
 Part = tuple[int, float, Term]
@@ -132,7 +139,7 @@ Part = tuple[int, float, Term]
 def alike(objectives: Sequence[Objective]) -> Iterator[list[Part]]:
     """The terms of all pictures in lots of one kind and layer, at most one a picture in each.
 
-    One a picture, so that sums are added up in the order in which they are written.
+    One a picture, so that in a group no picture is its own mate.
     """
     lots: dict[tuple[type[Term], str, int], list[Part]] = defaultdict(list)
     for row, objective in enumerate(objectives):

@@ -4,6 +4,7 @@ Every chart is drawn from the table that lies beside it as CSV. The paper is the
 in dark; colours are told apart without red and green, and the second of two is dashed as well.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,12 @@ PAPER, INK, FAINT, RULE = "#fffdf8", "#23201b", "#5d574d", "#e6dfd2"
 BEFORE, AFTER, CHANCE = "#b45f06", "#1f5a8c", "#8a1c5b"
 SANS = "Helvetica, Arial, sans-serif"
 
+LINES = (AFTER, BEFORE, "#12876f", INK, CHANCE, "#c25fa3")
+"""Colours of several curves, the least alike first; each has a dash and a shape of its own too."""
+
+DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3])
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+
 POINTS = 1500
 """The most points that a scatter plot draws."""
 
@@ -25,9 +32,35 @@ NAMED = 15
 
 def svg(chart: alt.TopLevelMixin) -> str:
     """A chart as the text of an SVG file."""
+    return _drawn(chart, _THEME)
+
+
+def svg_for_print(chart: alt.TopLevelMixin) -> str:
+    """A chart for a page of a paper: on white, as wide as one column or as both."""
+    return _in_inches(_drawn(chart, _PRINT))
+
+
+COLUMN, BOTH = 3.5, 7.16
+"""The widths of a figure in print, in inches: those of a paper in two columns."""
+
+CROWDED = 640
+"""A chart that needs more pixels than these would be too small in one column."""
+
+
+def _drawn(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
     spec = chart.to_dict()
-    spec["config"] = _THEME
+    spec["config"] = theme
     return str(vl_convert.vegalite_to_svg(spec, vl_version="6.4"))
+
+
+def _in_inches(drawing: str) -> str:
+    """The same drawing with its size in inches; its coordinates stay."""
+    start = re.search(r'width="([\d.]+)" height="([\d.]+)"', drawing)
+    assert start is not None
+    width, height = (float(side) for side in start.groups())
+    inches = COLUMN if width <= CROWDED else BOTH
+    size = f'width="{inches}in" height="{inches * height / width:.3f}in"'
+    return drawing[: start.start()] + size + drawing[start.end() :]
 
 
 _AXIS = {
@@ -63,6 +96,16 @@ _THEME: dict[str, Any] = {
         "columnPadding": 20,
     },
     "header": {"title": None, "labelColor": INK, "labelFontSize": 13, "labelAnchor": "start"},
+}
+
+_LARGE = {"labelFontSize": 14, "titleFontSize": 14}
+_PRINT: dict[str, Any] = {
+    **_THEME,
+    "background": "#ffffff",
+    "padding": 2,
+    "axis": {**_AXIS, **_LARGE, "labelColor": INK},  # in one column about 7 points
+    "legend": {**_THEME["legend"], **_LARGE},
+    "header": {**_THEME["header"], "labelFontSize": 14},
 }
 
 # --- tables that charts are drawn from ---------------------------------------------------------
@@ -169,18 +212,112 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
     return alt.layer(band, line, point).properties(width=_width(steps), height=280)
 
 
+def layer_matrix(
+    pairs: pd.DataFrame, column: str, networks: tuple[str, str], order: Sequence[str]
+) -> alt.TopLevelMixin:
+    """A measure of each layer of one network with each of the other, in the order of layers.
+
+    Columns: layer_before, layer_after and that of the measure.
+    """
+    before, after = networks
+    base = alt.Chart(_data(pairs)).encode(
+        alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
+        alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
+    )
+    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
+        alt.Color(f"{column}:Q", scale=SHADES, legend=_shade_legend("CKA", ".2f"))
+    )
+    side = 34 if len(order) <= NAMED else 20
+    chart = alt.layer(cell)
+    if len(order) <= NAMED:
+        dark = alt.condition(f"datum.{column} > 0.5", alt.value(PAPER), alt.value(INK))
+        text = base.mark_text(fontSize=10).encode(alt.Text(f"{column}:Q", format=".2f"), color=dark)
+        chart = alt.layer(cell, text)
+    return chart.properties(width=side * len(order), height=side * len(order))
+
+
+def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLevelMixin:
+    """A curve by layer for each of at most six names; with their intervals where they are two.
+
+    Columns: layer, what (one of the names), value, low, high.
+    """
+    order = layers["layer"].drop_duplicates().tolist()
+    base = alt.Chart(_data(layers)).encode(_layer_axis(order))
+    lowest = float(np.fmin(0.0, layers[["low", "value"]].min().min()))
+    scale = alt.Scale(domain=[lowest, 1], nice=False)
+    domain, many = list(names), len(names)
+    legend = alt.Legend(
+        symbolSize=80, symbolStrokeWidth=0, symbolOpacity=1, columns=1 if many > 2 else many
+    )
+    colour = alt.Color(
+        "what:N", scale=alt.Scale(domain=domain, range=list(LINES[:many])), legend=legend
+    )
+    dash = alt.StrokeDash(
+        "what:N", scale=alt.Scale(domain=domain, range=list(DASHES[:many])), legend=None
+    )
+    shape = alt.Shape(
+        "what:N", scale=alt.Scale(domain=domain, range=list(SHAPES[:many])), legend=legend
+    )
+    y = alt.Y("value:Q", scale=scale, title=title)
+    band = base.mark_area(opacity=0.15).encode(
+        alt.Y("low:Q", scale=scale, title=title), alt.Y2("high:Q"), colour
+    )
+    line = base.mark_line(strokeWidth=2).encode(y, colour, dash)
+    point = base.mark_point(filled=True, size=42, opacity=1).encode(y, colour, shape)
+    told = [band, line, point] if many <= 2 else [line, point]
+    return alt.layer(*told).properties(width=_width(len(order)), height=260)
+
+
+SPLITS = ("train", "val", "test")
+PARTS = (AFTER, "#6598c0", BEFORE)
+
+
+def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
+    """How many pictures show each class, a bar in parts for train, val and test.
+
+    Columns: label, split, pictures; `order` is that of the classes, the first on top.
+    """
+    scale = alt.Scale(domain=list(SPLITS), range=list(PARTS))
+    return (
+        alt.Chart(_data(counts.assign(place=counts["split"].map(SPLITS.index))))
+        .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)
+        .encode(
+            alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1)),
+            alt.Y("label:N", sort=list(order), title=None,
+                  axis=alt.Axis(labelLimit=240, labelOverlap=False)),
+            alt.Color("split:N", scale=scale, legend=alt.Legend(symbolType="square")),
+            alt.Order("place:Q"),
+        )
+        .properties(width=420, height=alt.Step(22))
+    )  # fmt: skip
+
+
 def weight_distance(weights: pd.DataFrame) -> alt.TopLevelMixin:
     """How far each parametrised layer moved, absolute above, relative below."""
-    order = weights["layer"].tolist()
-    panels = []
-    for column, title, named in [("l2", "L2 distance", False), ("l2_relative", "relative", True)]:
-        base = alt.Chart(_data(weights)).encode(
-            _layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title)
-        )
-        stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
-        head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
-        panels.append(alt.layer(stem, head).properties(width=_width(len(order)), height=150))
-    return alt.vconcat(*panels, spacing=16)
+    above, below = (
+        _stems(weights, "l2", "L2 distance", named=False),
+        _stems(weights, "l2_relative", "relative"),
+    )
+    return alt.vconcat(above, below, spacing=16)
+
+
+def procrustes(layers: pd.DataFrame) -> alt.TopLevelMixin:
+    """The Procrustes distance of each layer, of at most √2. Columns: layer, procrustes."""
+    return _stems(layers, "procrustes", "Procrustes distance", most=2**0.5, height=280)
+
+
+def _stems(
+    frame: pd.DataFrame, column: str, title: str, *, named: bool = True,
+    most: float | None = None, height: int = 150,
+) -> alt.LayerChart | alt.FacetChart:  # fmt: skip
+    order = frame["layer"].tolist()
+    scale = alt.Scale() if most is None else alt.Scale(domain=[0, most], nice=False)
+    base = alt.Chart(_data(frame)).encode(
+        _layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title, scale=scale)
+    )
+    stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
+    head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
+    return alt.layer(stem, head).properties(width=_width(len(order)), height=height)
 
 
 def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopLevelMixin:
@@ -308,29 +445,34 @@ def _curve(
     return alt.layer(best.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
 
 
+SHADES = alt.Scale(
+    domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"], clamp=True
+)
+"""From nothing to all."""
+
+
+def _shade_legend(title: str, written: str) -> alt.Legend:
+    return alt.Legend(
+        type="symbol",  # a gradient would have an id that counts through the process
+        orient="right",
+        title=title,
+        format=written,
+        values=[0, 0.25, 0.5, 0.75, 1],
+        symbolType="square",
+        symbolSize=200,
+        symbolStrokeColor=RULE,
+        symbolOpacity=1,
+    )
+
+
 def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
     """Confusions of the classes: a row is what a picture shows, a column what it was taken for."""
     base = alt.Chart(_data(pairs)).encode(
         alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
         alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
     )
-    colour = alt.Scale(domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"])
     cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
-        alt.Color(
-            "share:Q",
-            scale=colour,
-            legend=alt.Legend(
-                type="symbol",  # a gradient would have an id that counts through the process
-                orient="right",
-                title="share of the row",
-                format="%",
-                values=[0, 0.25, 0.5, 0.75, 1],
-                symbolType="square",
-                symbolSize=200,
-                symbolStrokeColor=RULE,
-                symbolOpacity=1,
-            ),
-        )
+        alt.Color("share:Q", scale=SHADES, legend=_shade_legend("share of the row", "%"))
     )
     side = 34 if len(classes) <= NAMED else 20
     chart = alt.layer(cell)

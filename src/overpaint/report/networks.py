@@ -1,15 +1,20 @@
 """The page of a trained network: its recipe, its training, its scores class by class."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from overpaint.records import Score, SvmRow
 from overpaint.report import charts
+from overpaint.report.gallery import thumbnail
+from overpaint.report.press import Press
 from overpaint.report.reader import rows
 from overpaint.report.reading import NetworkRecords, Records
 from overpaint.report.routes import score_name
-from overpaint.report.rows import Cell, Figure, Link, NetworkPage
+from overpaint.report.rows import Cell, Figure, Link, NetworkPage, Surest
 from overpaint.report.scores import GROUPS, SIDES
 from overpaint.report.site import Site, no_figure
+from overpaint.report.standing import digests
 from overpaint.report.words import (
     ABSENT,
     count,
@@ -21,6 +26,7 @@ from overpaint.report.words import (
     setting,
     slug,
 )
+from overpaint.surest import Guess, surest
 
 SQUARE = 60
 """The most classes whose confusions are drawn."""
@@ -33,9 +39,29 @@ OF_AN_SVM = ("name", "train", "reinit", "optimiser", "as_published")
 """The fields of a recipe that mean something where no descent is made."""
 
 
+def fitted(press: Press, records: Records, found: NetworkRecords) -> None:
+    """Write the page of a trained network, unless it stands."""
+    standing, folder = press.site.standing, records.folder
+    dataset = records.study.every[found.name].fit or ""
+    own = sorted(each for each in folder.network(found.name).glob("*") if each.suffix in TABLES)
+    paths = [folder.study, folder.failures, folder.dataset(dataset) / "images.parquet", *own]
+    made_from = [digests(folder.root, paths), standing.look(folder.thumbnails(dataset))]
+
+    def write() -> None:
+        place = f"networks/{slug(found.name)}.html"
+        press.page("network", place, network_page(press.site, records, found))
+
+    standing.part(f"network {found.name}", made_from, write)
+
+
+TABLES = (".json", ".parquet")
+"""What the page is made from; the weights are no table."""
+
+
 def network_page(site: Site, records: Records, found: NetworkRecords) -> NetworkPage:
     """All that the page of a trained network shows."""
     pairs = _confusions(found)
+    hits, mistakes = surest(found.predictions)
     return NetworkPage(
         found.name,
         summary(records, found),
@@ -50,6 +76,8 @@ def network_page(site: Site, records: Records, found: NetworkRecords) -> Network
         tuple(_siblings(records, found.name)),
         tuple(_svm(found)),
         _svm_data(site, found),
+        tuple(_guesses(site, records, found, mistakes)),
+        tuple(_guesses(site, records, found, hits)),
         found.failed,
         tuple(_remarks(found)),
         tuple(found.notes),
@@ -88,11 +116,13 @@ def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], .
     entry = records.study.every[found.name]
     training = entry.training()
     planned = training.model_dump() if training else {}
-    recipe = found.facts.get("recipe") or planned
+    recipe = found.facts.get("recipe")
+    recipe = recipe if isinstance(recipe, dict) else planned
     if found.svm is not None:
         recipe = {name: value for name, value in recipe.items() if name in OF_AN_SVM}
     told = {"architecture": found.facts.get("architecture", ABSENT), **recipe}
-    told["parameters"] = count(found.facts.get("parameters"))
+    parameters = found.facts.get("parameters")
+    told["parameters"] = count(parameters if isinstance(parameters, int) else None)
     told["seed"] = records.study.seed_of(found.name)
     return tuple((name.replace("_", " "), setting(value)) for name, value in told.items())
 
@@ -115,6 +145,20 @@ def _score_cell(score: Score) -> Cell:
         percent(score.value),
         f"{interval(score.low, score.high)}; chance {percent(score.chance)}; N\xa0{count(score.n)}",
     )
+
+
+def _guesses(
+    site: Site, records: Records, found: NetworkRecords, guesses: list[Guess]
+) -> Iterable[Surest]:
+    """Pictures that the network was sure of, in small."""
+    dataset = records.study.every[found.name].fit or ""
+    images = records.datasets[dataset].images
+    wanted = images[images["image"].isin([each.image for each in guesses])]
+    digests = dict(zip(wanted["image"], wanted["digest"], strict=True))
+    for each in guesses:
+        picture = thumbnail(site, records.folder, dataset, each.image, digests.get(each.image))
+        labels = " · ".join(each.labels) or "none of the classes"
+        yield Surest(picture, each.image, labels, each.named, percent(each.probability))
 
 
 # --- charts ------------------------------------------------------------------------------------

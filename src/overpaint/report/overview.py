@@ -4,14 +4,25 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from overpaint.records import ChannelRow, Manifest
+from overpaint.records import ChannelRow
+from overpaint.report import charts, tables
 from overpaint.report.advice import advice_table
-from overpaint.report.comparisons import anchor, rendering
-from overpaint.report.datasets import dataset_line
+from overpaint.report.data import dataset_line
+from overpaint.report.findings import PAGE, STATEMENTS, together
+from overpaint.report.gallery import rendering
 from overpaint.report.reader import rows
 from overpaint.report.reading import ComparisonRecords, Records
-from overpaint.report.routes import best_route
-from overpaint.report.rows import Cell, ComparisonLine, Exhibit, Finding, Link, Overview, Provenance
+from overpaint.report.routes import best_route, routes, score_name
+from overpaint.report.rows import (
+    Cell,
+    ComparisonLine,
+    Exhibit,
+    Figure,
+    Finding,
+    Link,
+    Overview,
+    StatementLine,
+)
 from overpaint.report.scores import score_table
 from overpaint.report.site import Site
 from overpaint.report.tree import tree
@@ -19,32 +30,35 @@ from overpaint.report.words import ABSENT, count, counted, known, listed, number
 
 EXHIBITS = 3
 
+TOLD = 6
+"""The comparisons that have a sentence and a curve; the table has all."""
+
 
 def overview(site: Site, records: Records) -> Overview:
     """All that the first page shows."""
-    manifests = _manifests(records)
+    changed = _change_findings(records)
+    more = len(changed) - TOLD
     return Overview(
         records.study.study,
-        _summary(records),
-        (*_score_findings(records), *_change_findings(records)),
+        summary(records),
+        tuple(all_missing(records)),
+        tuple(_score_findings(records)),
+        tuple(changed[:TOLD]),
+        f"{counted(more, 'more comparison')} in the table." if more > 0 else "",
+        _changes(site, records),
         tuple(_exhibits(site, records)),
+        tuple(_statements(records)),
         tuple(tree(records)),
         advice_table(site, records),
-        tuple(score_table(site, records, name) for name in _fitted(records)),
-        tuple(dataset_line(site, each) for each in records.datasets.values()),
+        tuple(score_table(site, records, name) for name in fitted(records)),
         tuple(_comparison_line(each) for each in records.comparisons.values()),
-        str(records.study.seed),
-        tuple(_versions(manifests)),
-        tuple(sorted({each.hardware for _, each in manifests if each.hardware})),
-        tuple(
-            Provenance(name, each.key, str(each.facts.get("weights", "")))
-            for name, each in manifests
-        ),
-        tuple(_missing(records)),
+        tuple(dataset_line(each) for each in records.datasets.values()),
+        tuple(tables.write(site, records)),
     )
 
 
-def _summary(records: Records) -> str:
+def summary(records: Records) -> str:
+    """What was done, in one sentence."""
     planned = [each for each in records.networks.values() if each.trained]
     trained = [each for each in planned if not each.failed]
     compared = [each for each in records.comparisons.values() if not each.failed]
@@ -54,19 +68,20 @@ def _summary(records: Records) -> str:
     some = "" if len(scored) == len(trained) else f", {len(scored)} of them scored"
     lost = f"; {failed} failed" if failed else ""
     return (
-        f"{counted(len(trained), 'network')} trained on {listed(_fitted(records))} "
+        f"{counted(len(trained), 'network')} trained on {listed(fitted(records))} "
         f"({count(pictures)} pictures){some}{lost}; "
         f"{counted(len(compared), 'comparison')} of what a training changed inside."
     )
 
 
-def _fitted(records: Records) -> list[str]:
+def fitted(records: Records) -> list[str]:
     """The datasets that networks were fitted to, in the order of the study."""
     fits = {network.fit for network in records.study.every.values()}
     return [name for name in records.study.datasets if name in fits]
 
 
-def _missing(records: Records) -> list[str]:
+def all_missing(records: Records) -> list[str]:
+    """What failed, is missing or cannot be read, a sentence each."""
     notes = [
         *(f"{name} failed: {why}" for name, why in records.failures.items()),
         *records.notes,
@@ -83,11 +98,20 @@ def _missing(records: Records) -> list[str]:
 
 
 def _score_findings(records: Records) -> list[Finding]:
-    return [
-        Finding(text, Link("scores", f"index.html#scores-{slug(dataset)}"))
-        for dataset in _fitted(records)
-        if (text := best_route(records, dataset))
-    ]
+    found = []
+    for dataset in fitted(records):
+        if text := best_route(records, dataset):
+            best = next(route for route in routes(records, dataset) if not route.members)
+            figure = Cell(percent(best.mean), f"{best.name}, {score_name(best.main)} on {dataset}")
+            found.append(Finding(figure, text, Link("scores", f"#scores-{slug(dataset)}")))
+    return found
+
+
+def _statements(records: Records) -> Iterable[StatementLine]:
+    """The paper's statements, each with the verdicts that this study gives."""
+    for key, stated in STATEMENTS.items():
+        verdicts = [row.verdict for row in records.findings if row.statement == key]
+        yield StatementLine(Link(stated.title, f"{PAGE}#{key}"), together(verdicts))
 
 
 def _change_findings(records: Records) -> list[Finding]:
@@ -95,16 +119,15 @@ def _change_findings(records: Records) -> list[Finding]:
     for each in records.comparisons.values():
         most, least = _extremes(each)
         if most is not None and least is not None:
-            text = _changed(each, most, least)
-            found.append(Finding(text, Link("comparison", each.address())))
+            value = each.layers.set_index("layer")[each.trusted]
+            figure = Cell(number(value[most]), f"{most}, {_cka_name(each)}")
+            text = _changed(each, value, most, least)
+            found.append(Finding(figure, text, Link("comparison", each.address())))
     return found
 
 
-def _changed(each: ComparisonRecords, most: str, least: str) -> str:
-    measure = _trusted(each)
-    value = each.layers.set_index("layer")[measure]
-    name = "debiased CKA" if measure == "cka_debiased" else "CKA"
-    start = f"From {each.before} to {each.after}"
+def _changed(each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str) -> str:
+    name, start = _cka_name(each), f"From {each.before} to {each.after}"
     n = count(each.layers["n_images"].max())
     if most == least:
         return f"{start}, {most} has {name} {number(value[most])} on {n} pictures."
@@ -116,30 +139,72 @@ def _changed(each: ComparisonRecords, most: str, least: str) -> str:
     )
 
 
-def _trusted(each: ComparisonRecords) -> str:
-    """Debiased CKA where every layer has it: layers of different width are then comparable."""
-    return "cka_debiased" if each.layers["cka_debiased"].notna().all() else "cka"
+def _cka_name(each: ComparisonRecords) -> str:
+    return "debiased CKA" if each.trusted == "cka_debiased" else "CKA"
+
+
+def _changes(site: Site, records: Records) -> Figure | None:
+    """The curves of the first comparisons in one chart."""
+    told = [each for each in records.comparisons.values() if _extremes(each)[0]][:TOLD]
+    if not told:
+        return None
+    long = pd.concat([_curve(each) for each in told], ignore_index=True)
+    several = f"The first {TOLD} comparisons: a" if len(told) == TOLD else "A"
+    return site.figure(
+        "overview/changes",
+        "How alike a network sees before and after, layer by layer",
+        f"{several} curve each, from the first layer to the last. At 1 a layer still arranges the "
+        "pictures as before; the lower, the more it changed.",
+        "Debiased CKA by layer: "
+        + "; ".join(
+            f"{what} from {number(known(own['value'].iloc[0]))} to "
+            f"{number(known(own['value'].iloc[-1]))}"
+            for what, own in long.groupby("what", sort=False)
+        ),
+        charts.curves(long, long["what"].drop_duplicates().tolist(), "linear CKA, debiased"),
+        long,
+    )
+
+
+def _curve(each: ComparisonRecords) -> pd.DataFrame:
+    measure = each.trusted
+    columns = ["layer", measure, f"{measure}_low", f"{measure}_high"]
+    own = each.layers[columns].set_axis(["layer", "value", "low", "high"], axis=1)
+    return own.dropna(subset="value").assign(what=f"{each.before} → {each.after}")
 
 
 def _extremes(each: ComparisonRecords) -> tuple[str | None, str | None]:
     """The layers that changed most and least."""
-    told = each.layers.dropna(subset=_trusted(each))
+    told = each.layers.dropna(subset=each.trusted)
     if told.empty:
         return None, None
-    values = told.set_index("layer")[_trusted(each)]
+    values = told.set_index("layer")[each.trusted]
     return str(values.idxmin()), str(values.idxmax())
 
 
 def _exhibits(site: Site, records: Records) -> Iterable[Exhibit]:
-    chosen = [(row, each) for each in records.comparisons.values() for row in _candidates(each)]
-    chosen.sort(key=lambda pair: -(pair[0].concentration or 0))
-    for row, each in chosen[:EXHIBITS]:
+    for row, each in _chosen(records)[:EXHIBITS]:
         before, after = (
             rendering(site, records.folder, network, row.layer, row.channel)
             for network in (each.before, each.after)
         )
-        where = Link(f"{row.layer}:{row.channel}", each.address(anchor(row.layer, row.channel)))
+        where = Link(f"{row.layer}:{row.channel}", each.channel(row.layer, row.channel))
         yield Exhibit(where, _exhibit(row, each), before, after)
+
+
+def _chosen(records: Records) -> list[tuple[ChannelRow, ComparisonRecords]]:
+    """Channels worth looking at: the one of each comparison that specialised most, then others."""
+    ranked = [
+        (place, row, each)
+        for each in records.comparisons.values()
+        for place, row in enumerate(sorted(_candidates(each), key=_least_concentrated))
+    ]
+    ranked.sort(key=lambda found: (found[0], _least_concentrated(found[1])))
+    return [(row, each) for _, row, each in ranked]
+
+
+def _least_concentrated(row: ChannelRow) -> float:
+    return -(row.concentration or 0)
 
 
 def _candidates(each: ComparisonRecords) -> list[ChannelRow]:
@@ -192,21 +257,3 @@ def _layer_link(found: ComparisonRecords, layer: str | None) -> Link:
 
 def _mean(column: "pd.Series[float]") -> float | None:
     return known(column.mean())
-
-
-# --- provenance --------------------------------------------------------------------------------
-
-
-def _manifests(records: Records) -> list[tuple[str, Manifest]]:
-    found = [
-        *((f"dataset {name}", each.manifest) for name, each in records.datasets.items()),
-        *((f"network {name}", each.manifest) for name, each in records.networks.items()),
-        *((f"ensemble {name}", each.manifest) for name, each in records.ensembles.items()),
-        *((f"comparison {name}", each.manifest) for name, each in records.comparisons.items()),
-    ]
-    return [(name, manifest) for name, manifest in found if manifest]
-
-
-def _versions(manifests: list[tuple[str, Manifest]]) -> list[str]:
-    found = {f"{name} {each}" for _, part in manifests for name, each in part.versions.items()}
-    return sorted(found)

@@ -1,63 +1,61 @@
-"""`build`: the site of a study folder, whole or not at all."""
+"""`build`: the site of a study folder, brought up to date."""
 
-import shutil
-from importlib.resources import as_file, files
+from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-from overpaint.records import StudyFolder, whole_folder
-from overpaint.report.comparisons import comparison_page
-from overpaint.report.networks import network_page
+from overpaint.records import StudyFolder
+from overpaint.report import data, findings, formats, method
+from overpaint.report.comparisons import compared
+from overpaint.report.networks import fitted
 from overpaint.report.overview import overview
+from overpaint.report.press import Press
 from overpaint.report.reading import Records, read_records
+from overpaint.report.search import INDEX, index_script
 from overpaint.report.site import Site
-from overpaint.report.words import slug
+from overpaint.report.standing import Standing
 
 
 def build(folder: Path) -> Path:
-    """Make `site/` in a study folder from what the run left there; returns its `index.html`.
+    """Bring `site/` of a study folder up to what the run left there; returns its `index.html`.
 
-    A study that is not finished gets a report too, which says what is missing. Raises RecordError
-    where there is no study at all.
+    Only what changed is written, and the first page last. A study that is not finished gets a
+    report too, which says what is missing. Raises RecordError where there is no study at all.
     """
     records = read_records(StudyFolder(folder))
-    with whole_folder(records.folder.site) as draft:
-        _write(Site(draft), records)
+    standing = Standing(records.folder.site, records.folder.site_state)
+    write_pages(Site(standing, drawn_as(records)), records)
+    standing.settle()
     return records.folder.site / "index.html"
 
 
-def _write(site: Site, records: Records) -> None:
-    templates = _templates(records.study.study)
-    _page(site, templates, "index.html", overview(site, records))
-    for name, comparison in records.comparisons.items():
-        compared = comparison_page(site, records.folder, comparison)
-        _page(site, templates, f"comparisons/{name}.html", compared)
-    for name, network in records.networks.items():
+MANY = 120
+"""A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
+
+
+def drawn_as(records: Records) -> tuple[str, ...]:
+    """What the charts of a site are written as, beside SVG."""
+    trained = sum(each.trained for each in records.networks.values())
+    charts = 8 * len(records.comparisons) + 2 * trained
+    return () if charts > MANY else tuple(formats.WRITERS)
+
+
+def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
+    """Write every page of a study, with all that it shows; or only those that have charts."""
+    press = Press.of(site, records.study.study)
+    copy_assets(site)
+    for comparison in records.comparisons.values():
+        compared(press, records, comparison, charts_only=charts_only)
+    for network in records.networks.values():
         if network.trained:
-            trained = network_page(site, records, network)
-            _page(site, templates, f"networks/{slug(name)}.html", trained)
-    with as_file(files("overpaint.report") / "assets") as assets:
-        shutil.copytree(assets, site.root / "assets")
+            fitted(press, records, network)
+    press.page("finding", findings.PAGE, findings.findings_page(site, records))
+    press.page("data", data.PAGE, data.data_page(site, records))
+    press.page("method", method.PAGE, method.method_page(site, records))
+    site.text(INDEX, index_script(records))
+    press.page("index", "index.html", overview(site, records))
 
 
-def _templates(study: str) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("overpaint.report"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["study"] = study
-    return environment
-
-
-def _page(site: Site, templates: Environment, place: str, page: object) -> None:
-    """Write a page; its template has the name of its folder, without the s."""
-    folder = place.rpartition("/")[0]
-    template = templates.get_template(f"{folder.removesuffix('s') or 'index'}.html")
-    path = site.root / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = template.render(page=page, root="../" if folder else "")
-    path.write_text(text, encoding="utf-8")
+def copy_assets(site: Site) -> None:
+    """What every page needs beside itself."""
+    for asset in Path(str(files("overpaint.report") / "assets")).iterdir():
+        site.standing.write(f"assets/{asset.name}", asset.read_bytes())

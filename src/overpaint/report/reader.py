@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from overpaint.errors import OverpaintError, RecordError
 from overpaint.records import (
@@ -49,6 +50,28 @@ class Reader:
         numbers = [each.name for each in fields(row) if "float" in str(each.type)]
         frame[numbers] = frame[numbers].apply(pd.to_numeric, errors="coerce")
         return frame[[each.name for each in fields(row)]]
+
+    def wide(self, path: Path, row: type) -> pd.DataFrame:
+        """A table that has the columns of a row and others, all of them."""
+        narrow = self.table(path, row)
+        return narrow if narrow.empty else read_table(path)
+
+    def there(self, path: Path, row: type) -> Path | None:
+        """A table that is read only when it is needed: its place if it has all columns of a row, or
+        None and a note.
+        """
+        try:
+            names = set(pq.read_schema(path).names)
+        except FileNotFoundError:
+            self.say(path, "is missing")
+            return None
+        except (OSError, ValueError):
+            self.say(path, "cannot be read")
+            return None
+        absent = [each.name for each in fields(row) if each.name not in names]
+        for name in absent:
+            self.say(path, f"lacks the column “{name}”")
+        return None if absent else path
 
     def scores(self, path: Path) -> Scores | None:
         """The scores of a network, or None and a note."""

@@ -4,7 +4,7 @@ What is missing or broken is noted in words for the page, and an empty table tak
 a failure kept from being made is no omission: the failure is told instead, once.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,15 @@ from overpaint.records import (
     AdviceRow,
     ChannelRow,
     EpochRow,
+    FindingRow,
     ImageRow,
     LayerRow,
     Manifest,
+    MatrixRow,
     MaximalRow,
     PairRenderingRow,
     RenderingRow,
+    ResponseRow,
     RouteDifference,
     Scores,
     Spread,
@@ -32,11 +35,8 @@ from overpaint.records import (
     table,
 )
 from overpaint.report.reader import Reader, rows
+from overpaint.report.words import slug
 from overpaint.study import Study
-
-MAXIMAL = 12
-"""The maximal images of a channel that a page shows."""
-
 
 # --- artefact by artefact ----------------------------------------------------------------------
 
@@ -59,8 +59,16 @@ class DatasetRecords:
 
 
 @dataclass(frozen=True)
+class PredictionRow:
+    """The columns that every table of predictions has, whatever its classes are."""
+
+    image: str
+    labels: list[str]
+
+
+@dataclass(frozen=True)
 class NetworkRecords:
-    """A network as it was found; `scores`, `history` and `svm` are of a trained one."""
+    """A network as it was found; all but its manifest is of a trained one."""
 
     name: str
     trained: bool
@@ -68,6 +76,7 @@ class NetworkRecords:
     scores: Scores | None
     history: pd.DataFrame
     svm: pd.DataFrame | None  # of one whose head a linear SVM found
+    predictions: pd.DataFrame  # image, labels, and p(CLASS) of each class
     notes: list[str]
     failed: str = ""  # why; nothing of it is read then
 
@@ -79,7 +88,7 @@ class NetworkRecords:
 
 @dataclass(frozen=True)
 class ComparisonRecords:
-    """A comparison as it was found; `maximal` holds the rows that its page shows."""
+    """A comparison as it was found; what is large in it is read when a page needs it."""
 
     before: str
     after: str
@@ -87,11 +96,13 @@ class ComparisonRecords:
     layers: pd.DataFrame
     weights: pd.DataFrame
     channels: pd.DataFrame
-    maximal: pd.DataFrame
+    matrix: pd.DataFrame
+    responses: pd.DataFrame
+    maximal: Path | None
     renderings: dict[str, pd.DataFrame]
+    together: pd.DataFrame  # what was drawn of both networks at once
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
-    together: pd.DataFrame = field(default_factory=lambda: table([], PairRenderingRow))
 
     @property
     def name(self) -> str:
@@ -106,6 +117,25 @@ class ComparisonRecords:
     def address(self, at: str = "") -> str:
         """The address of its page in the site, or of an anchor on it."""
         return f"comparisons/{self.name}.html{'#' if at else ''}{at}"
+
+    def layer(self, layer: str) -> str:
+        """The address of the page of a layer."""
+        return f"comparisons/{self.name}/{slug(layer)}.html"
+
+    def channel(self, layer: str, channel: int) -> str:
+        """The address of the page of a channel."""
+        return f"comparisons/{self.name}/{slug(layer)}/{channel}.html"
+
+    def label(self, label: str) -> str:
+        """The address of the page of a class."""
+        return f"comparisons/{self.name}/classes/{slug(label)}.html"
+
+    @property
+    def trusted(self) -> str:
+        """The CKA to compare layers by: debiased where every layer has it, as widths then do not
+        matter.
+        """
+        return "cka_debiased" if self.layers["cka_debiased"].notna().all() else "cka"
 
     @property
     def shown(self) -> list[tuple[str, int]]:
@@ -151,6 +181,7 @@ class Records:
     comparisons: dict[str, ComparisonRecords]
     ensembles: dict[str, EnsembleRecords]
     repeats: RepeatRecords
+    findings: list[FindingRow]
     advice: list[AdviceRow]
     failures: dict[str, str]
     notes: list[str]
@@ -178,6 +209,7 @@ def read_records(folder: StudyFolder) -> Records:
         {each.name: each for each in comparisons},
         {name: _ensemble(folder, study, name, failures) for name in study.ensembles},
         _repeats(folder, study),
+        _findings(reader, folder.findings),
         _advice(reader, folder.advice),
         failures,
         reader.notes,
@@ -200,6 +232,16 @@ def _why(failures: dict[str, str], name: str) -> str:
 def _advice(reader: Reader, path: Path) -> list[AdviceRow]:
     """Advice is asked for by a command of its own, so its absence is no omission."""
     return rows(reader.table(path, AdviceRow), AdviceRow) if path.is_file() else []
+
+
+def _findings(reader: Reader, path: Path) -> list[FindingRow]:
+    """The statements as they were tested."""
+    data = reader.json(path)
+    try:
+        return [FindingRow(**row) for row in (data or {"findings": []})["findings"]]
+    except (KeyError, TypeError):
+        reader.say(path, "does not hold findings")
+        return []
 
 
 def _repeats(folder: StudyFolder, study: Study) -> RepeatRecords:
@@ -263,18 +305,19 @@ def _network(
 ) -> NetworkRecords:
     reader, place = Reader(folder.root), folder.network(name)
     trained = name in study.every and study.every[name].fit is not None
-    nothing = table([], EpochRow)
+    nothing, none = table([], EpochRow), table([], PredictionRow)
     if why := _why(failures, name):
-        return NetworkRecords(name, trained, None, None, nothing, None, [], why)
+        return NetworkRecords(name, trained, None, None, nothing, None, none, [], why)
     manifest = reader.manifest(place)
     if not trained:
-        return NetworkRecords(name, False, manifest, None, nothing, None, reader.notes)
+        return NetworkRecords(name, False, manifest, None, nothing, None, none, reader.notes)
     scores = reader.scores(place / "scores.json")
     history = reader.table(place / "history.parquet", EpochRow)
     training = study.every[name].training()
     by_svm = training is not None and training.optimiser == "linear_svm"
     svm = reader.table(place / "svm.parquet", SvmRow) if by_svm else None
-    return NetworkRecords(name, True, manifest, scores, history, svm, reader.notes)
+    predictions = reader.wide(place / "predictions.parquet", PredictionRow)
+    return NetworkRecords(name, True, manifest, scores, history, svm, predictions, reader.notes)
 
 
 def _ensemble(
@@ -295,22 +338,30 @@ def _comparison(
     reader, place = Reader(folder.root), folder.comparison(before, after)
     failed = tuple(name for name in (before, after) if _why(failures, name))
     if failed:
-        layers, weights = table([], LayerRow), table([], WeightRow)
-        channels, maximal = table([], ChannelRow), table([], MaximalRow)
         return ComparisonRecords(
-            before, after, None, layers, weights, channels, maximal, {}, [], failed
+            before,
+            after,
+            None,
+            layers=table([], LayerRow),
+            weights=table([], WeightRow),
+            channels=table([], ChannelRow),
+            matrix=table([], MatrixRow),
+            responses=table([], ResponseRow),
+            maximal=None,
+            renderings={},
+            together=table([], PairRenderingRow),
+            notes=[],
+            failed=failed,
         )
     manifest = reader.manifest(place)
-    shown = manifest.facts.get("shown", []) if manifest else []
     renderings = {}
     for network in (before, after) if study.render else ():
         path = folder.renderings(network) / "renderings.parquet"
         renderings[network] = reader.table(path, RenderingRow)
-    shared = table([], PairRenderingRow)
+    together = table([], PairRenderingRow)
     if study.render and study.render.together:
         path = folder.pair_renderings(before, after) / "renderings.parquet"
-        shared = reader.table(path, PairRenderingRow)
-    maximal = reader.table(place / "maximal.parquet", MaximalRow)
+        together = reader.table(path, PairRenderingRow)
     return ComparisonRecords(
         before,
         after,
@@ -318,17 +369,10 @@ def _comparison(
         reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
         reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
         reader.table(place / "channels.parquet", ChannelRow),
-        _first_ranks(maximal, shown),
+        reader.table(place / "matrix.parquet", MatrixRow),
+        reader.table(place / "responses.parquet", ResponseRow),
+        reader.there(place / "maximal.parquet", MaximalRow),
         renderings,
+        together,
         reader.notes,
-        together=shared,
     )
-
-
-def _first_ranks(maximal: pd.DataFrame, shown: list[list[Any]]) -> pd.DataFrame:
-    """A hundred rows a channel and network come; the page needs twelve of the few shown."""
-    wanted = {(layer, channel) for layer, channel in shown}
-    first = maximal[maximal["rank"] <= MAXIMAL]
-    keys = zip(first["layer"], first["channel"], strict=True)
-    keep = pd.Series([key in wanted for key in keys], index=first.index, dtype=bool)
-    return first[keep].sort_values(["layer", "channel", "network", "rank"], ignore_index=True)

@@ -5,6 +5,8 @@ Addresses are relative to the site's root; the templates put the way to the root
 
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 
 @dataclass(frozen=True)
 class Link:
@@ -33,6 +35,8 @@ class Figure:
     reading: str
     picture: Picture | None  # None: there was nothing to draw
     data: str | None
+    drawn: tuple[Link, ...] = ()  # the chart as SVG, PNG and PDF
+    definition: str = ""  # where what it shows is defined
 
     @property
     def wide(self) -> bool:
@@ -53,10 +57,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence with numbers, and where to read on."""
+    """A number that stands out, the sentence that it is from, and where to read on."""
 
+    figure: Cell
     text: str
     link: Link
+
+
+@dataclass(frozen=True)
+class StatementLine:
+    """A statement of the paper, and how often this study says yes to it."""
+
+    link: Link
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,7 @@ class Node:
     training: str
     dataset: str
     score: Cell | None
+    change: Link | None  # how much its training changed inside
     repeats: tuple[Repeat, ...]
     mean: str  # over the network and its repeats
     children: tuple["Node", ...]
@@ -122,6 +136,7 @@ class RepeatLine:
 class ScoreTable:
     """The networks that were scored on a dataset, best first, and the level of chance."""
 
+    id: str
     dataset: str
     split: str
     heads: tuple[str, ...]
@@ -139,23 +154,17 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class DatasetLine:
-    """A dataset and what was left out of it."""
+    """A dataset in the list, with what may make its scores doubtful."""
 
     id: str
-    name: str
+    name: Link
     kind: str
     labels: str
     classes: str
     counts: tuple[str, ...]  # train, val, test
     left_out: str
-    reasons: tuple[tuple[str, str], ...]  # picture, reason
-    unnamed: str  # how many more are only in the table
-    data: str | None
-    leaks: tuple[str, ...]  # a sentence a split
-    twice: str
-    places: tuple[tuple[str, str, str, str], ...]  # picture, split, the same picture, its split
-    unnamed_twice: str
-    twice_data: str | None
+    twice: str  # pictures in two splits
+    known: str  # the share of a split that is of groups of train
 
 
 @dataclass(frozen=True)
@@ -194,32 +203,60 @@ class ComparisonLine:
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """An artefact and the digests that say what it is and what it was made from."""
-
-    artefact: str
-    key: str
-    weights: str
-
-
-@dataclass(frozen=True)
 class Overview:
     """The first page."""
 
     title: str
     summary: str
-    findings: tuple[Finding, ...]
+    missing: tuple[str, ...]
+    won: tuple[Finding, ...]  # a dataset each
+    changed: tuple[Finding, ...]  # a comparison each
+    unchanged: str  # the comparisons that are only in the table
+    changes: Figure | None  # None where nothing was compared
     exhibits: tuple[Exhibit, ...]
+    statements: tuple[StatementLine, ...]
     tree: tuple[Node, ...]
     advice: AdviceTable | None
     scores: tuple[ScoreTable, ...]
-    datasets: tuple[DatasetLine, ...]
     comparisons: tuple[ComparisonLine, ...]
-    seed: str
-    versions: tuple[str, ...]
-    hardware: tuple[str, ...]
-    provenance: tuple[Provenance, ...]
-    missing: tuple[str, ...]
+    datasets: tuple[DatasetLine, ...]
+    tables: tuple[tuple[str, tuple[Link, ...]], ...]  # what for a paper, and as what
+
+
+# --- findings ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FindingLine:
+    """A statement put to one comparison or pair of routes."""
+
+    link: Link
+    verdict: str  # "yes", "no", "undecided", "untested"
+    value: Cell
+    chance: str
+    n: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of the paper with all that tests it; `nothing` says what would."""
+
+    id: str
+    title: str
+    reading: str
+    summary: str
+    measured: str
+    lines: tuple[FindingLine, ...]
+    nothing: str
+
+
+@dataclass(frozen=True)
+class FindingsPage:
+    """The page of the paper's statements."""
+
+    statements: tuple[Statement, ...]
+    data: str | None
 
 
 # --- comparison --------------------------------------------------------------------------------
@@ -239,19 +276,22 @@ class Thumb:
 class Side:
     """A channel in one of the two networks: its feature visualisation and its maximal images."""
 
+    when: str  # "before" or "after"
     network: str
     rendering: Picture | None
     caption: str
-    thumbs: tuple[Thumb, ...]
+    thumbs: Markup  # items of a list, one for each maximal image
+    n: int
+    lost: int  # maximal images without a thumbnail
 
 
 @dataclass(frozen=True)
-class Together:
-    """What a channel wants of both networks: in both at once, or only after."""
+class Fact:
+    """A number of a channel, what qualifies it, and where it leads."""
 
-    title: str
-    picture: Picture | None
-    caption: str
+    name: Link
+    value: Link
+    aside: str = ""
 
 
 @dataclass(frozen=True)
@@ -259,12 +299,12 @@ class Card:
     """A chosen channel."""
 
     id: str
+    link: Link
     layer: str
     channel: int
     sides: tuple[Side, ...]
-    numbers: tuple[tuple[str, Cell], ...]
+    numbers: tuple[Fact, ...]
     remark: str
-    together: tuple[Together, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -272,7 +312,7 @@ class LayerLine:
     """A layer in the table of layers."""
 
     id: str
-    layer: str
+    link: Link
     cells: tuple[Cell, ...]
     remark: str
 
@@ -287,23 +327,130 @@ class ChannelLine:
 
 
 @dataclass(frozen=True)
+class LeadLine:
+    """A class in the list of classes of a comparison: how many channels it leads."""
+
+    link: Link
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class ComparisonPage:
     """The page of two networks."""
 
+    name: str
     before: str
     after: str
     summary: str
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
+    classes: tuple[LeadLine, ...]
     cards: tuple[Card, ...]
     uncarded: str
+    specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
     remarks: tuple[str, ...]
     data: tuple[Link, ...]
     missing: tuple[str, ...]
 
 
+# --- layer, channel, class ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A channel in the grid of its layer; `told` is what a script may sort and choose by."""
+
+    id: str
+    link: Link
+    before: Picture | None
+    after: Picture | None
+    told: tuple[tuple[str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    remark: str
+
+
+@dataclass(frozen=True)
+class LayerPage:
+    """The page of a layer: all its channels."""
+
+    comparison: Link
+    layer: str
+    summary: str
+    facts: tuple[Fact, ...]
+    tiles: tuple[Tile, ...]
+    classes: tuple[str, ...]  # those that lead a channel after, for a choice by script
+    previous: Link | None
+    next: Link | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ChannelPage:
+    """The page of a channel."""
+
+    comparison: Link
+    layer: Link
+    channel: int
+    summary: str
+    sides: tuple[Side, ...]
+    together: tuple[tuple[Picture, str], ...]
+    facts: tuple[Fact, ...]
+    ranks: tuple[Fact, ...]
+    remark: str
+    previous: Link | None
+    next: Link | None
+
+
+@dataclass(frozen=True)
+class LedLine:
+    """A channel that a class leads."""
+
+    link: Link
+    picture: Picture | None
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Led:
+    """The channels that a class leads in one of the networks, the largest share first."""
+
+    when: str
+    network: str
+    n: str
+    lines: tuple[LedLine, ...]
+    more: str
+
+
+@dataclass(frozen=True)
+class ClassPage:
+    """The page of a class in a comparison: the channels that speak for it."""
+
+    comparison: Link
+    label: str
+    summary: str
+    scores: tuple[Fact, ...]
+    layers: tuple[tuple[Link, str, str, str], ...]  # layer, led before, led after, channels
+    led: tuple[Led, ...]
+    responding: tuple[tuple[str, tuple[LedLine, ...]], ...]  # by side
+    previous: Link | None
+    next: Link | None
+    missing: tuple[str, ...]
+
+
 # --- network -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Surest:
+    """A picture with what it shows and what a network is surest that it shows."""
+
+    picture: Picture | None
+    image: str
+    labels: str
+    named: str
+    probability: str
 
 
 @dataclass(frozen=True)
@@ -323,6 +470,171 @@ class NetworkPage:
     siblings: tuple[Link, ...]  # itself and the others of its route, where it was repeated
     svm: tuple[tuple[str, ...], ...]
     svm_data: str | None
+    mistakes: tuple[Surest, ...]
+    hits: tuple[Surest, ...]
     failed: str
     remarks: tuple[str, ...]
     missing: tuple[str, ...]
+
+
+# --- data --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """A class of a dataset and how many pictures show it."""
+
+    label: str
+    cells: tuple[str, ...]  # train, val, test, all, share of the pictures
+
+
+@dataclass(frozen=True)
+class LeakLine:
+    """What a split shares with train by its groups."""
+
+    split: str
+    cells: tuple[str, ...]  # pictures, of known groups, share, groups, named rightly, chance
+
+
+@dataclass(frozen=True)
+class DatasetSection:
+    """A dataset on the page of the data."""
+
+    id: str
+    name: str
+    fields: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    figure: Figure
+    classes: tuple[ClassLine, ...]
+    unnamed_classes: str
+    leaks: tuple[LeakLine, ...]
+    leaks_told: tuple[str, ...]  # a sentence a split that shares groups with train
+    why: str  # the reasons for what was left out, counted
+    reasons: tuple[tuple[str, str], ...]  # picture, reason
+    unnamed: str  # how many more are only in the table
+    twice: str
+    places: tuple[tuple[str, str, str, str], ...]  # picture, split, the same picture, its split
+    unnamed_twice: str
+    twice_data: str | None
+    data: str | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DataPage:
+    """The page of the data."""
+
+    datasets: tuple[DatasetSection, ...]
+
+
+# --- method ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """An artefact and the digests that say what it is and what it was made from."""
+
+    artefact: str
+    key: str
+    weights: str
+
+
+@dataclass(frozen=True)
+class RecipeLine:
+    """A trained network and the fields of its recipe that not all share."""
+
+    network: Link
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MethodPage:
+    """The page of definitions, settings and provenance."""
+
+    settings: tuple[tuple[str, str], ...]  # of the study
+    shared: tuple[tuple[str, str], ...]  # fields of the recipes that all networks share
+    heads: tuple[str, ...]  # the other fields
+    recipes: tuple[RecipeLine, ...]
+    networks: tuple[tuple[str, ...], ...]  # names, architecture, parameters, preprocessing
+    small: str  # what few pictures mean for CKA in this study
+    charts: str  # what charts are written as
+    versions: tuple[str, ...]
+    hardware: tuple[str, ...]
+    provenance: tuple[Provenance, ...]
+    paper: str  # BibTeX
+    program: str
+
+
+# --- two studies -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BothScores:
+    """A network that both studies scored on one dataset and split."""
+
+    network: str
+    score: str
+    first: Cell
+    second: Cell
+    difference: str  # second minus first, in points
+    overlap: str
+
+
+@dataclass(frozen=True)
+class BothDatasets:
+    """A dataset of both studies and whether its pictures are the same."""
+
+    name: str
+    first: str
+    second: str
+    same: str
+
+
+@dataclass(frozen=True)
+class BothChanges:
+    """A comparison that both studies made."""
+
+    name: str
+    first: Cell
+    second: Cell
+    difference: str
+    apart: str  # the layers whose intervals do not overlap
+
+
+@dataclass(frozen=True)
+class BothFindings:
+    """A statement put to the same thing in both studies."""
+
+    statement: str
+    subject: str
+    first: str  # the verdict
+    second: str
+    first_value: Cell
+    second_value: Cell
+
+
+@dataclass(frozen=True)
+class Only:
+    """What only one of two studies has."""
+
+    what: str
+    first: tuple[str, ...]
+    second: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AgainstPage:
+    """The page of two studies."""
+
+    first: str
+    second: str
+    summaries: tuple[tuple[str, str, str], ...]  # study, what it did, what is missing of it
+    datasets: tuple[BothDatasets, ...]
+    scores: tuple[BothScores, ...]
+    scores_data: str | None
+    changes: tuple[BothChanges, ...]
+    figures: tuple[Figure, ...]
+    undrawn: str
+    findings: tuple[BothFindings, ...]
+    settings: tuple[tuple[str, str, str, str], ...]  # network, field, first, second
+    only: tuple[Only, ...]

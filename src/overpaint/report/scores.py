@@ -31,6 +31,7 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
     columns = _columns(scored.values())
     without = sorted({label for each in scored.values() for label in each.without_positives})
     return ScoreTable(
+        f"scores-{slug(dataset)}",
         dataset,
         first.split if first else "",
         tuple(map(_head, columns)),

@@ -1,6 +1,5 @@
 """The files of a site while it is made: charts, tables and copies of pictures, safely named."""
 
-import shutil
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,22 +8,28 @@ import altair as alt
 import pandas as pd
 from PIL import Image
 
-from overpaint.report import charts
-from overpaint.report.rows import Figure, Picture
+from overpaint.report import charts, formats
+from overpaint.report.rows import Figure, Link, Picture
+from overpaint.report.standing import Standing
 from overpaint.report.words import slug
 
 
 @dataclass(frozen=True)
 class Site:
-    """A draft of the site; what its methods return is relative to its root."""
+    """The site while it is brought up to date; what its methods return is relative to its root."""
 
-    root: Path
+    standing: Standing
+    drawn: tuple[str, ...] = tuple(formats.WRITERS)
+    """What a chart is written as, beside SVG: nothing more where there are very many charts."""
+
+    def text(self, place: str, text: str) -> str:
+        """Write a text file."""
+        self.standing.write(place, text.encode())
+        return place
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Write a table as CSV: `data/<place>.csv`."""
-        path = self._path(f"data/{place}.csv")
-        frame.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
-        return f"data/{place}.csv"
+        return self.text(f"data/{place}.csv", formats.csv(frame))
 
     def figure(
         self,
@@ -34,16 +39,23 @@ class Site:
         alt_text: str,
         chart: alt.TopLevelMixin,
         table: pd.DataFrame,
+        definition: str = "",
     ) -> Figure:
-        """Draw a chart as `charts/<place>.svg` with its table beside it."""
+        """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         src = f"charts/{place}.svg"
-        text = charts.svg(chart)
-        self._path(src).write_text(text, encoding="utf-8")
+        spec = chart.to_dict(validate=False)
+        text = self.standing.once(src, spec, lambda: charts.svg(chart).encode()).decode()
         size = ET.fromstring(text)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
         picture = Picture(src, width, height, alt_text)
         name = place.rsplit("/", 1)[-1]
-        return Figure(name, title, reading, picture, self.data(place, table))
+        drawn = (Link("SVG", src), *(self._drawn(place, text, kind) for kind in self.drawn))
+        return Figure(name, title, reading, picture, self.data(place, table), drawn, definition)
+
+    def _drawn(self, place: str, text: str, kind: str) -> Link:
+        src = f"charts/{place}.{kind}"
+        self.standing.once(src, text, lambda: formats.WRITERS[kind](text))
+        return Link(kind.upper(), src)
 
     def rendering(self, source: Path, network: str, layer: str, channel: int) -> Picture | None:
         """Copy a feature visualisation; None when it is missing or no picture."""
@@ -52,13 +64,9 @@ class Site:
             source, place, f"Feature visualisation of {layer}:{channel}, {network}"
         )
 
-    def pair_rendering(
-        self, source: Path, pair: str, layer: str, channel: int, kind: str
-    ) -> Picture | None:
-        """Copy a feature visualisation of two networks; None when it is missing or no picture."""
-        place = f"pictures/renderings/{slug(pair)}/{slug(layer)}/{channel}-{slug(kind)}.png"
-        what = f"Feature visualisation of {layer}:{channel}, {kind.replace('_', ' ')}, {pair}"
-        return self._picture(source, place, what)
+    def pair_rendering(self, source: Path, place: str, alt_text: str) -> Picture | None:
+        """Copy a feature visualisation that is of two networks; None when there is none."""
+        return self._picture(source, f"pictures/renderings/{place}", alt_text)
 
     def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
         """Copy a thumbnail; None when it is missing or no picture."""
@@ -70,17 +78,15 @@ class Site:
                 width, height = image.size
         except OSError:
             return None
-        path = self._path(place)
-        if not path.exists():
-            shutil.copyfile(source, path)
+        self.standing.copy(place, source)
         return Picture(place, width, height, alt_text)
 
-    def _path(self, place: str) -> Path:
-        path = self.root / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
 
-
-def no_figure(name: str, title: str, why: str) -> Figure:
+def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:
     """The place of a chart for which the records are missing."""
-    return Figure(name, title, why, None, None)
+    return Figure(name, title, why, None, None, definition=definition)
+
+
+def method(measure: str) -> str:
+    """The address of a measure's definition, an anchor on the page of the method."""
+    return f"method.html#{measure}"

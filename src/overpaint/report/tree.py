@@ -9,7 +9,7 @@ from statistics import fmean
 from overpaint.report.reading import NetworkRecords, Records
 from overpaint.report.routes import score_name
 from overpaint.report.rows import Cell, Link, Node, Repeat
-from overpaint.report.words import interval, percent, setting, slug
+from overpaint.report.words import interval, known, number, percent, setting, slug
 
 
 def tree(records: Records) -> list[Node]:
@@ -63,10 +63,20 @@ def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
         training(records, name),
         entry.fit or "" if entry else "",
         _score(found),
+        _change(records, name, parents[name]),
         tuple(_repeat(records.networks[each]) for each in repeats),
         _mean([found, *(records.networks[each] for each in repeats)]) if repeats else "",
         tuple(_node(records, parents, child) for child in children),
     )
+
+
+def _change(records: Records, name: str, parent: str | None) -> Link | None:
+    """The mean CKA of the comparison with the parent, debiased where every layer has it."""
+    found = records.comparisons.get(f"{parent}--{name}")
+    mean = None if found is None else known(found.layers[found.trusted].mean())
+    if found is None or mean is None:
+        return None
+    return Link(f"CKA {number(mean)}", found.address())
 
 
 def anchor(name: str) -> str:

@@ -8,6 +8,14 @@ from math import isnan
 ABSENT = "–"
 """What stands in the place of a number that is not there."""
 
+BIASED = (
+    "The biased value of unrelated features is above 0, and close to 1 where channels are many and "
+    "pictures few (0.94 for 4,096 channels and 256 pictures): each picture is wholly like itself "
+    "in both networks. The debiased value leaves that out, and is 0 on average for unrelated "
+    "features."
+)
+"""Why there are two values of CKA."""
+
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -111,6 +119,15 @@ def p_value(p: float | None) -> str:
         return "p\xa0<\xa010⁻³⁰⁰"
     mantissa, exponent = f"{p:.1e}".split("e")
     return f"p\xa0=\xa0{mantissa}\xa0×\xa010{str(int(exponent)).translate(SUPERSCRIPTS)}"
+
+
+def q_value(q: float | None) -> str:
+    r"""A false discovery rate, with its sign; nothing where nothing was tested.
+
+    >>> q_value(0.042), q_value(None)
+    ('q\xa0=\xa00.042', '')
+    """
+    return "" if q is None else p_value(q).replace("p", "q", 1)
 
 
 def setting(value: object) -> str:

@@ -121,11 +121,13 @@ class Pair(Entry):
     """Two networks to compare, and the split on which.
 
     Without `on`: the dataset that the second network was fitted to, its test split for CKA and
-    its train split for maximal images.
+    its train split for maximal images. `reduction`: what CKA compares of a layer's maps, their
+    spatial means, the whole of them, or a grid of sampled positions; channels always by means.
     """
 
     pair: tuple[str, str]
     on: str | None = Field(None, pattern=r"^[^/]+/(train|val|test)$")
+    reduction: Literal["mean", "flattened", "sampled"] = "mean"
 
     @model_validator(mode="before")
     @classmethod
@@ -343,6 +345,23 @@ class Study(Entry):
             return pair.on.split("/")[0]
         fits = (self.every[name.removesuffix(".init")].fit for name in reversed(pair.pair))
         return next((fit for fit in fits if fit), None)
+
+    def related(self, one: str, other: str) -> bool:
+        """Whether two networks have a start in common: the same numbering of their filters.
+
+        As far as the study tells: weights of other names or files count as other weights.
+        """
+        return not self._origins(one).isdisjoint(self._origins(other))
+
+    def _origins(self, name: str) -> set[str]:
+        """A network and all that any of its weights come from."""
+        own = name.removesuffix(".init")
+        entry, found = self.every[own], {name}
+        if entry.starts_random:
+            found.add(f"{own}.init")
+        if not entry.draws_everything:
+            found |= self._origins(entry.parent) if entry.parent else {f"{entry.load} of a file"}
+        return found
 
     def seed_of(self, network: str) -> int:
         """The seed of a network's training: its own, or else the study's."""

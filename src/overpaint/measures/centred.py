@@ -1,0 +1,220 @@
+"""Features about their mean, in float64 and read in slices, as every likeness wants them.
+
+>>> x = Centred.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
+>>> x[:, :]
+array([[-0.5,  0. ],
+       [ 0.5,  0. ]])
+>>> x.gram
+array([[ 0.25, -0.25],
+       [-0.25,  0.25]])
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overpaint.errors import MeasureError
+
+Array = NDArray[np.float64]
+
+SLICE = 2**24
+"""Numbers that are in memory at once of features that lie on disk: 128 MB in float64."""
+
+GRAM = 2**25
+"""Numbers of a Gram matrix that are in memory at once: 256 MB, all of it for 5,792 images."""
+
+
+class Table(Protocol):
+    """Features [N, p] that can be read in slices: NumPy's arrays, and Zarr's on disk."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, p)."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Some rows and columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Centred:
+    """Features [N, p] about their mean, divided by their largest deviation from the first row.
+
+    Likenesses do not know offset and scale; an offset costs nothing that the features had not
+    already lost, and fourth powers of very large or small numbers stay in float64.
+    """
+
+    table: Table
+    first: Array  # [p]
+    largest: float
+    mean: Array  # [p], of what is left without `first`, divided by `largest`
+
+    @classmethod
+    def of(cls, table: Table, which: str = "the") -> "Centred":
+        """Look at each number once; `which` features they are is said in errors.
+
+        Raises MeasureError: `not-a-table`, `too-few-images` (fewer than 2), `not-finite`,
+        `constant-features` (no image differs from the others).
+        """
+        if len(table.shape) != 2:
+            found = f"{which} have the shape {table.shape}"
+            raise MeasureError("not-a-table", f"features are [images, channels]; {found}")
+        if table.shape[0] < 2:
+            raise MeasureError("too-few-images", f"needs at least 2 images; got {table.shape[0]}")
+        # The first row goes before the mean: differences of neighbouring numbers are exact,
+        # whereas the mean of large numbers is rounded. A constant channel becomes exactly 0.
+        first = np.array(table[0, :], np.float64)
+        largest, total = 0.0, np.zeros(len(first))
+        for rows, columns in _slices(table):
+            part = np.asarray(table[rows, columns], np.float64)
+            check_finite(part, which, rows.start or 0)
+            part = part - first[columns]
+            largest = max(largest, float(np.abs(part).max(initial=0.0)))
+            total[columns] += part.sum(axis=0)
+        if largest == 0:
+            raise MeasureError("constant-features", f"{which} features are the same for all images")
+        return cls(table, first, largest, total / largest / table.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, p)."""
+        return self.table.shape
+
+    def __len__(self) -> int:
+        return self.table.shape[0]
+
+    @property
+    def width(self) -> int:
+        """The number of columns, p."""
+        return self.table.shape[1]
+
+    @property
+    def wide(self) -> bool:
+        """Whether there are more columns than images, so that K = x xᵀ is the smaller matrix."""
+        return self.width > len(self)
+
+    def __getitem__(self, key: tuple[slice, slice]) -> Array:
+        rows, columns = key
+        part = np.array(self.table[rows, columns], np.float64)
+        part -= self.first[columns]
+        part /= self.largest
+        part -= self.mean[columns]
+        return part
+
+    def by_rows(self, step: int = 0) -> Iterator[tuple[slice, Array]]:
+        """All columns, some rows at a time; for features that are not wide."""
+        for rows in steps(len(self), step or row_step(self.width)):
+            yield rows, self[rows, slice(None)]
+
+    def by_columns(self) -> Iterator[Array]:
+        """All rows, some columns at a time; for wide features."""
+        for columns in _column_steps(self.table):
+            yield self[slice(None), columns]
+
+    def equals(self, other: "Centred") -> bool:
+        """Whether these are bit for bit the same features, but for offset and scale."""
+        return (
+            self.table.shape == other.table.shape
+            and np.array_equal(self.mean, other.mean)
+            and all(np.array_equal(self[key], other[key]) for key in _slices(self.table))
+        )
+
+    def gram_rows(self, rows: slice) -> Array:
+        """Some rows of K = x xᵀ, [r, N]."""
+        if not self.wide:
+            some = self[rows, slice(None)]
+            return np.hstack([some @ part.T for _, part in self.by_rows()])
+        total = np.zeros((len(range(len(self))[rows]), len(self)))
+        whole = len(total) == len(self)
+        for part in self.by_columns():
+            total += (part if whole else part[rows]) @ part.T  # the whole as x xᵀ: half the work
+        return total
+
+    @cached_property
+    def gram(self) -> Array:
+        """All of K = x xᵀ, kept for the next who asks."""
+        return self.gram_rows(slice(None))
+
+    def by_gram_rows(self) -> Iterator[tuple[slice, Array]]:
+        """K = x xᵀ, some rows at a time where it would not fit in memory."""
+        for rows in steps(len(self), gram_step(len(self))):
+            whole = rows == slice(0, len(self))
+            yield rows, self.gram if whole else self.gram_rows(rows)
+
+    @cached_property
+    def sizes(self) -> Array:
+        """The square of each image's distance from the mean [N], the diagonal of K."""
+        if self.wide:
+            return np.asarray(sum(np.einsum("ij,ij->i", part, part) for part in self.by_columns()))
+        return np.concatenate([np.einsum("ij,ij->i", part, part) for _, part in self.by_rows()])
+
+
+def centred_both(x: Table | Centred, y: Table | Centred) -> tuple[Centred, Centred]:
+    """Two tables of features of the same images, centred; errors as of `linear_cka`."""
+    for table in (x, y):
+        if not isinstance(table, Centred) and len(table.shape) != 2:
+            found = " and ".join(str(each.shape) for each in (x, y))
+            raise MeasureError("not-a-table", f"needs features [images, channels]; got {found}")
+    check_same_images(x.shape[0], y.shape[0])
+    return (
+        x if isinstance(x, Centred) else Centred.of(x, "first"),
+        y if isinstance(y, Centred) else Centred.of(y, "second"),
+    )
+
+
+def check_same_images(n: int, m: int) -> None:
+    """Raises MeasureError `images-differ`."""
+    if n != m:
+        raise MeasureError("images-differ", f"needs the same images twice; got {n} and {m} rows")
+
+
+def check_finite(part: Array, which: str, first_row: int = 0) -> None:
+    """Raises MeasureError `not-finite`, with the first row of it."""
+    finite = np.isfinite(part).all(axis=1)
+    if not finite.all():
+        row = first_row + int(np.argmin(finite))
+        raise MeasureError(
+            "not-finite", f"{which} features hold NaN or infinity, first in row {row}"
+        )
+
+
+def _slices(table: Table) -> Iterator[tuple[slice, slice]]:
+    n, p = table.shape
+    if p > n:
+        yield from ((slice(None), columns) for columns in _column_steps(table))
+    else:
+        yield from ((rows, slice(None)) for rows in steps(n, row_step(max(p, 1))))
+
+
+def _column_steps(table: Table) -> Iterator[slice]:
+    """Slices of columns, of whole chunks where the chunks allow."""
+    n, p = table.shape
+    step = max(SLICE // n, 1)
+    chunk = getattr(table, "chunks", (n, 1))[1]
+    return steps(p, step // chunk * chunk or step)
+
+
+def row_step(*widths: int) -> int:
+    """How many rows of tables of these widths may be in memory at once."""
+    return max(SLICE // sum(widths), 1)
+
+
+def gram_step(n: int, layers: int = 1) -> int:
+    """How many rows of the Gram matrices of so many layers may be in memory at once.
+
+    >>> gram_step(1000), gram_step(8201, layers=24)
+    (1000, 170)
+    """
+    return min(max(GRAM // (n * layers), 1), n)
+
+
+def steps(count: int, step: int) -> Iterator[slice]:
+    """Neighbouring slices of all that there is.
+
+    >>> list(steps(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))

@@ -1,0 +1,109 @@
+"""What the tables say of a statement: a number, how sure it is, and yes, no or undecided.
+
+>>> depth_rank([0, 1, 2, 3], [0.99, 0.95, 0.8, 0.6])
+-1.0
+>>> verdict(-1.0, -0.8, chance=0.0, hoped="below")
+'yes'
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from overpaint.errors import MeasureError
+
+Rows = NDArray[np.intp]
+Interval = tuple[float, float]
+Verdict = Literal["yes", "no", "undecided"]
+
+MOST = 500
+"""Pictures in a half: more would only cost time, and make no interval too narrow."""
+
+LEVEL = (0.025, 0.975)
+
+
+def verdict(low: float, high: float, *, chance: float, hoped: Literal["below", "above"]) -> Verdict:
+    """Whether an interval lies on the hoped side of what chance gives, on the other, or on both.
+
+    >>> verdict(0.1, 0.3, chance=0.05, hoped="above")
+    'yes'
+    >>> verdict(0.1, 0.3, chance=0.05, hoped="below")
+    'no'
+    >>> verdict(-0.2, 0.3, chance=0.0, hoped="above")
+    'undecided'
+    """
+    if low <= chance <= high:
+        return "undecided"
+    return "yes" if (low > chance) == (hoped == "above") else "no"
+
+
+def depth_rank(positions: Sequence[float], values: Sequence[float]) -> float:
+    """Spearman's rank correlation of values with depth, −1..1.
+
+    >>> depth_rank([0, 0, 1, 1], [0.1, 0.2, 0.3, 0.4]).__round__(3)
+    0.894
+
+    Raises MeasureError: `too-few-values` (it needs 4), `all-alike` (no rank without a difference).
+    """
+    if len(values) < 4:
+        raise MeasureError(
+            "too-few-values", f"a trend with depth needs 4 values; got {len(values)}"
+        )
+    if len(set(values)) == 1 or len(set(positions)) == 1:
+        raise MeasureError("all-alike", "all values or all depths are the same: there is no trend")
+    return float(spearmanr(positions, values).statistic)
+
+
+def over_halves(
+    statistic: Callable[[Rows], float], images: int, rng: np.random.Generator, *, draws: int = 200
+) -> Interval:
+    """The 95 % interval of a statistic of images, from random halves of them.
+
+    >>> values = np.arange(100.0)
+    >>> low, high = over_halves(lambda rows: values[rows].mean(), 100, np.random.default_rng(0))
+    >>> low < 49.5 < high
+    True
+
+    `statistic` takes row numbers. A half, drawn without replacement, differs from the whole as much
+    as the whole from another such collection: the spread over halves is that of the statistic. A
+    bootstrap would repeat images, which CKA takes for likeness. A statistic that is biased in small
+    samples makes the interval reach further to that side. Of a large collection a "half" is 500
+    images, so that the interval is rather too wide.
+
+    Raises MeasureError: `too-few-images` (it needs 10).
+
+    Source: half-sampling, McCarthy 1969; Politis & Romano 1994 for statistics in general.
+    """
+    if images < 10:
+        raise MeasureError("too-few-images", f"halves need at least 10 images; got {images}")
+    half = min(images // 2, MOST)
+    found = [statistic(np.sort(rng.permutation(images)[:half])) for _ in range(draws)]
+    return _quantiles(found)
+
+
+def over_channels(
+    statistic: Callable[[Rows], float],
+    layers: NDArray[Any],
+    rng: np.random.Generator,
+    *,
+    draws: int = 1000,
+) -> Interval:
+    """The 95 % interval of a statistic of channels, bootstrapped within each layer.
+
+    layers: [channels], the layer of each. It says what other channels of such layers would give on
+    the same images.
+    """
+    groups = [np.flatnonzero(layers == layer) for layer in np.unique(layers)]
+    found = [
+        statistic(np.concatenate([rng.choice(own, len(own)) for own in groups]))
+        for _ in range(draws)
+    ]
+    return _quantiles(found)
+
+
+def _quantiles(values: Sequence[float]) -> Interval:
+    low, high = np.nanquantile(values, LEVEL)
+    return float(low), float(high)

@@ -1,0 +1,124 @@
+"""Which channel of one network does what a channel of another does, whatever its number.
+
+>>> x = np.array([[0.0, 1.0], [1.0, 0.0], [2.0, 3.0]])
+>>> match_channels(x, x[:, ::-1]).partner
+array([1, 0])
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from overpaint.errors import MeasureError
+
+BLOCK = 4096
+"""Images that are held in float64 at once."""
+
+SAME_NUMBER = 1e-9
+"""What having the same number is worth, in correlation: more than rounding, and next to nothing."""
+
+
+@dataclass(frozen=True)
+class Matching:
+    """For each channel of the first network its partner in the second, one to one.
+
+    `correlation` is that of the two over images, NaN where either says the same of all images.
+    """
+
+    partner: NDArray[np.intp]
+    correlation: NDArray[np.float64]
+
+
+def match_channels(x: NDArray[Any], y: NDArray[Any]) -> Matching:
+    """Pair the channels of two networks so that the sum of their correlations is largest.
+
+    >>> x = np.array([[0.0, 1.0, 5.0], [1.0, 0.0, 5.0], [2.0, 3.0, 5.0]])
+    >>> y = np.array([[0.0, 3.0, 0.1], [0.0, 1.0, 0.6], [0.0, 7.0, 1.1]])
+    >>> match_channels(x, y)
+    Matching(partner=array([2, 1, 0]), correlation=array([ 1.,  1., nan]))
+
+    Channels are numbered by chance: two networks that do the same can have them in another order.
+    A permutation is undone wholly, also when the channels were scaled (by a positive factor) or
+    shifted:
+
+    >>> order = np.array([2, 0, 1])
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> bool((match_channels(x, 3 * x[:, order] + 1).partner == np.argsort(order)).all())
+    True
+
+    Of equally good pairings that with more equal numbers is taken. A channel that says the same
+    of all images correlates with nothing: such channels come last, and take of the partners left
+    that of their own number, or else the first.
+
+    x, y: features [N, C] of the same images, any real dtype; sums are in float64. The best sum of
+    unrelated channels is not 0: the more channels and the fewer images, the larger. So compare the
+    correlation with what matching against shuffled images gives, and take no test of overlap that
+    knows nothing of the choice.
+
+    Raises MeasureError: `not-a-table`, `images-differ`, `channels-differ`, `not-finite`.
+
+    Source: Li et al. 2016, "Convergent learning", section 3, for the assignment.
+    """
+    first, second = _checked(x, y)
+    correlation = correlations(first, second)
+    live_x, live_y = (np.flatnonzero(~np.isnan(correlation).all(axis=axis)) for axis in (1, 0))
+    gain = correlation[np.ix_(live_x, live_y)] + SAME_NUMBER * (live_x[:, None] == live_y)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    partner = np.full(len(correlation), -1, np.intp)
+    partner[live_x[rows]] = live_y[columns]
+    _pair_the_rest(partner)
+    return Matching(partner, correlation[np.arange(len(partner)), partner])
+
+
+def _pair_the_rest(partner: NDArray[np.intp]) -> None:
+    """Give those without a partner (−1) the one of their number, or else the first that is left."""
+    alone = np.flatnonzero(partner < 0)
+    own = alone[~np.isin(alone, partner)]
+    partner[own] = own
+    left = np.setdiff1d(np.arange(len(partner)), partner)
+    partner[np.flatnonzero(partner < 0)] = left
+
+
+def correlations(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    """The correlation over images of each channel of x with each of y: [C, D].
+
+    >>> x = np.array([[0.0], [1.0], [2.0]])
+    >>> correlations(x, np.array([[5.0, 1.0], [4.0, 1.0], [3.0, 1.0]]))
+    array([[-1., nan]])
+
+    x, y: [N, C] and [N, D], finite. NaN where a channel is constant.
+    """
+    cross, squares_x, squares_y = np.zeros((x.shape[1], y.shape[1])), 0.0, 0.0
+    mean_x, mean_y = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
+    for start in range(0, len(x), BLOCK):
+        part_x, part_y = x[start : start + BLOCK] - mean_x, y[start : start + BLOCK] - mean_y
+        cross += part_x.T @ part_y
+        squares_x = squares_x + np.einsum("ij,ij->j", part_x, part_x)
+        squares_y = squares_y + np.einsum("ij,ij->j", part_y, part_y)
+    norms = np.sqrt(np.multiply.outer(_varying(x, squares_x), _varying(y, squares_y)))
+    return np.clip(cross / norms, -1, 1)
+
+
+def _varying(table: NDArray[Any], squares: Any) -> NDArray[np.float64]:
+    """The sums of squares, NaN for a constant channel, to which rounding has left a variance."""
+    return np.where(table.max(axis=0) == table.min(axis=0), np.nan, squares)
+
+
+def _checked(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    first, second = np.asarray(x), np.asarray(y)
+    for table in (first, second):
+        if table.ndim != 2 or table.size == 0:
+            raise MeasureError("not-a-table", f"needs features [images, channels]; {table.shape}")
+        if not np.isfinite(table).all():
+            raise MeasureError("not-finite", "features hold NaN or infinity")
+    if len(first) != len(second):
+        raise MeasureError("images-differ", f"{len(first)} images before, {len(second)} after")
+    if first.shape[1] != second.shape[1]:
+        raise MeasureError(
+            "channels-differ",
+            f"{first.shape[1]} channels before, {second.shape[1]} after: no pairing is one to one",
+        )
+    return first, second

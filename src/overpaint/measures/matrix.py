@@ -1,0 +1,354 @@
+"""CKA of each layer of a network with each layer of another, of one architecture or of two.
+
+From features that are kept, `cka_matrix`; batch by batch where they cannot be, `BatchSums`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from overpaint.errors import MeasureError
+from overpaint.measures.centred import (
+    Array,
+    Centred,
+    Table,
+    check_same_images,
+    gram_step,
+    row_step,
+    steps,
+)
+from overpaint.measures.hsic import (
+    DEGENERATE,
+    Sums,
+    lost,
+    quotient,
+    row_sums,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class CkaMatrix:
+    """CKA of each layer of a network with each of another; where it has none, its status says why.
+
+    `cka` is [L, M] and NaN just where `status` is not "ok".
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    cka: Array
+    status: list[list[str]]
+
+
+def cka_matrix(
+    before: Mapping[str, Table], after: Mapping[str, Table], *, debiased: bool = False
+) -> CkaMatrix:
+    """CKA of each layer of a network with each layer of another, of whatever architectures.
+
+    >>> rng = np.random.default_rng(0)
+    >>> low, high = rng.standard_normal((2, 40, 5))
+    >>> matrix = cka_matrix({"low": low, "dead": 0 * low}, {"low": low, "both": low + high})
+    >>> matrix.cka.round(2)
+    array([[1.  , 0.45],
+           [ nan,  nan]])
+    >>> matrix.status[1][0]
+    'first features are the same for all images'
+
+    before, after: features [N, p] of each layer, of the same images; as of `linear_cka`. A layer
+    that has no CKA costs its own cells. Raises MeasureError: `images-differ`, `not-a-table`.
+    """
+    return LayerKernels.of(before, after).cka(debiased=debiased)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerKernels:
+    """All that CKA of each layer with each needs, biased and debiased, looked at once.
+
+    The kernel of a layer with itself, and where N × N matrices are cheaper that matrix too, is
+    made once for each layer and not for each pair; the pairs are then one product of matrices.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    xy: Sums  # arrays [L, M]; 0 where a layer has no kernel
+    xx: Sums  # [L, 1]
+    yy: Sums  # [1, M]
+    lacking: tuple[dict[int, str], dict[int, str]]  # the layers without a kernel, and why
+
+    @classmethod
+    def of(cls, before: Mapping[str, Table], after: Mapping[str, Table]) -> "LayerKernels":
+        """Of the features of all layers of two networks; errors as of `cka_matrix`."""
+        counts = [table.shape[0] for table in (*before.values(), *after.values())]
+        for count in counts:
+            check_same_images(counts[0], count)
+        (xs, no_x), (ys, no_y) = _kernels(before, "first"), _kernels(after, "second")
+        shape, n = (len(before), len(after)), counts[0] if counts else 0
+        a, b = _stacked(xs, shape[0], n), _stacked(ys, shape[1], n)
+        squares, own_x, own_y = _all_squares(xs, ys, shape)
+        totals = a.sum(axis=1)[:, None], b.sum(axis=1)[None, :]
+        return cls(
+            tuple(before),
+            tuple(after),
+            Sums(n, squares, a @ b.T, *totals),
+            Sums(n, own_x[:, None], row_sums(a, a)[:, None], totals[0], totals[0]),
+            Sums(n, own_y[None, :], row_sums(b, b)[None, :], totals[1], totals[1]),
+            (no_x, no_y),
+        )
+
+    def cka(self, *, debiased: bool = False) -> CkaMatrix:
+        """As `cka_matrix`."""
+        n, least = self.xy.n, 4 if debiased else 2
+        if n < least:
+            few = f"needs at least {least} images; got {n}"
+            status = [[few] * len(self.after) for _ in self.before]
+            return CkaMatrix(
+                self.before, self.after, np.full(self.xy.squares.shape, np.nan), status
+            )
+        xx, yy = self.xx.hsic(debiased=debiased), self.yy.hsic(debiased=debiased)
+        return _matrix(
+            (self.before, self.after),
+            (self.xy.hsic(debiased=debiased), xx, yy),
+            (lost(xx, self.xx.squares), lost(yy, self.yy.squares)),
+            self.lacking,
+        )
+
+
+def _matrix(
+    names: tuple[tuple[str, ...], tuple[str, ...]],
+    hsic: tuple[Array, Array, Array],
+    zero: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    lacking: tuple[dict[int, str], dict[int, str]],
+) -> CkaMatrix:
+    """The values where there are any, and elsewhere why there are none."""
+    none = zero[0] | zero[1]
+    none[list(lacking[0])] = True
+    none[:, list(lacking[1])] = True
+    xy, xx, yy = hsic
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values = np.where(none, np.nan, quotient(xy, xx, yy))
+    status = [
+        [
+            lacking[0].get(row) or lacking[1].get(column) or (DEGENERATE if empty else "ok")
+            for column, empty in enumerate(line)
+        ]
+        for row, line in enumerate(none.tolist())
+    ]
+    return CkaMatrix(*names, values, status)
+
+
+def _kernels(layers: Mapping[str, Table], which: str) -> tuple[dict[int, Centred], dict[int, str]]:
+    """The layers that have a kernel, by their number; and the others, with what they lack."""
+    found, lacking = {}, {}
+    for number, table in enumerate(layers.values()):
+        try:
+            found[number] = Centred.of(table, which)
+        except MeasureError as error:
+            if error.slug == "not-a-table":
+                raise
+            lacking[number] = str(error)
+    return found, lacking
+
+
+def _stacked(layers: dict[int, Centred], count: int, n: int) -> Array:
+    """Each layer's K_ii [L, N]."""
+    sizes = np.zeros((count, n))
+    for number, layer in layers.items():
+        sizes[number] = layer.sizes
+    return sizes
+
+
+def _all_squares(
+    xs: dict[int, Centred], ys: dict[int, Centred], shape: tuple[int, int]
+) -> tuple[Array, Array, Array]:
+    """Σ_ij K_ij L_ij of each layer with each [L, M], and of each with itself [L] and [M]."""
+    squares, own_x, own_y = np.zeros(shape), np.zeros(shape[0]), np.zeros(shape[1])
+    if xs and ys:
+        ways = _squares_by_grams if _grams_are_cheaper(xs, ys) else _squares_by_features
+        cells = np.ix_(list(xs), list(ys))
+        squares[cells], own_x[list(xs)], own_y[list(ys)] = ways([*xs.values()], [*ys.values()])
+    return squares, own_x, own_y
+
+
+READ = 100
+"""Multiplications in the time in which one number is read from disk, about."""
+
+
+def _grams_are_cheaper(xs: dict[int, Centred], ys: dict[int, Centred]) -> bool:
+    n = len(next(iter(xs.values())))
+    p, q = ([layer.width for layer in layers.values()] for layers in (xs, ys))
+    looks = ceil(n / gram_step(n, len(p) + len(q)))
+    grams = n * n * (sum(p) + sum(q) + len(p) * len(q)) + looks * n * (sum(p) + sum(q)) * READ
+    return grams < n * (sum(p) * sum(q) + sum(each**2 for each in p + q))
+
+
+def _squares_by_grams(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
+    n = len(xs[0])
+    squares, own_x, own_y = np.zeros((len(xs), len(ys))), np.zeros(len(xs)), np.zeros(len(ys))
+    for rows in steps(n, gram_step(n, len(xs) + len(ys))):
+        k, g = _gram_stack(xs, rows), _gram_stack(ys, rows)
+        squares += k @ g.T
+        own_x += row_sums(k, k)
+        own_y += row_sums(g, g)
+    return squares, own_x, own_y
+
+
+def _gram_stack(layers: list[Centred], rows: slice) -> Array:
+    """These rows of each layer's Gram matrix, flat [L, rows × N]."""
+    flat = np.empty((len(layers), (rows.stop - rows.start) * len(layers[0])))
+    for number, layer in enumerate(layers):
+        flat[number] = layer.gram_rows(rows).ravel()
+    return flat
+
+
+TOGETHER = 4096
+"""Columns of layers side by side that are multiplied at once: 128 MB for their products."""
+
+
+def _squares_by_features(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
+    groups = [_groups(layers) for layers in (xs, ys)]
+    squares = np.block([[_squares_of(some, others) for others in groups[1]] for some in groups[0]])
+    own_x, own_y = (
+        np.array([_squares_of([each], [each]).item() for each in layers]) for layers in (xs, ys)
+    )
+    return squares, own_x, own_y
+
+
+def _groups(layers: list[Centred]) -> list[list[Centred]]:
+    """Neighbours that together have no more than so many columns."""
+    groups: list[list[Centred]] = []
+    for layer in layers:
+        if groups and sum(each.width for each in groups[-1]) + layer.width <= TOGETHER:
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
+    return groups
+
+
+def _squares_of(xs: list[Centred], ys: list[Centred]) -> Array:
+    """The squared norm of xᵀ y of each layer with each, of one product of all of them."""
+    p, q = ([layer.width for layer in layers] for layers in (xs, ys))
+    cross = np.zeros((sum(p), sum(q)))
+    for rows in steps(len(xs[0]), row_step(*p, *q)):
+        u, v = (np.hstack([layer[rows, :] for layer in layers]) for layers in (xs, ys))
+        cross += u.T @ v
+    np.square(cross, out=cross)
+    by_x = np.add.reduceat(cross, np.cumsum([0, *p[:-1]]), axis=0)
+    return np.add.reduceat(by_x, np.cumsum([0, *q[:-1]]), axis=1)
+
+
+# --- batch by batch ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class BatchSums:
+    """Debiased CKA of each layer with each, from the likeness of images within batches only.
+
+    >>> rng = np.random.default_rng(0)
+    >>> batches = rng.standard_normal((40, 16, 5))
+    >>> grams = [{"layer": Centred.of(batch).gram} for batch in batches]
+    >>> total = sum((BatchSums.of(gram, gram) for gram in grams), BatchSums.empty())
+    >>> total.result().cka.round(12), total.n_images, total.n_unused
+    (array([[1.]]), 640, 0)
+
+    For whole maps of so many images that their features cannot be kept: a batch leaves L + M
+    matrices [n, n] (`overpaint.taps.gram` reduces a map to one), then L × M numbers. What counts
+    is each four images that stood in one batch together, each four once. So batches may have any
+    sizes; one of fewer than 4 holds no four images, and its images are told as `n_unused`. Where
+    features can be kept, `cka_matrix` compares all images with all and is the better estimate.
+
+    Source: Nguyen, Raghu & Kornblith 2021, "Do wide and deep networks learn the same things?",
+    equation 3, but for batches of different sizes.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    n_images: int
+    n_unused: int
+    hsic: tuple[Array, Array, Array]  # [L, M], [L, 1], [1, M]
+    squares: tuple[Array, Array]  # what the last two were made from, to see their rounding
+    lacking: tuple[dict[int, str], dict[int, str]]
+
+    @classmethod
+    def empty(cls) -> "BatchSums":
+        """No images: neutral in sums."""
+        nothing = np.zeros((0, 0))
+        return cls((), (), 0, 0, (nothing,) * 3, (nothing,) * 2, ({}, {}))
+
+    @classmethod
+    def of(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> "BatchSums":
+        """A batch: for each layer the Gram matrix [n, n] of the features of its n images, about
+        their mean. Raises MeasureError `images-differ`.
+        """
+        grams = [np.asarray(gram, np.float64) for gram in (*before.values(), *after.values())]
+        n = len(grams[0])
+        for gram in grams:
+            check_same_images(n, len(gram))
+        k, no_x = _without_infinite(np.stack(grams[: len(before)]), "first")
+        g, no_y = _without_infinite(np.stack(grams[len(before) :]), "second")
+        xy, xx, yy = _batch_sums(k, g)
+        weight = (n - 1) * (n - 2) if n >= 4 else 0  # n (n − 1) (n − 2) (n − 3) ordered fours
+        hsic = tuple(
+            weight * each.hsic(debiased=True) if weight else 0 * each.squares
+            for each in (xy, xx, yy)
+        )
+        return cls(
+            tuple(before),
+            tuple(after),
+            n,
+            0 if weight else n,
+            (hsic[0], hsic[1], hsic[2]),
+            (weight * xx.squares, weight * yy.squares),
+            (no_x, no_y),
+        )
+
+    def __add__(self, other: "BatchSums") -> "BatchSums":
+        if self.n_images == 0 or other.n_images == 0:
+            return other if self.n_images == 0 else self
+        if (self.before, self.after) != (other.before, other.after):
+            raise MeasureError("layers-differ", "batches can be added only of the same layers")
+        xy, xx, yy = (s + t for s, t in zip(self.hsic, other.hsic, strict=True))
+        own_x, own_y = (s + t for s, t in zip(self.squares, other.squares, strict=True))
+        no_x, no_y = (s | t for s, t in zip(self.lacking, other.lacking, strict=True))
+        return BatchSums(
+            self.before,
+            self.after,
+            self.n_images + other.n_images,
+            self.n_unused + other.n_unused,
+            (xy, xx, yy),
+            (own_x, own_y),
+            (no_x, no_y),
+        )
+
+    def result(self) -> CkaMatrix:
+        """The matrix; a layer that has no CKA costs its own cells.
+
+        Raises MeasureError `too-few-images` where no batch held four.
+        """
+        if self.n_images == self.n_unused:
+            raise MeasureError("too-few-images", "needs at least 4 images in a batch")
+        none = lost(self.hsic[1], self.squares[0]), lost(self.hsic[2], self.squares[1])
+        return _matrix((self.before, self.after), self.hsic, none, self.lacking)
+
+
+def _batch_sums(k: Array, g: Array) -> tuple[Sums, Sums, Sums]:
+    """Of all pairs of Gram matrices [L, n, n] and [M, n, n]."""
+    n = k.shape[1]
+    a, b = (np.einsum("lii->li", grams) for grams in (k, g))
+    k, g = k.reshape(len(k), -1), g.reshape(len(g), -1)
+    totals = a.sum(axis=1)[:, None], b.sum(axis=1)[None, :]
+    return (
+        Sums(n, k @ g.T, a @ b.T, *totals),
+        Sums(n, row_sums(k, k)[:, None], row_sums(a, a)[:, None], totals[0], totals[0]),
+        Sums(n, row_sums(g, g)[None, :], row_sums(b, b)[None, :], totals[1], totals[1]),
+    )
+
+
+def _without_infinite(grams: Array, which: str) -> tuple[Array, dict[int, str]]:
+    """The Gram matrices, 0 in the place of those that hold NaN or infinity, and which those are."""
+    bad = ~np.isfinite(grams).all(axis=(1, 2))
+    grams[bad] = 0
+    why = f"{which} features hold NaN or infinity"
+    return grams, dict.fromkeys(np.flatnonzero(bad).tolist(), why)

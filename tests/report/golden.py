@@ -1,0 +1,96 @@
+"""Pages of a tiny fixed study that are kept, so that a change of any of them is seen.
+
+python tests/report/golden.py      # or `make golden`: accept what the report makes now
+"""
+
+import difflib
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+KEPT = Path(__file__).parent / "golden"
+CHANGED = Path(__file__).parents[2] / "artefacts" / "golden"
+"""Where the pages that differ are left to be looked at; not under version control."""
+
+PAIR = "comparisons/imagenet--fine_tuned"
+PAGES = (
+    "index.html",
+    f"{PAIR}.html",
+    f"{PAIR}/mixed4d.html",
+    f"{PAIR}/mixed4d/3.html",
+    f"{PAIR}/classes/浮世絵.html",
+    "networks/fine_tuned.html",
+)
+
+PROGRAMS = "overpaint|torch|torchvision|timm|numpy|pillow|pandas|altair"
+SCRUBBED = (
+    (rf"\b({PROGRAMS})(\s+)\d+(\.\w+)+(\+\w+)?", r"\1\2VERSION"),
+    (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
+    (r'(\.svg" width=)"\d+" height="\d+"', r'\1"SIZE" height="SIZE"'),
+)
+"""What may differ from machine to machine: versions, dates, the size of a drawing."""
+
+
+def made(folder: Path) -> dict[str, str]:
+    """The pages as the report makes them now from the tiny study, scrubbed."""
+    from overpaint.report.words import slug
+
+    site = folder / "site"
+    places = {name: "/".join(map(slug, name.removesuffix(".html").split("/"))) for name in PAGES}
+    return {
+        name.replace("浮世絵", "ukiyo-e"): scrubbed((site / f"{place}.html").read_text("utf-8"))
+        for name, place in places.items()
+    }
+
+
+def scrubbed(text: str) -> str:
+    """A page without what no change of the report can be told by."""
+    for pattern, word in SCRUBBED:
+        text = re.sub(pattern, word, text)
+    return text
+
+
+def differences(pages: dict[str, str]) -> str:
+    """How the pages differ from those kept, a few lines of each; the pages are left to look at."""
+    told = []
+    for name, page in pages.items():
+        kept = KEPT / name
+        before = kept.read_text("utf-8") if kept.is_file() else ""
+        if page != before:
+            write(CHANGED, {name: page})
+            lines = difflib.unified_diff(
+                before.splitlines(),
+                page.splitlines(),
+                f"kept/{name}",
+                f"now/{name}",
+                n=0,
+                lineterm="",
+            )
+            told += [*(line[:300] for line, _ in zip(lines, range(40), strict=False)), ""]
+    return "\n".join(told)
+
+
+def write(root: Path, pages: dict[str, str]) -> None:
+    """Keep pages below a folder."""
+    for name, page in pages.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+
+
+def accept() -> None:
+    """Keep the pages as they are made now."""
+    from tiny_study import write_study
+
+    from overpaint.report import build
+
+    with tempfile.TemporaryDirectory() as place:
+        folder = write_study(Path(place) / "whole")
+        build(folder)
+        write(KEPT, made(folder))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent))
+    accept()

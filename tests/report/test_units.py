@@ -1,0 +1,328 @@
+"""The pages of layers, channels and classes, and the list of all of them, against the tables."""
+
+import json
+import re
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from parsed import read_page
+from tiny_study import HOSTILE, SCRIPT, TINY
+
+from overpaint.records import (
+    ChannelRow,
+    MaximalRow,
+    PairRenderingRow,
+    ResponseRow,
+    read_json,
+    read_rows,
+    read_table,
+    write_json,
+    write_rows,
+    write_table,
+)
+from overpaint.report import build
+from overpaint.report.maximal import SHOWN, _maximal
+from overpaint.report.words import number, slug
+
+PAIR = "comparisons/imagenet--fine_tuned"
+
+
+@pytest.fixture(scope="module")
+def rows(whole) -> list[ChannelRow]:
+    return read_rows(whole / PAIR / "channels.parquet", ChannelRow)
+
+
+# --- channels ----------------------------------------------------------------------------------
+
+
+def test_every_channel_has_a_page_with_its_numbers(whole, rows):
+    """Each row of the table of channels has a page, and its numbers stand on it."""
+    assert len(rows) == len(TINY.layers) * 8
+    for row in rows:
+        page = read_page(whole / f"site/{PAIR}/{row.layer}/{row.channel}.html").plain
+        for value in (row.overlap, row.overlap_chance, row.entropy_before, row.entropy_after,
+                      row.concentration, row.filter_change, row.gain_after):  # fmt: skip
+            assert number(value) in page
+        for label in (row.top_class_before, row.top_class_after):
+            assert label is None or " ".join(label.split()) in page
+
+
+def test_ranks_count_those_before(whole, rows):
+    """A channel's rank is one more than the channels that stand before it; equals are alike."""
+    keys = {
+        "Most concentrated": lambda row: None if row.concentration is None else -row.concentration,
+        "Most changed filter": lambda row: -row.filter_change,
+        "Least overlap": lambda row: row.overlap,
+    }
+    for row in rows:
+        text = read_page(whole / f"site/{PAIR}/{row.layer}/{row.channel}.html").text
+        for words, key in keys.items():
+            shown = re.search(rf"<dt>{words}</dt><dd><span[^>]*>(.*?)</span>", text)[1]
+            if key(row) is None:
+                assert shown == "–"
+                continue
+            known = [key(each) for each in rows if key(each) is not None]
+            assert int(shown) == 1 + sum(each < key(row) for each in known)
+            assert f"of {len(known)} channels" in text
+
+
+def test_the_way_through_the_channels(whole, rows):
+    """From the first channel, `next` leads through all of them in order, and `previous` back."""
+    order = [f"{row.layer}:{row.channel}" for row in rows]
+    place, walked = f"{PAIR}/{rows[0].layer}/{rows[0].channel}.html", []
+    back = []
+    while place:
+        page = read_page(whole / "site" / place)
+        links = {named["id"]: named for tag, named in page.tags if tag == "a" and "id" in named}
+        walked.append(re.sub(r"\s", "", re.search(r"<h1>(.*?)</h1>", page.text)[1]))
+        back.append("previous" in links)
+        place = links["next"]["href"].removeprefix("../../../") if "next" in links else None
+    told = [re.sub(r"<[^>]*>", "", each) for each in walked]
+    assert told == order
+    assert back == [False] + [True] * (len(order) - 1)
+
+
+def test_a_channel_page_frames_what_both_sides_share(whole, rows):
+    """All maximal images stand on the page by rank, with a frame on those of both networks."""
+    every = read_rows(whole / PAIR / "maximal.parquet", MaximalRow)
+    for row in rows[:12]:
+        own = {
+            side: [each for each in every
+                   if (each.layer, each.channel, each.network) == (row.layer, row.channel, side)]
+            for side in ("before", "after")
+        }  # fmt: skip
+        page = read_page(whole / f"site/{PAIR}/{row.layer}/{row.channel}.html")
+        shown = [named["alt"] for tag, named in page.tags
+                 if tag == "img" and "/rasta/" in named["src"]]  # fmt: skip
+        in_order = [
+            each.image for side in own.values() for each in sorted(side, key=lambda e: e.rank)
+        ]
+        assert shown == in_order
+        shared = {each.image for each in own["before"]} & {each.image for each in own["after"]}
+        framed = sum(named.get("class") == "shared" for tag, named in page.tags if tag == "li")
+        assert framed == 2 * len(shared)
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_both_networks_want(lean):
+    """Renderings of both networks at once stand on the channel's page, with what they reach."""
+    told = lean / "study.yaml"
+    told.write_text(told.read_text().replace("together: false", "together: true"))
+    layer, channel = read_json(lean / PAIR / "manifest.json")["facts"]["shown"][0]
+    place = lean / "renderings/imagenet--fine_tuned"
+    (place / layer).mkdir(parents=True)
+    source = next((lean / "renderings/imagenet").rglob("*.png"))
+    found = []
+    for kind in ("both", "only_after"):
+        (place / layer / f"{channel}-{kind}.png").write_bytes(source.read_bytes())
+        found.append(PairRenderingRow(layer, channel, kind, 1.25, 7.5, 3.0, 9.0, 8, 16, 0, "ok"))
+    write_rows(place / "renderings.parquet", found, PairRenderingRow)
+    build(lean)
+    page = read_page(lean / f"site/{PAIR}/{layer}/{channel}.html")
+    assert "what both networks want: 1.25 in imagenet, 7.50 in fine_tuned" in page.plain
+    assert "what only the network after wants: 1.25 in imagenet" in page.plain
+    assert [named["src"].rpartition("-")[2] for tag, named in page.tags
+            if tag == "img" and "--" in named["src"]] == ["both.png", "only_after.png"]  # fmt: skip
+
+
+# --- layers ------------------------------------------------------------------------------------
+
+
+def test_a_layer_tells_a_script_what_the_table_holds(whole, rows):
+    """Each tile has the numbers of its row to sort by, and the words to choose by."""
+    by_unit = {(row.layer, row.channel): row for row in rows}
+    seen = set()
+    for layer in TINY.layers:
+        page = read_page(whole / f"site/{PAIR}/{layer}.html")
+        for tile in (named for tag, named in page.tags if named.get("class") == "tile"):
+            row = by_unit[layer, int(tile["data-channel"])]
+            seen.add((layer, row.channel))
+            for name, value in [("concentration", row.concentration), ("change", row.filter_change),
+                                ("overlap", row.overlap), ("q", row.specialised_q),
+                                ("entropy-after", row.entropy_after)]:  # fmt: skip
+                told = tile[f"data-{name}"]
+                assert told == "" if value is None else float(told) == pytest.approx(value, 1e-5)
+            assert tile["data-leading"] == (row.top_class_after or "")
+            assert tile["data-leading-before"] == (row.top_class_before or "")
+            assert tile["data-dead"] == ("after" if row.status == "dead_after" else "")
+    assert seen == by_unit.keys()
+
+
+# --- classes -----------------------------------------------------------------------------------
+
+
+def test_a_class_lists_the_channels_it_leads(whole, rows):
+    """A class's page has exactly the channels led by it, before and after, by their share."""
+    for label in HOSTILE:
+        page = read_page(whole / f"site/{PAIR}/classes/{slug(label)}.html")
+        for when in ("before", "after"):
+            part = page.text.split(f'id="led-{when}"')[1].split("</section>")[0]
+            listed = re.findall(r'<th scope="row"><a href="[^"]*">(.*?)</a>', part)
+            own = [row for row in rows if getattr(row, f"top_class_{when}") == label]
+            shares = {
+                f"{row.layer}:{row.channel}": getattr(row, f"top_share_{when}") for row in own
+            }
+            assert sorted(listed) == sorted(shares)
+            assert all(shares[one] >= shares[other] for one, other in pairwise(listed))
+
+
+def test_a_class_lists_the_channels_that_respond(whole):
+    """The channels that respond most to a class stand on its page, the strongest first."""
+    every = read_rows(whole / PAIR / "responses.parquet", ResponseRow)
+    page = read_page(whole / f"site/{PAIR}/classes/{slug(HOSTILE[1])}.html")
+    part = page.text.split('id="responding"')[1].split("</section>")[0]
+    told = [re.findall(r'<th scope="row"><a href="[^"]*">(.*?)</a>', half)
+            for half in part.split("<h3>")[1:]]  # fmt: skip
+    for side, listed in zip(("after", "before"), told, strict=True):
+        own = [row for row in every if (row.label, row.network) == (HOSTILE[1], side)]
+        own.sort(key=lambda row: -row.standardised)
+        assert listed == [f"{row.layer}:{row.channel}" for row in own[:20]]
+
+
+def test_scores_of_a_class_are_of_its_dataset(whole):
+    """The scores of the network after stand on a class's page, where it was fitted to the class."""
+    page = read_page(whole / f"site/{PAIR}/classes/{slug(HOSTILE[1])}.html")
+    assert "How well it is told from the others" in page.plain
+    assert "57.3 %" in page.plain  # precision: the score of the network minus 0.05
+
+
+def test_hostile_classes_have_safe_addresses(whole):
+    """A class that looks like markup has a page under a harmless name, and is text on it."""
+    page = read_page(whole / f"site/{PAIR}/classes/{slug(SCRIPT)}.html")
+    assert SCRIPT in page.words
+    assert not any(tag == "script" for tag, _ in page.tags)
+
+
+# --- the list of all pages ---------------------------------------------------------------------
+
+
+def test_the_index_names_every_page(whole, rows):
+    """The script holds every network, comparison, layer, channel and class, and where it is."""
+    text = (whole / "site/assets/index.js").read_text("ascii")
+    entries = json.loads(text.split("window.OVERPAINT_INDEX = ")[1].removesuffix(";\n"))
+    places = [entry["at"] for entry in entries]
+    led = {}
+    classes = next(each["classes"] for each in entries if each.get("at") == f"{PAIR}.html")
+    for entry in entries:
+        channels = [at for at, lead in enumerate(entry.get("channels", [])) if lead is not None]
+        places += [entry["at"].replace(".html", f"/{at}.html") for at in channels]
+        if entry["kind"] == "layer" and entry["at"].startswith(f"{PAIR}/"):
+            led |= {(entry["name"], at): entry["channels"][at] for at in channels}
+    site = whole / "site"
+    first = {"index.html", "findings.html", "data.html", "method.html"}
+    every = {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - first
+    assert len(places) == len(set(places))
+    assert set(places) == every
+    assert led == {
+        (row.layer, row.channel): classes.index(row.top_class_after) if row.top_class_after else -1
+        for row in rows
+    }
+
+
+# --- what is missing ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_a_manifest_the_pages_stand(lean):
+    """Where a comparison does not say on what it was made, its channels are still told of."""
+    (lean / PAIR / "manifest.json").unlink()
+    build(lean)
+    page = read_page(lean / f"site/{PAIR}/mixed4d/1.html")
+    assert "Maximal activation images" in page.plain
+    assert "no picture" in page.plain
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_table_cut_off_in_the_middle(lean):
+    """A table whose columns can be read but whose rows cannot is told of, and nothing else lost."""
+    path = lean / PAIR / "maximal.parquet"
+    data = bytearray(path.read_bytes())
+    data[40 : len(data) // 2] = bytes(len(data) // 2 - 40)
+    path.write_bytes(data)
+    build(lean)
+    assert "maximal.parquet cannot be read." in read_page(lean / "site/index.html").plain
+    assert (lean / f"site/{PAIR}/mixed4d/1.html").is_file()
+
+
+# --- a million rows ----------------------------------------------------------------------------
+
+cell = st.tuples(
+    st.sampled_from(["b", "a"]),
+    st.integers(0, 2),
+    st.sampled_from(["before", "after"]),
+    st.integers(1, SHOWN),
+    st.integers(0, 4),
+    st.sampled_from(["x", None]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(cell, max_size=40, unique_by=lambda row: row[:4]))
+def test_maximal_images_by_column(cells):
+    """Taken by column, the maximal images of each channel are those that a walk by row finds."""
+    columns = ["layer", "channel", "network", "rank", "image", "digest", "label"]
+    frame = pd.DataFrame(
+        [[*row[:4], f"i{row[4]}", f"d{row[4]}", row[5]] for row in cells], columns=columns
+    )
+    frame = frame.astype({"channel": "int64", "rank": "int64"})
+    found = _maximal(frame)
+    slow = {}
+    for layer, channel, side, _, image, label in sorted(cells, key=lambda row: row[3]):
+        slow.setdefault((layer, channel, side), []).append((f"i{image}", f"d{image}", label or ""))
+    assert {key: [found.pictures[at] for at in own] for key, own in found.rows.items()} == slow
+    assert len(set(found.pictures)) == len(found.pictures)
+
+
+# --- pictures that a network is sure of --------------------------------------------------------
+
+
+def test_the_surest_pictures_of_a_network(whole):
+    """The surest mistakes and hits stand on the page of a network, the surest first."""
+    page = read_page(whole / "site/networks/fine_tuned.html")
+    frame = read_table(whole / "networks/fine_tuned/predictions.parquet")
+    sure = {True: [], False: []}
+    for _, row in frame.iterrows():
+        chances = {label: row[f"p({label})"] for label in HOSTILE}
+        best = max(chances, key=chances.get)
+        sure[best in row["labels"]].append((chances[best], row["image"], best))
+    for right, name in [(True, "hits"), (False, "mistakes")]:
+        part = page.text.split(f'id="{name}"')[1].split("</ol>")[0]
+        told = re.findall(r"<b>.*?</b> (\S+?)\xa0%", part)
+        best = [f"{chance * 100:.1f}" for chance, _, _ in sorted(sure[right], reverse=True)]
+        assert told == best[:12]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_sure_picture_without_a_thumbnail(lean):
+    """Where a thumbnail is not there, a box with the picture's name is."""
+    for path in (lean / "thumbnails").rglob("*.jpg"):
+        path.unlink()
+    build(lean)
+    page = read_page(lean / "site/networks/fine_tuned.html").plain
+    assert "no picture: test/" in page
+
+
+@pytest.mark.usefixtures("quick")
+def test_predictions_that_are_not_known(lean):
+    """A picture with a probability that is no number is left out, and the rest is there."""
+    path = lean / "networks/fine_tuned/predictions.parquet"
+    frame = read_table(path)
+    frame.loc[frame.index[1:], f"p({HOSTILE[0]})"] = float("nan")
+    write_table(path, frame)
+    build(lean)
+    part = read_page(lean / "site/networks/fine_tuned.html").text.split('id="surest"')[1]
+    assert part.split("</section>")[0].count("<li>") == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_manifest_that_names_another_dataset(lean):
+    """A comparison on a dataset that the study has not is told of without its pictures."""
+    path = lean / PAIR / "manifest.json"
+    told = read_json(path)
+    told["facts"]["dataset"] = "../../secret"
+    write_json(path, told)
+    build(lean)
+    assert not [each for each in (lean / "site").rglob("*") if "secret" in each.name]
