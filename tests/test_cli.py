@@ -6,6 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from overpaint.cli import app
+from overpaint.errors import OverpaintError
+from overpaint.networks import build, describe, save_weights
+from overpaint.records import manifest, told_by_picture, write_json
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,6 +88,85 @@ def test_every_message_is_explained():
     explained = {slug for heading in headings for slug in heading.split(", ")}
     assert len(raised) > 30
     assert raised - explained == set()
+
+
+def small_network(folder: Path) -> Path:
+    """The folder of a network, as a study leaves it."""
+    network = build("inception_small", classes=("a", "b"), seed=0)
+    weights = save_weights(network, folder / "weights.safetensors")
+    facts = {**describe(network), "weights": weights}
+    made = manifest("network", inputs={}, settings={}, seed=0, facts=facts)
+    write_json(folder / "manifest.json", made)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory) -> Path:
+    return small_network(tmp_path_factory.mktemp("network"))
+
+
+HOW = ("--steps", "3", "--size", "32")
+
+
+def test_render(network, tmp_path):
+    """Pictures one by one, a contact sheet and a movie, of channels in lists and ranges."""
+    files = ("--out", "drawn", "--sheet", "sheet.jpg", "--movie", "way.webp")
+    done = overpaint("render", str(network), "mixed3b:1,4-5", *HOW, *files, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    drawn = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.png"))
+    assert drawn == [f"drawn/mixed3b/{channel}.png" for channel in (1, 4, 5)]
+    assert done.stdout.split()[-5:] == [*drawn, "sheet.jpg", "way.webp"]
+    with Image.open(tmp_path / "sheet.jpg") as sheet, Image.open(tmp_path / "way.webp") as way:
+        assert sheet.size == way.size == (2 * 40 + 8, 2 * 54 + 8)
+        assert way.n_frames == 4  # all of three steps, and the first noise
+    told = told_by_picture(tmp_path / drawn[0])["row"]
+    assert (told["layer"], told["channel"], told["steps"]) == ("mixed3b", 1, 3)
+
+
+def test_render_twice(network, tmp_path, monkeypatch):
+    """The same command gives the same bytes; a seed, others. A sheet alone leaves no folder."""
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("a.png", "0"), ("b.png", "0"), ("c.png", "1")):
+        asked = ["render", str(network), "conv2d0:2", *HOW, "--sheet", name, "--seed", seed]
+        assert CliRunner().invoke(app, asked).exit_code == 0
+    a, b, c = ((tmp_path / name).read_bytes() for name in ("a.png", "b.png", "c.png"))
+    assert a == b != c
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.png"]
+
+
+def test_render_on_a_picture(network, tmp_path, monkeypatch):
+    """A picture is changed for each unit; of a layer without channels, as a whole."""
+    Image.effect_noise((60, 40), 80).convert("RGB").save(tmp_path / "old.jpg")
+    asked = ("mixed3b:1", "conv2d1", "--picture", "old.jpg", "--steps", "2", "--octaves", "2")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["render", str(network), *asked])
+    assert done.exit_code == 0, done.stderr
+    for name in ("old-mixed3b-1.png", "old-conv2d1.png"):
+        assert Image.open(tmp_path / "renderings" / name).size == (60, 40)
+
+
+WRONG = [
+    (["mixed3x:1"], "unknown-layer", "did you mean 'mixed3b'"),
+    (["mixed3b:1", "mixed3x:1"], "unknown-layer", "did you mean"),
+    (["mixed3b:96"], "no-channel", "has 88 channels, 0..87; there is no 96"),
+    (["mixed3b:one"], "not-a-unit", "mixed4d:164,450-460"),
+    (["mixed3b:7-3"], "not-a-unit", "mixed3b:7-3"),
+    (["mixed3b:1", "--movie", "way.mp4"], "no-movie", ".gif"),
+    (["mixed3b:1", "--sheet", "sheet"], "no-sheet", ".png"),
+    (["mixed3b:1", "--canvas", "maco"], "no-spectrum", "--spectrum FOLDER"),
+    (["mixed3b:1", "--picture", "nowhere.jpg"], "unreadable-picture", "nowhere.jpg"),
+]
+
+
+@pytest.mark.parametrize(("asked", "slug", "said"), WRONG, ids=["-".join(w[0]) for w in WRONG])
+def test_render_a_mistake(network, tmp_path, monkeypatch, asked, slug, said):
+    """The message says what would be right, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, ["render", str(network), *asked]).exception
+    assert isinstance(error, OverpaintError), error
+    assert error.slug == slug
+    assert said in str(error)
+    assert list(tmp_path.iterdir()) == []
 
 
 DIVERGES = """\

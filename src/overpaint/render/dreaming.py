@@ -48,7 +48,7 @@ def dream(
 
     Source: Mordvintsev et al., "Inceptionism", 2015.
     """
-    whole = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    whole = torch.tensor(picture).permute(2, 0, 1)[None] / 255
     shapes = octave_shapes((picture.shape[0], picture.shape[1]), octaves)
     with looking(network, objective.layers, shapes, exactly=True) as lens:
         objective = objective.on(network)
