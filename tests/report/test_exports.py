@@ -213,7 +213,7 @@ def test_scores_are_printed_as_the_records_have_them(whole, records):
         )
         assert " & ".join([*told, "1", str(scores["top1"]["n"])]) in line
         line = next(
-            x for x in markdown.splitlines() if x.startswith(f"| {name.replace('_', '\\_')} ")
+            x for x in markdown.splitlines() if x.startswith("| " + name.replace("_", "\\_") + " ")
         )
         assert " | ".join(each.replace("--", "–") for each in told) in line
     values = [read_json(whole / f"networks/{name}/scores.json")["scores"]["mAP"]["value"]
