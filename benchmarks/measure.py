@@ -8,9 +8,9 @@ Both read whole maps and compare the images of each batch (debiased minibatch CK
 is the same; a third row has overpaint's default, spatial means, all images compared with all. Each
 time is of both networks' forwards and the matrix; taken in turn, once for ResNet-50.
 
-Once more with pictures that differ much, of which torch_cka makes numbers, to compare the values: of
-convolutions only, for what a batch norm says is overwritten in place by the ReLU behind it before
-torch_cka reads it. Then a last batch of 3, 2 and 1 images, where torch_cka divides 0 by 0.
+Once more with pictures that differ much, of which torch_cka makes numbers, to compare the values:
+of convolutions only, for what a batch norm says is overwritten in place by the ReLU behind it
+before torch_cka reads it. Then a last batch of 3, 2 and 1 images, where torch_cka divides 0 by 0.
 """
 
 import argparse

@@ -126,20 +126,22 @@ def test_dead_channels_say_nothing_of_classes():
 
 
 @pytest.mark.parametrize(
-    ("small", "verdict"), [(0.5, "yes"), (0.0, "no"), (0.05, "undecided"), (None, "untested")]
-)
-def test_whether_filters_specialise(small, verdict):
-    """More small p than chance gives says yes; a channel that was not tested does not count."""
-    table = channel_table((0.9,) * 5, (0.9,) * 5)
-    count = round(len(table) * (small or 0))
-    table.loc[: count - 1, ["specialised_p", "specialised_q"]] = (0.001, 0.01)
-    if small is None:
+    ("gained", "lost", "verdict"),
+    [(100, 0, "yes"), (0, 100, "no"), (90, 90, "undecided"), (0, 0, "undecided"),
+     (None, 0, "untested")],
+)  # fmt: skip
+def test_whether_filters_specialise(gained, lost, verdict):
+    """More channels that gained than lost say yes; as many of both decide nothing."""
+    table = channel_table((0.9,) * 5, (0.9,) * 5).sample(frac=1, random_state=0, ignore_index=True)
+    table.loc[: (gained or 0) - 1, ["specialised_p", "specialised_q"]] = (0.001, 0.01)
+    table.loc[len(table) - lost :, "specialised_p"] = 0.99
+    if gained is None:
         table["specialised_p"] = np.nan
     row = filters_finding(seen(noisy((0.1,) * 5, "after"), "before", "after", table))
     assert row.verdict == verdict
-    if small is not None:
-        assert (row.value, row.chance, row.n) == (pytest.approx(small), 0.05, 200)
-        assert row.remark.startswith(f"{count} channels")
+    if gained is not None:
+        assert (row.value, row.chance, row.n) == (pytest.approx((gained - lost) / 200), 0.0, 200)
+        assert row.remark.startswith(f"{gained} concentrated, {lost} scattered; {gained} conc")
 
 
 # --- routes --------------------------------------------------------------------------------------

@@ -1,12 +1,23 @@
 """The command line: thin; torch is imported only by commands that need it."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from overpaint.errors import OverpaintError
+
+
+class Canvas(StrEnum):
+    """What a rendering is painted on."""
+
+    fourier = "fourier"
+    pixel = "pixel"
+    maco = "maco"
+    lucid = "lucid"
+
 
 app = typer.Typer(
     help="See what fine-tuning painted over your pre-trained network.",
@@ -83,6 +94,64 @@ def advise(
     read = _read(study, [])
     folder = out or Path("runs") / read.study
     advise_study(read, folder, Progressing(Console(soft_wrap=True)), on or [])
+
+
+@app.command()
+def render(
+    network: Annotated[
+        str, typer.Argument(help="A name, as inception_v1, or the folder of a study's network.")
+    ],
+    units: Annotated[
+        list[str],
+        typer.Argument(metavar="LAYER[:CHANNELS]...", help="mixed4d:164,450-460, or mixed4d: all."),
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for LAYER/CHANNEL.png; by default renderings, or none "
+            "beside --sheet or --movie."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="By default 512, or 100 on a picture; the paper's: 2048."),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Pixels of a side; by default 128, or the picture's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another gives another picture.")] = 0,
+    canvas: Annotated[
+        Canvas, typer.Option(help="What is painted on; lucid is Lucid's way to the pixel.")
+    ] = Canvas.fourier,
+    spectrum: Annotated[
+        Path | None, typer.Option(help="For maco: a folder of pictures whose waves it takes.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="A file for a contact sheet.")] = None,
+    movie: Annotated[
+        Path | None, typer.Option(help="A file, .gif or .webp, for a movie of the optimisation.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="A picture to change, instead of noise (deep dream).")
+    ] = None,
+    octaves: Annotated[
+        int, typer.Option(min=1, help="Sizes in which the picture is changed, small ones first.")
+    ] = 1,
+) -> None:
+    """Draw what most excites channels of a network, outside any study."""
+    from rich.console import Console
+
+    from overpaint.oneoff import Dream, OneOff
+    from overpaint.progress import Progressing
+
+    progress = Progressing(Console(soft_wrap=True))
+    work = (
+        Dream(network, units, picture, out, steps, size, octaves)
+        if picture
+        else OneOff(network, units, out, steps, size, seed, canvas, spectrum, sheet, movie)
+    )
+    for path in work.draw(progress):
+        typer.echo(path)
 
 
 @app.command()

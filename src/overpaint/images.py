@@ -131,17 +131,15 @@ def sheet(
 MOVIES = (".gif", ".webp")
 
 
-def movie(frames: Sequence[Image.Image], path: Path, seconds: float = 4) -> None:
-    """Frames as an animated GIF or WebP that begins again after showing the last for a while."""
+def movie(frames: Sequence[Image.Image], path: Path, ending: str, seconds: float = 4) -> None:
+    """Frames as an animated .gif or .webp that begins again after showing the last for a while."""
     each = max(20, round(1000 * seconds / len(frames)))
     durations = [each] * (len(frames) - 1) + [1500]
-    # PNG-like fidelity costs nothing in WebP, and a GIF has a palette for each frame anyway
-    how = {"lossless": True} if path.suffix.lower() == ".webp" else {}
-    kind = path.suffix.lower().removeprefix(".")
+    kind = ending.lower().removeprefix(".")
     with path.open("wb") as file:
         frames[0].save(
             file, kind, save_all=True, append_images=list(frames[1:]), duration=durations, loop=0,
-            **how,
+            quality=85,
         )  # fmt: skip
 
 

@@ -1,7 +1,5 @@
 """Statements and their evidence: trends with depth, intervals that cover, verdicts."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,7 +10,6 @@ from overpaint.measures.evidence import (
     depth_rank,
     over_channels,
     over_halves,
-    share_interval,
     verdict,
 )
 
@@ -92,12 +89,3 @@ def test_channels_stay_in_their_layer():
     over_channels(lambda rows: seen.append(layers[rows]) or 0.0, layers,
                   np.random.default_rng(0), draws=20)  # fmt: skip
     assert all(np.bincount(drawn).tolist() == [3, 2] for drawn in seen)
-
-
-@pytest.mark.parametrize(("count", "total"), list(itertools.product((0, 3, 10), (10, 400))))
-def test_wilson(count, total):
-    """The interval is that of the formula of Wilson 1927."""
-    z, p = 1.959963984540054, count / total
-    centre = (p + z * z / (2 * total)) / (1 + z * z / total)
-    reach = z * np.sqrt(p * (1 - p) / total + z * z / (4 * total**2)) / (1 + z * z / total)
-    assert share_interval(count, total) == pytest.approx((centre - reach, centre + reach), abs=1e-9)

@@ -77,6 +77,24 @@ def test_itself():
     assert found.correlation[[0, 3, 5]] == pytest.approx(1, abs=1e-12)
 
 
+def test_twins_keep_their_numbers():
+    """Channels that differ by their scale alone are equally good partners, up to rounding: each is
+    matched with its own number.
+    """
+    rng = np.random.default_rng(0)
+    x = np.maximum(rng.normal(size=(500, 24)), 0).astype(np.float32)
+    x[:, 16:] = x[:, :8] * rng.uniform(1, 3, 8).astype(np.float32)
+    y = x * rng.uniform(1, 3, 24).astype(np.float32)
+    assert match_channels(x, y).partner.tolist() == list(range(24))
+
+
+def test_rounding_makes_no_correlation():
+    """The mean of many times 0.1 is not 0.1, and the difference is no signal."""
+    x = np.column_stack([np.full(30, 0.1), np.arange(30.0)])
+    assert x[:, 0].mean() != 0.1
+    assert np.isnan(correlations(x, x)).tolist() == [[True, True], [True, False]]
+
+
 def test_constant_channels_come_last():
     """What varies is matched first; the rest take their own number, or the first that is left."""
     rng = np.random.default_rng(0)

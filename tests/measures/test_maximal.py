@@ -143,10 +143,10 @@ def test_errors_of_distinct():
 
 @laws
 @given(
-    pictures=st.lists(st.tuples(levels, levels), min_size=1, max_size=12),
-    shown=st.lists(st.integers(0, 11), min_size=1, max_size=30),
-    cuts=st.lists(st.integers(0, 30), max_size=5),
-    k=st.integers(1, 12),
+    pictures=st.lists(st.tuples(levels, levels), min_size=6, max_size=12),
+    shown=st.lists(st.integers(0, 11), min_size=8, max_size=30),
+    cuts=st.lists(st.integers(1, 29), min_size=1, max_size=5),
+    k=st.integers(1, 6),
     seed=st.integers(0, 10**6),
     negative=st.booleans(),
 )

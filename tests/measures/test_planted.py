@@ -1,6 +1,7 @@
 """Changes planted in a real network, in known channels of known layers: every list names them."""
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -291,6 +292,18 @@ def test_planted_specialists_are_found(before):
         heads = first[first["label"] == CLASSES[label]].set_index("network")
         assert heads.loc["after", "channel"] == channel
         assert heads.loc["after", "standardised"] > 5 * heads.loc["before", "standardised"]
+
+
+def test_layers_are_known_by_their_whole_name(before):
+    """A dot in the name of a layer is a dot, and a name that begins another is not the other."""
+    seen = {side: noise(before, side) for side in ("before", "after")}
+    rows = rows_of(told(before, before, read_of(seen), split_of(240)))[:6]
+    names = ["a.1", "a1", "a.1.b", "axi", "a.1", "a.10"]
+    rows = [replace(row, layer=name) for row, name in zip(rows, names, strict=True)]
+    assert choose_channels(rows, ["a.1"], "least_overlap(9)") in (
+        [("a.1", 0), ("a.1", 4)],
+        [("a.1", 4), ("a.1", 0)],
+    )
 
 
 def read_of(seen):

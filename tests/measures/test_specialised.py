@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from overpaint.errors import MeasureError
+from overpaint.measures import specialised as module
 from overpaint.measures.classes import concentration
 from overpaint.measures.specialised import (
     Entropies,
@@ -151,6 +152,23 @@ def test_a_single_channel_can_stand_out():
     before[77], after[77] = np.arange(30), np.arange(0, 180, 6)
     q = corrected(specialisation(before, after, labels, classes=6, rng=rng()))
     assert np.flatnonzero(q <= 0.05).tolist() == [77]
+
+
+def test_as_many_permutations_are_drawn_as_are_counted(monkeypatch):
+    """Twenty for each channel, in all; the p of what none of them reaches says just that."""
+    draw, drawn = np.random.default_rng(0), []
+    permuted = module._permuted
+
+    def counting(shown, sizes, draws, generator):
+        drawn.append(draws)
+        return permuted(shown, sizes, draws, generator)
+
+    monkeypatch.setattr(module, "_permuted", counting)
+    before, after = random_sets(draw, 200, 600, 30)
+    before[77], after[77] = np.arange(30), np.arange(0, 180, 6)
+    p = specialisation(before, after, np.arange(600) % 6, classes=6, rng=rng())
+    assert sum(drawn) == 4000
+    assert p[77] == 1 / 4001
 
 
 @laws

@@ -95,6 +95,15 @@ def test_magnitudes_stay(size):
     np.testing.assert_allclose(found, wanted, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_spectra_of_real_pictures(size):
+    """What is transformed is exactly what a real picture's transform can be."""
+    spectrum = np.ones((3, size[0], size[1] // 2 + 1), np.float32)
+    waves = MacoCanvas(size, [7], spectrum=spectrum).waves().detach()
+    back = torch.fft.rfft2(torch.fft.irfft2(waves, s=size))
+    torch.testing.assert_close(back, waves, atol=1e-5, rtol=0)
+
+
 def test_start():
     """Phases start anywhere in a full turn, each picture's from its own seed."""
     spectrum = np.ones((3, 33, 32 // 2 + 1), np.float32)

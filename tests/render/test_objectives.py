@@ -191,6 +191,14 @@ def test_diversity():
     assert (found < 0).any()
 
 
+def test_diversity_adds_up():
+    """Twice a diversity is a diversity and itself."""
+    differ = diversity("a")
+    torch.testing.assert_close(
+        score([differ + differ] * 4, seen()), score([2 * differ] * 4, seen())
+    )
+
+
 def test_groups_do_not_meet():
     """Two groups of one batch are as two batches, in any order."""
     one, other = diversity("a"), diversity("a")
@@ -217,6 +225,7 @@ def test_groups():
     one, two = diversity("a"), diversity("b")
     alone = channel("a", 0)
     assert groups([alone, one, alone + two, one + two, alone]) == [[0], [1, 2, 3], [4]]
+    assert groups([one + two, one, two]) == [[0, 1, 2]]
     assert groups([alone, alone]) == [[0], [1]]
     assert groups([]) == []
 

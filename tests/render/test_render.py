@@ -1,17 +1,23 @@
 """Renderings: the same for the same seed, alone or together; better than noise; no trace left."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
+from torchvision.models.vgg import cfgs, make_layers
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
-from overpaint.render import redirect, render, render_steps, single
-from overpaint.render.lens import AT_ONCE
+from overpaint.render import lens, redirect, render, render_steps, single
+from overpaint.render.lens import AT_ONCE, looking
+from overpaint.render.loop import Settings, as_images
+from overpaint.render.manner import MANNERS, fourier, maco
+from overpaint.render.objectives import channel, diversity, logit
 from overpaint.render.redirect import STEPS
 from overpaint.render.rendering import status_of
 
@@ -197,7 +203,8 @@ def test_status():
     assert status_of(noise, 0.0, 1.0) == "ok"
     assert status_of(noise, -2.0, -1.0) == "ok"
     assert status_of(noise, 1.0, 1.005).startswith("the objective did not rise: 1 at the start")
-    assert status_of(noise, 1.0, float("nan")) == "the objective is nan"
+    assert status_of(noise, 1.0, float("nan")).startswith("the objective became nan")
+    assert status_of(noise, float("inf"), 1.0).startswith("the objective is inf on the first noise")
     assert status_of(noise // 64 + 126, 0.0, 1.0).startswith("the image is grey")
 
 
@@ -307,6 +314,254 @@ def test_progress(monkeypatch):
     channels = list(range(AT_ONCE["cpu"] + 2))
     render(tiny(), "top", channels, steps=2, size=16, progress=lambda *now: told.append(now))
     assert told == [(5, 20), (10, 20), (15, 20), (20, 20)]
+
+
+class Grey(nn.Module):
+    """Sees one channel alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 5, stride=2)
+        self.relu = nn.ReLU()
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, images):
+        maps = self.relu(self.conv(images.mean(1, keepdim=True)))
+        return self.head(maps.mean((2, 3)))
+
+
+def grey():
+    return Network("grey", Parts(Grey(), ("relu",), "head", Preprocessing(size=32)), CLASSES)
+
+
+def vgg():
+    """VGG 11 as far as its convolutions go."""
+    torch.manual_seed(0)
+    features = make_layers(cfgs["A"])
+    body = nn.Sequential(features, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 2))
+    return Network("vgg", Parts(body, ("0.7",), "3", Preprocessing(size=32)), CLASSES)
+
+
+NETWORKS = {
+    "inception_v1": (lambda: build("inception_v1", classes=CLASSES, seed=0), "mixed3a", 64),
+    "inception_small": (lambda: build("inception_small", classes=CLASSES, seed=0), "mixed4b", 64),
+    "vgg": (vgg, "0.7", 40),
+    "resnet": (lambda: build("torchvision:resnet18", classes=CLASSES, seed=0), "layer2.0", 64),
+    "grey": (grey, "relu", 24),
+}
+
+
+@pytest.mark.parametrize(("made", "layer", "size"), NETWORKS.values(), ids=NETWORKS)
+def test_networks(made, layer, size):
+    """Networks of every kind are seen at the canvas's own size, and rise."""
+    network = made()
+    with looking(network, [layer], Settings(size=size).shapes) as lens:
+        assert lens.side is None
+    (found,) = render(network, layer, [1], steps=12, size=size)
+    assert found.image.shape == (size, size, 3)
+    assert found.objective_end > found.objective_start
+
+
+def test_the_whole_network_runs_once():
+    """In a job the network runs to its end once, however many batches and steps there are."""
+    network = tiny()
+    ends = []
+    network.body.head.register_forward_hook(lambda *_: ends.append(1))
+    render(network, "relu", list(range(11)), steps=20, size=32)
+    assert len(ends) == 1
+
+
+def test_float32_where_there_is_no_bfloat16(monkeypatch):
+    """Without bfloat16 in the machine, or where a network cannot do it, all is float32."""
+    network, seen = tiny(), []
+    network.body.relu.register_forward_hook(lambda _m, _i, output: seen.append(output.dtype))
+    monkeypatch.setattr(lens, "has_bfloat16", lambda _device: False)
+    render(network, "relu", [1], steps=2, size=24)
+    assert set(seen) == {torch.float32}
+    monkeypatch.setattr(lens, "has_bfloat16", lambda _device: True)
+    render(network, "relu", [1], steps=2, size=24)
+    assert torch.bfloat16 in seen
+    assert seen[-1] == torch.float32  # what is measured
+
+
+def test_a_network_that_cannot_do_bfloat16(monkeypatch):
+    """It is rendered in float32."""
+    network = tiny()
+    real = network.body.relu.forward
+
+    def forward(values):
+        if values.dtype != torch.float32:
+            raise RuntimeError("not implemented for 'BFloat16'")
+        return real(values)
+
+    network.body.relu.forward = forward
+    monkeypatch.setattr(lens, "has_bfloat16", lambda _device: True)
+    (found,) = render(network, "relu", [1], steps=3, size=24)
+    assert found.objective_end > found.objective_start
+
+
+class Cramped:
+    """Stands in for the canvas: says that memory is out for batches above a size."""
+
+    def __init__(self, fits, error):
+        self.fits, self.error, self.batches = fits, error, []
+
+    def __call__(self, size, seeds, device):
+        self.batches.append(len(seeds))
+        if len(seeds) > self.fits:
+            raise self.error
+        return MANNERS["fourier"].paint(size, seeds, device)
+
+
+ERRORS = {
+    "cpu": RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 GB"),
+    "cuda": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+    "python": MemoryError(),
+}
+
+
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_a_batch_too_large(error, monkeypatch):
+    """It is halved, which is said; nothing is lost, and the images are those of enough memory."""
+    monkeypatch.setattr(single, "ATTEMPTS", 1)
+    network, channels, said, drawn = tiny(), list(range(11)), [], []
+    paint = Cramped(2, error)
+    manner = replace(MANNERS["fourier"], paint=paint)
+    found = render(network, "top", channels, steps=3, size=24, manner=manner,
+                   say=said.append, drawn=drawn.append)  # fmt: skip
+    assert paint.batches[:3] == [6, 3, 1]
+    assert said == [
+        "6 images at once do not fit in memory: going on with 3",
+        "3 images at once do not fit in memory: going on with 1",
+    ]
+    assert sorted(each.channel for each in drawn) == channels
+    plain = render(network, "top", channels, steps=3, size=24)
+    assert np.array_equal(images_of(found), images_of(plain))
+
+
+def test_one_image_too_large():
+    """What was drawn before was told, and the message says what would help."""
+    manner = replace(MANNERS["fourier"], paint=Cramped(0, MemoryError()))
+    with pytest.raises(NetworkError, match="not enough memory for one image of 24") as caught:
+        render(tiny(), "top", [1], steps=3, size=24, manner=manner)
+    assert caught.value.slug == "out-of-memory"
+
+
+def test_another_error_is_not_taken_for_memory():
+    """A mistake in a network is raised as it is."""
+    network = tiny()
+    network.body.fails = 6
+    with pytest.raises(OSError, match="disk is full"):
+        render(network, "top", [1], steps=9, size=24)
+
+
+def test_batches_fit_in_memory(monkeypatch):
+    """With little memory batches are small from the start."""
+    monkeypatch.setattr(lens, "free_memory", lambda _device: 3 * 1024)
+    with looking(tiny(), ["top"], Settings(size=24).shapes) as small:
+        assert small.bytes_each > 36 * 36 * 3 * 2  # at least the view itself
+        assert small.at_once == 1
+    monkeypatch.setattr(lens, "free_memory", lambda _device: 5 * small.bytes_each)
+    assert small.at_once == 5
+
+
+def test_no_number():
+    """A network of weights that are no numbers is told as such, and not tried again."""
+    network = tiny()
+    with torch.no_grad():
+        network.body.last.weight[3] = float("nan")
+    broken, beside = render(network, "top", [3, 4], steps=20, size=24)
+    assert broken.status == "the objective is nan on the first noise: nothing could be optimised"
+    assert beside.status.startswith("the objective became nan on the way")  # 0 × nan, backwards
+    assert broken.attempts == beside.attempts == 1
+    (alone,) = render(network, "top", [3], steps=20, size=24)
+    assert alone.steps == 0
+    (above,) = render(network, "relu", [4], steps=20, size=24)
+    assert above.status == "ok"
+
+
+def test_a_second_attempt(monkeypatch):
+    """A channel that its first noise leaves dark is found from before its ReLU, judged after it."""
+    network = tiny()
+    with torch.no_grad():
+        network.body.last.bias[5] = -0.2
+    monkeypatch.setattr(redirect, "STEPS", 0)
+    (found,) = render(network, "top", [5], steps=40, size=32)
+    assert (found.status, found.attempts) == ("ok", 2)
+    assert found.objective_end > 0
+    pixels = torch.from_numpy(found.image).permute(2, 0, 1)[None] / 255
+    body = network.body
+    maps = body.top(body.last(body.relu(body.conv(network.normalise(pixels)))))
+    assert found.objective_end == pytest.approx(maps[0, 5].mean().item(), rel=1e-5)
+
+
+def test_drawn_is_told_once_each():
+    """Each rendering is told when it is final: one that is tried again after the others."""
+    network, told = tiny(), []
+    with torch.no_grad():
+        network.body.last.weight[5] = 0
+        network.body.last.bias[5] = -1.0
+    found = render(network, "top", [5, 6], steps=20, size=24, drawn=told.append)
+    assert [each.channel for each in told] == [6, 5]
+    assert told[1] is found[0]
+
+
+def test_frames():
+    """Pictures on the way come with each, the first noise first and the image itself last."""
+    (found,) = render(tiny(), "top", [5], steps=30, size=24, frames=5)
+    assert len(found.frames) == 5
+    assert np.array_equal(found.frames[-1], found.image)
+    first = next(render_steps(tiny(), "top", [5], size=24))
+    assert np.array_equal(found.frames[0], as_images(first.pixels)[0])
+
+
+def test_objectives_of_any_kind():
+    """An objective instead of a layer: a difference of channels, a class."""
+    network = tiny()
+    goals = [channel("top", 3) - channel("relu", 2), logit("b")]
+    found = render(network, goals, steps=12, size=32)
+    assert [each.name for each in found] == ["top relu", "logits"]
+    assert all(each.objective_end > each.objective_start for each in found)
+
+
+def test_a_group_stays_in_one_batch(monkeypatch):
+    """Images that are to differ from each other are optimised together, whatever memory says."""
+    monkeypatch.setattr(lens, "free_memory", lambda _device: 0)
+    differ = diversity("top")
+    goals = [channel("top", 3) + 10 * differ for _ in range(3)]
+    found = render(tiny(), goals, steps=3, size=24)
+    assert len(found) == 3
+    assert not np.array_equal(found[0].image, found[1].image)
+
+
+@pytest.mark.parametrize("manner", ["pixel", "lucid", "alpha", "maco"])
+def test_manners(manner):
+    """Each manner raises the objective, alone and together to the same picture."""
+    pictures = [np.random.default_rng(0).integers(256, size=(40, 40, 3), dtype=np.uint8)]
+    made = {"alpha": lambda: fourier(alpha=True), "maco": lambda: maco(pictures, 32)}
+    how = {"steps": 14, "size": 32, "manner": made.get(manner, lambda: manner)()}
+    together = render(tiny(), "top", [5, 7], **how)
+    (alone,) = render(tiny(), "top", [7], **how)
+    assert np.array_equal(together[1].image, alone.image)
+    assert manner == "maco" or alone.objective_end > alone.objective_start
+    assert alone.image.shape == (32, 32, 4 if manner == "alpha" else 3)
+
+
+def test_no_such_manner():
+    """The message names the near one."""
+    with pytest.raises(NetworkError, match="did you mean 'lucid'") as caught:
+        render(tiny(), "top", [1], manner="lucd")
+    assert caught.value.slug == "unknown-manner"
+
+
+def test_a_whole_layer_and_its_sheet(tmp_path):
+    """Without channels all are drawn, and saved as one sheet with their names."""
+    found = render(tiny(), "relu", steps=1, size=16)
+    assert [each.channel for each in found] == list(range(16))
+    found.save(tmp_path / "sheet.png")
+    found.save(tmp_path / "sheet.jpg", columns=8)
+    assert Image.open(tmp_path / "sheet.png").size == (4 * 24 + 8, 4 * 38 + 8)
+    assert Image.open(tmp_path / "sheet.jpg").size == (8 * 24 + 8, 2 * 38 + 8)
 
 
 def test_unknown_layer():

@@ -385,6 +385,7 @@ def test_noise():
     assert change.abs().max() <= 0.1 + 1e-6
     assert change.std().item() == pytest.approx(0.1 / 3**0.5, rel=0.03)
     assert abs(np.corrcoef(change.reshape(2, -1).numpy())[0, 1]) < 0.05
+    assert torch.equal(noise(0.1)(images[1:], generators(2))[0], (images + change)[1])
 
 
 def test_on_a_ground():

@@ -58,7 +58,7 @@ def test_a_picture_counts_for_each_of_its_labels():
         for n, labels in enumerate([["a", "b"], ["b"], []])
     ]
     counts = class_counts(table(rows, ImageRow), ["a", "b", "c"])
-    assert counts[["label", "test", "all"]].values.tolist() == [["b", 2, 2], ["a", 1, 1],
+    assert counts[["label", "test", "all"]].to_numpy().tolist() == [["b", 2, 2], ["a", 1, 1],
                                                                 ["c", 0, 0]]  # fmt: skip
 
 

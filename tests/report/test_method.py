@@ -42,7 +42,7 @@ def test_why_both_ckas(n, p):
 
 
 def test_settings_are_those_of_the_trainings(page, whole):
-    """What differs between trainings is in a table, what does not is told once; both from records."""
+    """What differs between trainings is in a table, what does not is told once."""
     recipes = {
         name: read_json(whole / f"networks/{name}/manifest.json")["facts"]["recipe"]
         for name in ("fine_tuned", "gentle", "scratch")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, spearmanr
+from scipy.stats import spearmanr
 
 from overpaint.errors import MeasureError
 
@@ -107,14 +107,3 @@ def over_channels(
 def _quantiles(values: Sequence[float]) -> Interval:
     low, high = np.nanquantile(values, LEVEL)
     return float(low), float(high)
-
-
-def share_interval(count: int, total: int) -> Interval:
-    """Wilson's 95 % interval of a share.
-
-    >>> low, high = share_interval(5, 100)
-    >>> round(low, 3), round(high, 3)
-    (0.022, 0.112)
-    """
-    found = binomtest(count, total).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)

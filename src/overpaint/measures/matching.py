@@ -18,7 +18,7 @@ BLOCK = 4096
 """Images that are held in float64 at once."""
 
 SAME_NUMBER = 1e-9
-"""What having the same number is worth, in correlation: only ties are decided by it."""
+"""What having the same number is worth, in correlation: more than rounding, and next to nothing."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def dream(
     """
     whole = torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
     shapes = octave_shapes((picture.shape[0], picture.shape[1]), octaves)
-    with looking(network, objective.layers, shapes) as lens:
+    with looking(network, objective.layers, shapes, exactly=True) as lens:
         objective = objective.on(network)
         objective.check(network, lens.seen)
         whole = whole.to(lens.device)

@@ -85,8 +85,11 @@ def _crowd(view: Tensor) -> Tensor:
 
 
 @contextmanager
-def looking(network: Network, layers: Sequence[str], shapes: Sequence[Shape]) -> Iterator[Lens]:
-    """A lens on some layers of a network, for pictures of these shapes, the largest last.
+def looking(
+    network: Network, layers: Sequence[str], shapes: Sequence[Shape], *, exactly: bool = False
+) -> Iterator[Lens]:
+    """A lens on some layers of a network, for pictures of these shapes, the largest last; with
+    `exactly` in float32 whatever the machine.
 
     The network runs once to its end, at its own size, to see that each layer is called exactly
     once; from then on it stops after the deepest. Raises NetworkError for an unknown layer.
@@ -97,7 +100,7 @@ def looking(network: Network, layers: Sequence[str], shapes: Sequence[Shape]) ->
             seen = tap(_black((own, own), device))
         native = all(_runs(tap, device, shape) for shape in shapes)
         shape = shapes[-1] if native else (own, own)
-        half = has_bfloat16(device) and _runs(tap, device, shape, half=True)
+        half = not exactly and has_bfloat16(device) and _runs(tap, device, shape, half=True)
         cost = _bytes_each(tap, device, shape, half=half)
         yield Lens(network, tap, seen, None if native else own, half, cost)
 

@@ -144,6 +144,7 @@ def draw(
         for step in loop:
             if step.number in (0, settings.steps, *settings.kept):
                 last = as_images(step.pixels)
+                sound = step.pixels.isfinite().flatten(1).all(dim=1).tolist()
                 if step.number in settings.kept:
                     for film, image in zip(frames, last, strict=True):
                         film.append(image)
@@ -154,7 +155,11 @@ def draw(
             else:
                 taken = step.number
                 tell(len(goals) * taken)
-    ends = measure(lenses, goals, last)
+    nothing = (math.nan,) * len(lenses)  # of an image that is no longer made of numbers
+    ends = [
+        values if whole else nothing
+        for values, whole in zip(measure(lenses, goals, last), sound, strict=True)
+    ]
     return [
         Drawn(image, start, end, taken, tuple(film))
         for image, start, end, film in zip(last, starts, ends, frames, strict=True)
@@ -258,11 +263,11 @@ def _halved(
     count: int, *, indivisible: bool, settings: Settings, say: Callable[[str], None]
 ) -> int:
     if indivisible:
-        many = f"{count} images" if count > 1 else "an image"
+        many = f"{count} images" if count > 1 else "one image"
         raise NetworkError(
             "out-of-memory",
-            f"{many} of {settings.size} pixels do not fit in memory beside this network; "
-            "make them smaller",
+            f"there is not enough memory for {many} of {settings.size} pixels beside this "
+            "network; a smaller size needs less",
         )
     half = count // 2
     say(f"{count} images at once do not fit in memory: going on with {half}")

@@ -120,14 +120,20 @@ class MacoCanvas:
         What gradient comes back to these pixels is added to that of earlier ones, for
         `transparency`.
         """
-        phase = _mirrored(self.phase, self.size)
-        real = self._magnitude * phase.cos()
-        imaginary = self._magnitude * self._paired * phase.sin()
-        plain = torch.fft.irfft2(torch.complex(real, imaginary), s=self.size, norm="ortho")
+        plain = torch.fft.irfft2(self.waves(), s=self.size, norm="ortho")
         pixels = mixed(plain, self._mixing)
         if pixels.requires_grad:
             pixels.register_hook(self._attend)  # type: ignore[no-untyped-call]
         return pixels
+
+    def waves(self) -> Tensor:
+        """(B, C, H, W // 2 + 1), complex: the spectrum of real pictures and of nothing else.
+
+        What a transform on a GPU makes of another one is not defined.
+        """
+        phase = _mirrored(self.phase, self.size)
+        real = self._magnitude * phase.cos()
+        return torch.complex(real, self._magnitude * self._paired * phase.sin())
 
     def _attend(self, gradient: Tensor) -> None:
         self._attention += gradient.detach().abs().sum(dim=1)

@@ -139,7 +139,7 @@ Part = tuple[int, float, Term]
 def alike(objectives: Sequence[Objective]) -> Iterator[list[Part]]:
     """The terms of all pictures in lots of one kind and layer, at most one a picture in each.
 
-    One a picture, so that sums are added up in the order in which they are written.
+    One a picture, so that in a group no picture is its own mate.
     """
     lots: dict[tuple[type[Term], str, int], list[Part]] = defaultdict(list)
     for row, objective in enumerate(objectives):

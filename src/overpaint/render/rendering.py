@@ -48,7 +48,7 @@ class Renderings(list[Rendering]):
         pictures = [Pillow.fromarray(each.image) for each in self]
         made = sheet(pictures, [each.name for each in self], columns)
         with whole_file(Path(path)) as draft:
-            made.save(draft, Pillow.registered_extensions()[Path(path).suffix.lower()])
+            made.save(draft, Pillow.registered_extensions()[Path(path).suffix.lower()], quality=88)
 
 
 def status_of(image: Image, start: float, end: float) -> str:
@@ -61,7 +61,7 @@ def status_of(image: Image, start: float, end: float) -> str:
     if not math.isfinite(start):
         return f"the objective is {start} on the first noise: nothing could be optimised"
     if not math.isfinite(end):
-        return f"the objective is {end}"
+        return f"the objective became {end} on the way: the network gives what is no number"
     if end - start <= 0.01 * max(abs(start), abs(end)):
         return f"the objective did not rise: {start:.3g} at the start, {end:.3g} at the end"
     if (spread := image[..., :3].std() / 255) < 0.02:

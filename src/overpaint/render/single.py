@@ -192,7 +192,8 @@ class _Job:
             for place, each in zip(at, drawn, strict=True):
                 row, made = rows[place], rendering_of(wanted[place], goals[place].seed, each)
                 self.found.setdefault(row, []).append(made)
-                if made.status == "ok" or number == ATTEMPTS or not math.isfinite(each.starts[0]):
+                hopeless = not math.isfinite(each.starts[0] + each.ends[0])
+                if made.status == "ok" or number == ATTEMPTS or hopeless:
                     self._final(row)
                 else:
                     failed.append(row)

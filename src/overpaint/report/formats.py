@@ -154,4 +154,7 @@ def harmless(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r", " ")  # which would end the line, as no writer quotes it
+    return f"'{text}" if cell.startswith(_FORMULA) else text
