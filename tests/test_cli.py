@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,41 @@ def test_an_unknown_tracker_is_status_2(tmp_path):
     assert done.returncode == 2
     assert "did you mean 'tensorboard'" in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def test_report_writes_all_that_is_asked_for(tmp_path):
+    """`report` makes the site, figures, an archive and the page of two studies, and names each."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "study.yaml").write_text(
+            f"study: {name}\nnetworks: {{start: {{load: inception_small, weights: random}}}}\n"
+        )
+    done = overpaint("report", "a", "--figures", "figures", "--against", "b", "--zip", "a.zip",
+                     cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = [Path(line).as_posix() for line in done.stdout.split()]
+    assert told == ["a/site/index.html", "figures", "a/site/against-b.html", "a.zip"]
+    assert all((tmp_path / path).exists() for path in told if path != "figures")
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        assert {"index.html", "against-b.html"} <= set(packed.namelist())
+    done = overpaint("report", "a", "--against", "b", "--out", "two", cwd=tmp_path)
+    assert Path(done.stdout.split()[1]).as_posix() == "two/against-b.html"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--out", "x"], "--against"),
+        (["--against", "."], "[same-study]"),
+        (["--against", "nowhere"], "[missing-record]"),
+        (["--zip", "site/a.zip"], "[bad-archive]"),
+        (["--figures", "study.yaml"], "[not-a-folder]"),
+    ],
+)
+def test_report_options_that_cannot_be(tmp_path, arguments, told):
+    """An option that makes no sense ends with status 2 and one message, without a traceback."""
+    (tmp_path / "study.yaml").write_text("study: a\nnetworks: {start: {load: inception_small}}\n")
+    done = overpaint("report", ".", *arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -460,6 +460,41 @@ def test_numbers_that_could_not_be_measured(lean, table):
     assert "Nothing to draw" in read_page(lean / "site" / COMPARISON).plain
 
 
+@pytest.mark.parametrize("place", ["comparisons/imagenet--fine_tuned", "datasets/rasta",
+                                   "networks/fine_tuned"])  # fmt: skip
+@pytest.mark.parametrize("field", ["facts", "versions", "hardware", "inputs", "key"])
+@pytest.mark.usefixtures("quick")
+def test_a_manifest_of_another_shape(lean, place, field):
+    """A manifest whose field is of another kind is told of, and the rest is there."""
+    path = lean / place / "manifest.json"
+    write_json(path, read_json(path) | {field: [3]})
+    build(lean)
+    told = f"{place}/manifest.json does not hold what a manifest does."
+    assert told in read_page(lean / "site/index.html").plain
+
+
+@pytest.mark.parametrize(
+    ("place", "fact"),
+    [
+        *(("comparisons/imagenet--fine_tuned", name)
+          for name in ("n_cka", "n_maximal", "k", "classes", "shown")),
+        ("networks/fine_tuned", "parent"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ["x", {"a": 1}, [[1, 2]], None])
+@pytest.mark.usefixtures("quick")
+def test_a_fact_of_another_kind(lean, place, fact, value):
+    """A fact that pages count on is left out, and told of, where it is of another kind."""
+    path = lean / place / "manifest.json"
+    data = read_json(path)
+    data["facts"][fact] = value
+    write_json(path, data)
+    build(lean)
+    index = read_page(lean / "site/index.html").plain
+    told = f"{place}/manifest.json does not tell of “{fact}” as a run does."
+    assert (told in index) == (value is not None and (fact, value) != ("parent", "x"))
+
+
 def test_missing_pictures(lean):
     """Without a rendering or a thumbnail the card is there, and says what is not."""
     shown = read_json(lean / "comparisons/imagenet--fine_tuned/manifest.json")["facts"]["shown"]

@@ -426,9 +426,9 @@ def test_three_channels_of_three_comparisons(whole):
     """The channels on the first page are the most concentrated of each comparison."""
     index = read_page(whole / "site/index.html")
     part = index.text.split('class="exhibits"')[1].split("</section>")[0]
-    links = re.findall(r'<h3><a href="comparisons/(.*?)\.html#(.*?)">', part)
+    links = re.findall(r'<h3><a href="comparisons/(.*?)/(.*?)\.html">', part)
     assert len(links) == 3
-    for pair, anchor in links:
+    for pair, unit in links:
         shown = read_json(whole / f"comparisons/{pair}/manifest.json")["facts"]["shown"]
-        assert anchor == f"{shown[0][0]}-{shown[0][1]}"
+        assert unit == f"{shown[0][0]}/{shown[0][1]}"
     assert len({pair for pair, _ in links}) == 3

@@ -110,6 +110,8 @@ def _nearest(x: Centred, rows: slice, gram: Array, k: int) -> NDArray[np.bool_]:
     np.round(squares / x.sizes.max(), 12, out=squares)  # equal distances shall not differ by chance
     squares[np.arange(len(squares)), np.arange(len(x))[rows]] = np.inf
     limit = np.partition(squares, k - 1, axis=1)[:, k - 1 : k]
-    nearer, equal = squares < limit, squares == limit
-    places = k - np.count_nonzero(nearer, axis=1, keepdims=True)
-    return np.asarray(nearer | (equal & (np.cumsum(equal, axis=1) <= places)))
+    near = squares <= limit
+    for row in np.flatnonzero(np.count_nonzero(near, axis=1) > k):
+        last = np.flatnonzero(squares[row] == limit[row])  # more of them than places
+        near[row, last[k - np.count_nonzero(near[row]) :]] = False
+    return np.asarray(near)

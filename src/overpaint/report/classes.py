@@ -35,7 +35,8 @@ class Classes:
         """The classes of the dataset in its order, and others that the tables tell of."""
         found = self.channels.found
         dataset = self.records.datasets.get(str(found.facts.get("dataset", "")))
-        known = list(map(str, dataset.facts.get("classes", []))) if dataset else []
+        told = dataset.facts.get("classes") if dataset else None
+        known = list(map(str, told)) if isinstance(told, list) else []
         led = sorted({label for side in SIDES for label in self.led[side]})
         return list(dict.fromkeys([*known, *led]))
 

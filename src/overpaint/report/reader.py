@@ -1,6 +1,6 @@
 """Reads files of a study folder, and notes in words what is missing or broken."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,32 @@ from overpaint.records import (
     table,
 )
 
+Facts = Mapping[str, Callable[[Any], bool]]
+"""Facts of a manifest, and whether what it tells is of their kind."""
+
+NO_FACTS: Facts = {}
+
+
+def is_number(value: Any) -> bool:
+    """Whether a fact is a whole number."""
+    return isinstance(value, int)
+
+
+def is_text(value: Any) -> bool:
+    """Whether a fact is a word."""
+    return isinstance(value, str)
+
+
+def is_channels(value: Any) -> bool:
+    """Whether a fact is a list of layers with a channel each.
+
+    >>> is_channels([["mixed4d", 164]]), is_channels([1]), is_channels("x")
+    (True, False, False)
+    """
+    return isinstance(value, list) and all(
+        isinstance(each, list) and [*map(type, each)] == [str, int] for each in value
+    )
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -26,13 +52,22 @@ class Reader:
     root: Path
     notes: list[str] = field(default_factory=list)
 
-    def manifest(self, folder: Path) -> Manifest | None:
-        """The manifest of an artefact, or None and a note."""
+    def manifest(self, folder: Path, facts: Facts = NO_FACTS) -> Manifest | None:
+        """The manifest of an artefact, or None and a note; facts of another kind are left out."""
+        path = folder / "manifest.json"
         try:
-            return read_manifest(folder)
+            found = read_manifest(folder)
         except RecordError as error:
-            self._note(folder / "manifest.json", error)
+            self._note(path, error)
             return None
+        if not _is_whole(found):
+            self.say(path, "does not hold what a manifest does")
+            return None
+        told = {name: each for name, each in found.facts.items() if each is not None}
+        odd = [name for name in facts if name in told and not facts[name](told[name])]
+        for name in odd:
+            self.say(path, f"does not tell of “{name}” as a run does")
+        return replace(found, facts={name: told[name] for name in told if name not in odd})
 
     def table(self, path: Path, row: type) -> pd.DataFrame:
         """A table with all the columns of a row: what was not there is empty, and noted."""
@@ -119,6 +154,15 @@ class Reader:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _is_whole(found: Manifest) -> bool:
+    """Whether the fields of a manifest are of their kinds."""
+    texts = [found.kind, found.key, found.hardware]
+    tables = [found.facts, found.versions, found.inputs, found.settings]
+    return all(isinstance(each, str) for each in texts) and all(
+        isinstance(each, dict) for each in tables
+    )
 
 
 def _is_square(confusion: list[list[int]], classes: list[Any]) -> bool:

@@ -34,7 +34,7 @@ from overpaint.records import (
     WeightRow,
     table,
 )
-from overpaint.report.reader import Reader, rows
+from overpaint.report.reader import Reader, is_channels, is_number, is_text, rows
 from overpaint.report.words import slug
 from overpaint.study import Study
 
@@ -140,7 +140,7 @@ class ComparisonRecords:
     @property
     def shown(self) -> list[tuple[str, int]]:
         """The chosen channels, in order."""
-        return [(str(layer), int(channel)) for layer, channel in self.facts.get("shown", [])]
+        return [(str(layer), int(channel)) for layer, channel in self.facts.get("shown") or []]
 
     @property
     def order(self) -> list[str]:
@@ -308,7 +308,7 @@ def _network(
     nothing, none = table([], EpochRow), table([], PredictionRow)
     if why := _why(failures, name):
         return NetworkRecords(name, trained, None, None, nothing, None, none, [], why)
-    manifest = reader.manifest(place)
+    manifest = reader.manifest(place, {"parent": is_text})
     if not trained:
         return NetworkRecords(name, False, manifest, None, nothing, None, none, reader.notes)
     scores = reader.scores(place / "scores.json")
@@ -353,7 +353,7 @@ def _comparison(
             notes=[],
             failed=failed,
         )
-    manifest = reader.manifest(place)
+    manifest = reader.manifest(place, COMPARED)
     renderings = {}
     for network in (before, after) if study.render else ():
         path = folder.renderings(network) / "renderings.parquet"
@@ -376,3 +376,10 @@ def _comparison(
         together,
         reader.notes,
     )
+
+
+COMPARED = {
+    "shown": is_channels,
+    **dict.fromkeys(("n_cka", "n_maximal", "k", "classes"), is_number),
+}
+"""What a comparison tells of itself that the pages count on."""
