@@ -9,8 +9,8 @@ from overpaint.records import ChannelRow
 
 
 def row(layer, channel, overlap=0.5, change=None, status="ok"):
-    known = {"overlap": overlap, "filter_change": change, "status": status}
-    known |= {"layer": layer, "channel": channel, "concentration": -overlap}
+    known = {"overlap": overlap, "filter_change": change, "status": status, "n_before": 8}
+    known |= {"layer": layer, "channel": channel, "concentration": -overlap, "n_after": 8}
     return ChannelRow(**{name: known.get(name) for name in ChannelRow.__dataclass_fields__})
 
 

@@ -116,10 +116,9 @@ def test_both_networks_at_once(done):
     for row in found:
         assert row.reach_after == reached.get(row.channel)
         assert Image.open(place / f"mixed3b/{row.channel}-{row.kind}.png").size == (32, 32)
-    page = (done / "site/comparisons/source--tuned.html").read_text()
-    assert "both at once" in page
-    assert "only after" in page
-    assert "times the best picture" in page
+    pages = "".join(path.read_text() for path in (done / "site").rglob("*.html"))
+    assert "4-both.png" in pages
+    assert "4-only_after.png" in pages
 
 
 def test_a_killed_layer_goes_on(copy, monkeypatch):
