@@ -1,12 +1,14 @@
 """CKA of all layers of two networks with each other, beside torch_cka on the same random images.
 
     pip install --target PEERS --no-deps torch_cka matplotlib contourpy cycler kiwisolver pyparsing
-    PYTHONPATH=PEERS .venv/bin/python benchmarks/measure.py [--batch 64] [--batches 2] [--size 112]
+    PYTHONPATH=PEERS .venv/bin/python benchmarks/measure.py [--batch 128] [--batches 2] [--size 64]
 
 The layers are all convolutions and batch norms: 40 of ResNet-18, 106 of ResNet-50; random weights.
 Both read whole maps and compare the images of each batch (debiased minibatch CKA), so that the work
 is the same; a third row has overpaint's default, spatial means, all images compared with all. Each
-time is of both networks' forwards and the matrix. It takes about two minutes on two cores.
+time is of both networks' forwards and the matrix; the more images in a batch, the larger the share
+of the matrix and the ratio. It takes about two minutes on two cores; on a machine that does other
+work besides, the processors' time tells more than the clock's.
 
 Values are compared of convolutions only, for what a batch norm says is overwritten in place by the
 ReLU behind it before torch_cka reads it. Then a last batch of 3, 2 and 1 images, where torch_cka
@@ -32,9 +34,9 @@ from overpaint.taps import gram, taps
 def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--batches", type=int, default=2)
-    parser.add_argument("--size", type=int, default=112)
+    parser.add_argument("--size", type=int, default=64)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
@@ -42,7 +44,7 @@ def main() -> None:
     compared("resnet18", images, options.batch, wanted=3)
     compared("resnet50", images[: options.batch], options.batch, wanted=12)
     for left in (3, 2, 1):
-        ragged(images[: options.batch, :, :64, :64], options.batch // 2, left)
+        ragged(images, 32, left)
 
 
 def pictures(count: int, size: int) -> Tensor:
