@@ -70,14 +70,15 @@ def compared(name: str, images: Tensor, batch: int, wanted: int) -> None:
         for network in (one, two):
             network(images[:batch])  # the first forward of all is slower
     ways = {"torch_cka": peer, "overpaint, whole maps": whole_maps, "overpaint, means": means}
-    spent, values = {}, {}
+    spent, busy, values = {}, {}, {}
     for way, work in ways.items():
-        begin, busy = time.perf_counter(), time.process_time()
+        begin, before = time.perf_counter(), time.process_time()
         values[way] = work(one, two, layers, images, batch)
-        spent[way], busy = time.perf_counter() - begin, time.process_time() - busy
+        spent[way], busy[way] = time.perf_counter() - begin, time.process_time() - before
+        times = [each["torch_cka"] / each[way] for each in (spent, busy)]
         print(f"{name}, {len(layers)} layers, {len(images)} images: {way:22} {spent[way]:6.1f} s "
-              f"({busy:.1f} s of processors), torch_cka takes "
-              f"{spent['torch_cka'] / spent[way]:.1f} times as long", flush=True)  # fmt: skip
+              f"({busy[way]:.1f} s of processors): torch_cka takes {times[0]:.1f} ({times[1]:.1f}) "
+              "times as long", flush=True)  # fmt: skip
     enough = spent["torch_cka"] / spent["overpaint, whole maps"] >= wanted
     print(f"  asked of whole maps: at least {wanted} times: {'yes' if enough else 'NO'}")
     convolutions = [number for number, layer in enumerate(layers) if "conv" in layer]
