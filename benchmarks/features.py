@@ -145,7 +145,8 @@ def draw(rows: list[tuple[int, int]], held: list[tuple[int, float]], plot: Path)
         columns=["pictures", "MB", "what"],
     )  # fmt: skip
     base = alt.Chart(table).encode(
-        x=alt.X("pictures:Q", title="pictures in the split", axis=alt.Axis(format=",")),
+        x=alt.X("pictures:Q", title="pictures in the split",
+                axis=alt.Axis(format=",.0f", tickCount=5)),
         y=alt.Y("MB:Q", title="peak resident memory, MB", scale=alt.Scale(zero=True)),
         strokeDash=alt.StrokeDash("what:N", legend=None, sort=names),
         color=alt.Color("what:N", sort=names, title=None,

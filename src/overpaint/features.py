@@ -250,7 +250,9 @@ def _fill(
         done += len(rows)
         tell(done, count)
         if rows[-1] + 1 == count or (rows[-1] + 1) % shelves[0].block == 0:
-            claims.release(str(rows[0] // shelves[0].block * shelves[0].block))
+            start = rows[0] // shelves[0].block * shelves[0].block
+            assert not any(shelf.lacks(start) for shelf in shelves), "a written chunk is not there"
+            claims.release(str(start))
             blocks += 1
     return blocks
 
