@@ -1,7 +1,7 @@
 """Which channels a study draws: by number, by name, all, or by what the comparison says of them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overpaint.comparison import choose_channels, extremes
@@ -45,6 +45,7 @@ def test_dead_channels():
     assert choose_channels(rows[:1], ["a"], "extremes_of_overlap(2)") == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=1, max_size=30), st.integers(1, 6))
 def test_extremes(values, count):
     """The lowest, the middle and the highest are among them, each channel once."""

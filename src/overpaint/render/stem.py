@@ -1,7 +1,7 @@
 """The gradient of a network's first convolution, at half the cost and less.
 
 A rendering asks for the gradient of pixels, which a training never does: of a convolution from 64
-channels back to 3, with a stride. Libraries are slow at it, a sixth of a step of InceptionV1 on a
+channels back to 3, with a stride. Libraries are slow at it, a seventh of a step of InceptionV1 on a
 CPU. The same gradient is one convolution without stride, from 64 channels to 3 × stride², whose
 result is then woven together: pixel (2i, 2j) from the first of four, (2i, 2j + 1) from the next.
 
