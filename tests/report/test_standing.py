@@ -151,3 +151,16 @@ def test_another_program_makes_every_page_anew(lean, monkeypatch):
     monkeypatch.setattr(standing, "program", lambda: "another")
     shutil.copy(lean / f"site/{PAIR}/mixed4a/5.html", lean / f"site/{PAIR}/mixed4a/6.html")
     assert f"{PAIR}/mixed4a/6.html" in rebuilt(lean)
+
+
+def test_a_picture_that_arrives_is_shown(lean):
+    """A thumbnail or a feature visualisation that comes later is on the pages that lacked it."""
+    build(lean)
+    whole = contents(lean)
+    for name in ("thumbnails", "renderings"):
+        shutil.move(lean / name, lean / f"{name}.away")
+        build(lean)
+        assert contents(lean) != whole
+        shutil.move(lean / f"{name}.away", lean / name)
+        build(lean)
+        assert contents(lean) == whole
