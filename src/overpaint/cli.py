@@ -162,7 +162,10 @@ def report(
         typer.Option(help="A folder for a paper’s figures (PDF, SVG, PNG, CSV) and tables."),
     ] = None,
     against: Annotated[
-        Path | None, typer.Option(help="Another study folder, to set side by side.")
+        Path | None,
+        typer.Option(
+            help="Another study folder, to set side by side; the page is gone with the next report."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

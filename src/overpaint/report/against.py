@@ -282,9 +282,9 @@ def _figure(
     return site.figure(
         f"{place}/{one.name}",
         title,
-        f"{name} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees the "
+        f"{name[0].upper()}{name[1:]} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees the "
         "pictures as before. Where the bands part, the studies differ by more than their pictures.",
-        f"{name} of {title} by layer in {listed(names)}.",
+        f"{name[0].upper()}{name[1:]} of {title} by layer in {listed(names)}.",
         charts.curves(long, names, f"linear {name}"),
         long,
     )

@@ -72,10 +72,8 @@ def _used(found: DatasetRecords) -> pd.DataFrame:
 
 def _classes(found: DatasetRecords) -> list[str]:
     """The classes in their order; where the manifest tells none, those of the pictures."""
-    told = found.facts.get("classes")
-    if isinstance(told, list) and told:
-        return list(map(str, told))
-    return sorted({label for labels in found.images["labels"] for label in labels})
+    told: list[str] = found.facts.get("classes", [])
+    return told or sorted({label for labels in found.images["labels"] for label in labels})
 
 
 def _section(site: Site, found: DatasetRecords) -> DatasetSection:

@@ -34,6 +34,15 @@ def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def is_labels(value: Any) -> bool:
+    """Whether a fact is a list of words.
+
+    >>> is_labels(["Baroque"]), is_labels(3), is_labels("Baroque")
+    (True, False, False)
+    """
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
 def is_channels(value: Any) -> bool:
     """Whether a fact is a list of layers with a channel each.
 

@@ -34,7 +34,7 @@ from overpaint.records import (
     WeightRow,
     table,
 )
-from overpaint.report.reader import Reader, is_channels, is_number, is_text, rows
+from overpaint.report.reader import Reader, is_channels, is_labels, is_number, is_text, rows
 from overpaint.report.words import slug
 from overpaint.study import Study
 
@@ -288,7 +288,7 @@ def _study(path: Path) -> Study:
 
 def _dataset(folder: StudyFolder, name: str) -> DatasetRecords:
     reader, place = Reader(folder.root), folder.dataset(name)
-    manifest = reader.manifest(place)
+    manifest = reader.manifest(place, {"classes": is_labels})
     images = reader.table(place / "images.parquet", ImageRow)
     facts = manifest.facts if manifest else {}
     leak = reader.told(place / "manifest.json", facts, "leak", LEAK)
