@@ -2,7 +2,10 @@
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import pytest
@@ -37,23 +40,35 @@ def chromium() -> str:
     return found
 
 
-def walk(site: Path) -> list[str]:
-    """Open every page of a site at both widths, but of a layer's channels only the first and the
-    last; returns what is wrong, which should be nothing.
-    """
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A browser; one at a time."""
     from playwright.sync_api import sync_playwright
 
     executable = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         try:
-            return [
-                f"{path.relative_to(site)}: {fault}"
-                for path in _opened(site)
-                for fault in _faults(browser, site, path)
-            ]
+            yield browser
         finally:
             browser.close()
+
+
+def walk(site: Path) -> list[str]:
+    """Open every page of a site at both widths, but of a layer's channels only the first and the
+    last; returns what is wrong, which should be nothing.
+    """
+    with browsing() as browser:
+        return walked(browser, site)
+
+
+def walked(browser, site: Path) -> list[str]:
+    """The same, in a browser that is open."""
+    return [
+        f"{path.relative_to(site)}: {fault}"
+        for path in _opened(site)
+        for fault in _faults(browser, site, path)
+    ]
 
 
 def _opened(site: Path) -> list[Path]:
@@ -66,13 +81,19 @@ def _opened(site: Path) -> list[Path]:
     return [path for path in every if path in some or not path.stem.isdigit()]
 
 
-def _faults(browser, site: Path, path: Path) -> list[str]:
-    page = browser.new_page(viewport={"width": PHONE, "height": 844})
+def listen(page, site: Path) -> list[str]:
+    """What goes wrong on a page from now on: messages, errors, dialogs, requests elsewhere."""
     faults: list[str] = []
     page.on("console", lambda message: faults.append(f"console: {message.text}"))
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.on("dialog", lambda dialog: (faults.append("a dialog opened"), dialog.dismiss()))
     page.on("request", lambda request: faults.extend(_outside(site, request.url)))
+    return faults
+
+
+def _faults(browser, site: Path, path: Path) -> list[str]:
+    page = browser.new_page(viewport={"width": PHONE, "height": 844})
+    faults = listen(page, site)
     try:
         page.goto(path.resolve().as_uri(), wait_until="load")
         faults += [f"broken image {src}" for src in page.evaluate(LOAD_IMAGES)]

@@ -1,25 +1,114 @@
 """The site in a real browser."""
 
+import json
+import re
 import shutil
+from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pytest
-from site_walk import walk
+from axe_playwright_python.sync_playwright import Axe
+from parsed import read_page
+from site_walk import DESK, PHONE, browsing, listen, walked
+from tiny_study import BREAKOUT, HOSTILE, SCRIPT
+
+PAIR = "comparisons/imagenet--fine_tuned"
+LAYER = f"{PAIR}/mixed4d.html"
+CHANNEL = f"{PAIR}/mixed4d/3.html"
+ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 
 
 @pytest.fixture(scope="module")
-def faults(whole, tmp_path_factory) -> list[str]:
-    """What a walk through a copy of the site, alone in another place, finds wrong."""
+def site(whole, tmp_path_factory) -> Path:
+    """A copy of the site, alone in another place; not to be changed."""
     place = tmp_path_factory.mktemp("moved away") / "site"
-    shutil.copytree(whole / "site", place)
-    return walk(place)
+    return shutil.copytree(whole / "site", place).resolve()
 
 
-def test_the_site_opens_from_disk(faults):
+@pytest.fixture(scope="module")
+def browser():
+    with browsing() as found:
+        yield found
+
+
+class Reader:
+    """Somebody who reads a site: where they are, and what went wrong."""
+
+    def __init__(self, browser, site: Path, **manner):
+        self.context = browser.new_context(**{"viewport": {"width": DESK, "height": 844}} | manner)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(8000)
+        self.site, self.faults = site, listen(self.page, site)
+
+    def go(self, place: str) -> None:
+        self.page.goto("about:blank")
+        self.page.goto((self.site / place).as_uri() if "#" not in place else self.address(place))
+
+    def address(self, place: str) -> str:
+        path, _, fragment = place.partition("#")
+        return f"{(self.site / path).as_uri()}#{fragment}"
+
+    @property
+    def at(self) -> str:
+        """The page, from the root of the site."""
+        return str(Path(unquote(urlparse(self.page.url).path)).relative_to(self.site))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def wait(self, condition: str) -> None:
+        self.page.wait_for_function(condition, polling=20)
+
+    def arrives(self, place: str) -> None:
+        self.page.wait_for_url(lambda url: unquote(urlparse(url).path).endswith(place))
+
+    def search(self, words: str) -> list[str]:
+        """The results for words, typed into the box that `/` opens."""
+        self.press("/")
+        self.page.locator("#search-box").fill(words)
+        self.wait("document.querySelector('.told').textContent")
+        return self.page.locator(".results a > bdi").all_inner_texts()
+
+    @property
+    def told(self) -> str:
+        return self.page.locator(".told").inner_text()
+
+    @property
+    def shown(self) -> list[str]:
+        """The channels that the page of a layer shows, in their order."""
+        return self.page.locator(".tile:visible b").all_inner_texts()
+
+
+@pytest.fixture
+def reading(browser):
+    """Opens readers; nothing may have gone wrong for any of them."""
+    readers = []
+
+    def opened(site: Path, **manner) -> Reader:
+        readers.append(Reader(browser, site, **manner))
+        return readers[-1]
+
+    yield opened
+    for each in readers:  # one that stays open takes the focus from the next
+        each.context.close()
+    assert [fault for each in readers for fault in each.faults] == []
+
+
+@pytest.fixture
+def reader(reading, site) -> Reader:
+    return reading(site)
+
+
+# --- every page --------------------------------------------------------------------------------
+
+
+def test_the_site_opens_from_disk(browser, site):
     """Every page opens from disk: no message, no request elsewhere, no overflow, all pictures."""
-    assert faults == []
+    assert walked(browser, site) == []
 
 
-def test_the_walk_objects(tmp_path):
+def test_the_walk_objects(browser, tmp_path):
     """The walk tells of a script, a missing picture, a request elsewhere, a page too wide."""
     site = tmp_path / "site"
     site.mkdir()
@@ -27,6 +116,456 @@ def test_the_walk_objects(tmp_path):
         '<!doctype html><p style="width: 500px">wide</p><img src="missing.png" alt="">'
         '<img src="file:///etc/hostname" alt=""><script>console.log("hello")</script>'
     )
-    faults = "\n".join(walk(site))
+    faults = "\n".join(walked(browser, site))
     for fault in ("console: hello", "broken image", "asked for file:///etc/hostname", "wide"):
         assert fault in faults
+
+
+def dangling(site: Path) -> list[str]:
+    """Links of a site that lead nowhere, with the page that they stand on."""
+    pages = {path.resolve(): read_page(path) for path in site.rglob("*.html")}
+    anchors = {path: {named["id"] for _, named in page.tags if "id" in named}
+               for path, page in pages.items()}  # fmt: skip
+    found = []
+    for path, page in pages.items():
+        for tag, named in page.tags:
+            link = urlparse(named.get("href" if tag in ("a", "link") else "src") or "")
+            if link.scheme or not (link.path or link.fragment):
+                continue
+            target = (path.parent / unquote(link.path)).resolve() if link.path else path
+            there = unquote(link.fragment) in anchors.get(target, ()) or not link.fragment
+            if not (target.is_file() and there):
+                found.append(f"{path.relative_to(site.resolve())}: {link.geturl()}")
+    return found
+
+
+def test_every_link_and_anchor_resolves(site):
+    assert dangling(site) == []
+
+
+def test_a_dangling_link_is_told(tmp_path):
+    (tmp_path / "a.html").write_text('<a href="b.html">b</a><a href="#c">c</a><a href="#d" id="d">')
+    assert dangling(tmp_path) == ["a.html: b.html", "a.html: #c"]
+
+
+KINDS = {
+    "overview": "index.html",
+    "findings": "findings.html",
+    "data": "data.html",
+    "method": "method.html",
+    "network": "networks/fine_tuned.html",
+    "comparison": f"{PAIR}.html",
+    "layer": LAYER,
+    "channel": CHANNEL,
+    "class": f"{PAIR}/classes/name-e3b16e6a.html",
+}
+
+
+def violations(page, *rules: str) -> list[str]:
+    """What axe finds that is serious or critical; by all its rules, or some."""
+    options = {"preload": False} | ({"runOnly": list(rules)} if rules else {})
+    found = Axe().run(page, options=options).response["violations"]
+    return [
+        f"{each['id']}: {node['target']} {node['html'][:120]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pages_can_be_used_by_all(reading, site, scheme):
+    """Axe finds nothing serious on a page of each kind, nor in what opens over it."""
+    reader = reading(site, color_scheme=scheme)
+    rules = ("color-contrast",) if scheme == "dark" else ()  # nothing else differs
+    found = []
+    for kind, place in KINDS.items():
+        reader.go(shown_channel(site) if kind == "channel" else place)
+        found += [f"{kind}: {each}" for each in violations(reader.page, *rules)]
+    reader.search("mixed4d")
+    found += [f"search: {each}" for each in violations(reader.page, *rules)]
+    reader.press("Escape", "?")
+    found += [f"keys: {each}" for each in violations(reader.page, *rules)]
+    assert found == []
+
+
+def test_axe_objects(reading, tmp_path):
+    """Axe is really asked: a picture without words, pale text."""
+    (tmp_path / "a.html").write_text(
+        '<!doctype html><html lang="en"><title>a</title>'
+        '<img src="data:,"><p style="color: #ccc">pale'
+    )
+    reader = reading(tmp_path.resolve())
+    reader.go("a.html")
+    told = "\n".join(violations(reader.page))
+    assert "image-alt" in told
+    assert "color-contrast" in told
+
+
+# --- search ------------------------------------------------------------------------------------
+
+
+def test_a_channel_is_found_by_its_name(reader):
+    """`/`, the layer and the number, Enter."""
+    reader.go("index.html")
+    results = reader.search("mixed4d:3")
+    assert results == ["mixed4d:3"] * 3  # in each comparison
+    reader.press("Enter")
+    reader.arrives(CHANNEL)
+
+
+def test_results_are_walked_through(reader):
+    """Arrows go down and up through results, a letter back into the box, Enter opens one."""
+    reader.go("data.html")
+    results = reader.search("mixed4d")
+    assert len(results) == 3
+    reader.press("ArrowDown", "ArrowDown", "ArrowUp", "s")
+    assert reader.page.locator("#search-box").input_value() == "mixed4ds"
+    reader.press("Backspace", "ArrowDown", "ArrowDown")
+    chosen = reader.page.evaluate("document.activeElement.href")
+    assert chosen == reader.page.locator(".results a").nth(1).evaluate("each => each.href")
+    reader.press("Enter")
+    reader.page.wait_for_url(chosen)
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [("overv", "Overview"), ("NETWORK single.2", "single.2"), ("浮世", "浮世絵"),
+     ("الخط", "الخط العربي"), ("conv2d2  3", "conv2d2:3"), ("fine_t", "fine_tuned")],
+)  # fmt: skip
+def test_the_best_result_stands_first(reader, words, first):
+    reader.go(f"{PAIR}.html")
+    assert reader.search(words)[0] == first
+
+
+def test_every_result_leads_somewhere(reader, site):
+    """Results of all kinds, from a page deep in the site."""
+    reader.go(CHANNEL)
+    kinds = set()
+    for words in ("", "class", "mixed 7"):
+        assert reader.search(words)
+        for link in reader.page.locator(".results a").evaluate_all(
+            "all => all.map(each => [each.href, each.querySelector('small').textContent])"
+        ):
+            kinds.add(link[1].split(" ")[0])
+            assert Path(unquote(urlparse(link[0]).path)).is_file()
+            assert link[0].startswith(site.as_uri())
+        reader.press("Escape")
+    assert kinds == {"page", "network", "comparison", "layer", "channel", "class"}
+
+
+def test_the_search_keeps_the_focus(reader):
+    """Tab stays inside; Escape closes and gives the focus back; the button opens it as well."""
+    reader.go(LAYER)
+    reader.page.get_by_role("button", name="Search").click()
+    assert reader.page.evaluate("document.activeElement.id") == "search-box"
+    reader.page.locator("#search-box").fill("overview")
+    for _ in range(6):
+        reader.press("Tab")
+        assert reader.page.evaluate("document.activeElement.matches('body, dialog *')")
+    reader.press("Escape")
+    assert not reader.page.locator("dialog[open]").count()
+    assert reader.page.evaluate("document.activeElement.textContent").startswith("Search")
+
+
+def test_nothing_found_is_said(reader):
+    reader.go("index.html")
+    assert reader.search("no such thing") == []
+    assert reader.told == "Nothing here is called “no such thing”."
+
+
+def test_hostile_names_are_text(reader):
+    """A class that is a script and the name of a picture that breaks out: shown, not run."""
+    reader.go("index.html")
+    assert SCRIPT in reader.search(SCRIPT)
+    reader.press("Escape")
+    assert reader.search(BREAKOUT) == []
+    assert BREAKOUT in reader.told
+    assert not reader.page.locator("dialog img, dialog script").count()
+    assert reader.page.evaluate("document.scripts.length") == 2  # this one and the index
+
+
+def test_hostile_names_in_the_index_are_text(reading, site, tmp_path):
+    """An index in which everything is called by hostile names."""
+    shutil.copytree(site, tmp_path / "site")
+    entries = [
+        {"kind": kind, "name": name, "at": "index.html", "of": name}
+        | {"channels": [0], "classes": [BREAKOUT]}
+        for name in (BREAKOUT, SCRIPT)
+        for kind in ("comparison", "layer", "class")
+    ]
+    (tmp_path / "site/assets/index.js").write_text(
+        f"window.OVERPAINT_INDEX = {json.dumps(entries)};"
+    )
+    reader = reading((tmp_path / "site").resolve())
+    reader.go("index.html")
+    results = reader.search("alert")
+    channel = reader.search("0")
+    count = reader.page.locator("dialog img, dialog script").count()
+    assert sorted(results) == [BREAKOUT] * 3 + [SCRIPT] * 3
+    assert channel == [f"{BREAKOUT}:0", f"{SCRIPT}:0"]
+    assert count == 0
+
+
+def test_the_index_is_loaded_when_it_is_asked_for(reading, site, tmp_path):
+    """No page loads it before; without it the search says so."""
+    shutil.copytree(site, tmp_path / "site")
+    (tmp_path / "site/assets/index.js").unlink()
+    reader = reading((tmp_path / "site").resolve())
+    reader.go("index.html")
+    assert reader.faults == []
+    assert reader.search("x") == []
+    reader.wait("document.querySelector('.told').textContent")
+    assert reader.told == "The list of pages, assets/index.js, is missing from this site."
+    assert [each for each in reader.faults if "ERR_FILE_NOT_FOUND" not in each] == []
+    reader.faults.clear()
+
+
+# --- keys --------------------------------------------------------------------------------------
+
+
+def test_arrows_lead_through_the_channels(reader):
+    """Right and left, over the end of a layer too; `u` up to the place in the layer, and on."""
+    reader.go(f"{PAIR}/mixed4a/7.html")
+    reader.press("ArrowRight")
+    reader.arrives("mixed4d/0.html")
+    reader.press("ArrowRight")
+    reader.arrives("mixed4d/1.html")
+    reader.press("ArrowLeft")
+    reader.arrives("mixed4d/0.html")
+    reader.press("u")
+    reader.arrives(LAYER)
+    assert reader.page.url.endswith("#c0")
+    reader.press("ArrowLeft")
+    reader.arrives("mixed4a.html")
+    reader.press("u")
+    reader.arrives(f"{PAIR}.html")
+    reader.press("u")
+    reader.arrives("index.html")
+
+
+def test_keys_do_nothing_while_something_else_is_done(reader, site):
+    """With a modifier, in a field, in a box that scrolls, behind a dialog, at the last channel."""
+    place = shown_channel(site)
+    reader.go(place)
+    for key in ("Control+ArrowRight", "Alt+u", "Shift+ArrowRight", "x"):
+        reader.press(key)
+    reader.page.locator("#reveal").focus()
+    reader.press("ArrowRight", "u")
+    reader.press("Tab")
+    reader.press("?", "ArrowRight", "/")
+    assert reader.page.locator("dialog[open] h2").all_inner_texts() == ["Keys"]
+    reader.press("Escape")
+    assert reader.at == place
+    reader.go(f"{PAIR}.html")
+    reader.page.locator(".scroll").first.focus()
+    reader.press("ArrowRight", "ArrowLeft")
+    assert reader.at == f"{PAIR}.html"
+    reader.go(f"{PAIR}/mixed5b/7.html")
+    reader.press("ArrowRight")
+    reader.page.wait_for_timeout(100)
+    assert reader.at == f"{PAIR}/mixed5b/7.html"
+
+
+def test_keys_can_be_turned_off(reader):
+    """WCAG 2.1.4: keys of one letter can be turned off, and stay so on the next page."""
+    reader.go(CHANNEL)
+    reader.press("?")
+    reader.page.get_by_label("Keys are on").uncheck()
+    reader.press("Escape")
+    reader.go(LAYER)
+    reader.press("/", "?")
+    assert not reader.page.locator("dialog[open]").count()
+    reader.page.get_by_role("button", name="Keys").click()
+    reader.page.get_by_label("Keys are on").check()
+    reader.press("Escape", "/")
+    assert reader.page.locator("dialog[open] h2").inner_text() == "Search"
+
+
+# --- the channels of a layer -------------------------------------------------------------------
+
+
+def told_of(site: Path) -> dict[str, dict[str, str]]:
+    """What the page of the layer tells a script of each channel."""
+    tiles = [named for tag, named in read_page(site / LAYER).tags
+             if tag == "li" and named.get("class") == "tile"]  # fmt: skip
+    return {each["data-channel"]: each for each in tiles}
+
+
+@pytest.mark.parametrize(
+    ("order", "sign"),
+    [("concentration", -1), ("change", -1), ("overlap", 1), ("entropy-after", 1)],
+)
+def test_channels_are_sorted(reader, site, order, sign):
+    """By what is asked for; those without a value stand last, and none is lost."""
+    reader.go(LAYER)
+    reader.page.get_by_label("In order of").select_option(order)
+    told = told_of(site)
+    expected = sorted(
+        told,
+        key=lambda each: (
+            not told[each][f"data-{order}"],
+            sign * float(told[each][f"data-{order}"] or 0),
+        ),
+    )
+    assert reader.shown == expected
+    assert reader.shown != sorted(expected, key=int)
+    assert reader.page.locator("#shown").inner_text() == "8 of 8 channels shown."
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "belongs"),
+    [
+        ("Led after by", SCRIPT, lambda each: each["data-leading"] == SCRIPT),
+        ("Led after by", HOSTILE[2], lambda each: each["data-leading"] == HOSTILE[2]),
+        ("Only", "dead", lambda each: each["data-dead"]),
+        ("Only", "alive", lambda each: not each["data-dead"]),
+        ("Only", "specialised", lambda each: each["data-q"] and float(each["data-q"]) <= 0.05),
+        ("Concentration from", "0.2", lambda each: float(each["data-concentration"] or -1) >= 0.2),
+        ("Filter change from", "0.2", lambda each: float(each["data-change"]) >= 0.2),
+        ("Overlap to", "0.3", lambda each: float(each["data-overlap"]) <= 0.3),
+    ],
+)
+def test_channels_are_chosen(reader, site, label, value, belongs):
+    """Only those that are like that, and how many; a reset shows all again."""
+    reader.go(LAYER)
+    field = reader.page.get_by_label(label)
+    is_list = field.evaluate("each => each.tagName") == "SELECT"
+    (field.select_option if is_list else field.fill)(value)
+    told = told_of(site)
+    expected = [each for each in told if belongs(told[each])]
+    assert 0 < len(expected) < len(told)
+    assert reader.shown == expected
+    assert reader.page.locator("#shown").inner_text() == f"{len(expected)} of 8 channels shown."
+    reader.page.get_by_role("button", name="All channels").click()
+    reader.wait("document.querySelector('#shown').textContent.startsWith('8')")
+    assert reader.shown == list(told)
+
+
+def test_a_view_can_be_sent(reader, reading, site):
+    """What was chosen stands in the address, and another reader sees the same."""
+    reader.go(LAYER)
+    reader.page.get_by_label("In order of").select_option("concentration")
+    reader.page.get_by_label("Led after by").select_option(HOSTILE[3])
+    reader.page.get_by_label("Only").select_option("alive")
+    other = reading(site)
+    other.go("index.html")
+    other.page.goto(reader.page.url)
+    shown, told = other.shown, other.page.locator("#shown").inner_text()
+    other.page.evaluate("location.hash = 'sort=nonsense&state=dead'")
+    other.wait("document.querySelector('#shown').textContent.startsWith('1 ')")
+    order = other.page.get_by_label("In order of").input_value()
+    assert shown == reader.shown
+    assert 0 < len(shown) < 8
+    assert told == reader.page.locator("#shown").inner_text()
+    assert order == ""
+
+
+def test_the_address_of_a_channel_in_its_layer_stands(reader):
+    reader.go(f"{LAYER}#c5")
+    assert reader.page.locator(".tile:target b").inner_text() == "5"
+    assert len(reader.shown) == 8
+
+
+# --- before and after --------------------------------------------------------------------------
+
+
+def shown_channel(site: Path) -> str:
+    """A channel with feature visualisations of both networks."""
+    drawn = re.compile(r'<img src="[^"]*renderings')
+    pages = sorted((site / PAIR).glob("*/[0-9].html"))
+    both = (path for path in pages if len(drawn.findall(path.read_text("utf-8"))) == 2)
+    return str(next(both).relative_to(site))
+
+
+def hidden(reader) -> str:
+    return (
+        reader.page.locator(".stage img").nth(1).evaluate("each => getComputedStyle(each).clipPath")
+    )
+
+
+def test_the_slider_reveals(reader, site):
+    """By key and by hand: less of the one, more of the other."""
+    reader.go(shown_channel(site))
+    slider = reader.page.get_by_label("before | after")
+    assert hidden(reader).endswith("50%)")
+    slider.focus()
+    reader.press("ArrowRight", "ArrowRight")
+    assert hidden(reader).endswith("52%)")
+    assert slider.get_attribute("aria-valuetext") == "52 % before, 48 % after"
+    reader.press("End")
+    assert hidden(reader).endswith("100%)")
+    box = reader.page.locator(".stage").bounding_box()
+    x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
+    reader.page.mouse.move(x, y)
+    reader.page.mouse.down()
+    reader.page.mouse.up()
+    assert hidden(reader).endswith("25%)")
+
+
+def test_what_is_printed(reader, site):
+    """On paper the two pictures stand side by side, and nothing that wants a hand."""
+    reader.go(shown_channel(site))
+    reader.page.emulate_media(media="print")
+    left, right = (
+        each.bounding_box() for each in reader.page.locator("#slider > .rendering:visible").all()
+    )
+    assert left["y"] == right["y"]
+    assert left["x"] + left["width"] <= right["x"]
+    for what in (".tools", ".over-each-other", ".beside"):
+        assert not reader.page.locator(what).is_visible()
+
+
+# --- without a script, and on a telephone ------------------------------------------------------
+
+
+def test_without_a_script_everything_reads(reading, site):
+    """All channels, both pictures, every link; nothing that would do nothing."""
+    reader = reading(site, java_script_enabled=False)
+    reader.go(LAYER)
+    channels = reader.shown
+    form = reader.page.locator("#choice").is_visible()
+    reader.go(shown_channel(site))
+    pictures = reader.page.locator("#slider img:visible").count()
+    buttons = reader.page.locator("button:visible, input:visible").count()
+    reader.page.locator("#next").click()
+    assert channels == [str(number) for number in range(8)]
+    assert not form
+    assert (pictures, buttons) == (2, 0)
+
+
+def test_on_a_telephone_all_can_be_touched(reading, site):
+    """Search, choice and slider by touch, at 390 pixels."""
+    telephone = {"viewport": {"width": PHONE, "height": 844}, "has_touch": True, "is_mobile": True}
+    reader = reading(site, **telephone)
+    reader.go(LAYER)
+    reader.page.get_by_label("Only").select_option("dead")
+    shown = reader.shown
+    reader.page.get_by_role("button", name="Search").tap()
+    reader.page.locator("#search-box").fill("mixed4d 3")
+    reader.page.locator(".results a").first.tap()
+    reader.arrives(CHANNEL)
+    reader.go(shown_channel(site))
+    reader.page.locator(".stage").tap(position={"x": 20, "y": 20})
+    wide = reader.page.evaluate("document.documentElement.scrollWidth")
+    moved = not hidden(reader).endswith("50%)")
+    assert shown == ["0"]
+    assert wide == PHONE
+    assert moved
+
+
+# --- to be looked at ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("manner", ["1200-light", "390-light", "1200-dark"])
+def test_pictures_of_pages_are_kept(reading, site, manner):
+    """Five pages, as they look, in `artefacts/`."""
+    width, scheme = manner.split("-")
+    viewport = {"width": int(width), "height": 844}
+    reader = reading(site, viewport=viewport, color_scheme=scheme)
+    ARTEFACTS.mkdir(exist_ok=True)
+    for kind in ("overview", "comparison", "layer", "channel", "findings"):
+        reader.go(shown_channel(site) if kind == "channel" else KINDS[kind])
+        path = ARTEFACTS / f"{kind}-{manner}.png"
+        reader.page.screenshot(path=path, full_page=True)
+        assert path.stat().st_size > 10_000

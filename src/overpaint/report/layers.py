@@ -43,11 +43,15 @@ def _summary(own: list[ChannelRow]) -> str:
     if not own:
         return "No record of its channels is left."
     dead = sum(row.status in DEAD for row in own)
-    sure = sum(row.specialised_q is not None and row.specialised_q <= SURE for row in own)
+    sure = sum(map(_is_sure, own))
     told = any(row.specialised_q is not None for row in own)
     special = f", {count(sure)} of them specialised (q ≤ {SURE})" if told else ""
     lost = f"; {count(dead)} dead before or after" if dead else ""
     return f"{counted(len(own), 'channel')}{special}{lost}."
+
+
+def _is_sure(row: ChannelRow) -> bool:
+    return row.specialised_q is not None and row.specialised_q <= SURE
 
 
 def _facts(channels: Channels, layer: str) -> list[Fact]:
@@ -92,6 +96,7 @@ def _tile(channels: Channels, gallery: Gallery, row: ChannelRow) -> Tile:
             ("entropy-before", _plain(row.entropy_before)),
             ("entropy-after", _plain(row.entropy_after)),
             ("q", _plain(row.specialised_q)),
+            ("specialised", "yes" if _is_sure(row) else ""),
             ("leading-before", row.top_class_before or ""),
             ("leading", row.top_class_after or ""),
             ("dead", DEAD.get(row.status, "")),

@@ -18,6 +18,13 @@ HEAD = """\
 // of the entry of its comparison, -1 where it has none, and null where there is no channel n.
 """
 
+PAGES = {
+    "Overview": "index.html",
+    "Findings": "findings.html",
+    "Data": "data.html",
+    "Method": "method.html",
+}
+
 Entry = dict[str, Any]
 
 
@@ -30,6 +37,8 @@ def index_script(records: Records) -> str:
 
 
 def _entries(records: Records) -> Iterable[Entry]:
+    for name, at in PAGES.items():
+        yield {"kind": "page", "name": name, "at": at}
     for name, network in records.networks.items():
         if network.trained:
             yield {"kind": "network", "name": name, "at": f"networks/{slug(name)}.html"}
