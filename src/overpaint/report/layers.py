@@ -108,8 +108,8 @@ def _tile(channels: Channels, gallery: Gallery, row: ChannelRow) -> Tile:
             ("concentration", number(row.concentration)),
             ("q", _q(row)),
             ("filter change", number(row.filter_change)),
-            ("leads", f"{row.top_class_before or ABSENT} → {row.top_class_after or ABSENT}"),
         ),
+        (row.top_class_before or ABSENT, row.top_class_after or ABSENT),
         remark(row, channels.found.facts.get("k")),
     )
 

@@ -368,6 +368,7 @@ class Tile:
     after: Picture | None
     told: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
+    leads: tuple[str, str]  # the leading class before and after
     remark: str
 
 
