@@ -6,6 +6,7 @@ import pytest
 
 from overpaint.findings import (
     Seen,
+    _some,
     class_findings,
     control_finding,
     double_finding,
@@ -86,6 +87,16 @@ def test_many_pictures_are_sampled(monkeypatch):
         return features[network, layer]
 
     assert layers_finding(seen(features, "before", "after"), read).n == 120
+
+
+def test_grams_give_the_cka_of_a_half():
+    """CKA from a part of the Gram matrices is that of the features of these pictures."""
+    features = noisy((1.0,) * 5, "after")
+    x, y = features["before", "conv1"] + 7, features["after", "conv1"]
+    rows = np.array([3, 5, 8, 9, 40, 77, 78, 100, 111, 119])
+    both, n = _some([(x, y)], 0)
+    assert n == 120
+    assert both[0].cka(rows) == pytest.approx(linear_cka(x[rows], y[rows], debiased=True), abs=1e-9)
 
 
 def channel_table(before, after, *, each=40):

@@ -13,13 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
-from overpaint.measures.cka import linear_cka
-from overpaint.measures.evidence import (
-    depth_rank,
-    over_channels,
-    over_halves,
-    verdict,
-)
+from overpaint.measures.centred import Array, Centred
+from overpaint.measures.evidence import depth_rank, over_channels, over_halves, verdict
+from overpaint.measures.hsic import Sums, cka_of
 from overpaint.records import FindingRow, RouteDifference, Score
 from overpaint.seeds import generator
 from overpaint.study import NetworkEntry, Study
@@ -70,10 +66,10 @@ def layers_finding(seen: Seen, read: Read) -> FindingRow:
     try:
         value = depth_rank(depths, seen.trusted["cka_debiased"].tolist())
         pairs = [(read(seen.before, name), read(seen.after, name)) for name in names]
-        pairs, n = _some(pairs, seen.seed)
+        some, n = _some(pairs, seen.seed)
         interval = over_halves(
-            lambda rows: depth_rank(depths, [cka_of(x, y, rows) for x, y in pairs]),
-            len(pairs[0][0]),
+            lambda rows: depth_rank(depths, [each.cka(rows) for each in some]),
+            len(some[0].before),
             generator(seen.seed, "halves", "layers"),
         )
     except MeasureError as error:
@@ -81,20 +77,37 @@ def layers_finding(seen: Seen, read: Read) -> FindingRow:
     return told.decided(value, interval, chance=0.0, n=n, hoped="below")
 
 
-def cka_of(x: Features, y: Features, rows: NDArray[np.intp]) -> float:
-    """The debiased CKA of some pictures."""
-    return linear_cka(x[rows], y[rows], debiased=True)
+@dataclass(frozen=True)
+class Grams:
+    """The Gram matrices [N, N] of one layer's features in two networks."""
+
+    before: Array
+    after: Array
+
+    def cka(self, rows: NDArray[np.intp]) -> float:
+        """The debiased CKA of some of the pictures; `linear_cka` of their features, but the
+        products of features are not made anew for each half.
+        """
+        k, g = (_centred(gram[np.ix_(rows, rows)]) for gram in (self.before, self.after))
+        return float(cka_of(_sums(k, g), _sums(k, k), _sums(g, g), debiased=True))
 
 
-def _some(
-    pairs: Sequence[tuple[Features, Features]], seed: int
-) -> tuple[list[tuple[Features, Features]], int]:
-    """At most `TRIED` pictures, the same of all features, and how many there were."""
+def _centred(gram: Array) -> Array:
+    means = gram.mean(axis=0)
+    return np.asarray(gram - means - means[:, None] + means.mean())
+
+
+def _sums(k: Array, g: Array) -> Sums:
+    a, b = np.diagonal(k), np.diagonal(g)
+    parts = (np.vdot(k, g), a @ b, a.sum(), b.sum())
+    return Sums(len(k), *map(np.asarray, parts))
+
+
+def _some(pairs: Sequence[tuple[Features, Features]], seed: int) -> tuple[list[Grams], int]:
+    """The Grams of at most `TRIED` pictures, the same of all layers, and how many there were."""
     n = len(pairs[0][0])
-    if n <= TRIED:
-        return list(pairs), n
     rows = np.sort(generator(seed, "tried").permutation(n)[:TRIED])
-    return [(x[rows], y[rows]) for x, y in pairs], n
+    return [Grams(*(Centred.of(side[rows]).gram for side in pair)) for pair in pairs], n
 
 
 # --- high layers concentrate classes -------------------------------------------------------------
@@ -241,10 +254,10 @@ def control_finding(change: Seen, control: Seen, read: Read) -> FindingRow:
         for seen in (control, change)
     ]
     try:
-        pairs, n = _some(pairs, change.seed)
+        some, n = _some(pairs, change.seed)
         interval = over_halves(
-            lambda rows: float(signs @ [cka_of(x, y, rows) for x, y in pairs]),
-            len(pairs[0][0]),
+            lambda rows: float(signs @ [each.cka(rows) for each in some]),
+            len(some[0].before),
             generator(change.seed, "halves", "control"),
         )
     except MeasureError as error:
