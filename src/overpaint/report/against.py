@@ -277,15 +277,15 @@ def _figure(
         ],
         ignore_index=True,
     )
-    name = "debiased CKA" if _measure(one, other) == "cka_debiased" else "CKA"
+    name = "Debiased CKA" if _measure(one, other) == "cka_debiased" else "CKA"
     title = f"{one.before} → {one.after}"
     return site.figure(
         f"{place}/{one.name}",
         title,
-        f"{name[0].upper()}{name[1:]} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees the "
+        f"{name} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees the "
         "pictures as before. Where the bands part, the studies differ by more than their pictures.",
-        f"{name[0].upper()}{name[1:]} of {title} by layer in {listed(names)}.",
-        charts.curves(long, names, f"linear {name}"),
+        f"{name} of {title} by layer in {listed(names)}.",
+        charts.curves(long, names, name),
         long,
     )
 
