@@ -1,5 +1,6 @@
 """The pages of a site, parsed."""
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -37,6 +38,16 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.words += data
+
+    @property
+    def foreign(self) -> list[tuple[str, dict]]:
+        """What runs or frames something, but for the site's own script."""
+        own = re.compile(r"(\.\./)*assets/report\.js")
+        return [
+            (tag, named)
+            for tag, named in self.tags
+            if tag in ("script", "iframe", "object") and not own.fullmatch(named.get("src") or "")
+        ]
 
     @property
     def plain(self) -> str:
