@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from rich.console import Console
 
 from overpaint.comparison import compare, layer_row, matrix_rows
@@ -212,6 +213,21 @@ def study(**networks):
 
 
 TUNE = {"fit": "art", "recipe": "mode_a"}
+
+
+def test_a_channel_that_gives_nan_costs_its_own_row(pictures):
+    """What overflows is a state of its channel; the others of its layer are compared as ever."""
+    before = build("inception_small", classes=("a",), seed=0)
+    after = build("inception_small", classes=("a",), seed=0)
+    layer = after.layers[-1]
+    weight = after.body.get_submodule(after.filters[layer][0]).weight
+    with torch.no_grad():
+        weight[2] = 3e38  # finite, and too much for what it is multiplied with
+    change = compare(before, after, dataset(pictures).split("train"), k=3)
+    states = change.channels[change.channels["layer"] == layer]["status"].tolist()
+    assert states[2] == "not_finite"
+    assert "not_finite" not in states[:2] + states[3:]
+    assert change.layers.set_index("layer").loc[layer, "status"] != "ok"
 
 
 def test_networks_with_a_start_in_common():

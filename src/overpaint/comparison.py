@@ -444,8 +444,10 @@ def tables(
         layers.append(layer_row(layer, position, old, new, reduction))
         seen = [_once(read(side, layer, maximal_split), kept) for side in ("before", "after")]
         if seen[0].shape[1] == seen[1].shape[1]:
+            seen, broken = _finite(seen)
             sides = [Side.of(features, once, k, negative=negative) for features in seen]
-            statuses = channel_status(seen[0], seen[1], negative=negative).tolist()
+            statuses = channel_status(seen[0], seen[1], negative=negative)
+            statuses = np.where(broken, NOT_FINITE, statuses).tolist()
             changes = filter_changes(before, after, layer)
             channels += channel_rows(layer, sides[0], sides[1], once, k, chance, changes, statuses)
             for name, side in zip(ranked, sides, strict=True):
@@ -464,6 +466,18 @@ def tables(
         duplicates=len(maximal_split) - len(once),
         notes=notes(before, after, related=related),
     )
+
+
+NOT_FINITE = "not_finite"
+"""The state of a channel that gave NaN or infinity: it has a row, and no maximal images."""
+
+
+def _finite(seen: Sequence[Features]) -> tuple[list[Features], NDArray[np.bool_]]:
+    """The features, 0 in each channel that is not finite in one of them, and which these are."""
+    broken = ~np.all([np.isfinite(features).all(axis=0) for features in seen], axis=0)
+    if not broken.any():
+        return list(seen), broken
+    return [np.where(broken, np.float32(0), features) for features in seen], broken
 
 
 def _matrix(

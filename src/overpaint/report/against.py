@@ -282,8 +282,9 @@ def _figure(
     return site.figure(
         f"{place}/{one.name}",
         title,
-        f"{name} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees the "
-        "pictures as before. Where the bands part, the studies differ by more than their pictures.",
+        f"{name} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees "
+        "the pictures as before. Where the bands part, the studies differ by more than their "
+        "pictures.",
         f"{name} of {title} by layer in {listed(names)}.",
         charts.curves(long, names, name),
         long,

@@ -278,6 +278,7 @@ STATUSES = {
     "dead_after": "no positive value after",
     "constant": "one value for all pictures that it responds to, so that nothing ranks them",
     "negative": "no value above zero in one of the networks",
+    "not_finite": "gave NaN or infinity",
     "identical": "the same response to every picture before and after",
 }
 
