@@ -64,8 +64,8 @@ class Reader:
     def search(self, words: str) -> list[str]:
         """The results for words, typed into the box that `/` opens."""
         self.press("/")
+        expect(self.page.locator(".told")).not_to_be_empty()  # the index is there: the rest is at once
         self.page.locator("#search-box").fill(words)
-        expect(self.page.locator(".told")).not_to_be_empty()
         return self.page.locator(".results a > bdi").all_inner_texts()
 
     @property
@@ -74,8 +74,11 @@ class Reader:
 
     @property
     def shown(self) -> list[str]:
-        """The channels that the page of a layer shows, in their order."""
-        return self.page.locator(".tile:visible b").all_inner_texts()
+        """The channels that the page of a layer shows, in their order.
+
+        By their text content: a tile below the fold is not laid out yet, and has no inner text.
+        """
+        return self.page.locator(".tile:visible").locator("b").all_text_contents()
 
 
 @pytest.fixture

@@ -41,10 +41,9 @@ def test_every_chart_is_there_four_times(whole):
     drawn = 0
     for name, page in pages(site).items():
         for part in page.text.split('<section class="chart')[1:]:
-            links = re.findall(
-                r'<a href="([^"]+)">(SVG|PNG|PDF|CSV)</a>', part.split("</section>")[0]
-            )
-            if 'class="scroll paper"' not in part.split("</section>")[0]:
+            section = part.split("</section>")[0]
+            links = re.findall(r'<a href="([^"]+)">(SVG|PNG|PDF|CSV)</a>', section)
+            if 'class="scroll paper' not in section:  # nothing to draw, and it says so
                 continue
             assert [kind for _, kind in links] == ["SVG", "PNG", "PDF", "CSV"]
             files = [(site / name).parent / link for link, _ in links]
