@@ -64,9 +64,14 @@ class Reader:
     def search(self, words: str) -> list[str]:
         """The results for words, typed into the box that `/` opens."""
         self.press("/")
-        expect(self.page.locator(".told")).not_to_be_empty()  # the index is there: the rest is at once
+        expect(self.page.locator(".told")).not_to_be_empty()  # the index has come
         self.page.locator("#search-box").fill(words)
         return self.page.locator(".results a > bdi").all_inner_texts()
+
+    def closes(self) -> None:
+        """Escape; the browser closes what is open a moment later."""
+        self.press("Escape")
+        expect(self.page.locator("dialog[open]")).to_have_count(0)
 
     @property
     def told(self) -> str:
@@ -185,7 +190,8 @@ def test_pages_can_be_used_by_all(reading, site, scheme):
         found += [f"{kind}: {each}" for each in violations(reader.page, *rules)]
     reader.search("mixed4d")
     found += [f"search: {each}" for each in violations(reader.page, *rules)]
-    reader.press("Escape", "?")
+    reader.closes()
+    reader.press("?")
     found += [f"keys: {each}" for each in violations(reader.page, *rules)]
     assert found == []
 
@@ -251,7 +257,7 @@ def test_every_result_leads_somewhere(reader, site):
             kinds.add(link[1].split(" ")[0])
             assert Path(unquote(urlparse(link[0]).path)).is_file()
             assert link[0].startswith(site.as_uri())
-        reader.press("Escape")
+        reader.closes()
     assert kinds == {"page", "network", "comparison", "layer", "channel", "class"}
 
 
@@ -264,8 +270,7 @@ def test_the_search_keeps_the_focus(reader):
     for _ in range(6):
         reader.press("Tab")
         assert reader.page.evaluate("document.activeElement.matches('body, dialog *')")
-    reader.press("Escape")
-    assert not reader.page.locator("dialog[open]").count()
+    reader.closes()
     assert reader.page.evaluate("document.activeElement.textContent").startswith("Search")
 
 
@@ -279,7 +284,7 @@ def test_hostile_names_are_text(reader):
     """A class that is a script and the name of a picture that breaks out: shown, not run."""
     reader.go("index.html")
     assert SCRIPT in reader.search(SCRIPT)
-    reader.press("Escape")
+    reader.closes()
     assert reader.search(BREAKOUT) == []
     assert BREAKOUT in reader.told
     assert not reader.page.locator("dialog img, dialog script").count()
@@ -355,7 +360,7 @@ def test_keys_do_nothing_while_something_else_is_done(reader, site):
     reader.press("Tab")
     reader.press("?", "ArrowRight", "/")
     assert reader.page.locator("dialog[open] h2").all_inner_texts() == ["Keys"]
-    reader.press("Escape")
+    reader.closes()
     assert reader.at == place
     reader.go(f"{PAIR}.html")
     reader.page.locator(".scroll").first.focus()
@@ -372,13 +377,14 @@ def test_keys_can_be_turned_off(reader):
     reader.go(CHANNEL)
     reader.press("?")
     reader.page.get_by_label("Keys are on").uncheck()
-    reader.press("Escape")
+    reader.closes()
     reader.go(LAYER)
     reader.press("/", "?")
     assert not reader.page.locator("dialog[open]").count()
     reader.page.get_by_role("button", name="Keys").click()
     reader.page.get_by_label("Keys are on").check()
-    reader.press("Escape", "/")
+    reader.closes()
+    reader.press("/")
     assert reader.page.locator("dialog[open] h2").inner_text() == "Search"
 
 

@@ -117,7 +117,10 @@
       event.preventDefault();
       results.querySelector("a")?.click();
     });
-    made.addEventListener("keydown", (event) => walk(event, [box, ...results.querySelectorAll("a")]));
+    made.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") made.close(); // else the box is cleared first, by some browsers
+      else walk(event, [box, ...results.querySelectorAll("a")]);
+    });
     return () => {
       open(made);
       box.select();
@@ -206,7 +209,8 @@
 
   function pressed(event) {
     if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || keysAreOff()) return;
-    if (the("dialog[open]") || event.target.closest("input, select, textarea")) return;
+    // A field of a dialog keeps the focus for a moment after that has closed.
+    if (the("dialog[open]") || event.target.closest(":is(input, select, textarea):not(dialog *)")) return;
     const arrow = event.key.startsWith("Arrow"); // a shift marks text, a wide box scrolls
     if (arrow && (event.shiftKey || event.target.closest(".scroll, pre"))) return;
     if (Object.hasOwn(ACTS, event.key) && ACTS[event.key]() !== false) event.preventDefault();
