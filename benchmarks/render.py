@@ -11,8 +11,9 @@ float32. torch-lucent enlarges the canvas to 224 pixels and runs the whole netwo
 The weights are random.
 
 With `--units`: the objective after 512 steps, of both on the same real weights, measured on the
-final picture at 128 pixels, and enlarged to 224, without transforms. `--keep` adds the values to a
-file and prints the median ratio over all that it holds.
+final picture without transforms, at its own size and enlarged to the 224 pixels that torch-lucent
+optimises whatever the size. With `--size 224` both optimise what is measured. `--keep` adds the
+values to a file and prints the median ratio over all that it holds.
 """
 
 import argparse
@@ -74,13 +75,14 @@ def lucent_images(
     steps: int,
     *,
     preprocess: bool,
+    size: int = SIZE,
 ) -> tuple[NDArray[np.float32], list[float]]:
     """torch-lucent's pictures [B, H, W, 3], 0..1, and when each step began."""
     goals = [optvis.objectives.channel(layer, c, batch=row) for row, c in enumerate(channels)]
     stamps: list[float] = []
 
     def canvas() -> tuple[list[Tensor], Callable[[], Tensor]]:
-        leaves, image = optvis.param.image(SIZE, batch=len(channels))
+        leaves, image = optvis.param.image(size, batch=len(channels))
 
         def stamped() -> Tensor:
             stamps.append(time.perf_counter())
@@ -158,14 +160,17 @@ def judged(network: Network, layer: str, channels: list[int], pixels: Tensor) ->
 
 
 def objectives(
-    weights: Path, units: str, optvis: types.ModuleType, steps: int
+    weights: Path, units: str, optvis: types.ModuleType, steps: int, size: int
 ) -> Iterator[dict[str, Any]]:
     """What each of both reaches for channels of a layer of InceptionV1."""
     layer, _, numbers = units.partition(":")
     channels = [int(each) for each in numbers.split(",")]
     network = load("inception_v1", weights=weights).eval()
-    theirs, _ = lucent_images(optvis, network, f"body_{layer}", channels, steps, preprocess=False)
-    mine = np.stack([each.image for each in render(network, layer, channels, steps=steps)]) / 255
+    theirs, _ = lucent_images(
+        optvis, network, f"body_{layer}", channels, steps, preprocess=False, size=size
+    )
+    drawn = render(network, layer, channels, steps=steps, size=size)
+    mine = np.stack([each.image for each in drawn]) / 255
     found: dict[str, dict[str, list[float]]] = {}
     for way, images in (("overpaint", mine), ("lucent", np.round(theirs * 255) / 255)):
         pixels = torch.from_numpy(images).float().permute(0, 3, 1, 2)
@@ -175,9 +180,7 @@ def objectives(
             for shown in (pixels, large)
         }
     for row, index in enumerate(channels):
-        values = {
-            f"{way} at {size}": found[way][size][row] for way in found for size in ("128", "224")
-        }
+        values = {f"{way} at {seen}": found[way][seen][row] for way in found for seen in found[way]}
         yield {"unit": f"{layer}:{index}", "steps": steps, **values}
 
 
@@ -187,7 +190,7 @@ def _ratio(ours: float, theirs: float) -> float:
 
 def summary(rows: list[dict[str, Any]]) -> None:
     """Print the ratio of each unit and the median."""
-    for size in ("128", "224"):
+    for size in sorted(key.split()[-1] for key in rows[0] if key.startswith("lucent")):
         ratios = [_ratio(row[f"overpaint at {size}"], row[f"lucent at {size}"]) for row in rows]
         told = ", ".join(
             f"{row['unit']} {ratio:.2f}" for row, ratio in zip(rows, ratios, strict=True)
@@ -205,6 +208,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="of inception_v1")
     parser.add_argument("--units", help="of inception_v1, as mixed4d:164,450")
     parser.add_argument("--steps", type=int, default=512)
+    parser.add_argument("--size", type=int, default=SIZE, help="of the pictures of --units")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     optvis = peer(options.peers)
@@ -215,7 +219,7 @@ def main() -> None:
         for name in options.network or CASES:
             speed(name, optvis, options.rounds)
         return
-    rows = list(objectives(options.weights, options.units, optvis, options.steps))
+    rows = list(objectives(options.weights, options.units, optvis, options.steps, options.size))
     if options.keep:
         kept = json.loads(options.keep.read_text()) if options.keep.exists() else []
         rows = [*kept, *rows]

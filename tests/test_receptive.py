@@ -10,11 +10,12 @@ from PIL import Image
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from overpaint.boxes import Box, Line, on_picture
 from overpaint.errors import NetworkError
 from overpaint.images import centre_square, shorter_side
 from overpaint.networks import Network, Preprocessing, build
 from overpaint.networks.parts import Parts
-from overpaint.receptive import Box, Line, on_picture, receptive_box, receptive_field
+from overpaint.receptive import receptive_box, receptive_field
 from overpaint.taps import taps
 
 
@@ -247,7 +248,9 @@ def test_on_the_picture(size):
         for axis in (0, 1)
     ]
     for box in ((0, 0, 48, 48), (10, 20, 31, 40), (-30, -9, 12, 60)):
-        left, top, right, bottom = on_picture(box, width, height, view)
+        left, top, right, bottom = on_picture(
+            box, width, height, size=view.size, resize=view.resize
+        )
         inside = [max(box[0], 0), max(box[1], 0), min(box[2], 48) - 1, min(box[3], 48) - 1]
         x = seen[0][0, [inside[0], inside[2]]]
         y = seen[1][[inside[1], inside[3]], 0]

@@ -21,11 +21,14 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
 from overpaint.advice import advise_study
+from overpaint.boxes import Line
 from overpaint.errors import DatasetError, StudyError
 from overpaint.features import read_features
+from overpaint.images import centre_square, read, shorter_side
 from overpaint.lineage import Lineage
-from overpaint.networks import build, save_weights
+from overpaint.networks import build, open_network, save_weights
 from overpaint.progress import Progressing
+from overpaint.receptive import receptive_field
 from overpaint.records import (
     AdviceRow,
     ChannelRow,
@@ -40,7 +43,7 @@ from overpaint.records import (
 from overpaint.run import run_study
 from overpaint.seeds import seed_for
 from overpaint.study import read_study
-from overpaint.taps import PENULTIMATE
+from overpaint.taps import PENULTIMATE, taps
 
 STUDY = """\
 study: tiny
@@ -114,6 +117,37 @@ def test_the_folder(done):
     assert read_manifest(place).facts["duplicates"] == 0
     assert len(list(folder.renderings("source").glob("mixed4b/*.png"))) == 2
     assert folder.site.joinpath("index.html").is_file()
+
+
+def test_each_maximal_image_tells_where_the_channel_saw_it(done):
+    """The position is that of the largest response to the picture alone, and the box of what it has
+    seen follows from the facts.
+    """
+    folder = StudyFolder(done)
+    place = folder.comparison("source", "tuned")
+    network = open_network(folder.network("tuned")).eval()
+    frame = pd.read_parquet(place / "maximal.parquet")
+    frame = frame[(frame["network"] == "after") & (frame["layer"] == "mixed3a")]
+    size = network.preprocessing.size
+    for row in frame.sample(6, random_state=0).itertuples():
+        square = centre_square(
+            shorter_side(read(pictures_at(done) / row.image), size, "bilinear"), size
+        )
+        with torch.no_grad(), taps(network, ["mixed3a"], reduction=torch.clone) as tap:
+            pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float() / 255
+            maps = tap(pixels)["mixed3a"][0, row.channel]
+        assert maps[row.row, row.column] == pytest.approx(maps.max().item(), rel=1e-4)
+        assert maps.max() > 0
+    told = read_manifest(place).facts["receptive_fields"]["after"]
+    field = receptive_field(network, "mixed3a")
+    assert told["size"] == size
+    assert Line(*told["layers"]["mixed3a"]["columns"]) == field.columns
+    assert Line(*told["layers"]["mixed3a"]["rows"]) == field.rows
+
+
+def pictures_at(run: Path) -> Path:
+    """The root of the photographs' pictures."""
+    return Path(read_manifest(StudyFolder(run).dataset("photographs")).facts["root"])
 
 
 def test_a_network_and_itself_do_not_differ(done):

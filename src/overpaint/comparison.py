@@ -342,7 +342,17 @@ def with_evidence(
 NOTHING = np.array([], np.intp)
 
 
-def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Positions:
+    """Where in a layer's map each channel responded most to each picture."""
+
+    flat: NDArray[np.int32]  # [N, C], row × width + column
+    width: int
+
+
+def maximal_table(
+    layer: str, network: str, side: Side, split: Split, positions: Positions | None = None
+) -> pd.DataFrame:
     """Every maximal image of every channel of a layer, by rank, in the columns of MaximalRow.
 
     By column and not by row: twelve layers of the paper's network have a million of them.
@@ -362,7 +372,14 @@ def maximal_table(layer: str, network: str, side: Side, split: Split) -> pd.Data
         "digest": np.array(digests, object)[rows],
         "label": np.array(labels, object)[rows],
         "value": side.features[rows, channels].astype(np.float64),
+        "row": pd.array([None] * len(rows), "Int32"),
+        "column": pd.array([None] * len(rows), "Int32"),
     }
+    if positions:
+        at = divmod(positions.flat[rows, channels], positions.width)
+        columns |= {
+            name: pd.array(each, "Int32") for name, each in zip(("row", "column"), at, strict=True)
+        }
     return pd.DataFrame(columns, columns=[field.name for field in fields(MaximalRow)])
 
 
@@ -419,6 +436,7 @@ def tables(
     seed: int,
     negative: bool = False,
     look: Callable[[str, str], Table] | None = None,
+    locate: Callable[[str, str], Positions] | None = None,
     reduction: str = "mean",
     related: bool = True,
     progress: Callable[[int, int], None] | None = None,
@@ -427,7 +445,9 @@ def tables(
 
     `read("before" or "after", layer, split)` gives spatial means [N, C]; one layer at a time is
     held in memory. `look("before" or "after", layer)` gives what the layers are compared by, on
-    the split for CKA, in the `reduction` that the rows then tell; by default the means. A pair
+    the split for CKA, in the `reduction` that the rows then tell; by default the means.
+    `locate("before" or "after", layer)` gives the positions of the strongest responses on the split
+    for maximal images; without it the maximal images have none. A pair
     that is not `related` has no common start; its filters are matched before the distance of the
     weights is taken once more. A pair whose channels differ in number has no rows by channel.
     `negative`: images rank among the maximal ones whatever the sign of their value, for layers
@@ -452,7 +472,8 @@ def tables(
             channels += channel_rows(layer, sides[0], sides[1], once, k, chance, changes, statuses)
             for name, side in zip(ranked, sides, strict=True):
                 ranked[name] += side.maximal
-                maximal.append(maximal_table(layer, name, side, once))
+                positions = _positions_once(locate(name, layer), kept) if locate else None
+                maximal.append(maximal_table(layer, name, side, once, positions))
                 responses += response_rows(layer, name, side.features, once)
         if progress:
             progress(position + 1, len(shared))
@@ -511,6 +532,10 @@ def _once(features: Features, kept: NDArray[np.intp]) -> Features:
     return features if len(kept) == len(features) else features[kept]  # no copy of a large layer
 
 
+def _positions_once(positions: Positions, kept: NDArray[np.intp]) -> Positions:
+    return replace(positions, flat=positions.flat[kept])
+
+
 def compare(
     before: Network,
     after: Network,
@@ -532,7 +557,8 @@ def compare(
     The networks may be of different architectures; without a layer name in common they have a
     matrix of layers, and no channels to compare. `reduction`: what the layers are compared by,
     "mean", "flattened" or "sampled" positions of their maps. `related=False` for networks that
-    began apart: their filters are matched before the distance of their weights is taken.
+    began apart: their filters are matched before the distance of their weights is taken. Maximal
+    images have no `row` and `column` here, which takes a second look at the maps; a study has them.
     """
     own = [(before, before.layers), (after, after.layers)]
     means = features_of(own, images)

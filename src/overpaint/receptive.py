@@ -13,9 +13,7 @@ after attention or squeeze-and-excitation, or where a step cannot be followed, t
 picture, and `receptive_field` says so.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -23,77 +21,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from overpaint.errors import NetworkError
-from overpaint.images import scaled_size
-from overpaint.networks import Network, Preprocessing
+from overpaint.boxes import Box, Line, ReceptiveField
+from overpaint.networks import Network
 from overpaint.taps import map_size, taps
-
-Box = tuple[int, int, int, int]
-"""(left, top, right, bottom) in pixels, right and bottom excluded, as Pillow has it."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """The pixels that the positions of a row or a column see: position i those from
-    start + i × jump on, `size` of them.
-    """
-
-    start: int
-    jump: int
-    size: int
-
-    def span(self, position: int) -> tuple[int, int]:
-        """The first pixel of a position, and the one after its last."""
-        first = self.start + position * self.jump
-        return first, first + self.size
-
-    def window(self, kernel: int, stride: int, padding: int, dilation: int = 1) -> "Line":
-        """Seen through a window.
-
-        >>> Line(0, 1, 1).window(kernel=7, stride=2, padding=3)
-        Line(start=-3, jump=2, size=7)
-        """
-        return Line(
-            self.start - padding * self.jump,
-            self.jump * stride,
-            self.size + (kernel - 1) * dilation * self.jump,
-        )
-
-    def __or__(self, other: "Line") -> "Line":
-        """What one or the other sees, of two that move by the same jump.
-
-        >>> Line(-1, 2, 3) | Line(0, 2, 5)
-        Line(start=-1, jump=2, size=6)
-        """
-        start = min(self.start, other.start)
-        end = max(self.start + self.size, other.start + other.size)
-        return Line(start, self.jump, end - start)
-
-
-@dataclass(frozen=True)
-class ReceptiveField:
-    """What the positions of a layer's map see of the network's input.
-
-    `whole` says that there is no telling them apart: each may have seen the whole picture.
-    """
-
-    rows: Line
-    columns: Line
-    height: int  # positions of the map
-    width: int
-    whole: bool = False
-
-    def box(self, row: int, column: int) -> Box:
-        """The box of a position, in pixels of the input; it may reach beyond the picture, into the
-        padding. Raises NetworkError for a position that the map does not have.
-        """
-        if not (0 <= row < self.height and 0 <= column < self.width):
-            raise NetworkError(
-                "no-position",
-                f"there is no position ({row}, {column}) in a map of {self.height} × {self.width}",
-            )
-        (top, bottom), (left, right) = self.rows.span(row), self.columns.span(column)
-        return left, top, right, bottom
 
 
 def receptive_box(network: Network, layer: str, row: int, column: int) -> Box:
@@ -122,27 +52,6 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
     everything = Line(0, 0, size)
     rows, columns = view or (everything, everything)
     return ReceptiveField(rows, columns, height, width, whole=view is None)
-
-
-def on_picture(box: Box, width: int, height: int, preprocessing: Preprocessing) -> Box:
-    """A box of the network's input, in pixels of the picture that was shown.
-
-    >>> on_picture((0, 0, 224, 224), 1000, 500, Preprocessing(size=224, resize=256))
-    (281, 31, 719, 469)
-
-    The picture is upright, width × height; its shorter side became `resize`, of which the middle
-    was cut out. Only the part of the box inside the input is taken: beyond it there is no picture.
-    """
-    sides = scaled_size((width, height), preprocessing.resize)
-    left, right = _side(box[0], box[2], width, sides[0], preprocessing.size)
-    top, bottom = _side(box[1], box[3], height, sides[1], preprocessing.size)
-    return left, top, right, bottom
-
-
-def _side(first: int, last: int, length: int, resized: int, size: int) -> tuple[int, int]:
-    corner, scale = (resized - size) // 2, length / resized
-    first, last = min(max(first, 0), size - 1), min(max(last, 1), size)
-    return math.floor((corner + first) * scale), math.ceil((corner + last) * scale)
 
 
 # --- following an image through a forward ------------------------------------------------------

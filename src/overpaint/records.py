@@ -231,7 +231,11 @@ class ChannelRow:
 
 @dataclass(frozen=True)
 class MaximalRow:
-    """One maximal image of a channel."""
+    """One maximal image of a channel.
+
+    `row` and `column` are the position of the layer's map that responded most; what of the picture
+    it has seen follows from `receptive_fields` among the facts of the comparison.
+    """
 
     layer: str
     channel: int
@@ -241,6 +245,8 @@ class MaximalRow:
     digest: str
     label: str  # labels joined by " · "
     value: float
+    row: int | None
+    column: int | None
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,11 @@ complete does nothing, and then torch is never even imported.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.table import Table
 
 from overpaint.conclusions import Conclusions
@@ -34,6 +35,13 @@ from overpaint.records import (
 from overpaint.standings import Standings
 from overpaint.study import Pair, Study
 from overpaint.thumbnails import Thumbnails
+
+if TYPE_CHECKING:  # torch is imported when something has to be measured
+    from overpaint.networks import Network
+
+
+TABLES = 2
+"""Which tables a comparison has; to be raised when they change, so that old ones are made anew."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,7 @@ class Run:
 
     def _reductions(self, pair: Pair) -> tuple[list[str], list[str]]:
         """What is read of the maps on the split for CKA, and on that for maximal images."""
-        return [pair.reduction], ["mean"]
+        return [pair.reduction], ["mean", "argmax"]
 
     def _manifest(self, pair: Pair) -> Manifest:
         """What the comparison of a pair would be made from now."""
@@ -175,6 +183,7 @@ class Run:
                 "render": self._choice(),
                 "reduction": pair.reduction,
                 "related": self.study.related(*pair.pair),
+                "tables": TABLES,
             },
             seed=self.study.seed,
         )
@@ -210,8 +219,12 @@ class Run:
         paths: dict[tuple[str, str], Path],
         wanted: Manifest,
     ) -> None:
-        from overpaint.comparison import choose_channels, tables
+        from overpaint.comparison import Positions, choose_channels, tables
         from overpaint.features import read_features, stored
+
+        def located(side: str, layer: str) -> Positions:
+            found = stored(paths[side, maximal_split.name], layer, "argmax")
+            return Positions(np.asarray(found), int(str(found.attrs["width"])))
 
         with self.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
             made = tables(
@@ -219,6 +232,7 @@ class Run:
                 self.lineage.opened(pair.after),
                 lambda side, layer, split: read_features(paths[side, split.name], layer),
                 look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
+                locate=located,
                 reduction=pair.reduction,
                 related=self.study.related(*pair.pair),
                 cka_split=cka_split,
@@ -243,6 +257,10 @@ class Run:
                     "multi_label": maximal_split.multi_label,
                     "notes": list(made.notes),
                     "shown": choose_channels(rows, *self._wanted_channels(pair)),
+                    "receptive_fields": {
+                        side: _receptive_fields(self.lineage.opened(name))
+                        for side, name in zip(("before", "after"), pair.pair, strict=True)
+                    },
                 }
                 write_json(draft / "manifest.json", replace(wanted, facts=facts))
 
@@ -262,3 +280,22 @@ class Run:
 
         with self.progress.stage("report"):
             return build(self.folder.root)
+
+
+def _receptive_fields(network: "Network") -> dict[str, Any]:
+    """What the positions of each layer see of a picture, and how much of that the network is shown.
+
+    A layer whose positions have all seen everything is not among them.
+    """
+    from overpaint.receptive import receptive_field
+
+    fields = {layer: receptive_field(network, layer) for layer in network.layers}
+    return {
+        "size": network.preprocessing.size,
+        "resize": network.preprocessing.resize,
+        "layers": {
+            layer: {"rows": astuple(each.rows), "columns": astuple(each.columns)}
+            for layer, each in fields.items()
+            if not each.whole
+        },
+    }

@@ -4,6 +4,7 @@ import json
 import re
 from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from parsed import read_page
 from tiny_study import HOSTILE, SCRIPT, TINY
 
+from overpaint.boxes import Line
 from overpaint.records import (
     ChannelRow,
     MaximalRow,
@@ -25,6 +27,7 @@ from overpaint.records import (
 )
 from overpaint.report import build
 from overpaint.report.maximal import SHOWN, _maximal
+from overpaint.report.sight import Sight, sights
 from overpaint.report.words import number, slug
 
 PAIR = "comparisons/imagenet--fine_tuned"
@@ -104,6 +107,55 @@ def test_a_channel_page_frames_what_both_sides_share(whole, rows):
         shared = {each.image for each in own["before"]} & {each.image for each in own["after"]}
         framed = sum(named.get("class") == "shared" for tag, named in page.tags if tag == "li")
         assert framed == 2 * len(shared)
+
+
+def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole):
+    """Over each thumbnail a dot where the strongest response was, and the box of what it saw."""
+    every = read_rows(whole / PAIR / "maximal.parquet", MaximalRow)
+    field = read_json(whole / PAIR / "manifest.json")["facts"]["receptive_fields"]["before"]
+    start, jump, size = field["layers"]["mixed4d"]["rows"]
+    own = sorted(
+        (
+            each
+            for each in every
+            if (each.layer, each.channel, each.network) == ("mixed4d", 3, "before")
+        ),
+        key=lambda each: each.rank,
+    )
+    text = (whole / f"site/{PAIR}/mixed4d/3.html").read_text().split('id="maximal"')[1]
+    drawn = re.findall(r"<svg (.*?)>(.*?)</svg></li>", text)[: len(own)]
+    for each, (frame, shapes) in zip(own, drawn, strict=True):
+        assert 'viewBox="0 0 112 84"' in frame
+        scale = 84 / 224  # the square of 84 pixels in the middle is all that the network is shown
+        top, bottom = start + jump * each.row, start + jump * each.row + size
+        left, right = start + jump * each.column, start + jump * each.column + size
+        expected = [max(left, 0) * scale + 14, max(top, 0) * scale,
+                    min(right, 224) * scale + 14, min(bottom, 224) * scale]  # fmt: skip
+        told = [float(found) for found in re.search(r"M(\S+) (\S+)H(\S+)V(\S+?)H", shapes).groups()]
+        assert np.abs(np.subtract(told, expected)).max() <= 1
+        x, y = map(float, re.search(r'cx="(.*?)" cy="(.*?)"', shapes).groups())
+        assert abs(x - min((left + right) / 2, 224) * scale - 14) <= 1
+        assert abs(y - min((top + bottom) / 2, 224) * scale) <= 1
+    last = (whole / f"site/{PAIR}/mixed5b/3.html").read_text().split('id="maximal"')[1]
+    assert "<svg" not in last  # its positions have seen everything
+
+
+def test_a_box_of_all_that_is_shown_is_left_out():
+    """Where the box holds the whole picture, the dot alone tells something."""
+    seen = Line(start=-600, jump=32, size=1200)
+    outline = Sight(seen, seen, size=224, resize=256).outline(3, 4, 112, 84)
+    assert "<path" not in outline
+    assert "<circle" in outline
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], {"layers": 3}, {"size": 224, "layers": {"mixed4d": {"rows": [0, 1, 1]}}},
+     {"size": 0, "resize": 0, "layers": {"mixed4d": {"rows": [0, 1, 1], "columns": [0, 1, 1]}}},
+     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": "</svg>", "columns": [0, 1, 1]}}}],
+)  # fmt: skip
+def test_receptive_fields_that_make_no_sense(told):
+    assert sights(told) == {}
 
 
 @pytest.mark.usefixtures("quick")
@@ -255,6 +307,7 @@ cell = st.tuples(
     st.integers(1, SHOWN),
     st.integers(0, 4),
     st.sampled_from(["x", None]),
+    st.sampled_from([(0, 3), (2, 1), (None, None)]),
 )
 
 
@@ -262,16 +315,18 @@ cell = st.tuples(
 @given(st.lists(cell, max_size=40, unique_by=lambda row: row[:4]))
 def test_maximal_images_by_column(cells):
     """Taken by column, the maximal images of each channel are those that a walk by row finds."""
-    columns = ["layer", "channel", "network", "rank", "image", "digest", "label"]
+    columns = ["layer", "channel", "network", "rank", "image", "digest", "label", "row", "column"]
     frame = pd.DataFrame(
-        [[*row[:4], f"i{row[4]}", f"d{row[4]}", row[5]] for row in cells], columns=columns
+        [[*row[:4], f"i{row[4]}", f"d{row[4]}", row[5], *row[6]] for row in cells], columns=columns
     )
-    frame = frame.astype({"channel": "int64", "rank": "int64"})
+    frame = frame.astype({"channel": "int64", "rank": "int64", "row": "Int32", "column": "Int32"})
     found = _maximal(frame)
-    slow = {}
-    for layer, channel, side, _, image, label in sorted(cells, key=lambda row: row[3]):
+    slow, places = {}, {}
+    for layer, channel, side, _, image, label, at in sorted(cells, key=lambda row: row[3]):
         slow.setdefault((layer, channel, side), []).append((f"i{image}", f"d{image}", label or ""))
+        places.setdefault((layer, channel, side), []).append([-1 if x is None else x for x in at])
     assert {key: [found.pictures[at] for at in own] for key, own in found.rows.items()} == slow
+    assert {key: own.tolist() for key, own in found.positions.items()} == places
     assert len(set(found.pictures)) == len(found.pictures)
 
 

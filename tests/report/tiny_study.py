@@ -380,9 +380,16 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
         "dataset": dataset, "cka_split": "test", "maximal_split": "train",
         "n_cka": plan.pictures // 6, "n_maximal": len(train), "k": plan.k,
         "classes": len(plan.classes), "multi_label": dataset == "iconart", "shown": shown,
-        "duplicates": 2,
+        "duplicates": 2, "receptive_fields": dict.fromkeys(("before", "after"), sees(plan)),
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
+
+
+def sees(plan: Plan) -> dict:
+    """What the positions of maps of 5 × 5 see, the deeper the more; of the last layer, all."""
+    lines = {layer: [-8 * depth, 45, 40 * depth + 16] for depth, layer in enumerate(plan.layers)}
+    layers = {layer: {"rows": line, "columns": line} for layer, line in list(lines.items())[:-1]}
+    return {"size": 224, "resize": 224, "layers": layers}
 
 
 def layer_rows(draw: np.random.Generator, plan: Plan) -> list[LayerRow]:
@@ -513,6 +520,8 @@ def maximal_table(
         "digest": of_row["digest"][rows],
         "label": labels[rows],
         "value": 9.0 - ranks / 10,
+        "row": rows % 5,
+        "column": (rows // 5 + ranks) % 5,
     }
     return pd.DataFrame(columns)[[each.name for each in fields(MaximalRow)]]
 

@@ -122,6 +122,7 @@ def channel_page(channels: Channels, gallery: Gallery, row: ChannelRow, at: str)
         tuple(facts(channels, row)),
         tuple(_ranks(channels, unit)),
         remark(row, found.facts.get("k")),
+        gallery.seen,
         channels.beside(unit, -1),
         channels.beside(unit, 1),
     )

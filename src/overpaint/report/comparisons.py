@@ -126,6 +126,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         tuple(map(classes.line, classes.order)),
         cards,
         f"{counted(more, 'more chosen channel')} only in the pages of the layers." if more else "",
+        gallery.seen,
         _specialised_lead(found),
         tuple(_channel_line(channels, row, {*shown}) for row in _listed_channels(found)),
         tuple(_remarks(found)),
@@ -183,10 +184,14 @@ def _maximal_shown(maximal: Maximal, shown: list[Unit]) -> pd.DataFrame:
     columns = [each.name for each in fields(MaximalRow) if each.name != "value"]
     return pd.DataFrame(
         [
-            [*unit, side, rank, *maximal.pictures[at]]
+            [*unit, side, rank, *maximal.pictures[at], *place]
             for unit in shown
-            for side, numbers in zip(SIDES, maximal.of(*unit), strict=True)
-            for rank, at in enumerate(numbers[:SHORT].tolist(), start=1)
+            for side, numbers, places in zip(
+                SIDES, maximal.of(*unit), maximal.positions_of(*unit), strict=True
+            )
+            for rank, (at, place) in enumerate(
+                zip(numbers[:SHORT].tolist(), places[:SHORT].tolist(), strict=True), start=1
+            )
         ],
         columns=columns,
     )

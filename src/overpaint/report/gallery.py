@@ -17,11 +17,16 @@ from overpaint.report.press import Press
 from overpaint.report.reader import rows
 from overpaint.report.reading import ComparisonRecords
 from overpaint.report.rows import Picture, Side, Thumb
+from overpaint.report.sight import Sight, sights
 from overpaint.report.site import Site
 from overpaint.report.words import ABSENT, number, slug
 
 UNASKED = "no feature visualisation was asked for"
 LOST = "the feature visualisation is missing"
+SEEN = (
+    "A dot marks the position of the layer's map that responded most, a box what of the picture it "
+    "has seen; where there is no box, that is all the network was shown."
+)
 WANTED = {"both": "what both networks want", "only_after": "what only the network after wants"}
 """What was drawn of two networks at once."""
 
@@ -142,23 +147,61 @@ class Gallery:
                 side,
                 network,
                 *self.rendering(network, layer, channel),
-                self._strip(own, np.isin(own, both), at),
+                self._strip(own, np.isin(own, both), self._outlines(side, layer, own, places), at),
                 len(own),
                 sum(self.thumb(each) is None for each in own.tolist()),
             )
-            for side, network, own in zip(SIDES, self.networks, numbers, strict=True)
+            for side, network, own, places in zip(
+                SIDES,
+                self.networks,
+                numbers,
+                self.maximal.positions_of(layer, channel),
+                strict=True,
+            )
         )
 
     def _strip(self, numbers: Numbers, shared: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
-               at: str) -> Markup:  # fmt: skip
-        items = zip(numbers.tolist(), shared.tolist(), strict=True)
-        return Markup("").join(self._item(each, is_shared, at) for each, is_shared in items)
+               outlines: list[Markup], at: str) -> Markup:  # fmt: skip
+        items = zip(numbers.tolist(), shared.tolist(), outlines, strict=True)
+        end = Markup("</li>\n")
+        return Markup("").join(
+            self._item(each, is_shared, at) + outline + end for each, is_shared, outline in items
+        )
 
     def _item(self, each: int, shared: bool, at: str) -> Markup:
-        """An item is the same wherever its picture stands, and it stands in hundreds of lists."""
+        """An item without its end: the same in the hundreds of lists where its picture stands."""
         key = each, shared, at
         if key not in self._items:
             image, _, label = self.maximal.pictures[each]
             thumb = Thumb(self.thumb(each), image, label or ABSENT, shared)
             self._items[key] = self.press.thumb(at, thumb)
         return self._items[key]
+
+    # --- what of a picture a channel has seen --------------------------------------------------
+
+    @cached_property
+    def _sights(self) -> dict[str, dict[str, Sight]]:
+        """For each side the layers whose positions can be told apart."""
+        told = self.found.facts.get("receptive_fields")
+        return {side: sights(told.get(side) if isinstance(told, dict) else None) for side in SIDES}
+
+    @property
+    def seen(self) -> str:
+        """What is drawn over maximal images, in words; nothing where nothing is."""
+        return SEEN if any(self._sights.values()) else ""
+
+    def _outlines(self, side: str, layer: str, own: Numbers, places: Numbers) -> list[Markup]:
+        """What is drawn over each thumbnail of a channel."""
+        sight = self._sights[side].get(layer)
+        if sight is None:
+            return [Markup("")] * len(own)
+        at = places[: len(own)].tolist()
+        return [
+            self._outline(sight, each, *place) for each, place in zip(own.tolist(), at, strict=True)
+        ]
+
+    def _outline(self, sight: Sight, each: int, row: int, column: int) -> Markup:
+        thumb = self.thumb(each)
+        if thumb is None or row < 0:
+            return Markup("")
+        return sight.outline(row, column, thumb.width, thumb.height)

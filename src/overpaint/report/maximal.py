@@ -28,33 +28,44 @@ class Shown(NamedTuple):
 
 @dataclass(frozen=True)
 class Maximal:
-    """For each channel and side the maximal images by rank, as numbers of `pictures`."""
+    """For each channel and side the maximal images by rank, as numbers of `pictures`; and the row
+    and the column of the position that responded most to each, −1 where that is not known.
+    """
 
     pictures: list[Shown]
     rows: dict[tuple[str, int, str], Numbers]
+    positions: dict[tuple[str, int, str], Numbers]  # [n, 2]
 
     def of(self, layer: str, channel: int) -> tuple[Numbers, Numbers]:
         """Those before and after."""
         before, after = (self.rows.get((layer, channel, side), NOTHING) for side in SIDES)
         return before, after
 
+    def positions_of(self, layer: str, channel: int) -> tuple[Numbers, Numbers]:
+        """Where the channel responded most to each of them, before and after."""
+        before, after = (
+            self.positions.get((layer, channel, side), NOTHING.reshape(0, 2)) for side in SIDES
+        )
+        return before, after
+
 
 def read_maximal(found: ComparisonRecords) -> Maximal:
     """The maximal images of a comparison; none, and a note, where the table cannot be read."""
     if found.maximal is None:
-        return Maximal([], {})
+        return Maximal([], {}, {})
     try:
         return _maximal(_frame(found))
     except (OSError, ValueError, TypeError):
         found.notes.append(f"comparisons/{found.name}/maximal.parquet cannot be read.")
-        return Maximal([], {})
+        return Maximal([], {}, {})
 
 
 WORDS = ["layer", "network", "image", "digest", "label"]
 
 
 def _frame(found: ComparisonRecords) -> pd.DataFrame:
-    table = pq.read_table(found.maximal, columns=[*WORDS, "channel", "rank"], read_dictionary=WORDS)
+    columns = [*WORDS, "channel", "rank", "row", "column"]
+    table = pq.read_table(found.maximal, columns=columns, read_dictionary=WORDS)
     frame = table.to_pandas()
     return frame[frame["rank"] <= SHOWN].dropna(subset=["layer", "network"])
 
@@ -77,12 +88,13 @@ def _maximal(frame: pd.DataFrame) -> Maximal:
     order = np.lexsort((rank, *reversed(keys)))
     ordered = [key[order] for key in keys]
     starts = np.flatnonzero(np.any([np.diff(key, prepend=-2) != 0 for key in ordered], axis=0))
-    rows = {
-        (str(names["layer"][layer]), int(at), str(names["network"][side])): part
-        for layer, at, side, part in zip(
-            *(key[starts] for key in ordered),
-            np.split(numbers[order], starts[1:]) if len(starts) else [],
-            strict=True,
-        )
-    }
-    return Maximal(list(map(Shown, *words)), rows)
+    units = [
+        (str(names["layer"][layer]), int(at), str(names["network"][side]))
+        for layer, at, side in zip(*(key[starts] for key in ordered), strict=True)
+    ]
+    positions = frame[["row", "column"]].fillna(-1).to_numpy(np.int64)
+    rows, places = (
+        dict(zip(units, np.split(each[order], starts[1:]), strict=True)) if units else {}
+        for each in (numbers, positions)
+    )
+    return Maximal(list(map(Shown, *words)), rows, places)

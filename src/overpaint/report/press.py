@@ -37,7 +37,9 @@ class Press:
         self.site.text(place, text)
 
     def thumb(self, at: str, thumb: Thumb) -> Markup:
-        """A maximal image as an item of a list, for pages from which the root is `at`."""
+        """A maximal image as an item of a list, for pages from which the root is `at`; without its
+        end, for something may still be drawn over the picture.
+        """
         macros: Any = self.templates.get_template("macros.html").module
         return Markup(macros.thumb(at, thumb))  # noqa: S704  (the macro has escaped it)
 

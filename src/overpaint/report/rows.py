@@ -348,6 +348,7 @@ class ComparisonPage:
     classes: tuple[LeadLine, ...]
     cards: tuple[Card, ...]
     uncarded: str
+    seen: str  # what is drawn over maximal images
     specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
     remarks: tuple[str, ...]
@@ -400,6 +401,7 @@ class ChannelPage:
     facts: tuple[Fact, ...]
     ranks: tuple[Fact, ...]
     remark: str
+    seen: str  # what is drawn over its maximal images
     previous: Link | None
     next: Link | None
 
