@@ -534,6 +534,21 @@ def test_a_layer_that_no_network_has(tmp_path):
     assert not (tmp_path / "run" / "networks").exists()
 
 
+@pytest.mark.parametrize(
+    ("channels", "told"),
+    [("[3, 152]", "channel 152, but mixed4b has 152 channels, 0..151"),
+     ("['mixed3a:999']", "channel mixed3a:999, but mixed3a has")],
+)  # fmt: skip
+def test_a_channel_that_no_network_has(tmp_path, done, channels, told):
+    """So is a channel out of range, of a new study and of one that has been carried out."""
+    folder = tmp_path / "run"
+    for _ in range(2):
+        with pytest.raises(StudyError, match=re.escape(told)):
+            carry_out(folder, f"render.channels={channels}", "render.layers=[mixed3a, mixed4b]")
+        assert not list(folder.glob("renderings/*"))
+        shutil.copytree(done, folder, dirs_exist_ok=True, ignore=lambda *_: ["renderings"])
+
+
 def test_the_report_opens_from_disk(done):
     """In a real browser: no error, no request outside the folder, every link resolves."""
     assert walk(done / "site") == []

@@ -36,6 +36,7 @@ from overpaint.records import (
     write_table,
 )
 from overpaint.study import NetworkEntry, Study
+from overpaint.study.model import RenderEntry
 from overpaint.training.recipe import Recipe
 
 if TYPE_CHECKING:  # torch is imported by the steps that have work to do
@@ -119,30 +120,45 @@ class Lineage:
 
     def check(self) -> None:
         """What cannot work is found before anything is trained: a dataset that no network can be
-        fitted to, a layer to draw that no network has.
+        fitted to, a layer or a channel to draw that no network has.
         """
         for dataset in dict.fromkeys(filter(None, (e.fit for e in self.study.every.values()))):
             check_trainable(self.dataset(dataset))
-        self._check_layers()
+        if self.study.render is not None:
+            self._check_units(self.study.render)
 
-    def _check_layers(self) -> None:
-        if self.study.render is None:
-            return
+    def _check_units(self, render: RenderEntry) -> None:
         roots = [name for name, entry in self.study.every.items() if entry.parent is None]
-        known = [layer for name in roots for layer in self._layers_of(name)]
-        for layer in self.study.render.layers:
-            if layer not in known:
+        widths: dict[str, int] = {}  # of each layer, the most channels that it has in any network
+        for layer, width in (each for name in roots for each in self._widths_of(name).items()):
+            widths[layer] = max(width, widths.get(layer, 0))
+        for layer in render.layers:
+            if layer not in widths:
                 raise StudyError(
                     "unknown-layer",
                     f"render names layer {layer!r}, which no network of the study has; "
-                    f"{nearest(layer, dict.fromkeys(known))}",
+                    f"{nearest(layer, widths)}",
+                )
+        for channel in render.channels if isinstance(render.channels, list) else []:
+            layer, _, number = str(channel).rpartition(":")
+            layer = layer or max(render.layers, key=widths.__getitem__)
+            if int(number) >= widths[layer]:
+                raise StudyError(
+                    "unknown-channel",
+                    f"render names channel {channel}, but {layer} has {widths[layer]} channels, "
+                    f"0..{widths[layer] - 1}",
                 )
 
-    def _layers_of(self, name: str) -> Sequence[str]:
+    def _widths_of(self, name: str) -> dict[str, int]:
+        """How many channels each layer of a network has."""
         place = self.folder.network(name)
-        if (place / "manifest.json").is_file():
-            return list(read_manifest(place).facts["layers"])
-        return self._start(name, self.study.every[name]).layers
+        facts = read_manifest(place).facts if (place / "manifest.json").is_file() else {}
+        if "channels" in facts:
+            return dict(facts["channels"])
+        from overpaint.taps import channels_of
+
+        network = self._start(name, self.study.every[name]).eval()
+        return channels_of(network, network.layers)
 
     def network(self, name: str) -> None:
         """Load or train a network, unless the folder has it.
@@ -402,6 +418,7 @@ class Lineage:
     ) -> None:
         """Write a network with all its records, whole or not at all."""
         from overpaint.networks import describe, save_weights
+        from overpaint.taps import channels_of
 
         with whole_folder(self.folder.network(name)) as draft:
             weights = save_weights(network, draft / "weights.safetensors")
@@ -410,7 +427,9 @@ class Lineage:
                 if trained.svm:
                     write_rows(draft / "svm.parquet", trained.svm, SvmRow)
                 self._predict(network, facts["dataset"], draft)
-            described = {**describe(network), "weights": weights, **UNTRAINED, **(facts or {})}
+            channels = channels_of(network, network.layers)
+            told = {"channels": channels, "weights": weights}
+            described = {**describe(network), **told, **UNTRAINED, **(facts or {})}
             write_json(draft / "manifest.json", replace(wanted, facts=described))
         self.networks[name] = network
 

@@ -270,7 +270,9 @@ class Pictures:
 
         settings = self._settings
         named = settings.colours != "imagenet"
-        colours: Any = measured_colours(self._sample(settings.colours)) if named else "imagenet"
+        colours: Any = self._plain_colours
+        if named:
+            colours = measured_colours(self._sample(settings.colours))
         if settings.canvas == "maco":
             assert settings.spectrum is not None
             return maco(self._sample(settings.spectrum), settings.size, colours=colours)
@@ -278,6 +280,15 @@ class Pictures:
         if settings.lucid_exact:
             return replace(lucid(colours=colours), paint=canvas.paint)
         return canvas
+
+    @property
+    def _plain_colours(self) -> str:
+        """Grey where all networks that are drawn see one channel."""
+        orders = {
+            read_manifest(self.lineage.folder.network(name)).facts["preprocessing"]["order"]
+            for name in self.shown
+        }
+        return "grey" if orders == {"grey"} else "imagenet"
 
     def _sample(self, dataset: str) -> "Iterator[NDArray[np.uint8]]":
         """Training pictures of a dataset, a sample of them if there are many."""

@@ -16,7 +16,7 @@ from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.render import lens, redirect, render, render_steps, single
 from overpaint.render.lens import AT_ONCE, looking
 from overpaint.render.loop import Settings, as_images
-from overpaint.render.manner import MANNERS, fourier, maco
+from overpaint.render.manner import fourier, maco
 from overpaint.render.objectives import channel, diversity, logit
 from overpaint.render.redirect import STEPS
 from overpaint.render.rendering import status_of
@@ -334,6 +334,32 @@ def grey():
     return Network("grey", Parts(Grey(), ("relu",), "head", Preprocessing(size=32)), CLASSES)
 
 
+class OneChannel(nn.Module):
+    """Takes pictures of one channel."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 5, stride=2)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, images):
+        return self.head(self.conv(images).relu().mean((2, 3)))
+
+
+def test_a_network_of_one_channel_is_painted_for_in_grey():
+    """From end to end: drawn in grey, by name as in the default; a colour would mean nothing."""
+    torch.manual_seed(0)
+    view = Preprocessing(size=32, resize=32, mean=(0.5,), std=(0.25,), order="grey")
+    network = Network("one", Parts(OneChannel(), ("conv",), "head", view), CLASSES).eval()
+    for manner in ("fourier", "pixel", "lucid"):
+        (found,) = render(network, "conv", [3], steps=24, size=32, manner=manner)
+        assert np.ptp(found.image, axis=2).max() == 0
+        assert found.objective_end > found.objective_start
+        assert found.image.std() > 10
+    (coloured,) = render(network, "conv", [3], steps=2, size=32, manner=fourier())
+    assert np.ptp(coloured.image, axis=2).max() > 0
+
+
 def vgg():
     """VGG 11 as far as its convolutions go."""
     torch.manual_seed(0)
@@ -410,7 +436,7 @@ class Cramped:
         self.batches.append(len(seeds))
         if len(seeds) > self.fits:
             raise self.error
-        return MANNERS["fourier"].paint(size, seeds, device)
+        return fourier().paint(size, seeds, device)
 
 
 ERRORS = {
@@ -426,7 +452,7 @@ def test_a_batch_too_large(error, monkeypatch):
     monkeypatch.setattr(single, "ATTEMPTS", 1)
     network, channels, said, drawn = tiny(), list(range(11)), [], []
     paint = Cramped(2, error)
-    manner = replace(MANNERS["fourier"], paint=paint)
+    manner = replace(fourier(), paint=paint)
     found = render(network, "top", channels, steps=3, size=24, manner=manner,
                    say=said.append, drawn=drawn.append)  # fmt: skip
     assert paint.batches[:3] == [6, 3, 1]
@@ -441,7 +467,7 @@ def test_a_batch_too_large(error, monkeypatch):
 
 def test_one_image_too_large():
     """What was drawn before was told, and the message says what would help."""
-    manner = replace(MANNERS["fourier"], paint=Cramped(0, MemoryError()))
+    manner = replace(fourier(), paint=Cramped(0, MemoryError()))
     with pytest.raises(NetworkError, match="not enough memory for one image of 24") as caught:
         render(tiny(), "top", [1], steps=3, size=24, manner=manner)
     assert caught.value.slug == "out-of-memory"

@@ -16,7 +16,7 @@ from torch import Tensor
 from overpaint.errors import NetworkError
 from overpaint.render import redirect
 from overpaint.render.lens import Lens, Shape, out_of_memory
-from overpaint.render.manner import MANNERS, Manner
+from overpaint.render.manner import Manner, fourier
 from overpaint.render.objectives import Objective, groups, score
 from overpaint.seeds import generator
 
@@ -52,7 +52,7 @@ class Settings:
 
     steps: int = 512
     size: int = 128
-    manner: Manner = field(default_factory=lambda: MANNERS["fourier"])
+    manner: Manner = field(default_factory=fourier)
     frames: int = 0
 
     @property

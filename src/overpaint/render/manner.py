@@ -1,6 +1,6 @@
 """The manner of a rendering: what it is painted on, what it must survive, how fast it changes.
 
->>> MANNERS["fourier"].paint(32, [1], "cpu").pixels().shape
+>>> fourier().paint(32, [1], "cpu").pixels().shape
 torch.Size([1, 3, 32, 32])
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from overpaint.errors import NetworkError, nearest
+from overpaint.networks import Network
 from overpaint.render.canvas import Canvas, FourierCanvas, PixelCanvas
 from overpaint.render.colours import Colours, Picture
 from overpaint.render.maco import MacoCanvas, crops, measured_spectrum
@@ -83,15 +84,18 @@ def maco(pictures: Iterable[Picture], size: int, *, colours: Colours = "imagenet
     return Manner(paint, lambda side, own: crops(side or own), border=0)
 
 
-MANNERS = {"fourier": fourier(), "pixel": pixel(), "lucid": lucid()}
+MANNERS: dict[str, Callable[..., Manner]] = {"fourier": fourier, "pixel": pixel, "lucid": lucid}
 
 
-def manner_of(manner: str | Manner) -> Manner:
-    """A manner by its name; `maco` has none, because it needs pictures."""
+def manner_of(manner: str | Manner, *networks: Network) -> Manner:
+    """A manner, or that of a name, in grey where all networks that look at it see one channel;
+    `maco` has no name, because it needs pictures.
+    """
     if isinstance(manner, Manner):
         return manner
     if manner not in MANNERS:
         raise NetworkError(
             "unknown-manner", f"there is no manner {manner!r}; {nearest(manner, MANNERS)}"
         )
-    return MANNERS[manner]
+    grey = all(network.preprocessing.order == "grey" for network in networks)
+    return MANNERS[manner](colours="grey" if networks and grey else "imagenet")

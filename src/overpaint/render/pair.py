@@ -79,7 +79,7 @@ def render_pair(
     The image starts from the noise of the channel's own renderings. `progress`, `say`, `drawn`, and
     what is left of the networks: as for `render`.
     """
-    settings = Settings(steps, size, manner_of(manner))
+    settings = Settings(steps, size, manner_of(manner, before, after))
     if reach is None:
         alone = [
             render(network, layer, channels, steps=steps, size=size, seed=seed, manner=manner)

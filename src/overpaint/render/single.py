@@ -66,7 +66,7 @@ def render(
     reckons in bfloat16 the network does so while the image changes; what is measured is float32.
     Raises NetworkError for an unknown layer or channel, and when one image does not fit in memory.
     """  # noqa: E501 - a message is one line
-    settings = Settings(steps, size, manner_of(manner), frames)
+    settings = Settings(steps, size, manner_of(manner, network), frames)
     with looking(network, _layers(what), settings.shapes) as lens:
         job = _Job(_wanted(lens, what, channels, seed), settings, progress, say, drawn)
         failed = job.attempt(1, lens, range(len(job.wanted)))
@@ -98,7 +98,7 @@ def render_steps(
     Memory grows with the channels. The network is in evaluation mode and frozen until the loop ends
     or is closed. Nothing is tried again.
     """
-    settings = Settings(steps, size, manner_of(manner))
+    settings = Settings(steps, size, manner_of(manner, network))
     with looking(network, _layers(what), settings.shapes) as lens:
         goals = [want.attempt(1) for want in _wanted(lens, what, channels, seed)]
         yield from ascend([lens], goals, settings)
