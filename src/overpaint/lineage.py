@@ -144,7 +144,7 @@ class Lineage:
             layer = layer or max(render.layers, key=widths.__getitem__)
             if int(number) >= widths[layer]:
                 raise StudyError(
-                    "unknown-channel",
+                    "no-channel",
                     f"render names channel {channel}, but {layer} has {widths[layer]} channels, "
                     f"0..{widths[layer] - 1}",
                 )
