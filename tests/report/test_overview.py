@@ -19,7 +19,7 @@ from overpaint.records import (
     write_json,
     write_rows,
 )
-from overpaint.report import build
+from overpaint.report import build, overview
 from overpaint.report.reading import Records, read_records
 from overpaint.report.routes import apart, best_route, routes
 
@@ -357,3 +357,17 @@ def test_records_of_another_shape(whole, tmp_path, value):
 def all_notes(records: Records) -> list[str]:
     parts = [*records.networks.values(), *records.ensembles.values(), records.repeats]
     return [*records.notes, *(note for each in parts for note in each.notes)]
+
+
+def test_what_two_trainings_of_one_route_make_different_is_luck(records):
+    """It is told as that beside the changes, and no channel of it is worth looking at."""
+    pair = next(iter(records.comparisons.values()))
+    control = replace(pair, before="double", after="double.2")
+    changed = replace(records, comparisons={"pair": pair, "control": control})
+    told = [each.text for each in overview._change_findings(changed)]
+    assert told[0].startswith("From imagenet to fine_tuned, ")
+    assert told[1].startswith(
+        "Between double and double.2, which differ by their seed only, it is "
+    )
+    assert told[1].endswith("so much is luck.")
+    assert {id(each) for _, each in overview._chosen(changed)} == {id(pair)}

@@ -121,7 +121,8 @@ def _change_findings(records: Records) -> list[Finding]:
         if most is not None and least is not None:
             value = each.layers.set_index("layer")[each.trusted]
             figure = Cell(number(value[most]), f"{most}, {_cka_name(each)}")
-            text = _changed(each, value, most, least)
+            tell = _differ if records.is_control(each) else _changed
+            text = tell(each, value, most, least)
             found.append(Finding(figure, text, Link("comparison", each.address())))
     return found
 
@@ -136,6 +137,14 @@ def _changed(each: ComparisonRecords, value: "pd.Series[float]", most: str, leas
     return (
         f"{start}, {most} changed most ({name} {number(value[most])}) and {least} least "
         f"({number(value[least])}), on {n} pictures."
+    )
+
+
+def _differ(each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str) -> str:
+    return (
+        f"Between {each.before} and {each.after}, which differ by their seed only, it is {most} that "
+        f"differs most ({_cka_name(each)} {number(value[most])}) and {least} least "
+        f"({number(value[least])}): so much is luck."
     )
 
 
@@ -193,10 +202,14 @@ def _exhibits(site: Site, records: Records) -> Iterable[Exhibit]:
 
 
 def _chosen(records: Records) -> list[tuple[ChannelRow, ComparisonRecords]]:
-    """Channels worth looking at: the one of each comparison that specialised most, then others."""
+    """Channels worth looking at: the one of each comparison that specialised most, then others.
+
+    What two trainings of one route make different is luck, and shows nothing.
+    """
     ranked = [
         (place, row, each)
         for each in records.comparisons.values()
+        if not records.is_control(each)
         for place, row in enumerate(sorted(_candidates(each), key=_least_concentrated))
     ]
     ranked.sort(key=lambda found: (found[0], _least_concentrated(found[1])))

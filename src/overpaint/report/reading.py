@@ -194,6 +194,10 @@ class Records:
         )
         return first + name[len(own) :]
 
+    def is_control(self, pair: ComparisonRecords) -> bool:
+        """Whether a comparison is of two trainings that differ by their seed only."""
+        return self.route(pair.before) == self.route(pair.after)
+
 
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study folder; a RecordError when there is no study in it."""

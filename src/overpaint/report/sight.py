@@ -25,7 +25,7 @@ class Sight:
         >>> sight = Sight(Line(-16, 4, 33), Line(-16, 4, 33), size=32, resize=32)
         >>> print(sight.outline(2, 7, 64, 64))
         <svg viewBox="0 0 64 64" preserveAspectRatio="xMidYMid slice" \
-aria-hidden="true"><path d="M24 0H64V50H24z"/><circle cx="57" cy="17" r="3"/></svg>
+aria-hidden="true"><path d="M24 0H64V50H24z"/><path d="M57 17h0"/></svg>
 
         Of a box that holds all that the network is shown there is the middle alone.
         """
@@ -52,9 +52,12 @@ def _outline(sight: Sight, row: int, column: int, width: int, height: int) -> Ma
     whole = (left, top, right, bottom) == sight._all(width, height)  # noqa: SLF001
     box = "" if whole else f'<path d="M{left} {top}H{right}V{bottom}H{left}z"/>'
     x, y = (middle[0] + middle[2]) // 2, (middle[1] + middle[3]) // 2
+    dot = (
+        f'<path d="M{x} {y}h0"/>'  # the round end of a line without length: as large in any picture
+    )
     return Markup(  # noqa: S704
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="xMidYMid slice" '
-        f'aria-hidden="true">{box}<circle cx="{x}" cy="{y}" r="3"/></svg>'
+        f'aria-hidden="true">{box}{dot}</svg>'
     )
 
 
