@@ -142,8 +142,8 @@ def _changed(each: ComparisonRecords, value: "pd.Series[float]", most: str, leas
 
 def _differ(each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str) -> str:
     return (
-        f"Between {each.before} and {each.after}, which differ by their seed only, it is {most} that "
-        f"differs most ({_cka_name(each)} {number(value[most])}) and {least} least "
+        f"Between {each.before} and {each.after}, which differ by their seed only, it is "
+        f"{most} that differs most ({_cka_name(each)} {number(value[most])}) and {least} least "
         f"({number(value[least])}): so much is luck."
     )
 
