@@ -85,3 +85,12 @@ def test_a_training_is_not_touched():
         convolution(pixels).sum().backward()
     assert convolution.weight.grad is not None
     assert pixels.grad is not None
+
+
+def test_what_follows_a_stem_lies_with_its_channels_last():
+    """Also behind a network that laid its input anew, as googlenet does: pooling is fastest so."""
+    pixels = torch.rand(2, 3, 16, 16, requires_grad=True)
+    laid_anew = torch.cat([pixels[:, each : each + 1] for each in range(3)], 1)
+    with FastStem():
+        seen = functional.conv2d(laid_anew, torch.rand(8, 3, 7, 7), stride=2, padding=3)
+    assert seen.is_contiguous(memory_format=torch.channels_last)
