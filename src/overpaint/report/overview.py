@@ -99,7 +99,8 @@ def all_missing(records: Records) -> list[str]:
 
 def _score_findings(records: Records) -> list[Finding]:
     found = []
-    for dataset in fitted(records):
+    contests = [each for each in fitted(records) if len(routes(records, each)) > 1]
+    for dataset in contests or fitted(records):  # a source alone on its own task has not won
         if text := best_route(records, dataset):
             best = next(route for route in routes(records, dataset) if not route.members)
             figure = Cell(percent(best.mean), f"{best.name}, {score_name(best.main)} on {dataset}")
