@@ -286,6 +286,18 @@ def test_without_a_manifest_the_pages_stand(lean):
 
 
 @pytest.mark.usefixtures("quick")
+def test_maximal_images_without_positions(lean):
+    """A table without the positions shows its pictures, without dots, and it is said."""
+    path = lean / PAIR / "maximal.parquet"
+    write_table(path, read_table(path).drop(columns=["row", "column"]))
+    build(lean)
+    text = (lean / f"site/{PAIR}/mixed4d/3.html").read_text().split('id="maximal"')[1]
+    assert text.count("<img") > 10
+    assert "<svg" not in text
+    assert "lacks the column “row”" in read_page(lean / "site/index.html").plain
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_table_cut_off_in_the_middle(lean):
     """A table whose columns can be read but whose rows cannot is told of, and nothing else lost."""
     path = lean / PAIR / "maximal.parquet"

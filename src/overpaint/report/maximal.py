@@ -65,8 +65,10 @@ WORDS = ["layer", "network", "image", "digest", "label"]
 
 def _frame(found: ComparisonRecords) -> pd.DataFrame:
     columns = [*WORDS, "channel", "rank", "row", "column"]
-    table = pq.read_table(found.maximal, columns=columns, read_dictionary=WORDS)
+    there = [name for name in columns if name in pq.read_schema(found.maximal).names]
+    table = pq.read_table(found.maximal, columns=there, read_dictionary=WORDS)
     frame = table.to_pandas()
+    frame = frame.reindex(columns=columns)  # a position that is not there is not known
     return frame[frame["rank"] <= SHOWN].dropna(subset=["layer", "network"])
 
 

@@ -88,7 +88,7 @@ class Reader:
         absent = {each.name: str(each.type) for each in fields(row) if each.name not in frame}
         for name in absent:
             self.say(path, f"lacks the column “{name}”")
-        if not all("float" in kind or "None" in kind for kind in absent.values()):
+        if not _can_be_empty(absent.values()):
             return table([], row)  # without layer, channel or rank nothing can be said
         frame = frame.assign(**dict.fromkeys(absent, float("nan")))
         numbers = [each.name for each in fields(row) if "float" in str(each.type)]
@@ -101,8 +101,8 @@ class Reader:
         return narrow if narrow.empty else read_table(path)
 
     def there(self, path: Path, row: type) -> Path | None:
-        """A table that is read only when it is needed: its place if it has all columns of a row, or
-        None and a note.
+        """A table that is read only when it is needed: its place, or None if it lacks a column that
+        nothing can be said without; what it lacks is noted.
         """
         try:
             names = set(pq.read_schema(path).names)
@@ -112,10 +112,10 @@ class Reader:
         except (OSError, ValueError):
             self.say(path, "cannot be read")
             return None
-        absent = [each.name for each in fields(row) if each.name not in names]
+        absent = {each.name: str(each.type) for each in fields(row) if each.name not in names}
         for name in absent:
             self.say(path, f"lacks the column “{name}”")
-        return None if absent else path
+        return path if _can_be_empty(absent.values()) else None
 
     def scores(self, path: Path) -> Scores | None:
         """The scores of a network, or None and a note."""
@@ -163,6 +163,11 @@ class Reader:
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self.root).as_posix()
+
+
+def _can_be_empty(kinds: Iterable[str]) -> bool:
+    """Whether columns of these types may be without values."""
+    return all("float" in kind or "None" in kind for kind in kinds)
 
 
 def _is_whole(found: Manifest) -> bool:
