@@ -93,6 +93,7 @@ BAD = [
     ("cycle", "from: imagenet", "from: again", ["tuned from again from tuned", "line"]),
     ("unknown-network", "[imagenet, tuned]", "[imagenet, tund]", ["'tund'", "'tuned'", "line 13"]),
     ("bad-value", "on: art/train", "on: art", ["compare.1", "line 14"]),
+    ("pair-twice", "pair: [tuned, again]", "pair: [imagenet, tuned]", ["twice", "line 14"]),
     ("bad-value", "study: tiny", "study: ../tiny", ["../tiny", "line 1"]),
     ("duplicate-key", "    fit: art\n", "    fit: art\n    fit: art\n", ["lines 8 and 9"]),
     ("not-yaml", "study: tiny", "study: [tiny", ["study.yaml"]),

@@ -281,6 +281,10 @@ class Study(Entry):
                 raise Misplaced(("compare", number), "unknown-network", (
                     f"compare names network {network!r}; {nearest(network, self.nodes())}"
                 ))  # fmt: skip
+        if pair.pair in [earlier.pair for earlier in self.compare[:number]]:
+            raise Misplaced(("compare", number), "pair-twice", (
+                f"compare names {pair.before} and {pair.after} twice; a study holds one comparison "
+                "of two networks"))  # fmt: skip
         if pair.on and pair.on.split("/")[0] not in self.datasets:
             known = nearest(pair.on.split("/")[0], self.datasets)
             raise Misplaced(("compare", number), "unknown-dataset", (
