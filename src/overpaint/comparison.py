@@ -447,9 +447,9 @@ def tables(
     held in memory. `look("before" or "after", layer)` gives what the layers are compared by, on
     the split for CKA, in the `reduction` that the rows then tell; by default the means.
     `locate("before" or "after", layer)` gives the positions of the strongest responses on the split
-    for maximal images; without it the maximal images have none. A pair
-    that is not `related` has no common start; its filters are matched before the distance of the
-    weights is taken once more. A pair whose channels differ in number has no rows by channel.
+    for maximal images; without it these have none. A pair that is not `related` has no common
+    start; its filters are matched before the distance of the weights is taken once more. A pair
+    whose channels differ in number has no rows by channel.
     `negative`: images rank among the maximal ones whatever the sign of their value, for layers
     before an activation.
     """
@@ -472,7 +472,9 @@ def tables(
             channels += channel_rows(layer, sides[0], sides[1], once, k, chance, changes, statuses)
             for name, side in zip(ranked, sides, strict=True):
                 ranked[name] += side.maximal
-                positions = _positions_once(locate(name, layer), kept) if locate else None
+                positions = locate(name, layer) if locate else None
+                if positions:
+                    positions = replace(positions, flat=_once(positions.flat, kept))
                 maximal.append(maximal_table(layer, name, side, once, positions))
                 responses += response_rows(layer, name, side.features, once)
         if progress:
@@ -528,12 +530,8 @@ def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _once(features: Features, kept: NDArray[np.intp]) -> Features:
+def _once(features: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:
     return features if len(kept) == len(features) else features[kept]  # no copy of a large layer
-
-
-def _positions_once(positions: Positions, kept: NDArray[np.intp]) -> Positions:
-    return replace(positions, flat=positions.flat[kept])
 
 
 def compare(

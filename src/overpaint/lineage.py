@@ -157,7 +157,7 @@ class Lineage:
             return dict(facts["channels"])
         from overpaint.taps import channels_of
 
-        network = self._start(name, self.study.every[name]).eval()
+        network = self._start(name, self.study.every[name])
         return channels_of(network, network.layers)
 
     def network(self, name: str) -> None:

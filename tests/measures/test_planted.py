@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.comparison import choose_channels, tables
+from overpaint.comparison import Positions, choose_channels, tables
 from overpaint.datasets.catalogue import Picture, Split
 from overpaint.measures.specialised import specialised
 from overpaint.networks import build
@@ -380,6 +380,33 @@ def test_a_picture_that_lies_there_twice_counts_once(before):
         lambda column: column.duplicated().any()
     ).any()  # fmt: skip
     assert ours.channels["overlap_chance"].iloc[0] == pytest.approx(K / 200)
+
+
+def test_positions_stay_with_their_pictures(before):
+    """Also where every other picture is left out as a duplicate; none without `locate`."""
+    seen = {side: noise(before, side) for side in ("before", "after")}
+    split = split_of(240, [f"{row // 2:04x}" for row in range(240)])
+
+    def locate(_side, layer):
+        width = seen["before"][layer].shape[1]
+        return Positions(np.repeat(np.arange(240, dtype=np.int32)[:, None], width, axis=1), 7)
+
+    found = tables(
+        before,
+        before,
+        read_of(seen),
+        cka_split=split,
+        maximal_split=split,
+        k=K,
+        seed=0,
+        locate=locate,
+    ).maximal
+    own = [int(image[:3]) for image in found["image"]]
+    assert found["image"].nunique() > 100
+    assert (found["row"] * 7 + found["column"]).tolist() == own
+    assert (
+        told(before, before, read_of(seen), split).maximal[["row", "column"]].isna().all(axis=None)
+    )
 
 
 def test_layers_of_other_widths_have_no_channels_in_common(before):
