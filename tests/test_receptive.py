@@ -15,7 +15,7 @@ from overpaint.errors import NetworkError
 from overpaint.images import centre_square, shorter_side
 from overpaint.networks import Network, Preprocessing, build
 from overpaint.networks.parts import Parts
-from overpaint.receptive import receptive_box, receptive_field
+from overpaint.receptive import receptive_box, receptive_field, receptive_fields
 from overpaint.taps import taps
 
 
@@ -260,3 +260,23 @@ def test_on_the_picture(size):
         np.testing.assert_allclose([top, bottom], y, rtol=0, atol=slack)
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
+
+
+def test_a_network_of_one_channel():
+    """The luminance moves no pixel: its fields are those of the network in colour."""
+    colour, grey = (small("inception_small", 32) for _ in range(2))
+    grey.preprocessing = replace(grey.preprocessing, order="grey")
+    grey._mean, grey._std = grey._mean[:, :1], grey._std[:, :1]
+    for module in grey.body.modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3:
+            module.weight = nn.Parameter(module.weight[:, :1])
+            module.in_channels = 1
+    for layer in ("conv2d0", "mixed4b"):
+        assert receptive_field(grey, layer) == receptive_field(colour, layer)
+        assert not receptive_field(grey, layer).whole
+
+
+def test_fields_of_several_layers_are_those_of_each():
+    network = small("inception_small", 64)
+    every = receptive_fields(network, network.layers)
+    assert every == {layer: receptive_field(network, layer) for layer in network.layers}

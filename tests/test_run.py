@@ -2,6 +2,7 @@
 
 import filecmp
 import io
+import json
 import re
 import shutil
 import signal
@@ -547,6 +548,38 @@ def test_a_channel_that_no_network_has(tmp_path, done, channels, told):
             carry_out(folder, f"render.channels={channels}", "render.layers=[mixed3a, mixed4b]")
         assert not list(folder.glob("renderings/*"))
         shutil.copytree(done, folder, dirs_exist_ok=True, ignore=lambda *_: ["renderings"])
+
+
+def test_a_record_of_another_network_refuses_nothing(tmp_path, done):
+    """What is checked is the network that the study names now, not the one that lies there."""
+    folder = tmp_path / "run"
+    shutil.copytree(done, folder)
+    manifest = folder / "networks/source/manifest.json"
+    told = read_json(manifest)
+    told["facts"]["layers"], told["facts"]["channels"] = ["conv2d0"], {"conv2d0": 1}
+    manifest.write_text(json.dumps(told | {"key": "0" * 64}))
+    carry_out(folder)
+    assert "mixed4b" in read_json(manifest)["facts"]["channels"]
+
+
+def test_an_older_record_without_widths_needs_no_torch(tmp_path, done):
+    folder = tmp_path / "run"
+    shutil.copytree(done, folder)
+    for manifest in folder.glob("networks/*/manifest.json"):
+        told = read_json(manifest)
+        told["facts"].pop("channels")
+        manifest.write_text(json.dumps(told))
+    (tmp_path / "study.yaml").write_text(STUDY)
+    check = (
+        "import sys, io; from pathlib import Path; from rich.console import Console\n"
+        "from overpaint.study import read_study; from overpaint.lineage import Lineage\n"
+        "from overpaint.progress import Progressing; from overpaint.records import StudyFolder\n"
+        f"study = read_study({str(tmp_path / 'study.yaml')!r})\n"
+        f"Lineage(study, StudyFolder(Path({str(folder)!r})), "
+        "Progressing(Console(file=io.StringIO()))).check()\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", check], check=True)
 
 
 def test_the_report_opens_from_disk(done):

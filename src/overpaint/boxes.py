@@ -9,6 +9,7 @@
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from overpaint.errors import NetworkError
@@ -91,13 +92,25 @@ def on_picture(box: Box, width: int, height: int, *, size: int, resize: int) -> 
     The picture is upright, width × height; its shorter side became `resize`, of which the middle
     was cut out. Only the part of the box inside the input is taken: beyond it there is no picture.
     """
+    corners = [min(max(each, 0), size - 1) for each in box[:2]]
+    corners += [min(max(each, 1), size) for each in box[2:]]  # a box beside the input: its edge
+    left, top, right, bottom = exactly(corners, width, height, size=size, resize=resize)
+    return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
+
+
+def exactly(
+    box: Sequence[float], width: int, height: int, *, size: int, resize: int
+) -> tuple[float, float, float, float]:
+    """The same without rounding to pixels; of a place beside the input, the nearest inside.
+
+    >>> exactly((0, 0, 112, 224), 1000, 500, size=224, resize=256)
+    (281.25, 31.25, 500.0, 468.75)
+    """
     sides = scaled_size((width, height), resize)
-    left, right = _side(box[0], box[2], width, sides[0], size)
-    top, bottom = _side(box[1], box[3], height, sides[1], size)
+    (left, right), (top, bottom) = (
+        [((resized - size) // 2 + min(max(each, 0), size)) * length / resized for each in ends]
+        for ends, length, resized in zip(
+            ((box[0], box[2]), (box[1], box[3])), (width, height), sides, strict=True
+        )
+    )
     return left, top, right, bottom
-
-
-def _side(first: int, last: int, length: int, resized: int, size: int) -> tuple[int, int]:
-    corner, scale = (resized - size) // 2, length / resized
-    first, last = min(max(first, 0), size - 1), min(max(last, 1), size)
-    return math.floor((corner + first) * scale), math.ceil((corner + last) * scale)

@@ -372,14 +372,11 @@ def maximal_table(
         "digest": np.array(digests, object)[rows],
         "label": np.array(labels, object)[rows],
         "value": side.features[rows, channels].astype(np.float64),
-        "row": pd.array([None] * len(rows), "Int32"),
-        "column": pd.array([None] * len(rows), "Int32"),
     }
-    if positions:
-        at = divmod(positions.flat[rows, channels], positions.width)
-        columns |= {
-            name: pd.array(each, "Int32") for name, each in zip(("row", "column"), at, strict=True)
-        }
+    nowhere = ([None] * len(rows),) * 2
+    at = divmod(positions.flat[rows, channels], positions.width) if positions else nowhere
+    for name, each in zip(("row", "column"), at, strict=True):
+        columns[name] = pd.Series(each, dtype="Int32")
     return pd.DataFrame(columns, columns=[field.name for field in fields(MaximalRow)])
 
 

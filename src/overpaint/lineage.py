@@ -4,6 +4,7 @@ Each network knows the manifest that it would have now, and is not made when the
 already. A training that fails costs what depends on it and nothing else.
 """
 
+import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -150,14 +151,14 @@ class Lineage:
                 )
 
     def _widths_of(self, name: str) -> dict[str, int]:
-        """How many channels each layer of a network has."""
-        place = self.folder.network(name)
-        facts = read_manifest(place).facts if (place / "manifest.json").is_file() else {}
-        if "channels" in facts:
-            return dict(facts["channels"])
+        """How many channels each layer of a network has; no limit where an old record has none."""
+        place, entry = self.folder.network(name), self.study.every[name]
+        if fresh(place, self._manifest(name, entry)):
+            facts = read_manifest(place).facts
+            return dict(facts.get("channels") or dict.fromkeys(facts["layers"], sys.maxsize))
         from overpaint.taps import channels_of
 
-        network = self._start(name, self.study.every[name])
+        network = self._start(name, entry)
         return channels_of(network, network.layers)
 
     def network(self, name: str) -> None:

@@ -249,6 +249,8 @@ class Pictures:
     def _manifest(self, kind: str, inputs: dict[str, str], **what: Any) -> Manifest:
         """What a picture, or a folder of them, would be drawn from now."""
         how = self._settings.model_dump(exclude={"layers", "channels", "together"})
+        if how["colours"] == "imagenet":
+            how["colours"] = self._plain_colours
         measured = {
             f"{name} images": self.lineage.dataset(name).split("train").digest
             for name in self._measured
@@ -281,7 +283,7 @@ class Pictures:
             return replace(lucid(colours=colours), paint=canvas.paint)
         return canvas
 
-    @property
+    @cached_property
     def _plain_colours(self) -> str:
         """Grey where all networks that are drawn see one channel."""
         orders = {

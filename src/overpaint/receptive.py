@@ -40,6 +40,11 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
 
     Raises NetworkError for an unknown layer.
     """
+    return receptive_fields(network, [layer])[layer]
+
+
+def receptive_fields(network: Network, layers: Sequence[str]) -> dict[str, ReceptiveField]:
+    """The same of several layers, in one forward."""
     size = network.preprocessing.size
     picture = torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
     following = Following(picture)
@@ -47,11 +52,13 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
     def look(activation: Tensor) -> tuple[View | None, tuple[int, int]]:
         return following.view(activation), map_size(activation)
 
-    with torch.no_grad(), taps(network, [layer], reduction=look) as tap, following:
-        view, (height, width) = tap(picture)[layer]
+    with torch.no_grad(), taps(network, layers, reduction=look) as tap, following:
+        seen = tap(picture)
     everything = Line(0, 0, size)
-    rows, columns = view or (everything, everything)
-    return ReceptiveField(rows, columns, height, width, whole=view is None)
+    return {
+        layer: ReceptiveField(*(view or (everything, everything)), *shape, whole=view is None)
+        for layer, (view, shape) in seen.items()
+    }
 
 
 # --- following an image through a forward ------------------------------------------------------
@@ -218,6 +225,9 @@ CHANNELS: dict[str, Callable[[dict[str, Any]], bool]] = {
     **dict.fromkeys(
         ("select", "slice", "split", "split_with_sizes", "unbind"),
         lambda named: _inner(named["self"].ndim, named["dim"]),
+    ),
+    "sum": lambda named: (  # a network of one channel is given the luminance
+        named["keepdim"] and bool(named["dim"]) and _inner(named["self"].ndim, *named["dim"])
     ),
     "unsqueeze": lambda named: _inner(named["self"].ndim + 1, named["dim"]),
     "transpose": lambda named: _inner(named["self"].ndim, named["dim0"], named["dim1"]),

@@ -287,9 +287,9 @@ def _receptive_fields(network: "Network") -> dict[str, Any]:
 
     A layer whose positions have all seen everything is not among them.
     """
-    from overpaint.receptive import receptive_field
+    from overpaint.receptive import receptive_fields
 
-    fields = {layer: receptive_field(network, layer) for layer in network.layers}
+    fields = receptive_fields(network, network.layers)
     return {
         "size": network.preprocessing.size,
         "resize": network.preprocessing.resize,

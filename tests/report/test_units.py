@@ -132,25 +132,29 @@ def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole):
         expected = [max(left, 0) * scale + 14, max(top, 0) * scale,
                     min(right, 224) * scale + 14, min(bottom, 224) * scale]  # fmt: skip
         told = [float(found) for found in re.search(r"M(\S+) (\S+)H(\S+)V(\S+?)H", shapes).groups()]
-        assert np.abs(np.subtract(told, expected)).max() <= 1
+        assert np.abs(np.subtract(told, expected)).max() <= 0.25
         x, y = map(float, re.search(r'd="M(\S+) (\S+)h0"', shapes).groups())
-        assert abs(x - min((left + right) / 2, 224) * scale - 14) <= 1
-        assert abs(y - min((top + bottom) / 2, 224) * scale) <= 1
+        assert abs(x - min((left + right) / 2, 224) * scale - 14) <= 0.25
+        assert abs(y - min((top + bottom) / 2, 224) * scale) <= 0.25
     last = (whole / f"site/{PAIR}/mixed5b/3.html").read_text().split('id="maximal"')[1]
     assert "<svg" not in last  # its positions have seen everything
+    assert "A dot marks" in text
+    assert "A dot marks" not in last
 
 
 def test_a_box_of_all_that_is_shown_is_left_out():
     """Where the box holds the whole picture, the dot alone tells something."""
     seen = Line(start=-600, jump=32, size=1200)
     outline = Sight(seen, seen, size=224, resize=256).outline(3, 4, 112, 84)
-    assert re.findall("<path .*?>", outline) == ['<path d="M61 37h0"/>']
+    assert re.findall("<path .*?>", outline) == ['<path d="M61.1 36.8h0"/>']
 
 
 @pytest.mark.parametrize(
     "told",
     [None, [], {"layers": 3}, {"size": 224, "layers": {"mixed4d": {"rows": [0, 1, 1]}}},
      {"size": 0, "resize": 0, "layers": {"mixed4d": {"rows": [0, 1, 1], "columns": [0, 1, 1]}}},
+     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": "123", "columns": "123"}}},
+     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": [0, 1, 1e999], "columns": [0, 1, 1]}}},
      {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": "</svg>", "columns": [0, 1, 1]}}}],
 )  # fmt: skip
 def test_receptive_fields_that_make_no_sense(told):
@@ -294,6 +298,9 @@ def test_maximal_images_without_positions(lean):
     text = (lean / f"site/{PAIR}/mixed4d/3.html").read_text().split('id="maximal"')[1]
     assert text.count("<img") > 10
     assert "<svg" not in text
+    assert "A dot marks" not in text
+    shown = pd.read_csv(lean / f"site/data/{PAIR}/table-maximal.csv")
+    assert shown[["row", "column"]].isna().all(axis=None)
     assert "lacks the column “row”" in read_page(lean / "site/index.html").plain
 
 

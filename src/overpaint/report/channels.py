@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from overpaint.records import ChannelRow
-from overpaint.report.gallery import Gallery
+from overpaint.report.gallery import Gallery, seen
 from overpaint.report.maximal import SHOWN, SIDES
 from overpaint.report.reader import rows
 from overpaint.report.reading import ComparisonRecords
@@ -112,17 +112,18 @@ CRITERIA = {
 def channel_page(channels: Channels, gallery: Gallery, row: ChannelRow, at: str) -> ChannelPage:
     """All that the page of a channel shows; the root of the site is `at`."""
     found, unit = channels.found, (row.layer, row.channel)
+    sides = gallery.sides(*unit, SHOWN, at)
     return ChannelPage(
         Link(f"{found.before} → {found.after}", found.address()),
         Link(row.layer, found.layer(row.layer)),
         row.channel,
         sentence(row, found),
-        gallery.sides(*unit, SHOWN, at),
+        sides,
         tuple(gallery.together(*unit)),
         tuple(facts(channels, row)),
         tuple(_ranks(channels, unit)),
         remark(row, found.facts.get("k")),
-        gallery.seen,
+        seen(sides),
         channels.beside(unit, -1),
         channels.beside(unit, 1),
     )

@@ -20,7 +20,7 @@ from overpaint.report.channels import (
 )
 from overpaint.report.classes import Classes, class_page, led_table
 from overpaint.report.comparison_charts import comparison_figures
-from overpaint.report.gallery import Gallery
+from overpaint.report.gallery import Gallery, seen
 from overpaint.report.layers import layer_page
 from overpaint.report.maximal import SIDES, Maximal, read_maximal
 from overpaint.report.press import Press, root
@@ -126,7 +126,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         tuple(map(classes.line, classes.order)),
         cards,
         f"{counted(more, 'more chosen channel')} only in the pages of the layers." if more else "",
-        gallery.seen,
+        seen(side for each in cards for side in each.sides),
         _specialised_lead(found),
         tuple(_channel_line(channels, row, {*shown}) for row in _listed_channels(found)),
         tuple(_remarks(found)),
@@ -182,7 +182,7 @@ def _tables(site: Site, classes: Classes, maximal: Maximal, shown: list[Unit]) -
 def _maximal_shown(maximal: Maximal, shown: list[Unit]) -> pd.DataFrame:
     """The first maximal images of the chosen channels."""
     columns = [each.name for each in fields(MaximalRow) if each.name != "value"]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         [
             [*unit, side, rank, *maximal.pictures[at], *place]
             for unit in shown
@@ -195,6 +195,8 @@ def _maximal_shown(maximal: Maximal, shown: list[Unit]) -> pd.DataFrame:
         ],
         columns=columns,
     )
+    places = table[["row", "column"]].astype("Int32")
+    return table.assign(**places.where(places >= 0))
 
 
 def _layer_lines(found: ComparisonRecords) -> list[LayerLine]:

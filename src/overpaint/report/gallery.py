@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
 from overpaint.report.maximal import SIDES, Maximal, Numbers
@@ -29,6 +30,14 @@ SEEN = (
 )
 WANTED = {"both": "what both networks want", "only_after": "what only the network after wants"}
 """What was drawn of two networks at once."""
+
+
+Flags = NDArray[np.bool_]
+
+
+def seen(sides: Iterable[Side]) -> str:
+    """What is drawn over the maximal images of a page, in words; nothing where nothing is."""
+    return SEEN if any(side.located for side in sides) else ""
 
 
 def rendering(
@@ -141,27 +150,29 @@ class Gallery:
     def sides(self, layer: str, channel: int, most: int, at: str) -> tuple[Side, ...]:
         """A channel in both networks, with at most so many images, for pages with the root `at`."""
         numbers = [each[:most] for each in self.maximal.of(layer, channel)]
+        places = self.maximal.positions_of(layer, channel)
         both = np.intersect1d(numbers[0], numbers[1])
         return tuple(
-            Side(
-                side,
-                network,
-                *self.rendering(network, layer, channel),
-                self._strip(own, np.isin(own, both), self._outlines(side, layer, own, places), at),
-                len(own),
-                sum(self.thumb(each) is None for each in own.tolist()),
-            )
-            for side, network, own, places in zip(
-                SIDES,
-                self.networks,
-                numbers,
-                self.maximal.positions_of(layer, channel),
-                strict=True,
-            )
+            self._side(*each, np.isin(each[-2], both), (layer, channel), at)
+            for each in zip(SIDES, self.networks, numbers, places, strict=True)
         )
 
-    def _strip(self, numbers: Numbers, shared: "np.ndarray[tuple[int], np.dtype[np.bool_]]",
-               outlines: list[Markup], at: str) -> Markup:  # fmt: skip
+    def _side(
+        self, side: str, network: str, own: Numbers, places: Numbers, shared: Flags,
+        unit: tuple[str, int], at: str,
+    ) -> Side:  # fmt: skip
+        outlines = self._outlines(side, unit[0], own, places)
+        return Side(
+            side,
+            network,
+            *self.rendering(network, *unit),
+            self._strip(own, shared, outlines, at),
+            len(own),
+            sum(self.thumb(each) is None for each in own.tolist()),
+            any(outlines),
+        )
+
+    def _strip(self, numbers: Numbers, shared: Flags, outlines: list[Markup], at: str) -> Markup:
         items = zip(numbers.tolist(), shared.tolist(), outlines, strict=True)
         end = Markup("</li>\n")
         return Markup("").join(
@@ -184,11 +195,6 @@ class Gallery:
         """For each side the layers whose positions can be told apart."""
         told = self.found.facts.get("receptive_fields")
         return {side: sights(told.get(side) if isinstance(told, dict) else None) for side in SIDES}
-
-    @property
-    def seen(self) -> str:
-        """What is drawn over maximal images, in words; nothing where nothing is."""
-        return SEEN if any(self._sights.values()) else ""
 
     def _outlines(self, side: str, layer: str, own: Numbers, places: Numbers) -> list[Markup]:
         """What is drawn over each thumbnail of a channel."""

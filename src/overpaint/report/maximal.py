@@ -65,8 +65,10 @@ WORDS = ["layer", "network", "image", "digest", "label"]
 
 def _frame(found: ComparisonRecords) -> pd.DataFrame:
     columns = [*WORDS, "channel", "rank", "row", "column"]
-    there = [name for name in columns if name in pq.read_schema(found.maximal).names]
-    table = pq.read_table(found.maximal, columns=there, read_dictionary=WORDS)
+    there = {*pq.read_schema(found.maximal).names}
+    table = pq.read_table(
+        found.maximal, columns=[name for name in columns if name in there], read_dictionary=WORDS
+    )
     frame = table.to_pandas()
     frame = frame.reindex(columns=columns)  # a position that is not there is not known
     return frame[frame["rank"] <= SHOWN].dropna(subset=["layer", "network"])

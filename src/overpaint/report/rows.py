@@ -283,6 +283,7 @@ class Side:
     thumbs: Markup  # items of a list, one for each maximal image
     n: int
     lost: int  # maximal images without a thumbnail
+    located: bool  # whether it is drawn over any where the channel responded
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
 
-from overpaint.boxes import Box, Line, on_picture
+from overpaint.boxes import Line, exactly
 
 
 @dataclass(frozen=True)
@@ -31,34 +31,27 @@ aria-hidden="true"><path d="M24 0H64V50H24z"/><path d="M57 17h0"/></svg>
         """
         return _outline(self, row, column, width, height)
 
-    def _seen(self, row: int, column: int, width: int, height: int) -> tuple[Box, Box]:
-        (top, bottom), (left, right) = self.rows.span(row), self.columns.span(column)
-        x, y = (left + right) // 2, (top + bottom) // 2
-        box, middle = (
-            on_picture(each, width, height, size=self.size, resize=self.resize)
-            for each in ((left, top, right, bottom), (x, y, x + 1, y + 1))
-        )
-        return box, middle
 
-    def _all(self, width: int, height: int) -> Box:
-        every = (0, 0, self.size, self.size)
-        return on_picture(every, width, height, size=self.size, resize=self.resize)
-
-
-@cache  # a channel looks at a few hundred positions of pictures of a few sizes
+@lru_cache(maxsize=1 << 15)  # one channel's positions are the next one's, in the pictures of both
 def _outline(sight: Sight, row: int, column: int, width: int, height: int) -> Markup:
-    # every part is a number
-    (left, top, right, bottom), middle = sight._seen(row, column, width, height)  # noqa: SLF001
-    whole = (left, top, right, bottom) == sight._all(width, height)  # noqa: SLF001
-    box = "" if whole else f'<path d="M{left} {top}H{right}V{bottom}H{left}z"/>'
-    x, y = (middle[0] + middle[2]) // 2, (middle[1] + middle[3]) // 2
-    dot = (
-        f'<path d="M{x} {y}h0"/>'  # the round end of a line without length: as large in any picture
+    (top, bottom), (left, right) = sight.rows.span(row), sight.columns.span(column)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    seen, middle, every = (
+        exactly(each, width, height, size=sight.size, resize=sight.resize)
+        for each in ((left, top, right, bottom), (x, y, x, y), (0, 0, sight.size, sight.size))
     )
-    return Markup(  # noqa: S704
+    # The dot is the round end of a line without length, as large in a picture of any size.
+    dot = f'<path d="M{_short(middle[0])} {_short(middle[1])}h0"/>'
+    a, b, c, d = map(_short, seen)
+    box = "" if seen == every else f'<path d="M{a} {b}H{c}V{d}H{a}z"/>'
+    return Markup(  # noqa: S704  (every part is a number)
         f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="xMidYMid slice" '
         f'aria-hidden="true">{box}{dot}</svg>'
     )
+
+
+def _short(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")
 
 
 def sights(told: Any) -> dict[str, Sight]:
@@ -73,8 +66,14 @@ def sights(told: Any) -> dict[str, Sight]:
 
 def _sight(told: Mapping[str, Any], layer: Any) -> Sight | None:
     try:
-        lines = [Line(*map(int, layer[side])) for side in ("rows", "columns")]
-        sight = Sight(lines[0], lines[1], int(told["size"]), int(told["resize"]))
-    except (KeyError, TypeError, ValueError):
+        lines = _line(layer["rows"]), _line(layer["columns"])
+        sight = Sight(*lines, int(told["size"]), int(told["resize"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return sight if 0 < sight.size <= sight.resize else None
+
+
+def _line(told: Any) -> Line:
+    if not isinstance(told, list):
+        raise TypeError
+    return Line(*map(int, told))
