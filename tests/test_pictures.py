@@ -18,8 +18,10 @@ from overpaint.records import (
     PairRenderingRow,
     RenderingRow,
     StudyFolder,
+    read_json,
     read_rows,
     told_by_picture,
+    write_json,
     write_picture,
 )
 from overpaint.render import single
@@ -241,3 +243,15 @@ def test_a_picture_of_somebody_else(tmp_path):
         assert told_by_picture(tmp_path / name) is None
     write_picture(tmp_path / "own.png", np.zeros((4, 4, 3), np.uint8), {"key": "a"})
     assert told_by_picture(tmp_path / "own.png") == {"key": "a"}
+
+
+def test_grey_is_another_rendering(copy):
+    """What is painted in grey, because all its networks see one channel, is told from colour."""
+    keys = {}
+    for order in ("RGB", "grey"):
+        for manifest in copy.glob("networks/*/manifest.json"):
+            told = read_json(manifest)
+            told["facts"]["preprocessing"]["order"] = order
+            write_json(manifest, told)
+        keys[order] = pictures_of(copy)._manifest("rendering", {}).key
+    assert keys["RGB"] != keys["grey"]
