@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overpaint.comparison import choose_channels, extremes
+from overpaint.choice import choose_channels, extremes
 from overpaint.records import ChannelRow
 
 

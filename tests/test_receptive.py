@@ -277,6 +277,7 @@ def test_a_network_of_one_channel():
 
 
 def test_fields_of_several_layers_are_those_of_each():
+    """One forward for all layers tells what a forward for each does."""
     network = small("inception_small", 64)
     every = receptive_fields(network, network.layers)
     assert every == {layer: receptive_field(network, layer) for layer in network.layers}

@@ -563,6 +563,7 @@ def test_a_record_of_another_network_refuses_nothing(tmp_path, done):
 
 
 def test_an_older_record_without_widths_needs_no_torch(tmp_path, done):
+    """A finished folder that tells no channels is checked by its layers alone, from files."""
     folder = tmp_path / "run"
     shutil.copytree(done, folder)
     for manifest in folder.glob("networks/*/manifest.json"):

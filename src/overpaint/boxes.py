@@ -94,16 +94,16 @@ def on_picture(box: Box, width: int, height: int, *, size: int, resize: int) -> 
     """
     corners = [min(max(each, 0), size - 1) for each in box[:2]]
     corners += [min(max(each, 1), size) for each in box[2:]]  # a box beside the input: its edge
-    left, top, right, bottom = exactly(corners, width, height, size=size, resize=resize)
+    left, top, right, bottom = on_picture_exactly(corners, width, height, size=size, resize=resize)
     return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
 
-def exactly(
+def on_picture_exactly(
     box: Sequence[float], width: int, height: int, *, size: int, resize: int
 ) -> tuple[float, float, float, float]:
     """The same without rounding to pixels; of a place beside the input, the nearest inside.
 
-    >>> exactly((0, 0, 112, 224), 1000, 500, size=224, resize=256)
+    >>> on_picture_exactly((0, 0, 112, 224), 1000, 500, size=224, resize=256)
     (281.25, 31.25, 500.0, 468.75)
     """
     sides = scaled_size((width, height), resize)

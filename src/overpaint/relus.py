@@ -10,6 +10,7 @@ Networks call their ReLU in a dozen ways, in place and not. Caught at the call, 
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -45,16 +46,16 @@ _CEILINGS: dict[Callable[..., Any], Callable[..., float | None]] = {
 }
 
 
-class Relus(TorchFunctionMode):
+class Relus(TorchFunctionMode, ABC):
     """Inside the block, each ReLU and ReLU6 is what `relu` makes of it; other calls are as ever.
 
     A call in place gives a new tensor instead, and leaves its input as it was: only its result may
     be used, as every network of timm and torchvision does.
     """
 
+    @abstractmethod
     def relu(self, values: Tensor, ceiling: float) -> Tensor:
         """A ReLU that is off again above the ceiling."""
-        raise NotImplementedError
 
     def __torch_function__(
         self,

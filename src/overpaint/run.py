@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
+from overpaint.choice import choose_channels
 from overpaint.conclusions import Conclusions
 from overpaint.datasets import Split
 from overpaint.lineage import Lineage
@@ -219,7 +220,7 @@ class Run:
         paths: dict[tuple[str, str], Path],
         wanted: Manifest,
     ) -> None:
-        from overpaint.comparison import Positions, choose_channels, tables
+        from overpaint.comparison import Positions, tables
         from overpaint.features import read_features, stored
 
         def located(side: str, layer: str) -> Positions:

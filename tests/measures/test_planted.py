@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.comparison import Positions, choose_channels, tables
+from overpaint.choice import choose_channels
+from overpaint.comparison import Positions, tables
 from overpaint.datasets.catalogue import Picture, Split
 from overpaint.measures.specialised import specialised
 from overpaint.networks import build

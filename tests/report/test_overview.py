@@ -367,7 +367,15 @@ def test_what_two_trainings_of_one_route_make_different_is_luck(records):
     told = [each.text for each in overview._change_findings(changed)]
     assert told[0].startswith("From imagenet to fine_tuned, ")
     assert told[1].startswith(
-        "Between double and double.2, which differ by their seed only, it is "
+        "Between double and double.2, by luck alone, as only their seeds differ, mixed5b differs"
     )
-    assert told[1].endswith("so much is luck.")
+    assert told[1].endswith(" on 6 pictures.")
     assert {id(each) for _, each in overview._chosen(changed)} == {id(pair)}
+
+
+def test_a_network_and_itself_are_no_two_trainings(records):
+    """Nothing differs there, not even by luck."""
+    pair = next(iter(records.comparisons.values()))
+    assert not records.is_control(replace(pair, before="double", after="double"))
+    assert not records.is_control(replace(pair, before="double.init", after="double"))
+    assert records.is_control(replace(pair, before="double.3", after="double.2"))

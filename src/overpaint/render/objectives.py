@@ -14,6 +14,7 @@ A layer is a name as `taps` knows it. What a layer's ReLU is given has the layer
 channel is to be excited downwards, `-channel(...)`, or is dead; "logits" is the network's output.
 """
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,21 +37,21 @@ Place = tuple[int, int] | Literal["centre"]
 """Row and column of a map."""
 
 
-class Term:
+class Term(ABC):
     """One thing to excite in one layer."""
 
     layer: str
 
     @classmethod
+    @abstractmethod
     def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
         """What each term says of its row of the batch: maps (B, C, ...), rows (n,) -> (n,)."""
-        raise NotImplementedError
 
     def on(self, _network: Network) -> Self:
         """The term with what it needs to know of a network."""
         return self
 
-    def check(self, maps: Tensor, where: str) -> None:
+    def check(self, maps: Tensor, where: str) -> None:  # noqa: B027 - some terms take any layer
         """Raise NetworkError if a layer with such maps (B, C, ...) has not what is asked for."""
 
 

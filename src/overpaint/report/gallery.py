@@ -4,7 +4,7 @@ A picture is copied into the site when a page asks for it, once for all pages.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -149,28 +149,23 @@ class Gallery:
 
     def sides(self, layer: str, channel: int, most: int, at: str) -> tuple[Side, ...]:
         """A channel in both networks, with at most so many images, for pages with the root `at`."""
+        return tuple(self._sides(layer, channel, most, at))
+
+    def _sides(self, layer: str, channel: int, most: int, at: str) -> Iterator[Side]:
         numbers = [each[:most] for each in self.maximal.of(layer, channel)]
         places = self.maximal.positions_of(layer, channel)
         both = np.intersect1d(numbers[0], numbers[1])
-        return tuple(
-            self._side(*each, np.isin(each[-2], both), (layer, channel), at)
-            for each in zip(SIDES, self.networks, numbers, places, strict=True)
-        )
-
-    def _side(
-        self, side: str, network: str, own: Numbers, places: Numbers, shared: Flags,
-        unit: tuple[str, int], at: str,
-    ) -> Side:  # fmt: skip
-        outlines = self._outlines(side, unit[0], own, places)
-        return Side(
-            side,
-            network,
-            *self.rendering(network, *unit),
-            self._strip(own, shared, outlines, at),
-            len(own),
-            sum(self.thumb(each) is None for each in own.tolist()),
-            any(outlines),
-        )
+        for side, network, own, where in zip(SIDES, self.networks, numbers, places, strict=True):
+            outlines = self._outlines(side, layer, own, where)
+            yield Side(
+                side,
+                network,
+                *self.rendering(network, layer, channel),
+                self._strip(own, np.isin(own, both), outlines, at),
+                len(own),
+                sum(self.thumb(each) is None for each in own.tolist()),
+                any(outlines),
+            )
 
     def _strip(self, numbers: Numbers, shared: Flags, outlines: list[Markup], at: str) -> Markup:
         items = zip(numbers.tolist(), shared.tolist(), outlines, strict=True)

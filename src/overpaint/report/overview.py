@@ -122,30 +122,27 @@ def _change_findings(records: Records) -> list[Finding]:
         if most is not None and least is not None:
             value = each.layers.set_index("layer")[each.trusted]
             figure = Cell(number(value[most]), f"{most}, {_cka_name(each)}")
-            tell = _differ if records.is_control(each) else _changed
-            text = tell(each, value, most, least)
+            text = _changed(each, value, most, least, is_control=records.is_control(each))
             found.append(Finding(figure, text, Link("comparison", each.address())))
     return found
 
 
-def _changed(each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str) -> str:
-    name, start = _cka_name(each), f"From {each.before} to {each.after}"
-    n = count(each.layers["n_images"].max())
+def _changed(
+    each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str, *, is_control: bool
+) -> str:
+    """Which layers changed; of two trainings that differ by their seed, how much is luck."""
+    start, changed = f"From {each.before} to {each.after}", "changed"
+    if is_control:
+        start = f"Between {each.before} and {each.after}, by luck alone, as only their seeds differ"
+        changed = "differs"
+    name, n = _cka_name(each), count(each.layers["n_images"].max())
     if most == least:
         return f"{start}, {most} has {name} {number(value[most])} on {n} pictures."
     if value[most] == value[least]:
         return f"{start}, all layers have {name} {number(value[most])} on {n} pictures."
     return (
-        f"{start}, {most} changed most ({name} {number(value[most])}) and {least} least "
+        f"{start}, {most} {changed} most ({name} {number(value[most])}) and {least} least "
         f"({number(value[least])}), on {n} pictures."
-    )
-
-
-def _differ(each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str) -> str:
-    return (
-        f"Between {each.before} and {each.after}, which differ by their seed only, it is "
-        f"{most} that differs most ({_cka_name(each)} {number(value[most])}) and {least} least "
-        f"({number(value[least])}): so much is luck."
     )
 
 

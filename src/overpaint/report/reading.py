@@ -196,7 +196,8 @@ class Records:
 
     def is_control(self, pair: ComparisonRecords) -> bool:
         """Whether a comparison is of two trainings that differ by their seed only."""
-        return self.route(pair.before) == self.route(pair.after)
+        routes = self.route(pair.before), self.route(pair.after)
+        return pair.before != pair.after and routes[0] == routes[1]
 
 
 def read_records(folder: StudyFolder) -> Records:

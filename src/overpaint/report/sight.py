@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from overpaint.boxes import Line, exactly
+from overpaint.boxes import Line, on_picture_exactly
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def _outline(sight: Sight, row: int, column: int, width: int, height: int) -> Ma
     (top, bottom), (left, right) = sight.rows.span(row), sight.columns.span(column)
     x, y = (left + right) / 2, (top + bottom) / 2
     seen, middle, every = (
-        exactly(each, width, height, size=sight.size, resize=sight.resize)
+        on_picture_exactly(each, width, height, size=sight.size, resize=sight.resize)
         for each in ((left, top, right, bottom), (x, y, x, y), (0, 0, sight.size, sight.size))
     )
     # The dot is the round end of a line without length, as large in a picture of any size.
