@@ -29,14 +29,14 @@ import pandas as pd
 import torch
 from PIL import Image
 
-from overpaint.batches import as_float, pixels_of
 from overpaint.datasets import Split
 from overpaint.datasets.catalogue import Picture, dataset_of
 from overpaint.features import BATCH, Wanted, store_features
 from overpaint.networks import Network, build, load
+from overpaint.networks.taps import channels_of
+from overpaint.pixels.batches import as_float, pixels_of
 from overpaint.records import manifest
 from overpaint.seeds import generator
-from overpaint.taps import channels_of
 
 COUNTS = (1000, 5000, 10000, 20000)
 FILES = 100

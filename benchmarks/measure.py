@@ -28,7 +28,7 @@ from torch_cka import CKA
 
 from overpaint.measures.matrix import BatchSums, cka_matrix
 from overpaint.networks import Network, build
-from overpaint.taps import gram, taps
+from overpaint.networks.taps import gram, taps
 
 
 def main() -> None:

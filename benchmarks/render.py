@@ -33,9 +33,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from overpaint.networks import Network, build, load
+from overpaint.networks.taps import taps
 from overpaint.render import lens, render, render_steps
 from overpaint.render.objectives import channel, score
-from overpaint.taps import taps
 
 CASES = {
     "googlenet": ("torchvision:googlenet", "inception4a"),

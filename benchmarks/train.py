@@ -20,13 +20,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from overpaint.batches import as_float, shuffled
 from overpaint.datasets import Dataset
 from overpaint.datasets.catalogue import Picture, dataset_of
 from overpaint.networks import Network, build
+from overpaint.pixels.batches import as_float, shuffled
 from overpaint.seeds import generator
+from overpaint.study.recipe import Recipe
 from overpaint.training.fit import _Loop, child_of
-from overpaint.training.recipe import Recipe
 
 ARCHITECTURES = ("inception_v1", "torchvision:resnet18")
 RECIPE = Recipe(epochs=1, batch_size=16, lr_decay=0.0)

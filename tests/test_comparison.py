@@ -13,7 +13,7 @@ from overpaint.datasets import dataset
 from overpaint.errors import StudyError
 from overpaint.features import features_of, stored
 from overpaint.measures.cka import cka_interval, linear_cka
-from overpaint.measures.likeness import mutual_neighbours, procrustes
+from overpaint.measures.similarity import mutual_neighbours, procrustes
 from overpaint.networks import build
 from overpaint.progress import Progressing
 from overpaint.records import LayerRow, MatrixRow, StudyFolder, WeightRow, read_manifest, read_rows

@@ -15,17 +15,17 @@ import zarr
 from PIL import Image
 
 import overpaint.features
-from overpaint.batches import Pixels, pixels_of
 from overpaint.datasets import Split, open_dataset
 from overpaint.errors import NetworkError, RecordError
 from overpaint.features import Wanted, features_of, read_features, store_features, stored
 from overpaint.measures.classes import concentration
 from overpaint.measures.maximal import maximal_images, overlaps
 from overpaint.networks import Network, build, load
+from overpaint.networks.taps import REDUCTIONS
+from overpaint.pixels.batches import Pixels, pixels_of
 from overpaint.records import Manifest, manifest
 from overpaint.seeds import generator
 from overpaint.study import FolderEntry, RastaEntry
-from overpaint.taps import REDUCTIONS
 
 LAYERS = ("conv2d0", "mixed4b")
 MEANS = [f"{layer}/mean" for layer in LAYERS]

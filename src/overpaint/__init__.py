@@ -20,14 +20,14 @@ _HOME = {
     "Network": "overpaint.networks",
     "OverpaintError": "overpaint.errors",
     "Study": "overpaint.study",
-    "Unit": "overpaint.taps",
+    "Unit": "overpaint.networks.taps",
     "compare": "overpaint.comparison",
     "dataset": "overpaint.datasets",
     "load": "overpaint.networks",
     "read_study": "overpaint.study",
     "render": "overpaint.render",
     "report": "overpaint.report",
-    "taps": "overpaint.taps",
+    "taps": "overpaint.networks.taps",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list, made from the table above

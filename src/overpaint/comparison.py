@@ -18,7 +18,6 @@ from overpaint.features import features_of
 from overpaint.measures.centred import Table, centred_both
 from overpaint.measures.cka import Kernels
 from overpaint.measures.classes import Concentration, EntropyChance, concentration, entropy_chance
-from overpaint.measures.likeness import mutual_neighbours, neighbours_chance, procrustes
 from overpaint.measures.matching import match_channels
 from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.maximal import (
@@ -30,6 +29,7 @@ from overpaint.measures.maximal import (
     overlaps,
 )
 from overpaint.measures.responses import class_responses
+from overpaint.measures.similarity import mutual_neighbours, neighbours_chance, procrustes
 from overpaint.measures.specialised import concentration_p, corrected, specialisation
 from overpaint.measures.weights import distance, filter_change, matched_distance
 from overpaint.networks import Network

@@ -31,13 +31,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from zarr.errors import ContainsArrayError
 
-from overpaint.batches import as_float, batches, in_order, pixels_of, view_of
-from overpaint.claims import Claims
 from overpaint.datasets import Split
 from overpaint.errors import RecordError, nearest
 from overpaint.networks import Network
+from overpaint.networks.taps import Reduction, Tap, map_size, reduction_of, taps
+from overpaint.pixels.batches import as_float, batches, in_order, pixels_of, view_of
 from overpaint.records import Manifest, digest, new_folder, read_json, write_json
-from overpaint.taps import Reduction, Tap, map_size, reduction_of, taps
+from overpaint.records.claims import Claims
 from overpaint.training.fit import accelerate
 
 BATCH = 32

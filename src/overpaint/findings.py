@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import Array, Centred
-from overpaint.measures.evidence import depth_rank, over_channels, over_halves, verdict
 from overpaint.measures.hsic import Sums, cka_of
+from overpaint.measures.verdicts import depth_rank, over_channels, over_halves, verdict
 from overpaint.records import FindingRow, RouteDifference, Score
 from overpaint.seeds import generator
 from overpaint.study import NetworkEntry, Study

@@ -8,8 +8,8 @@ from overpaint.errors import MeasureError
 from overpaint.measures import centred
 from overpaint.measures.centred import Centred
 from overpaint.measures.cka import cka_interval, linear_cka
-from overpaint.measures.likeness import mutual_neighbours, procrustes
 from overpaint.measures.matrix import cka_matrix
+from overpaint.measures.similarity import mutual_neighbours, procrustes
 
 narrow, wide = pytest.param(5, id="narrow"), pytest.param(70, id="wide")
 

@@ -18,10 +18,10 @@ from overpaint.features import features_of
 from overpaint.measures.centred import Centred
 from overpaint.measures.cka import linear_cka
 from overpaint.measures.matrix import BatchSums, cka_matrix
-from overpaint.measures.shards import CkaSums
+from overpaint.measures.mergeable import CkaSums
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
-from overpaint.taps import gram, spatial_mean, taps
+from overpaint.networks.taps import gram, spatial_mean, taps
 
 both_kinds = pytest.mark.parametrize("debiased", [False, True])
 

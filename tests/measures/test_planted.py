@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.choice import choose_channels
 from overpaint.comparison import Positions, tables
 from overpaint.datasets.catalogue import Picture, Split
 from overpaint.measures.specialised import specialised
 from overpaint.networks import build
+from overpaint.networks.taps import taps
 from overpaint.records import ChannelRow, read_rows, write_table
-from overpaint.taps import taps
+from overpaint.run.channel_choice import choose_channels
 
 IMAGES, K, CLASSES = 96, 12, ("cat", "dog", "owl", "elk")
 LAYERS = ("conv2d0", "conv2d1", "conv2d2", "mixed3a", "mixed3b", "mixed4a", "mixed4b", "mixed5a")

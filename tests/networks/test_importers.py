@@ -16,8 +16,8 @@ from overpaint.errors import NetworkError
 from overpaint.networks import load
 from overpaint.networks.importers import MOST_BYTES, read_caffemodel, read_graph
 from overpaint.networks.protobuf import parse
+from overpaint.networks.taps import taps
 from overpaint.seeds import generator
-from overpaint.taps import taps
 
 # --- the wire format ---------------------------------------------------------------------------
 

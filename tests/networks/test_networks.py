@@ -11,12 +11,12 @@ from torch import nn
 
 from overpaint import cache
 from overpaint.errors import NetworkError
-from overpaint.images import centre_square, read, shorter_side
 from overpaint.networks import Network, build, load, luminance, open_network, save_weights
 from overpaint.networks.inception_v1 import LAYERS, InceptionV1, LocalResponseNorm
 from overpaint.networks.parts import Parts, Preprocessing
+from overpaint.networks.taps import taps
+from overpaint.pixels.images import centre_square, read, shorter_side
 from overpaint.records import manifest, write_json
-from overpaint.taps import taps
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import torch
 
 from overpaint.errors import NetworkError
 from overpaint.networks import build, load, network_of, open_network, save_weights
+from overpaint.networks.taps import channels_of
 from overpaint.networks.tensorflow import LocalResponseNorm, SameConv2d, SameMaxPool2d
 from overpaint.records import manifest, write_json
-from overpaint.taps import channels_of
 
 TF = "inception_v1.tf_in1k"
 

@@ -7,11 +7,11 @@ import torch
 
 import overpaint
 from overpaint.networks import build, describe, load, open_network, save_weights
+from overpaint.networks.taps import taps
 from overpaint.networks.zoo import pretrained
 from overpaint.records import manifest, write_json
-from overpaint.taps import taps
+from overpaint.study.recipe import recipe
 from overpaint.training.fit import child_of
-from overpaint.training.recipe import recipe
 
 
 def read_by_hand(network, layer, images):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.images import centre_square, read, shorter_side
+from overpaint.pixels.images import centre_square, read, shorter_side
 from overpaint.render.canvas import FourierCanvas, PixelCanvas, painted, spectrum_scale
 from overpaint.render.colours import IMAGENET
 

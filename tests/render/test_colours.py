@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from overpaint.errors import MeasureError
-from overpaint.images import read
+from overpaint.pixels.images import read
 from overpaint.render.colours import (
     IMAGENET,
     covariance,

@@ -6,10 +6,10 @@ import torch
 
 from overpaint.errors import NetworkError
 from overpaint.networks import build
+from overpaint.networks.taps import taps
 from overpaint.render import dream
 from overpaint.render.dreaming import octave_shapes
 from overpaint.render.objectives import channel, deepdream, score
-from overpaint.taps import taps
 
 NETWORK = build("inception_small", classes=("a", "b"), seed=0)
 PICTURE = np.random.default_rng(0).integers(60, 200, (48, 64, 3), dtype=np.uint8)

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from overpaint.errors import MeasureError
-from overpaint.images import read
+from overpaint.pixels.images import read
 from overpaint.render.colours import IMAGENET
 from overpaint.render.maco import CROP, MacoCanvas, cropped, crops, drawn_crops, measured_spectrum
 from overpaint.render.transforms import GREY

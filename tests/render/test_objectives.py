@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from overpaint.errors import NetworkError
 from overpaint.networks import build
+from overpaint.networks.taps import taps
 from overpaint.render.objectives import (
     channel,
     deepdream,
@@ -18,7 +19,6 @@ from overpaint.render.objectives import (
     neuron,
     score,
 )
-from overpaint.taps import taps
 
 MAPS = np.random.default_rng(0).normal(size=(4, 3, 4, 5))
 VECTOR = [0.5, -1.0, 2.0]

@@ -34,7 +34,7 @@ SCRUBBED = (
 
 def made(folder: Path) -> dict[str, str]:
     """The pages as the report makes them now from the tiny study, scrubbed."""
-    from overpaint.report.words import slug
+    from overpaint.report.parts.text import slug
 
     site = folder / "site"
     places = {name: "/".join(map(slug, name.removesuffix(".html").split("/"))) for name in PAGES}

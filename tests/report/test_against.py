@@ -13,7 +13,7 @@ from tiny_study import write_study
 from overpaint.errors import RecordError
 from overpaint.records import read_json, read_table, write_json, write_table, write_text
 from overpaint.report import build
-from overpaint.report.against import against
+from overpaint.report.export.against import against
 
 COMPARED = "comparisons/imagenet--fine_tuned"
 

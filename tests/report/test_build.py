@@ -27,8 +27,8 @@ from overpaint.records import (
     write_text,
 )
 from overpaint.report import build
-from overpaint.report import pages as page_module
-from overpaint.report.channels import SHORT
+from overpaint.report import build_site as page_module
+from overpaint.report.pages.channel import SHORT
 
 COMPARISON = "comparisons/imagenet--fine_tuned.html"
 

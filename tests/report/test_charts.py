@@ -6,7 +6,7 @@ import pytest
 from tiny_study import GALLERY, channel_rows
 
 from overpaint.records import ChannelRow, table
-from overpaint.report import charts
+from overpaint.report.charts import plots
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def channels() -> pd.DataFrame:
 
 def test_boxes_are_quantiles(channels):
     """A box holds the quantiles that sorting and counting give."""
-    found = charts.boxes(channels, {"entropy_after": "after"}, list(GALLERY.layers))
+    found = plots.boxes(channels, {"entropy_after": "after"}, list(GALLERY.layers))
     for row in found.itertuples():
         own = channels[channels["layer"] == row.layer]["entropy_after"].dropna()
         values = sorted(own)
@@ -36,14 +36,14 @@ def test_boxes_are_quantiles(channels):
 def test_boxes_leave_out_layers_without_numbers():
     """A layer whose channels are all dead has no box."""
     frame = pd.DataFrame({"layer": ["a", "b"], "x": [0.5, np.nan]})
-    assert charts.boxes(frame, {"x": "x"}, ["a", "b"])["layer"].tolist() == ["a"]
+    assert plots.boxes(frame, {"x": "x"}, ["a", "b"])["layer"].tolist() == ["a"]
 
 
 def test_a_sample_keeps_both_ends(channels):
     """A scatter plot of too many channels shows so many as it may, the extremes among them."""
     every = channels.dropna(subset="entropy_after")
-    sample = charts.evenly(every, "entropy_after")
-    assert len(sample) == charts.POINTS < len(every)
+    sample = plots.evenly(every, "entropy_after")
+    assert len(sample) == plots.POINTS < len(every)
     assert sample.duplicated(["layer", "channel"]).sum() == 0
     for end in ("min", "max"):
         assert getattr(sample["entropy_after"], end)() == getattr(every["entropy_after"], end)()
@@ -56,7 +56,7 @@ def test_confusions_count_every_picture():
     truth, guess = ([names[k] for k in draw.integers(3, size=50)] for _ in range(2))
     square = [[sum((t, g) == (a, b) for t, g in zip(truth, guess, strict=True)) for b in names]
               for a in names]  # fmt: skip
-    pairs = charts.confusion(square, names)
+    pairs = plots.confusion(square, names)
     for row in pairs.itertuples():
         both = sum(t == row.true and g == row.predicted for t, g in zip(truth, guess, strict=True))
         assert row.n == both
@@ -68,11 +68,11 @@ def test_confusions_count_every_picture():
 def test_drawings_are_modest(channels):
     """The charts of a large network are small files."""
     order = list(GALLERY.layers)
-    found = charts.boxes(channels, {"overlap": "overlap"}, order)
-    found = charts.with_chance(found, channels, "overlap_chance")
-    assert len(charts.svg(charts.box_plots(found, "overlap", ["overlap"]))) < 40_000
-    points = charts.evenly(channels.dropna(subset="entropy_after"), "entropy_after")
-    assert len(charts.svg(charts.scatter(points, order))) < 400_000
+    found = plots.boxes(channels, {"overlap": "overlap"}, order)
+    found = plots.with_chance(found, channels, "overlap_chance")
+    assert len(plots.svg(plots.box_plots(found, "overlap", ["overlap"]))) < 40_000
+    points = plots.evenly(channels.dropna(subset="entropy_after"), "entropy_after")
+    assert len(plots.svg(plots.scatter(points, order))) < 400_000
 
 
 def test_layers_stand_in_their_order():
@@ -80,13 +80,13 @@ def test_layers_stand_in_their_order():
     layers = pd.DataFrame(
         {"layer": ["z", "a"], "what": "debiased", "value": [0.9, 0.4], "low": 0.3, "high": 0.95}
     )
-    drawing = charts.svg(charts.similarity(layers))
+    drawing = plots.svg(plots.similarity(layers))
     assert drawing.index(">z</text>") < drawing.index(">a</text>")
 
 
 def test_labels_are_escaped_in_drawings():
     """A class that looks like markup is text in the drawing."""
     name = "<script>alert(1)</script>"
-    drawing = charts.svg(charts.heat_map(charts.confusion([[1]], [name]), [name]))
+    drawing = plots.svg(plots.heat_map(plots.confusion([[1]], [name]), [name]))
     assert "&lt;script&gt;alert(1)" in drawing
     assert "<script" not in drawing

@@ -10,7 +10,7 @@ from tiny_study import BREAKOUT, HOSTILE, SCRIPT, TINY, leak, pictures
 
 from overpaint.records import ImageRow, read_json, read_rows, table, write_json, write_rows
 from overpaint.report import build
-from overpaint.report.data import class_counts
+from overpaint.report.pages.data import class_counts
 
 
 @pytest.fixture(scope="module")

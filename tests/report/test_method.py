@@ -7,7 +7,7 @@ from parsed import read_page
 from overpaint.measures.cka import linear_cka
 from overpaint.records import read_json, write_json
 from overpaint.report import build
-from overpaint.report.method import unrelated_cka
+from overpaint.report.pages.method import unrelated_cka
 
 DEFINED = (
     "cka", "cka_debiased", "procrustes", "mutual_neighbours", "weights", "overlap", "entropy",

@@ -19,9 +19,10 @@ from overpaint.records import (
     write_json,
     write_rows,
 )
-from overpaint.report import build, overview
-from overpaint.report.reading import Records, read_records
-from overpaint.report.routes import apart, best_route, routes
+from overpaint.report import build
+from overpaint.report.pages import overview
+from overpaint.report.parts.routes import apart, best_route, routes
+from overpaint.report.study.reading import Records, read_records
 
 
 @pytest.fixture(scope="module")

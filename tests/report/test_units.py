@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parsed import read_page
 from tiny_study import HOSTILE, SCRIPT, TINY
 
-from overpaint.boxes import Line
+from overpaint.pixels.boxes import Line
 from overpaint.records import (
     ChannelRow,
     MaximalRow,
@@ -26,9 +26,9 @@ from overpaint.records import (
     write_table,
 )
 from overpaint.report import build
-from overpaint.report.maximal import SHOWN, _maximal
-from overpaint.report.sight import Sight, sights
-from overpaint.report.words import number, slug
+from overpaint.report.parts.maximal import SHOWN, _maximal
+from overpaint.report.parts.outline import Sight, sights
+from overpaint.report.parts.text import number, slug
 
 PAIR = "comparisons/imagenet--fine_tuned"
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from overpaint.measures.most_confident import surest
 from overpaint.records import (
     AdviceRow,
     ChannelRow,
@@ -39,7 +40,6 @@ from overpaint.records import (
 )
 from overpaint.seeds import generator
 from overpaint.study import Study
-from overpaint.surest import surest
 
 SCRIPT = "<script>alert(1)</script>"
 BREAKOUT = '"><img src=x onerror=alert(1)>.jpg'

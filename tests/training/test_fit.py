@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.batches import pixels_of
 from overpaint.datasets import open_dataset
 from overpaint.errors import NetworkError
 from overpaint.networks import build, tensor_digests
+from overpaint.pixels.batches import pixels_of
 from overpaint.study import FolderEntry
+from overpaint.study.recipe import PRESETS, PUBLISHED, Recipe, recipe
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.checkpoint import Checkpoint
-from overpaint.training.descent import decay, optimiser_of, plateau, rates_at
 from overpaint.training.fit import check_frozen, child_of, fit, predict
+from overpaint.training.optimiser import decay, optimiser_of, plateau, rates_at
 from overpaint.training.plan import plan
-from overpaint.training.recipe import PRESETS, PUBLISHED, Recipe, recipe
 
 PARENT = build("inception_small", classes=("x", "y", "z"), seed=11)
 

@@ -18,7 +18,7 @@ import pandas as pd
 
 from overpaint.datasets.catalogue import SPLITS, Dataset, Picture
 from overpaint.errors import DatasetError, RecordError
-from overpaint.images import survey
+from overpaint.pixels.images import survey
 from overpaint.records import ImageRow, read_rows, read_table, write_rows, write_table
 
 Stamp = tuple[int, int]

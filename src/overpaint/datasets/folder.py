@@ -6,7 +6,7 @@ from pathlib import Path
 
 from overpaint.datasets.catalogue import SPLITS, Picture
 from overpaint.errors import DatasetError
-from overpaint.images import SUFFIXES
+from overpaint.pixels.images import SUFFIXES
 
 OTHER_NAMES = {"valid": "val", "validation": "val", "training": "train", "testing": "test"}
 

@@ -5,7 +5,7 @@
 >>> round(linear_cka(before, before[:, ::-1] * 3 + 5), 12)
 1.0
 
-Of images that come in shards: `overpaint.measures.shards`; of all layers of two networks with
+Of images that come in shards: `overpaint.measures.mergeable`; of all layers of two networks with
 each other: `overpaint.measures.matrix`.
 """
 

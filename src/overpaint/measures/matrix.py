@@ -254,10 +254,11 @@ class BatchSums:
     (array([[1.]]), 640, 0)
 
     For whole maps of so many images that their features cannot be kept: a batch leaves L + M
-    matrices [n, n] (`overpaint.taps.gram` reduces a map to one), then L × M numbers. What counts
-    is each four images that stood in one batch together, each four once. So batches may have any
-    sizes; one of fewer than 4 holds no four images, and its images are told as `n_unused`. Where
-    features can be kept, `cka_matrix` compares all images with all and is the better estimate.
+    matrices [n, n] (`overpaint.networks.taps.gram` reduces a map to one), then L × M numbers. What
+    counts is each four images that stood in one batch together, each four once. So batches may
+    have any sizes; one of fewer than 4 holds no four images, and its images are told as
+    `n_unused`. Where features can be kept, `cka_matrix` compares all images with all and is the
+    better estimate.
 
     Source: Nguyen, Raghu & Kornblith 2021, "Do wide and deep networks learn the same things?",
     equation 3, but for batches of different sizes.

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
+from overpaint.measures.scores import main_score
 from overpaint.records import Score
-from overpaint.training.scores import main_score
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from overpaint.networks import Network
+from overpaint.networks.taps import Tap, taps
 from overpaint.render.objectives import Activations
 from overpaint.render.stem import FastStem
 from overpaint.render.transforms import over, warp
-from overpaint.taps import Tap, taps
 
 AT_ONCE = {"cpu": 8, "cuda": 512}
 """The most images in a batch. On a CPU a larger one is hardly faster, and from 16 on torch takes

@@ -28,7 +28,7 @@ from torch.nn import functional
 
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network
-from overpaint.taps import LOGITS
+from overpaint.networks.taps import LOGITS
 
 Activations = Mapping[str, Tensor]
 """A batch's activations by layer: maps (B, C, H, W), or tokens (B, T, D), or vectors (B, D)."""

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from overpaint.relus import Relus
+from overpaint.networks.relu_capture import Relus
 
 STEPS = 16
 """How many steps Lucid redirects; later a ReLU is what it is."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from overpaint.images import sheet
+from overpaint.pixels.images import sheet
 from overpaint.records import whole_file
 from overpaint.render.loop import Image
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network
+from overpaint.networks.taps import PRE_RELU
 from overpaint.render.lens import Lens, looking
 from overpaint.render.loop import Drawn, Goal, Settings, Step, ascend, together
 from overpaint.render.manner import Manner, manner_of
 from overpaint.render.objectives import Objective, channel, channels_first
 from overpaint.render.rendering import Rendering, Renderings, best, status_of
 from overpaint.seeds import seed_for
-from overpaint.taps import PRE_RELU
 
 What = str | Objective | Sequence[Objective]
 """A layer, whose channels are meant, or an objective, or several."""

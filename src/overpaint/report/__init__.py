@@ -3,6 +3,6 @@
 It opens from disk, without a server, a network or a script, and can be moved or zipped alone.
 """
 
-from overpaint.report.pages import build
+from overpaint.report.build_site import build
 
 __all__ = ["build"]

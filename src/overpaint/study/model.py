@@ -26,7 +26,7 @@ from pydantic import Field, model_validator
 from overpaint.errors import StudyError, nearest
 from overpaint.seeds import seed_for
 from overpaint.study.entries import DatasetEntry, Entry, Name
-from overpaint.training.recipe import PRESETS, Recipe, recipe
+from overpaint.study.recipe import PRESETS, Recipe, recipe
 
 Place = tuple[str | int, ...]
 """Where something stands in the file: ("networks", "tuned", "from")."""

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, seeded
+from overpaint.networks.taps import find_layer, taps
 from overpaint.seeds import seed_for
-from overpaint.taps import find_layer, taps
 
 PLACES = (5 / 12, 8 / 12)
 """mixed4a and mixed4d are the sixth and the ninth of the paper's twelve layers."""

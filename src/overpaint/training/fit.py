@@ -21,18 +21,18 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from overpaint.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.datasets import Dataset, Split
 from overpaint.errors import NetworkError
+from overpaint.measures.scores import average_precision, top_k_hits
 from overpaint.networks import Network, build, seeded, tensor_digests
+from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
+from overpaint.study.recipe import Recipe
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.checkpoint import Checkpoint
-from overpaint.training.descent import optimiser_of, rates_at
+from overpaint.training.optimiser import optimiser_of, rates_at
 from overpaint.training.plan import Plan, plan, set_modes
-from overpaint.training.recipe import Recipe
-from overpaint.training.scores import average_precision, top_k_hits
 from overpaint.training.trackers import Tracking, tracked
 
 Advance = Callable[[int, int, str], None]

@@ -25,9 +25,9 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from overpaint.errors import MeasureError
+from overpaint.measures.scores import Floats, Ints, average_precision
 from overpaint.records import SvmGridRow, SvmRow
 from overpaint.seeds import seed_for
-from overpaint.training.scores import Floats, Ints, average_precision
 
 GRID = tuple(sorted({*np.logspace(-5, -2, 20).tolist(), 0.01, 0.2, 1.0, 2.0, 10.0, 100.0}))
 COST = 1.0

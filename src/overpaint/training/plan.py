@@ -16,7 +16,7 @@ from torch import nn
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network
 from overpaint.networks.order import calls
-from overpaint.training.recipe import Recipe, recipe
+from overpaint.study.recipe import Recipe, recipe
 
 __all__ = ["Plan", "plan", "recipe"]
 

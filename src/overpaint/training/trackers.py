@@ -15,7 +15,7 @@ from typing import Any
 from accelerate import Accelerator
 
 from overpaint.errors import StudyError, nearest
-from overpaint.training.recipe import Recipe
+from overpaint.study.recipe import Recipe
 
 KNOWN = ("tensorboard", "wandb", "mlflow")
 

@@ -1,0 +1,227 @@
+"""The command line: thin; torch is imported only by commands that need it."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from overpaint.errors import OverpaintError
+
+
+class Canvas(StrEnum):
+    """What a rendering is painted on."""
+
+    fourier = "fourier"
+    pixel = "pixel"
+    maco = "maco"
+    lucid = "lucid"
+
+
+app = typer.Typer(
+    help="See what fine-tuning painted over your pre-trained network.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def run(
+    study: Annotated[
+        str, typer.Argument(help="A YAML file, or the name of a study that ships: demo.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder; by default runs/<study>.")
+    ] = None,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="dotted.key=value, instead of the file's.")
+    ] = None,
+    log_with: Annotated[
+        str, typer.Option(help="Trackers to tell of each epoch: tensorboard,wandb,mlflow.")
+    ] = "",
+) -> None:
+    """Train, measure, draw and report, as a study says; what is done already is not done again.
+
+    Ends with status 1 when a training failed; what does not depend on it is done all the same.
+    """
+    from rich.console import Console
+
+    from overpaint.progress import Progressing
+    from overpaint.run import run_study
+
+    console = Console(soft_wrap=True)
+    read = _read(study, override or [])
+    folder = out or Path("runs") / read.study
+    outcome = run_study(read, folder, Progressing(console), _trackers(log_with))
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _trackers(names: str) -> tuple[str, ...]:
+    """The trackers of "tensorboard,mlflow", each known and installed."""
+    trackers = tuple(filter(None, names.split(",")))
+    if trackers:
+        from overpaint.training.trackers import check_trackers
+
+        check_trackers(trackers)
+    return trackers
+
+
+def _read(study: str, overrides: list[str]):  # type: ignore[no-untyped-def] # noqa: ANN202
+    from overpaint.study import read_study
+
+    return read_study(study, overrides)
+
+
+@app.command()
+def advise(
+    study: Annotated[str, typer.Argument(help="A YAML file, or the name of a study that ships.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The study folder; by default runs/<study>.")
+    ] = None,
+    on: Annotated[
+        list[str] | None, typer.Option(help="A dataset of the study; by default all.")
+    ] = None,
+) -> None:
+    """Say which network to start from, from features alone: no training."""
+    from rich.console import Console
+
+    from overpaint.progress import Progressing
+    from overpaint.run.advice import advise_study
+
+    read = _read(study, [])
+    folder = out or Path("runs") / read.study
+    advise_study(read, folder, Progressing(Console(soft_wrap=True)), on or [])
+
+
+@app.command()
+def render(
+    network: Annotated[
+        str, typer.Argument(help="A name, as inception_v1, or the folder of a study's network.")
+    ],
+    units: Annotated[
+        list[str],
+        typer.Argument(metavar="LAYER[:CHANNELS]...", help="mixed4d:164,450-460, or mixed4d: all."),
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder for LAYER/CHANNEL.png; by default renderings, or none "
+            "beside --sheet or --movie."
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="By default 512, or 100 on a picture; the paper's: 2048."),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Pixels of a side; by default 128, or the picture's.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Another gives another picture.")] = 0,
+    canvas: Annotated[
+        Canvas, typer.Option(help="What is painted on; lucid is Lucid's way to the pixel.")
+    ] = Canvas.fourier,
+    spectrum: Annotated[
+        Path | None, typer.Option(help="For maco: a folder of pictures whose waves it takes.")
+    ] = None,
+    sheet: Annotated[Path | None, typer.Option(help="A file for a contact sheet.")] = None,
+    movie: Annotated[
+        Path | None, typer.Option(help="A file, .gif or .webp, for a movie of the optimisation.")
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="A picture to change, instead of noise (deep dream).")
+    ] = None,
+    octaves: Annotated[
+        int, typer.Option(min=1, help="Sizes in which the picture is changed, small ones first.")
+    ] = 1,
+) -> None:
+    """Draw what most excites channels of a network, outside any study."""
+    from rich.console import Console
+
+    from overpaint.cli.drawing import Dream, OneOff
+    from overpaint.progress import Progressing
+
+    progress = Progressing(Console(soft_wrap=True))
+    work = (
+        Dream(network, units, picture, out, steps, size, octaves)
+        if picture
+        else OneOff(network, units, out, steps, size, seed, canvas, spectrum, sheet, movie)
+    )
+    for path in work.draw(progress):
+        typer.echo(path)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")],
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="A folder for a paper’s figures (PDF, SVG, PNG, CSV) and tables."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            help="Another study folder, to set side by side; the page is gone with the next report."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for the page of --against; by default the site of FOLDER."),
+    ] = None,
+    archive: Annotated[
+        Path | None, typer.Option("--zip", help="A ZIP file of the site, to put on a server.")
+    ] = None,
+) -> None:
+    """Write the report of a study folder anew; needs no network and no pictures."""
+    from overpaint.report import build
+    from overpaint.report.export import against as two
+    from overpaint.report.export import figures as exports
+
+    if out and not against:
+        raise typer.BadParameter(
+            "is the place of the page that --against makes", param_hint="--out"
+        )
+    typer.echo(build(folder))
+    if figures:
+        typer.echo(exports.figures(folder, figures))
+    if against:
+        typer.echo(two.against(folder, against, out))
+    if archive:
+        typer.echo(exports.archive(folder / "site", archive))
+
+
+@app.command()
+def fetch(
+    collection: Annotated[str, typer.Argument(help="A published collection: iconart.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="The folder to make; by default data/IconArt_v1.")
+    ] = None,
+) -> None:
+    """Download a published collection and unpack it; says what a study writes to use it."""
+    from overpaint.datasets.fetch import fetch as fetched
+    from overpaint.datasets.fetch import study_line
+
+    typer.echo(study_line(collection, fetched(collection, folder)))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("overpaint"))
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one message and status 2."""
+    try:
+        app()
+    except OverpaintError as error:
+        print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("overpaint: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Pixels: decode, crop, shrink, keep, in batches; no network is known here."""

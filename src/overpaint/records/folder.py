@@ -1,0 +1,95 @@
+"""The places of a study folder.
+
+>>> folder = StudyFolder(Path("runs/rasta"))
+>>> folder.comparison("imagenet", "fine_tuned").as_posix()
+'runs/rasta/comparisons/imagenet--fine_tuned'
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StudyFolder:
+    """The places of a study's results, by default below `runs/<study>/`."""
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        """The study as it was read, defaults filled in."""
+        return self.root / "study.yaml"
+
+    def dataset(self, name: str) -> Path:
+        """`images.parquet` and `manifest.json` of a dataset; pictures, if it was generated."""
+        return self.root / "datasets" / name
+
+    def network(self, name: str) -> Path:
+        """`weights.safetensors`, `manifest.json` and, of a trained one, its records."""
+        return self.root / "networks" / name
+
+    def checkpoint(self, network: str) -> Path:
+        """The state of a training that has not ended."""
+        return self.root / "trainings" / f"{network}.pt"
+
+    def ensemble(self, name: str) -> Path:
+        """`manifest.json`, `scores.json` and `predictions.parquet` of an ensemble."""
+        return self.root / "ensembles" / name
+
+    @property
+    def failures(self) -> Path:
+        """What of the study failed, and why; absent when nothing did."""
+        return self.root / "failures.json"
+
+    @property
+    def repeats(self) -> Path:
+        """Mean and spread of the trainings that were repeated; absent when none was."""
+        return self.root / "repeats.json"
+
+    @property
+    def findings(self) -> Path:
+        """The statements of the paper, each put to this study."""
+        return self.root / "findings.json"
+
+    @property
+    def advice(self) -> Path:
+        """What was advised before training."""
+        return self.root / "advice.parquet"
+
+    def features(self, name: str, dataset: str, split: str) -> Path:
+        """The Zarr group of a network's features on a split."""
+        return self.root / "features" / name / f"{dataset}-{split}.zarr"
+
+    def claims(self, dataset: str, split: str) -> Path:
+        """Where processes that compute features on a split at once say who is at what."""
+        return self.root / "features" / ".claims" / f"{dataset}-{split}"
+
+    def comparison(self, before: str, after: str) -> Path:
+        """The tables of two networks."""
+        return self.root / "comparisons" / f"{before}--{after}"
+
+    def renderings(self, network: str) -> Path:
+        """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
+        return self.root / "renderings" / network
+
+    def pair_renderings(self, before: str, after: str) -> Path:
+        """`<layer>/<channel>-both.png`, `…-only_after.png` and `renderings.parquet` of a pair."""
+        return self.root / "renderings" / f"{before}--{after}"
+
+    def thumbnails(self, dataset: str) -> Path:
+        """The thumbnails of a dataset's pictures."""
+        return self.root / "thumbnails" / dataset
+
+    def thumbnail(self, dataset: str, digest: str) -> Path:
+        """A small JPEG of a picture, stored once under the picture's digest."""
+        return self.thumbnails(dataset) / f"{digest[:24]}.jpg"
+
+    @property
+    def site(self) -> Path:
+        """The report."""
+        return self.root / "site"
+
+    @property
+    def site_state(self) -> Path:
+        """What the report was made from, so that the next one writes only what changed."""
+        return self.root / "site.json"

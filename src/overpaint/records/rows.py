@@ -1,0 +1,320 @@
+"""Rows: what crosses a border between the stages, each a line of a table or of a JSON file."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """A picture of a dataset. `status` is "ok" or tells why the picture was left out."""
+
+    image: str  # its id: the path below the dataset's root, with "/" on every system
+    split: str
+    labels: list[str]
+    group: str
+    bytes: int
+    digest: str  # SHA-256 of the file
+    width: int
+    height: int
+    status: str
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One epoch of a training."""
+
+    epoch: int  # from 1
+    train_loss: float
+    val_loss: float
+    val_score: float  # top-1, or mean average precision
+    head_lr: float
+    backbone_lr: float
+    best: bool  # the epoch whose weights were kept
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """How alike two networks see the images of a split, at one layer."""
+
+    layer: str
+    position: int  # from 0, in the order of execution
+    channels: int
+    n_images: int
+    reduction: str
+    cka: float | None
+    cka_low: float | None
+    cka_high: float | None
+    cka_debiased: float | None
+    cka_debiased_low: float | None
+    cka_debiased_high: float | None
+    status: str
+    procrustes: float | None = None  # 0 to √2; exactly 0 only where nothing at all differs
+    mutual_neighbours: float | None = None  # share of the 10 nearest images
+    mutual_neighbours_chance: float | None = None
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """How alike a layer of one network and a layer of another see the images of a split."""
+
+    layer_before: str
+    layer_after: str
+    cka: float | None
+    cka_debiased: float | None
+    n_images: int
+    reduction: str
+    status: str
+
+
+@dataclass(frozen=True)
+class WeightRow:
+    """How far one parametrised layer's weights moved."""
+
+    layer: str
+    position: int
+    parameters: int
+    l2: float | None
+    l2_relative: float | None
+    cosine: float | None
+    status: str
+    l2_matched: float | None = None  # where the networks have no common start: filters paired first
+
+
+@dataclass(frozen=True)
+class ChannelRow:
+    """What a channel's maximal images tell, before and after."""
+
+    layer: str
+    channel: int
+    n_before: int  # positive images among the k asked for
+    n_after: int
+    overlap: float
+    overlap_chance: float
+    overlap_p: float
+    matched_channel: int | None  # of the network after, that which responds most alike
+    matched_correlation: float | None  # over images; None where either channel is constant
+    overlap_matched: float | None  # the overlap with that channel
+    entropy_before: float | None
+    entropy_after: float | None
+    entropy_chance: float
+    entropy_p_after: float | None  # of as many random images to be as concentrated
+    concentration: float | None  # entropy before minus after
+    specialised_p: float | None  # of labels scattered at random to concentrate as much
+    specialised_q: float | None  # the same, corrected for all channels of the comparison
+    gain_before: float | None
+    gain_after: float | None
+    top_class_before: str | None
+    top_share_before: float | None
+    top_lift_before: float | None
+    top_class_after: str | None
+    top_share_after: float | None
+    top_lift_after: float | None
+    filter_change: float | None  # None where no single filter makes the channel
+    status: str
+
+
+@dataclass(frozen=True)
+class MaximalRow:
+    """One maximal image of a channel.
+
+    `row` and `column` are the position of the layer's map that responded most; what of the picture
+    it has seen follows from `receptive_fields` among the facts of the comparison.
+    """
+
+    layer: str
+    channel: int
+    network: str  # "before" or "after"
+    rank: int  # from 1
+    image: str
+    digest: str
+    label: str  # labels joined by " · "
+    value: float
+    row: int | None
+    column: int | None
+
+
+@dataclass(frozen=True)
+class ResponseRow:
+    """One of the channels of a layer that respond most to a class."""
+
+    label: str
+    network: str  # "before" or "after"
+    layer: str
+    rank: int  # from 1
+    channel: int
+    mean_class: float  # of the features of the images that show the class
+    mean_all: float
+    response: float  # mean of the class minus mean of all other images
+    standardised: float  # the response in standard deviations of the channel
+    n: int  # images that show the class
+
+
+@dataclass(frozen=True)
+class RenderingRow:
+    """One feature visualisation, as `<layer>/<channel>.png`.
+
+    `best_value` is the channel's mean on the picture of the dataset that most excites it, on the
+    scale of the objective, and `ratio` is how many times as much the rendering reaches.
+    """
+
+    layer: str
+    channel: int
+    objective_start: float | None  # None where it is no number
+    objective_end: float | None
+    steps: int
+    size: int
+    seed: int
+    status: str
+    attempts: int = 1
+    best_image: str | None = None
+    best_value: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class PairRenderingRow:
+    """What a channel of two networks wants, as `<layer>/<channel>-<kind>.png`.
+
+    `reach_before` and `reach_after` are what the channel reaches alone in each network; None where
+    it shows nothing there.
+    """
+
+    layer: str
+    channel: int
+    kind: str  # "both" or "only_after"
+    before: float | None  # the channel's mean on this picture
+    after: float | None
+    reach_before: float | None
+    reach_after: float | None
+    steps: int
+    size: int
+    seed: int
+    status: str
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """How well one class is told from the others on the test split."""
+
+    label: str
+    n: int  # pictures that show it
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    average_precision: float | None  # None without positives: excluded from the mean
+    precision_at_20: float | None = None  # multi-label: of the 20 most probable; at most 1
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its interval and the level of chance, over n pictures."""
+
+    value: float
+    low: float
+    high: float
+    chance: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well a trained network classifies a split (`scores.json`)."""
+
+    dataset: str
+    split: str
+    multi_label: bool
+    main: str  # the name of the score that decides: "top1" or "mAP"
+    scores: dict[str, Score]
+    classes: list[ClassRow]
+    without_positives: list[str]
+    confusion: list[list[int]] | None = None  # pictures: a row a true class, a column a named one
+    groups: dict[str, Score] = field(default_factory=dict)  # main score of "known", "unknown"
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Scores":
+        """The inverse of `asdict`."""
+        scores = {name: Score(**score) for name, score in data.pop("scores").items()}
+        classes = [ClassRow(**row) for row in data.pop("classes")]
+        groups = {name: Score(**score) for name, score in data.pop("groups", {}).items()}
+        return cls(**data, scores=scores, classes=classes, groups=groups)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The main score of n trainings of one route that differ in nothing but their seed."""
+
+    score: str
+    n: int
+    mean: float
+    deviation: float | None  # with n − 1; None for a single training
+    min: float
+    max: float
+    values: list[float]
+
+
+@dataclass(frozen=True)
+class RouteDifference:
+    """How much better the second of two routes scores than the first, over their trainings."""
+
+    score: str
+    n_first: int
+    n_second: int
+    difference: float  # mean of the second minus mean of the first
+    low: float | None  # 95 %, Welch
+    high: float | None
+    status: str
+
+
+@dataclass(frozen=True)
+class SvmRow:
+    """The linear SVM of one class on features."""
+
+    label: str
+    n: int  # pictures that show it, among those the SVM was fitted to
+    cost: float | None  # the C chosen; None where nothing was fitted
+    cv_score: float | None  # average precision of the class, or accuracy over all classes
+    converged: bool | None
+    status: str
+
+
+@dataclass(frozen=True)
+class SvmGridRow:
+    """The cross-validation score of one C; of one class, or of all where they share their C."""
+
+    label: str  # "" where the classes share their C
+    cost: float
+    cv_score: float
+    converged: bool  # in every fold
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A statement of the paper, put to one comparison or one pair of routes of a study."""
+
+    statement: str  # its key: "layers", "classes", "classes_more", "filters", "double", "control"
+    subject: str  # what it is said of: "imagenet → fine_tuned"
+    verdict: str  # "yes", "no", "undecided"; or "untested", and `remark` says why
+    measured: str  # what `value` is
+    value: float | None
+    low: float | None  # 95 %
+    high: float | None
+    chance: float | None  # the value if there were nothing in the statement
+    n: int
+    unit: str  # what n counts, and the interval is over: "pictures", "channels", "trainings"
+    remark: str
+
+
+@dataclass(frozen=True)
+class AdviceRow:
+    """How well a network's features would serve a collection, before any training."""
+
+    network: str
+    dataset: str
+    split: str
+    n: int  # pictures that had a neighbour to ask
+    logme: float | None
+    neighbour: float | None  # top-1, or mean average precision, of the nearest neighbours
+    low: float | None
+    high: float | None
+    chance: float | None
+    status: str

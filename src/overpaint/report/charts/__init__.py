@@ -1,0 +1,1 @@
+"""Charts, and the formats that they are written in."""

@@ -1,0 +1,1 @@
+"""For a paper, for a server, beside another study."""

@@ -1,0 +1,130 @@
+"""What leaves the site: a paper's figures and tables in a folder, and the site as one file."""
+
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+
+from overpaint.errors import RecordError
+from overpaint.records import StudyFolder, whole_file
+from overpaint.report.build_site import write_pages
+from overpaint.report.charts import formats, plots
+from overpaint.report.parts.rows import Figure, Picture
+from overpaint.report.site.files import Site, no_figure
+from overpaint.report.site.incremental import Standing
+from overpaint.report.study.reading import read_records
+
+
+@contextmanager
+def into(folder: Path) -> Iterator[Path]:
+    """A folder to write to, whose files move into `folder` only when the block ends well.
+
+    Other files of the folder stay: it may be that of a manuscript.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RecordError("not-a-folder", f"{folder} is a file; give a folder, new or old")
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
+        draft = Path(name)
+        yield draft
+        for path in sorted(path for path in draft.rglob("*") if path.is_file()):
+            with whole_file(folder / path.relative_to(draft)) as place:
+                shutil.copyfile(path, place)
+
+
+# --- figures -----------------------------------------------------------------------------------
+
+
+def figures(folder: Path, out: Path) -> Path:
+    """Write every chart of a study as a paper prints it, and the tables; returns the folder.
+
+    >>> figures(Path("runs/rasta"), Path("paper/figures"))           # doctest: +SKIP
+
+    Each chart is `<place>.pdf`, `.svg`, `.png` (300 dots an inch) and, its data, `.csv`: one column
+    (3.5 inches) wide or, where that would be too small, both (7.16 inches). Text is text, in
+    Helvetica or what stands for it; colours are told apart without red and green, and where
+    colours tell curves apart, dashes and shapes do too. `tables/` holds LaTeX and Markdown.
+
+    Raises RecordError where there is no study, or `out` is a file.
+    """
+    records = read_records(StudyFolder(folder))
+    with into(out) as draft, tempfile.TemporaryDirectory(prefix="overpaint-") as pages:
+        standing = Standing(Path(pages))
+        write_pages(PaperSite(standing, paper=Standing(draft)), records, charts_only=True)
+    return out
+
+
+@dataclass(frozen=True)
+class PaperSite(Site):
+    """A site that is thrown away, while its charts and tables are kept as a paper needs them."""
+
+    paper: Standing = field(kw_only=True)
+
+    def figure(
+        self,
+        place: str,
+        title: str,
+        reading: str,
+        alt_text: str,  # noqa: ARG002  (a paper has a caption)
+        chart: alt.TopLevelMixin,
+        table: pd.DataFrame,
+        definition: str = "",  # noqa: ARG002
+    ) -> Figure:
+        """Draw a chart for print."""
+        text = plots.svg_for_print(chart)
+        self.paper.write(f"{place}.svg", text.encode())
+        self.paper.write(f"{place}.png", formats.png_for_print(text))
+        self.paper.write(f"{place}.pdf", formats.pdf_for_print(text))
+        self.paper.write(f"{place}.csv", formats.csv(table).encode())
+        return no_figure(place.rsplit("/", 1)[-1], title, reading)
+
+    def text(self, place: str, text: str) -> str:
+        """Keep a table for a paper; whatever else a page has is thrown away with it."""
+        keep = self.paper if place.startswith("tables/") else self.standing
+        keep.write(place, text.encode())
+        return place
+
+    def data(self, place: str, frame: pd.DataFrame) -> str:
+        """Keep the data of a table for a paper."""
+        return self.text(f"{place}.csv", formats.csv(frame))
+
+    def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:  # noqa: ARG002
+        return None
+
+
+# --- one file ----------------------------------------------------------------------------------
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The date of every file in an archive: the first that the format knows."""
+
+PACKED = {".jpg", ".png", ".pdf"}
+"""Files that hardly become smaller."""
+
+
+def archive(site: Path, file: Path) -> Path:
+    """The site as a ZIP file, `index.html` on top; returns the file.
+
+    Equal sites give equal bytes: files in order, with one date and one mode for all.
+
+    Raises RecordError where the file would lie in the site itself, or is a folder.
+    """
+    if file.is_dir() or file.resolve().is_relative_to(site.resolve()):
+        raise RecordError(
+            "bad-archive", f"{file}: give the name of a ZIP file outside of the site {site}"
+        )
+    with whole_file(file) as draft, zipfile.ZipFile(draft, "w") as packed:
+        for path in sorted(path for path in site.rglob("*") if path.is_file()):
+            packed.writestr(_entry(path.relative_to(site)), path.read_bytes())
+    return file
+
+
+def _entry(path: Path) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path.as_posix(), EPOCH)
+    entry.create_system, entry.external_attr = 3, 0o644 << 16  # as if made on Unix, on any system
+    entry.compress_type = zipfile.ZIP_STORED if path.suffix in PACKED else zipfile.ZIP_DEFLATED
+    return entry

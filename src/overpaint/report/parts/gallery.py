@@ -1,0 +1,208 @@
+"""The pictures of a comparison: feature visualisations, and thumbnails of maximal images.
+
+A picture is copied into the site when a page asks for it, once for all pages.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
+from overpaint.report.parts.maximal import SIDES, Maximal, Numbers
+from overpaint.report.parts.outline import Sight, sights
+from overpaint.report.parts.rows import Picture, Side, Thumb
+from overpaint.report.parts.text import ABSENT, number, slug
+from overpaint.report.site.files import Site
+from overpaint.report.site.templates import Press
+from overpaint.report.study.reader import rows
+from overpaint.report.study.reading import ComparisonRecords
+
+UNASKED = "no feature visualisation was asked for"
+LOST = "the feature visualisation is missing"
+SEEN = (
+    "A dot marks the position of the layer's map that responded most, a box what of the picture it "
+    "has seen; where there is no box, that is all the network was shown."
+)
+WANTED = {"both": "what both networks want", "only_after": "what only the network after wants"}
+"""What was drawn of two networks at once."""
+
+
+Flags = NDArray[np.bool_]
+
+
+def seen(sides: Iterable[Side]) -> str:
+    """What is drawn over the maximal images of a page, in words; nothing where nothing is."""
+    return SEEN if any(side.located for side in sides) else ""
+
+
+def rendering(
+    site: Site, folder: StudyFolder, network: str, layer: str, channel: int
+) -> Picture | None:
+    """The feature visualisation of a channel, copied into the site; None when there is none."""
+    below = folder.renderings(network)
+    path = below / layer / f"{channel}.png"
+    inside = path.resolve().is_relative_to(below.resolve())
+    return site.rendering(path, network, layer, channel) if inside else None
+
+
+def thumbnail(
+    site: Site, folder: StudyFolder, dataset: str, image: str, digest: str | None
+) -> Picture | None:
+    """The thumbnail of a picture, copied into the site; None when there is none."""
+    if not re.fullmatch(r"[0-9a-f]{24,64}", digest or ""):
+        return None
+    return site.thumbnail(folder.thumbnail(dataset, digest or ""), dataset, image)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The pictures of one comparison."""
+
+    press: Press
+    folder: StudyFolder
+    found: ComparisonRecords
+    maximal: Maximal
+    _thumbs: dict[int, Picture | None] = field(default_factory=dict)
+    _items: dict[tuple[int, bool, str], Markup] = field(default_factory=dict)
+
+    @property
+    def networks(self) -> tuple[str, str]:
+        """The network before and that after."""
+        return self.found.before, self.found.after
+
+    # --- feature visualisations ----------------------------------------------------------------
+
+    @cached_property
+    def _rendered(self) -> dict[tuple[str, str, int], RenderingRow]:
+        return {
+            (network, row.layer, row.channel): row
+            for network, table in self.found.renderings.items()
+            for row in rows(table, RenderingRow)
+        }
+
+    @cached_property
+    def _chosen(self) -> set[tuple[str, int]]:
+        return set(self.found.shown)
+
+    def rendering(self, network: str, layer: str, channel: int) -> tuple[Picture | None, str]:
+        """The feature visualisation of a channel, and what is to be said of it."""
+        if network not in self.found.renderings:
+            return None, UNASKED
+        row = self._rendered.get((network, layer, channel))
+        if row is None and (layer, channel) not in self._chosen:
+            return None, "not among the channels that were drawn"
+        picture = rendering(self.press.site, self.folder, network, layer, channel)
+        if row is None or picture is None:
+            return picture, LOST
+        rose = f"objective {number(row.objective_start, 2)} → {number(row.objective_end, 2)}"
+        if row.ratio is not None:
+            rose += f", {number(row.ratio, 1)} times that of its best picture"
+        return picture, rose if row.status in ("ok", None) else f"{rose}; {row.status}"
+
+    @cached_property
+    def _together(self) -> dict[tuple[str, int], list[PairRenderingRow]]:
+        found: dict[tuple[str, int], list[PairRenderingRow]] = {}
+        for row in rows(self.found.together, PairRenderingRow):
+            found.setdefault((row.layer, row.channel), []).append(row)
+        return found
+
+    def together(self, layer: str, channel: int) -> Iterable[tuple[Picture, str]]:
+        """The feature visualisations of a channel that are of both networks at once."""
+        below = self.folder.pair_renderings(*self.networks)
+        for row in self._together.get((layer, channel), ()):
+            path = below / layer / f"{channel}-{row.kind}.png"
+            if row.kind in WANTED and path.resolve().is_relative_to(below.resolve()):
+                place = f"{self.found.name}/{slug(layer)}/{channel}-{row.kind}.png"
+                alt_text = f"Feature visualisation of {layer}:{channel}, {WANTED[row.kind]}"
+                picture = self.press.site.pair_rendering(path, place, alt_text)
+                if picture:
+                    yield picture, self._reached(row)
+
+    def _reached(self, row: PairRenderingRow) -> str:
+        reached = (
+            f"{number(value, 2)} in {network}"
+            for network, value in zip(self.networks, (row.before, row.after), strict=True)
+        )
+        odd = "" if row.status in ("ok", None) else f"; {row.status}"
+        return f"{WANTED[row.kind]}: {', '.join(reached)}{odd}"
+
+    # --- maximal images ------------------------------------------------------------------------
+
+    def thumb(self, at: int) -> Picture | None:
+        """The thumbnail of a picture, by its number."""
+        if at not in self._thumbs:
+            image, digest, _ = self.maximal.pictures[at]
+            dataset = str(self.found.facts.get("dataset", ""))
+            self._thumbs[at] = thumbnail(self.press.site, self.folder, dataset, image, digest)
+        return self._thumbs[at]
+
+    def face(self, side: int, layer: str, channel: int) -> Picture | None:
+        """What a channel looks for, small: its feature visualisation, or else its first image."""
+        picture, _ = self.rendering(self.networks[side], layer, channel)
+        numbers = self.maximal.of(layer, channel)[side]
+        return picture or (self.thumb(int(numbers[0])) if len(numbers) else None)
+
+    def sides(self, layer: str, channel: int, most: int, at: str) -> tuple[Side, ...]:
+        """A channel in both networks, with at most so many images, for pages with the root `at`."""
+        return tuple(self._sides(layer, channel, most, at))
+
+    def _sides(self, layer: str, channel: int, most: int, at: str) -> Iterator[Side]:
+        numbers = [each[:most] for each in self.maximal.of(layer, channel)]
+        places = self.maximal.positions_of(layer, channel)
+        both = np.intersect1d(numbers[0], numbers[1])
+        for side, network, own, where in zip(SIDES, self.networks, numbers, places, strict=True):
+            outlines = self._outlines(side, layer, own, where)
+            yield Side(
+                side,
+                network,
+                *self.rendering(network, layer, channel),
+                self._strip(own, np.isin(own, both), outlines, at),
+                len(own),
+                sum(self.thumb(each) is None for each in own.tolist()),
+                any(outlines),
+            )
+
+    def _strip(self, numbers: Numbers, shared: Flags, outlines: list[Markup], at: str) -> Markup:
+        items = zip(numbers.tolist(), shared.tolist(), outlines, strict=True)
+        end = Markup("</li>\n")
+        return Markup("").join(
+            self._item(each, is_shared, at) + outline + end for each, is_shared, outline in items
+        )
+
+    def _item(self, each: int, shared: bool, at: str) -> Markup:
+        """An item without its end: the same in the hundreds of lists where its picture stands."""
+        key = each, shared, at
+        if key not in self._items:
+            image, _, label = self.maximal.pictures[each]
+            thumb = Thumb(self.thumb(each), image, label or ABSENT, shared)
+            self._items[key] = self.press.thumb(at, thumb)
+        return self._items[key]
+
+    # --- what of a picture a channel has seen --------------------------------------------------
+
+    @cached_property
+    def _sights(self) -> dict[str, dict[str, Sight]]:
+        """For each side the layers whose positions can be told apart."""
+        told = self.found.facts.get("receptive_fields")
+        return {side: sights(told.get(side) if isinstance(told, dict) else None) for side in SIDES}
+
+    def _outlines(self, side: str, layer: str, own: Numbers, places: Numbers) -> list[Markup]:
+        """What is drawn over each thumbnail of a channel."""
+        sight = self._sights[side].get(layer)
+        if sight is None:
+            return [Markup("")] * len(own)
+        at = places[: len(own)].tolist()
+        return [
+            self._outline(sight, each, *place) for each, place in zip(own.tolist(), at, strict=True)
+        ]
+
+    def _outline(self, sight: Sight, each: int, row: int, column: int) -> Markup:
+        thumb = self.thumb(each)
+        if thumb is None or row < 0:
+            return Markup("")
+        return sight.outline(row, column, thumb.width, thumb.height)

@@ -1,0 +1,1 @@
+"""The files of a site: templates, the search index, what stands already."""

@@ -1,0 +1,92 @@
+"""The files of a site while it is made: charts, tables and copies of pictures, safely named."""
+
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+from PIL import Image
+
+from overpaint.report.charts import formats, plots
+from overpaint.report.parts.rows import Figure, Link, Picture
+from overpaint.report.parts.text import slug
+from overpaint.report.site.incremental import Standing
+
+
+@dataclass(frozen=True)
+class Site:
+    """The site while it is brought up to date; what its methods return is relative to its root."""
+
+    standing: Standing
+    drawn: tuple[str, ...] = tuple(formats.WRITERS)
+    """What a chart is written as, beside SVG: nothing more where there are very many charts."""
+
+    def text(self, place: str, text: str) -> str:
+        """Write a text file."""
+        self.standing.write(place, text.encode())
+        return place
+
+    def data(self, place: str, frame: pd.DataFrame) -> str:
+        """Write a table as CSV: `data/<place>.csv`."""
+        return self.text(f"data/{place}.csv", formats.csv(frame))
+
+    def figure(
+        self,
+        place: str,
+        title: str,
+        reading: str,
+        alt_text: str,
+        chart: alt.TopLevelMixin,
+        table: pd.DataFrame,
+        definition: str = "",
+    ) -> Figure:
+        """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
+        src = f"charts/{place}.svg"
+        spec = chart.to_dict(validate=False)
+        text = self.standing.once(src, spec, lambda: plots.svg(chart).encode()).decode()
+        size = ET.fromstring(text)  # noqa: S314  (drawn here a line above)
+        width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
+        picture = Picture(src, width, height, alt_text)
+        name = place.rsplit("/", 1)[-1]
+        drawn = (Link("SVG", src), *(self._drawn(place, text, kind) for kind in self.drawn))
+        return Figure(name, title, reading, picture, self.data(place, table), drawn, definition)
+
+    def _drawn(self, place: str, text: str, kind: str) -> Link:
+        src = f"charts/{place}.{kind}"
+        self.standing.once(src, text, lambda: formats.WRITERS[kind](text))
+        return Link(kind.upper(), src)
+
+    def rendering(self, source: Path, network: str, layer: str, channel: int) -> Picture | None:
+        """Copy a feature visualisation; None when it is missing or no picture."""
+        place = f"pictures/renderings/{slug(network)}/{slug(layer)}/{channel}.png"
+        return self._picture(
+            source, place, f"Feature visualisation of {layer}:{channel}, {network}"
+        )
+
+    def pair_rendering(self, source: Path, place: str, alt_text: str) -> Picture | None:
+        """Copy a feature visualisation that is of two networks; None when there is none."""
+        return self._picture(source, f"pictures/renderings/{place}", alt_text)
+
+    def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
+        """Copy a thumbnail; None when it is missing or no picture."""
+        return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
+
+    def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
+        try:
+            with Image.open(source) as image:
+                width, height = image.size
+        except OSError:
+            return None
+        self.standing.copy(place, source)
+        return Picture(place, width, height, alt_text)
+
+
+def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:
+    """The place of a chart for which the records are missing."""
+    return Figure(name, title, why, None, None, definition=definition)
+
+
+def method(measure: str) -> str:
+    """The address of a measure's definition, an anchor on the page of the method."""
+    return f"method.html#{measure}"

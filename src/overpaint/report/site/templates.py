@@ -1,0 +1,53 @@
+"""Rows into pages: the templates, and where what they make is written."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from overpaint.report.parts.rows import Thumb
+from overpaint.report.site.files import Site
+
+
+@dataclass(frozen=True)
+class Press:
+    """Writes pages of one study into its site."""
+
+    site: Site
+    templates: Environment
+
+    @classmethod
+    def of(cls, site: Site, study: str, *, alone: bool = False) -> "Press":
+        """The templates of a study's report; `alone`, of a page without the others around it."""
+        environment = Environment(
+            loader=PackageLoader("overpaint.report"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.globals |= {"study": study, "alone": alone}
+        return cls(site, environment)
+
+    def page(self, template: str, place: str, page: object) -> None:
+        """Write a page of a kind to its place in the site."""
+        text = self.templates.get_template(f"{template}.html").render(page=page, root=root(place))
+        self.site.text(place, text)
+
+    def thumb(self, at: str, thumb: Thumb) -> Markup:
+        """A maximal image as an item of a list, for pages from which the root is `at`; without its
+        end, for something may still be drawn over the picture.
+        """
+        macros: Any = self.templates.get_template("macros.html").module
+        return Markup(macros.thumb(at, thumb))  # noqa: S704  (the macro has escaped it)
+
+
+def root(place: str) -> str:
+    """The way from a page to the root of the site.
+
+    >>> root("index.html"), root("comparisons/a--b/mixed4d/7.html")
+    ('', '../../../')
+    """
+    return "../" * place.count("/")

@@ -1,0 +1,1 @@
+"""What a run left in the study folder, as the report reads it."""

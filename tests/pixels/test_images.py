@@ -1,0 +1,84 @@
+"""Pixels: whatever a museum's server sends becomes upright RGB, or a reason."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from overpaint.errors import DatasetError
+from overpaint.pixels.images import centre_square, decode, read, shorter_side, survey
+
+
+def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def test_upright():
+    """A picture with an EXIF rotation is turned upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by a quarter
+    data = encoded(Image.new("RGB", (40, 20)), "JPEG", exif=exif)
+    assert decode(data).size == (20, 40)
+
+
+def test_transparent_becomes_white():
+    """What is transparent is shown on white."""
+    assert decode(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG")).getpixel((1, 1)) == (
+        255, 255, 255)  # fmt: skip
+
+
+def test_sixteen_bits():
+    """A scan with 16 bits a pixel keeps its tones."""
+    tones = np.array([[0, 32768, 65535]], np.uint16)
+    grey = np.asarray(decode(encoded(Image.fromarray(tones), "TIFF")))[0, :, 0]
+    assert np.abs(grey.astype(int) - [0, 128, 255]).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L", "P", "1"])
+def test_modes(mode):
+    """Every mode of Pillow becomes RGB."""
+    kind = "TIFF" if mode == "CMYK" else "PNG"
+    assert decode(encoded(Image.new(mode, (4, 4)), kind)).mode == "RGB"
+
+
+def test_draft_keeps_enough():
+    """A large JPEG is decoded small, but never below the side that is asked for."""
+    data = encoded(Image.new("RGB", (3000, 2000), "tan"), "JPEG")
+    small = decode(data, 224)
+    assert 224 <= min(small.size) <= 500
+    assert decode(data).size == (3000, 2000)
+
+
+def test_crop():
+    """The shorter side is what was asked for, the square is cut from the middle."""
+    picture = Image.new("RGB", (300, 100))
+    picture.paste("white", (100, 0, 200, 100))
+    assert shorter_side(picture, 50, "bilinear").size == (150, 50)
+    middle = np.asarray(centre_square(picture, 100))
+    assert middle.min() == 255
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [(b"", "not a picture"), (b"<html>404</html>", "not a picture"), (None, "truncated")],
+)
+def test_unreadable(tmp_path, data, reason):
+    """What cannot be decoded is an error that names the file and the reason."""
+    whole = encoded(Image.effect_noise((64, 64), 50).convert("RGB"), "JPEG")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(whole[: len(whole) // 2] if data is None else data)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        read(path)
+    assert "a.jpg" in str(caught.value)
+    assert reason in survey(path)[3]
+
+
+def test_bomb(tmp_path, monkeypatch):
+    """A picture of more pixels than Pillow's limit is refused, not decoded."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    path = tmp_path / "a.png"
+    Image.new("RGB", (20, 20)).save(path)
+    assert "decompression bomb" in survey(path)[3]

@@ -1,0 +1,436 @@
+"""What leaves the site: charts as PNG, PDF and CSV, tables, figures of a paper, one file."""
+
+import csv
+import io
+import re
+import zipfile
+import zlib
+from dataclasses import replace
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from parsed import pages, read_page
+from PIL import Image
+from tiny_study import BREAKOUT, HOSTILE, SCRIPT
+
+from overpaint.errors import RecordError
+from overpaint.records import LayerRow, StudyFolder, read_json, read_rows, read_table, write_rows
+from overpaint.report import build
+from overpaint.report import build_site as page_module
+from overpaint.report.charts import formats, plots
+from overpaint.report.export import figures as exports
+from overpaint.report.export import tables
+from overpaint.report.study.reading import Records, read_records
+
+COMPARED = "comparisons/imagenet--fine_tuned"
+
+
+@pytest.fixture(scope="module")
+def records(whole) -> Records:
+    return read_records(StudyFolder(whole))
+
+
+# --- charts ------------------------------------------------------------------------------------
+
+
+def test_every_chart_is_there_four_times(whole):
+    """Each chart of a page has links to SVG, PNG, PDF and CSV, in this order, to real files."""
+    site = whole / "site"
+    drawn = 0
+    for name, page in pages(site).items():
+        for part in page.text.split('<section class="chart')[1:]:
+            section = part.split("</section>")[0]
+            links = re.findall(r'<a href="([^"]+)">(SVG|PNG|PDF|CSV)</a>', section)
+            if 'class="scroll paper' not in section:  # nothing to draw, and it says so
+                continue
+            assert [kind for _, kind in links] == ["SVG", "PNG", "PDF", "CSV"]
+            files = [(site / name).parent / link for link, _ in links]
+            assert all(path.is_file() for path in files)
+            assert files[1].read_bytes().startswith(b"\x89PNG")
+            assert files[2].read_bytes().startswith(b"%PDF")
+            drawn += 1
+    assert drawn > 20
+
+
+def test_a_png_has_twice_the_pixels(whole):
+    """A PNG has two pixels for each of the chart, so that it is sharp."""
+    svg = (whole / f"site/charts/{COMPARED}/cka.svg").read_text()
+    width = float(re.search(r'width="([\d.]+)"', svg)[1])
+    with Image.open(whole / f"site/charts/{COMPARED}/cka.png") as image:
+        assert image.width == pytest.approx(2 * width, abs=2)
+
+
+def text_of(pdf: bytes) -> str:
+    """The letters of a PDF that can be found and copied: what its ToUnicode tables map to."""
+    packed = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", pdf, re.DOTALL)
+    streams = [zlib.decompress(each) if each[:1] == b"x" else each for each in packed]
+    maps = [stream for stream in streams if b"beginbfchar" in stream or b"beginbfrange" in stream]
+    return "".join(
+        bytes.fromhex(code.decode()).decode("utf-16-be")
+        for stream in maps
+        for code in re.findall(rb"<[0-9A-Fa-f]+> <([0-9A-Fa-f]+)>", stream)
+    )
+
+
+def test_the_text_of_a_pdf_is_text(whole):
+    """Letters of a PDF are letters of an embedded font, not drawn shapes."""
+    pdf = (whole / f"site/charts/{COMPARED}/cka.pdf").read_bytes()
+    assert {*"linear CKA"} - {" "} <= {*text_of(pdf)}
+    assert b"/FontFile" in pdf
+
+
+def test_equal_charts_are_equal_files(whole):
+    """A chart drawn again gives the same bytes, also where its letters need several fonts."""
+    for place in (f"{COMPARED}/scatter", "datasets/classes-rasta", f"{COMPARED}/entropy"):
+        svg = (whole / f"site/charts/{place}.svg").read_text(encoding="utf-8")
+        for write in (formats.png, formats.pdf):
+            assert len({write(svg) for _ in range(4)}) == 1, place
+
+
+def test_offsets_of_a_pdf_hold(whole):
+    """The table at the end of a PDF leads to its objects after its names were put in order."""
+    pdf = (whole / f"site/charts/{COMPARED}/entropy.pdf").read_bytes()
+    start = int(re.search(rb"startxref\s+(\d+)", pdf)[1])
+    assert pdf[start:].startswith(b"xref")
+    entries = re.findall(rb"(\d{10}) 00000 n", pdf[start:])
+    for number, offset in enumerate(entries, start=1):
+        assert pdf[int(offset) :].startswith(b"%d 0 obj" % number)
+
+
+@pytest.mark.usefixtures("quick")
+def test_very_many_charts_are_drawn_as_svg_only(lean, monkeypatch):
+    """Where a site has very many charts they are SVG only, and the method says what to do."""
+    monkeypatch.setattr(page_module, "MANY", 3)
+    build(lean)
+    kinds = {path.suffix for path in (lean / "site/charts").rglob("*") if path.is_file()}
+    assert kinds == {".svg"}
+    method = read_page(lean / "site/method.html").plain
+    assert "so many charts that the site holds each as SVG only" in method
+    assert "overpaint report FOLDER --figures DIR" in method
+
+
+# --- CSV ---------------------------------------------------------------------------------------
+
+FORMULAS = ("=1+1", '=HYPERLINK("x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1")
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_no_cell_is_a_formula(text):
+    """A text that a spreadsheet would calculate has an apostrophe before it, in a head too."""
+    written = formats.csv(pd.DataFrame({text: [text, "calm"], "n": [-1, 2]}))
+    read = list(csv.reader(io.StringIO(written, newline="")))
+    own = f"'{text}".replace("\r", " ")
+    assert read == [[own, "n"], [own, "-1"], ["calm", "2"]]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=12))
+def test_csv_keeps_every_name(text):
+    """Apart from that apostrophe a name comes back from CSV as it was, a return as a blank."""
+    read = list(csv.reader(io.StringIO(formats.csv(pd.DataFrame({"x": [text]})), newline="")))
+    own = f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    assert read[1:] == ([[own.replace("\r", " ")]] if text else [[""]])
+
+
+@pytest.mark.usefixtures("quick")
+def test_formulas_in_a_study(lean):
+    """Pictures and classes that are formulas are harmless in every CSV of the site."""
+    path = lean / "datasets/rasta/images.parquet"
+    frame = read_table(path)
+    frame["image"] = [f"=cmd|'/C calc'!A{n}" for n in range(len(frame))]
+    frame["labels"] = [["@SUM(1)"]] * len(frame)
+    frame.to_parquet(path)
+    build(lean)
+    told = 0
+    for each in (lean / "site").rglob("*.csv"):
+        with each.open(newline="", encoding="utf-8") as file:
+            for row in csv.reader(file):
+                told += sum(cell.startswith("'=cmd") for cell in row)
+                assert not [c for c in row if c[:1] in "=+@" and c[:1]]
+    assert told == len(frame)
+
+
+# --- LaTeX and Markdown ------------------------------------------------------------------------
+
+
+def untex(text: str) -> str:
+    """What LaTeX would print of escaped text: a slow reader of the commands that it may hold."""
+    words = {r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^",
+             r"\textquotedbl{}": '"', "$<$": "<", "$>$": ">", "$|$": "|", r"$\to$": "→", "$-$": "−",
+             r"$\pm$": "±", r"$\times$": "×", "--": "–", r"\,": "\u202f", "~": "\xa0"}  # fmt: skip
+    words |= {f"\\{letter}": letter for letter in "{}&%$#_"}
+    found, place = "", 0
+    while place < len(text):
+        word = next((each for each in words if text.startswith(each, place)), None)
+        assert word or text[place] not in "\\{}&%$#_~^", f"bare {text[place]!r}"
+        found += words[word] if word else text[place]
+        place += len(word) if word else 1
+    return found
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029-")))
+def test_latex_shows_any_text(text):
+    """Escaped text prints as it is, and nothing in it is a command or a comment."""
+    assert untex(formats.tex(text)) == text
+
+
+@given(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\u2028\u2029")))
+def test_markdown_shows_any_text(text):
+    """Escaped text has no bare letter that Markdown reads, and loses nothing."""
+    escaped = formats.markdown(text)
+    assert not re.search(r"(?<!\\)(?:\\\\)*[`*_\[\]<>|&~$#!]", escaped)
+    assert re.sub(r"\\([\\`*_\[\]<>|&~$#!])", r"\1", escaped) == text
+
+
+@pytest.mark.parametrize("text", [*HOSTILE, SCRIPT, BREAKOUT, r"\input{/etc/passwd}", "a\nb\\\\"])
+def test_hostile_names_in_tables(text):
+    """Names of any kind stand in a table as one cell of one line."""
+    grid = tables.Grid(text, ("x", text), ((text, text), ("a", "b")), text, (text, ""))
+    latex, plain = tables.in_latex(grid), tables.in_markdown(grid)
+    body = latex.split(r"\toprule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    lines = [line for line in body if line != r"\midrule"]
+    assert [len(re.findall(r"(?<!\\)&", line)) for line in lines] == [1, 1, 1, 1]
+    assert all(line.endswith(r" \\") for line in lines)
+    assert "\\input" not in latex
+    rows = [line for line in plain.splitlines() if line.startswith("|")]
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [3] * 5
+    assert "<script" not in plain.replace("\\<", "")
+
+
+def test_scores_are_printed_as_the_records_have_them(whole, records):
+    """LaTeX and Markdown hold each network's scores, interval and N, rounded from its record."""
+    latex = (whole / "site/tables/scores.tex").read_text()
+    markdown = (whole / "site/tables/scores.md").read_text()
+    for name in ("fine_tuned", "gentle", "svm", "scratch"):
+        scores = read_json(whole / f"networks/{name}/scores.json")["scores"]
+        told = [f"{100 * each['value']:.1f} ({100 * each['low']:.1f}--{100 * each['high']:.1f})"
+                for each in scores.values()]  # fmt: skip
+        own = name.replace("_", r"\_")
+        line = next(line for line in latex.splitlines() if line.startswith(own))
+        assert " & ".join([*told, "1", str(scores["top1"]["n"])]) in line
+        line = next(line for line in markdown.splitlines() if line.startswith(f"| {own} "))
+        assert " | ".join(each.replace("--", "–") for each in told) in line
+    values = [read_json(whole / f"networks/{name}/scores.json")["scores"]["mAP"]["value"]
+              for name in ("double", "double.2", "double.3")]  # fmt: skip
+    mean, deviation = 100 * np.mean(values), 100 * np.std(values, ddof=1)
+    assert rf"{mean:.1f} $\pm$ {deviation:.1f} & 3 & " in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert "chance &  & 25.0 & 25.0 & 25.0" in latex
+
+
+def test_changes_are_means_over_layers_and_channels(whole):
+    """The table of changes holds the paper's means, each taken anew from the records here."""
+    folder = whole / COMPARED
+    layers, weights, channels = (
+        read_table(folder / f"{name}.parquet") for name in ("layers", "weights", "channels")
+    )
+    latex = (whole / "site/tables/changes.tex").read_text()
+    lines = [x for x in latex.splitlines() if x.startswith(r"imagenet $\to$ fine\_tuned &")]
+    assert len(lines) == 2
+    for column in ("cka", "cka_debiased"):
+        low, high = layers[f"{column}_low"].mean(), layers[f"{column}_high"].mean()
+        assert f" {layers[column].mean():.3f} ({low:.3f}--{high:.3f}) &" in lines[0]
+    assert f"& {weights['l2'].mean():.2f} & {weights['l2_relative'].mean():.3f} & 6 & 6" in lines[0]
+    for column in ("entropy_before", "entropy_after"):
+        mean, error = slow_mean(channels, column)
+        told = f"{mean:.3f} ({mean - 1.96 * error:.3f}--{mean + 1.96 * error:.3f})"
+        assert told in lines[1]
+    mean, error = slow_mean(channels, "overlap")
+    ends = f"({100 * (mean - 1.96 * error):.1f}--{100 * (mean + 1.96 * error):.1f})"
+    assert f"{100 * mean:.1f} {ends} & 11.0" in lines[1]
+    frozen = layers[layers["cka"] < 1]
+    assert (f"1 of 6 layers are as before (CKA exactly 1), as frozen ones are; over the others the "
+            f"means are {frozen['cka'].mean():.3f}") in latex  # fmt: skip
+
+
+def slow_mean(channels: pd.DataFrame, column: str) -> tuple[float, float]:
+    """Mean over channels and its standard error from the variances within layers."""
+    values = [v for v in channels[column] if v == v]  # noqa: PLR0124
+    spread = 0.0
+    for layer in set(channels["layer"]):
+        own = [v for v in channels[channels["layer"] == layer][column] if v == v]  # noqa: PLR0124
+        mean = sum(own) / len(own)
+        spread += len(own) * sum((v - mean) ** 2 for v in own) / (len(own) - 1)
+    return sum(values) / len(values), sqrt(spread) / len(values)
+
+
+def test_a_study_without_scores_or_changes_has_no_tables(records):
+    """Where nothing was scored or compared there is no table of it."""
+    bare = replace(records, networks={}, comparisons={}, ensembles={})
+    assert tables.score_grids(bare) == []
+    assert tables.change_grids(bare) == []
+
+
+# --- figures of a paper ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def figures(whole, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("paper") / "figures"
+    assert exports.figures(whole, out) == out
+    return out
+
+
+def test_all_figures_of_the_site_are_there(whole, figures):
+    """Every chart of the site is there as PDF, SVG, PNG and CSV, and the tables; nothing else."""
+    charted = {path.relative_to(whole / "site/charts").with_suffix("")
+               for path in (whole / "site/charts").rglob("*.svg")}  # fmt: skip
+    for place in charted:
+        for kind in (".pdf", ".svg", ".png", ".csv"):
+            assert (figures / f"{place}{kind}").is_file(), f"{place}{kind}"
+    found = {path.relative_to(figures) for path in figures.rglob("*") if path.is_file()}
+    others = {path for path in found if path.with_suffix("") not in charted}
+    assert {path.as_posix() for path in others} == {
+        "tables/scores.tex", "tables/scores.md", "tables/changes.tex", "tables/changes.md",
+        "tables/changes.csv",
+    }  # fmt: skip
+
+
+def test_figures_have_the_width_of_a_column_or_of_both(figures):
+    """A figure is 3.5 or 7.16 inches wide: in its PDF as points, in its PNG as 300 dots an inch."""
+    widths = set()
+    for path in figures.rglob("*.pdf"):
+        box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", path.read_bytes())
+        inches = float(box[1]) / 72
+        assert inches == pytest.approx(3.5, abs=0.01) or inches == pytest.approx(7.16, abs=0.01)
+        widths.add(round(inches, 1))
+        with Image.open(path.with_suffix(".png")) as image:
+            assert image.width == pytest.approx(300 * inches, abs=2)
+            assert image.height == pytest.approx(300 * float(box[2]) / 72, abs=2)
+            assert image.info["dpi"][0] == pytest.approx(300, abs=0.1)
+    assert widths == {3.5, 7.2}
+
+
+def test_figures_are_on_white_without_serifs(figures):
+    """Figures for print are on white, and their letters have no serifs."""
+    svg = (figures / f"{COMPARED}/cka.svg").read_text()
+    assert 'fill="#ffffff"' in svg
+    assert set(re.findall(r'font-family="([^"]+)"', svg)) == {plots.SANS}
+
+
+def test_figures_leave_other_files_alone(lean, tmp_path, quick, monkeypatch):
+    """What else is in the folder of a manuscript stays, and a failure writes nothing."""
+    out = tmp_path / "manuscript"
+    out.mkdir()
+    (out / "main.tex").write_text("mine")
+    with monkeypatch.context() as patch:
+        patch.setattr(formats, "png_for_print", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            exports.figures(lean, out)
+    assert [path.name for path in out.iterdir()] == ["main.tex"]
+
+
+def test_figures_need_a_folder(lean, tmp_path):
+    """A file in the place of the folder is refused before anything is drawn."""
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(RecordError) as caught:
+        exports.figures(lean, tmp_path / "taken")
+    assert caught.value.slug == "not-a-folder"
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+# --- one file ----------------------------------------------------------------------------------
+
+
+def test_the_archive_is_the_site(whole, tmp_path):
+    """The ZIP has each file of the site and no other, index.html on top, in order."""
+    file = exports.archive(whole / "site", tmp_path / "site.zip")
+    with zipfile.ZipFile(file) as packed:
+        assert packed.testzip() is None
+        names = packed.namelist()
+        for name in names:
+            assert packed.read(name) == (whole / "site" / name).read_bytes()
+            assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]*", name)
+            assert ".." not in name
+        dates = {info.date_time for info in packed.infolist()}
+    files = [path for path in (whole / "site").rglob("*") if path.is_file()]
+    assert names == sorted(names, key=Path)
+    assert "index.html" in names
+    assert len(names) == len(files)
+    assert dates == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_equal_sites_are_equal_archives(whole, tmp_path):
+    """A copy of a site with other dates and modes gives the same bytes."""
+    copy = tmp_path / "copy"
+    for path in sorted((whole / "site").rglob("*"), reverse=True):
+        if path.is_file():
+            place = copy / path.relative_to(whole / "site")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+            place.chmod(0o600)
+    first = exports.archive(whole / "site", tmp_path / "a.zip").read_bytes()
+    assert exports.archive(copy, tmp_path / "b.zip").read_bytes() == first
+
+
+@pytest.mark.parametrize("place", ["site/site.zip", "site", "."])
+def test_an_archive_outside_of_the_site(whole, place):
+    """The archive cannot lie in the site that it holds, nor take the place of a folder."""
+    before = sorted((whole / "site").iterdir())
+    with pytest.raises(RecordError) as caught:
+        exports.archive(whole / "site", whole / place)
+    assert caught.value.slug == "bad-archive"
+    assert sorted((whole / "site").iterdir()) == before
+
+
+# --- the first page ----------------------------------------------------------------------------
+
+
+def test_change_stands_on_the_edges(whole):
+    """Where a network was compared with its parent, the mean CKA stands at its training."""
+    index = read_page(whole / "site/index.html")
+    tree = index.text.split('<ul class="tree">')[1].split("</section>")[0]
+    edges = dict.fromkeys(("fine_tuned", "gentle", "double", "scratch"))
+    for name in edges:
+        before = tree.split(f'id="network-{name}"')[0]
+        edge = before[before.rindex('<span class="edge">') :]
+        found = re.search(r'<a href="([^"]+)">CKA ([\d.]+)</a>', edge)
+        edges[name] = found and found.groups()
+    for name, pair in [("fine_tuned", "imagenet--fine_tuned"), ("double", "fine_tuned--double"),
+                       ("scratch", "scratch.init--scratch")]:  # fmt: skip
+        mean = read_table(whole / f"comparisons/{pair}/layers.parquet")["cka_debiased"].mean()
+        assert edges[name] == (f"comparisons/{pair}.html", f"{mean:.3f}")
+    assert edges["gentle"] is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_edge_falls_back_on_biased_cka(lean):
+    """Where a layer has no debiased CKA the edge has the mean of the biased one."""
+    path = lean / COMPARED / "layers.parquet"
+    rows = read_rows(path, LayerRow)
+    write_rows(path, [replace(rows[0], cka_debiased=None), *rows[1:]], LayerRow)
+    build(lean)
+    mean = np.mean([row.cka for row in rows])
+    assert f">CKA {mean:.3f}</a>" in (lean / "site/index.html").read_text()
+
+
+def test_numbers_that_stand_out(whole):
+    """Beside each finding stands its number: the best score, the CKA of the layer most changed."""
+    index = read_page(whole / "site/index.html")
+    found = re.findall(r'stands-out"><span>(.*?)</span> <small>(.*?)</small>', index.text)
+    told = [(value.replace("\xa0", " "), aside) for value, aside in found]
+    assert told[:2] == [
+        ("62.3 %", "fine_tuned, top-1 on rasta"),
+        ("57.9 %", "double, mAP on iconart"),
+    ]
+    layers = read_table(whole / COMPARED / "layers.parquet").set_index("layer")["cka_debiased"]
+    assert told[2] == (f"{layers.min():.3f}", f"{layers.idxmin()}, debiased CKA")
+    curves = pd.read_csv(whole / "site/data/overview/changes.csv")
+    own = curves[curves["what"] == "imagenet → fine_tuned"].set_index("layer")["value"]
+    assert own.to_dict() == pytest.approx(layers.to_dict())
+
+
+def test_three_channels_of_three_comparisons(whole):
+    """The channels on the first page are the most concentrated of each comparison."""
+    index = read_page(whole / "site/index.html")
+    part = index.text.split('class="exhibits"')[1].split("</section>")[0]
+    links = re.findall(r'<h3><a href="comparisons/(.*?)/(.*?)\.html">', part)
+    assert len(links) == 3
+    for pair, unit in links:
+        shown = read_json(whole / f"comparisons/{pair}/manifest.json")["facts"]["shown"]
+        assert unit == f"{shown[0][0]}/{shown[0][1]}"
+    assert len({pair for pair, _ in links}) == 3

@@ -1,0 +1,157 @@
+"""Study files: what is right is read, what is wrong is named with its place."""
+
+from pathlib import Path
+
+import pytest
+
+from overpaint.errors import StudyError
+from overpaint.study import Study, read_study, shipped
+
+GOOD = """\
+study: tiny
+datasets:
+  art: {kind: folder, root: pictures}
+networks:
+  imagenet: {load: inception_small, weights: random}
+  tuned:
+    from: imagenet
+    fit: art
+    recipe: mode_a
+    with: {epochs: 2}
+  again: {from: tuned, fit: art, recipe: frozen}
+compare:
+  - [imagenet, tuned]
+  - {pair: [tuned, again], on: art/train}
+"""
+
+
+def read(tmp_path: Path, text: str, *overrides: str) -> Study:
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    return read_study(str(file), overrides)
+
+
+def test_good_study(tmp_path):
+    """A study is read with its defaults, and its YAML reads back as the same study."""
+    study = read(tmp_path, GOOD)
+    assert study.maximal_images == 100
+    assert study.lineage() == ["imagenet", "tuned", "again"]
+    assert study.networks["tuned"].training().epochs == 2
+    again = read(tmp_path, study.to_yaml())
+    assert again == study
+
+
+def test_children_may_stand_before_their_parents(tmp_path):
+    """The order of the file does not matter to the lineage."""
+    text = GOOD.replace("imagenet: {load", "zz: {load").replace("from: imagenet", "from: zz")
+    text = text.replace("[imagenet, tuned]", "[zz, tuned]")
+    lines = text.splitlines()
+    moved = [line for line in lines if "zz: {load" in line]
+    rest = [line for line in lines if "zz: {load" not in line]
+    at = rest.index("compare:")
+    study = read(tmp_path, "\n".join(rest[:at] + moved + rest[at:]))
+    assert study.lineage() == ["zz", "tuned", "again"]
+
+
+def test_override(tmp_path):
+    """--set replaces one key, deep in the file, with a YAML value."""
+    study = read(tmp_path, GOOD, "networks.tuned.with.epochs=7", "seed=3")
+    assert study.networks["tuned"].training().epochs == 7
+    assert study.seed == 3
+
+
+def test_random_starts_are_networks(tmp_path):
+    """A network of which anything starts at random has its initialisation beside it."""
+    text = GOOD.replace("recipe: frozen", "recipe: end_from_scratch")
+    assert read(tmp_path, text).nodes() == [
+        "imagenet", "tuned.init", "tuned", "again.init", "again"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_studies(name):
+    """Every study that ships is valid."""
+    assert read_study(name).study == name
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")))
+def test_own_studies(file):
+    """Every study of the checkout is valid, and says how to run it."""
+    assert read_study(str(file)).study == file.stem
+    assert f"overpaint run studies/{file.name}" in file.read_text()
+
+
+BAD = [
+    ("unknown-key", "fit: art\n", "fits: art\n", ["'fits'", "did you mean 'fit'", "line 8"]),
+    ("unknown-key", "root: pictures", "roots: pictures", ["'roots'", "'root'", "line 3"]),
+    ("unknown-key", "study: tiny", "study: tiny\nsede: 1", ["'sede'", "'seed'", "line 2"]),
+    ("bad-value", "kind: folder", "kind: fodler", ["fodler", "folder", "line 3"]),
+    ("unknown-parent", "from: imagenet", "from: imagnet", ["'tuned'", "'imagenet'?", "line 7"]),
+    ("unknown-dataset", "fit: art\n", "fit: arts\n", ["'arts'", "'art'", "line 8"]),
+    ("bad-value", "recipe: mode_a", "recipe: mode_x", ["'mode_x'", "mode_a", "line 6"]),
+    ("bad-value", "{epochs: 2}", "{epoch: 2}", ["'epoch'", "'epochs'", "networks.tuned"]),
+    ("bad-value", "{epochs: 2}", "{epochs: 0}", ["epochs", "networks.tuned"]),
+    ("cycle", "from: imagenet", "from: again", ["tuned from again from tuned", "line"]),
+    ("unknown-network", "[imagenet, tuned]", "[imagenet, tund]", ["'tund'", "'tuned'", "line 13"]),
+    ("bad-value", "on: art/train", "on: art", ["compare.1", "line 14"]),
+    ("pair-twice", "pair: [tuned, again]", "pair: [imagenet, tuned]", ["twice", "line 14"]),
+    ("bad-value", "study: tiny", "study: ../tiny", ["../tiny", "line 1"]),
+    ("duplicate-key", "    fit: art\n", "    fit: art\n    fit: art\n", ["lines 8 and 9"]),
+    ("not-yaml", "study: tiny", "study: [tiny", ["study.yaml"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("slug", "old", "new", "said"), BAD, ids=[f"{b[0]}-{b[2][:20]}" for b in BAD]
+)
+def test_bad_studies(tmp_path, slug, old, new, said):
+    """Each mistake is named with what, where, and what would be right."""
+    assert GOOD.count(old) == 1
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, GOOD.replace(old, new))
+    assert caught.value.slug == slug
+    for part in said:
+        assert part in str(caught.value)
+
+
+def test_nothing_is_executed(tmp_path):
+    """A YAML tag that would build a Python object is refused."""
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, "study: !!python/object/apply:os.system ['true']")
+    assert caught.value.slug == "not-yaml"
+
+
+def test_missing_study():
+    """A name that is no file and does not ship is an error that lists what ships."""
+    with pytest.raises(StudyError, match="demo") as caught:
+        read_study("nowhere.yaml")
+    assert caught.value.slug == "no-such-study"
+
+
+def test_repeats_are_networks_with_parents_of_their_number(tmp_path):
+    """Each repeat has a seed of its own, and comes from the same repeat of its parent."""
+    text = GOOD.replace("recipe: mode_a", "recipe: mode_a\n    repeats: 3").replace(
+        "recipe: frozen", "recipe: frozen, repeats: 4"
+    )
+    study = read(tmp_path, text)
+    assert study.every.keys() >= {"tuned", "tuned.2", "tuned.3", "again", "again.4"}
+    parents = [study.every[name].parent for name in study.repeated("again")]
+    assert parents == ["tuned", "tuned.2", "tuned.3", "tuned"]
+    assert len({study.seed_of(name) for name in ("tuned", "tuned.2", "tuned.3")}) == 3
+    assert study.repeated("tuned") == ["tuned", "tuned.2", "tuned.3"]
+    assert read(tmp_path, study.to_yaml()).every == study.every
+
+
+@pytest.mark.parametrize(
+    ("line", "slug"),
+    [
+        ("ensembles: {both: [tuned, agian]}", "unknown-network"),
+        ("ensembles: {both: [imagenet, tuned]}", "unknown-network"),
+        ("ensembles: {tuned: [tuned, again]}", "name-taken"),
+        ("ensembles: {one: [tuned]}", "bad-value"),
+    ],
+)
+def test_wrong_ensembles(tmp_path, line, slug):
+    """An ensemble is of two or more trained networks of one dataset, under a name of its own."""
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, GOOD + line + "\n")
+    assert caught.value.slug == slug
