@@ -1,0 +1,17 @@
+"""Numbers and names that several rooms must agree on, each written once; imports nothing."""
+
+SPLITS = ("train", "val", "test")
+"""The splits of a dataset, in the order in which they are told."""
+
+MAXIMAL_IMAGES = 100
+"""How many maximal images a channel has: the paper's k."""
+
+SHOWN_IMAGES = 100
+"""The maximal images of a channel and network that the report shows at most."""
+
+LEVEL = 0.05
+"""The level of a test, and of the false discovery rate: what lies below is evidence."""
+
+RENDER_STEPS = 512
+RENDER_SIZE = 128
+"""Steps of a rendering's optimisation, and pixels of its side."""
