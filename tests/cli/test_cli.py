@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from overpaint.cli import app
 from overpaint.errors import OverpaintError
 from overpaint.networks import build, describe, save_weights
-from overpaint.records import manifest, told_by_picture, write_json
+from overpaint.records import manifest, picture_metadata, write_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,7 +120,7 @@ def test_render(network, tmp_path):
     with Image.open(tmp_path / "sheet.jpg") as sheet, Image.open(tmp_path / "way.webp") as way:
         assert sheet.size == way.size == (2 * 40 + 8, 2 * 54 + 8)
         assert way.n_frames == 4  # all of three steps, and the first noise
-    told = told_by_picture(tmp_path / drawn[0])["row"]
+    told = picture_metadata(tmp_path / drawn[0])["row"]
     assert (told["layer"], told["channel"], told["steps"]) == ("mixed3b", 1, 3)
 
 

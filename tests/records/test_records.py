@@ -65,13 +65,13 @@ def test_folder_whole_or_not(tmp_path):
 
 def test_fresh(tmp_path):
     """An artefact is fresh exactly when inputs, settings and seed are what they would be now."""
-    made = manifest("x", inputs={"a": "1"}, settings={"b": 2}, seed=0)
+    made = manifest("features", inputs={"a": "1"}, settings={"b": 2}, seed=0)
     assert not fresh(tmp_path, made)
     write_json(tmp_path / "manifest.json", made)
     assert fresh(tmp_path, made)
-    assert not fresh(tmp_path, manifest("x", inputs={"a": "2"}, settings={"b": 2}, seed=0))
-    assert not fresh(tmp_path, manifest("x", inputs={"a": "1"}, settings={"b": 3}, seed=0))
-    assert not fresh(tmp_path, manifest("x", inputs={"a": "1"}, settings={"b": 2}, seed=1))
+    assert not fresh(tmp_path, manifest("features", inputs={"a": "2"}, settings={"b": 2}, seed=0))
+    assert not fresh(tmp_path, manifest("features", inputs={"a": "1"}, settings={"b": 3}, seed=0))
+    assert not fresh(tmp_path, manifest("features", inputs={"a": "1"}, settings={"b": 2}, seed=1))
 
 
 @pytest.mark.parametrize(("text", "slug"), [(None, "missing-record"), ("{", "broken-record")])

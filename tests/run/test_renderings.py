@@ -16,9 +16,9 @@ from overpaint.records import (
     PairRenderingRow,
     RenderingRow,
     StudyFolder,
+    picture_metadata,
     read_json,
     read_rows,
-    told_by_picture,
     write_json,
     write_picture,
 )
@@ -102,7 +102,7 @@ def test_pictures_carry_their_rows(done):
     """A PNG alone tells what it is and how it came out."""
     folder = StudyFolder(done)
     row = read_rows(folder.renderings("tuned") / "renderings.parquet", RenderingRow)[1]
-    told = told_by_picture(folder.renderings("tuned") / "mixed3b/4.png")["row"]
+    told = picture_metadata(folder.renderings("tuned") / "mixed3b/4.png")["row"]
     assert told == asdict(row) | dict.fromkeys(("best_image", "best_value", "ratio"))
 
 
@@ -240,9 +240,9 @@ def test_a_picture_of_somebody_else(tmp_path):
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture")
     for name in ("plain.png", "text.png", "nowhere.png"):
-        assert told_by_picture(tmp_path / name) is None
+        assert picture_metadata(tmp_path / name) is None
     write_picture(tmp_path / "own.png", np.zeros((4, 4, 3), np.uint8), {"key": "a"})
-    assert told_by_picture(tmp_path / "own.png") == {"key": "a"}
+    assert picture_metadata(tmp_path / "own.png") == {"key": "a"}
 
 
 def test_grey_is_another_rendering(copy):

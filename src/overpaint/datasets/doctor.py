@@ -11,7 +11,6 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -19,7 +18,15 @@ import pandas as pd
 from overpaint.datasets.catalogue import SPLITS, Dataset, Picture
 from overpaint.errors import DatasetError, RecordError
 from overpaint.pixels.images import survey
-from overpaint.records import ImageRow, read_rows, read_table, write_rows, write_table
+from overpaint.records import (
+    DuplicateRow,
+    ImageRow,
+    LeakRow,
+    read_rows,
+    read_table,
+    write_rows,
+    write_table,
+)
 
 Stamp = tuple[int, int]
 """Size and time of change of a file, in bytes and nanoseconds; (-1, 0) for none."""
@@ -151,24 +158,7 @@ def _not_learnt(dataset: Dataset, label: str, count: int) -> str:
 # --- pictures in two splits --------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Duplicate:
-    """One picture under two names, in two splits."""
-
-    digest: str
-    first: str
-    first_split: str
-    second: str
-    second_split: str
-
-    def __str__(self) -> str:
-        return (
-            f"the same picture stands in {self.first_split} and {self.second_split}: "
-            f"{self.first} and {self.second}"
-        )
-
-
-def duplicates(dataset: Dataset) -> list[Duplicate]:
+def duplicates(dataset: Dataset) -> list[DuplicateRow]:
     """The pictures whose very bytes stand in two splits under two names.
 
     Large collections have some; a training goes on, and whoever reads its scores should know.
@@ -180,33 +170,20 @@ def duplicates(dataset: Dataset) -> list[Duplicate]:
     return [pair for pictures in same.values() for pair in _across(pictures)]
 
 
-def _across(pictures: Sequence[Picture]) -> Iterable[Duplicate]:
+def _across(pictures: Sequence[Picture]) -> Iterable[DuplicateRow]:
     first, *others = sorted(pictures, key=lambda each: SPLITS.index(each.split))
     for other in others:
         if other.split != first.split:
-            yield Duplicate(first.digest, first.image, first.split, other.image, other.split)
+            yield DuplicateRow(
+                digest=first.digest,
+                first=first.image,
+                first_split=first.split,
+                second=other.image,
+                second_split=other.split,
+            )
 
 
 # --- groups in two splits ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class LeakRow:
-    """How much a split gives away through groups that also stand in train.
-
-    `accuracy` is the share of its known pictures that are named rightly by what is most frequent
-    in train for their group, without a look at the picture; `chance` the same by what is most
-    frequent in all of train. Of several labels a picture, all must be right.
-    """
-
-    split: str
-    n: int  # pictures of the split that have a group
-    known: int  # of these, pictures whose group stands in train
-    share: float  # known / n
-    groups: int  # groups of the split
-    known_groups: int  # of these, groups that stand in train
-    accuracy: float | None  # None when no picture is known
-    chance: float | None
 
 
 def leak(dataset: Dataset) -> list[LeakRow]:

@@ -6,9 +6,11 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -109,42 +111,75 @@ def read_json(path: Path) -> Any:
         raise RecordError("broken-record", f"{path} is not JSON: {error}") from None
 
 
-def write_picture(path: Path, pixels: NDArray[np.uint8], told: dict[str, Any]) -> None:
-    """Write pixels [H, W, 3 or 4] as a PNG that carries what is told of it, whole."""
+def write_picture(path: Path, pixels: NDArray[np.uint8], metadata: dict[str, Any]) -> None:
+    """Write pixels [H, W, 3 or 4] as a PNG that carries its metadata, whole."""
     text = PngInfo()
-    text.add_text(TOLD, json.dumps(told, sort_keys=True, allow_nan=False))
+    text.add_text(METADATA, json.dumps(metadata, sort_keys=True, allow_nan=False))
     with whole_file(path) as draft:
         Image.fromarray(pixels).save(draft, "png", pnginfo=text)
 
 
-def told_by_picture(path: Path) -> dict[str, Any] | None:
+def picture_metadata(path: Path) -> dict[str, Any] | None:
     """What a picture of `write_picture` carries; None if it is missing, cut off or another's."""
     try:
         with Image.open(path) as picture:
             picture.load()
-            found = json.loads(picture.info[TOLD])
+            metadata = json.loads(picture.info[METADATA])
     except (OSError, SyntaxError, KeyError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return metadata if isinstance(metadata, dict) else None
 
 
-TOLD = "overpaint"
+METADATA = "overpaint"
 """The key of the text in a PNG."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnKind:
+    """What a column of a table of rows may hold, as its field's type says."""
+
+    dtype: Literal["float64", "Int64"] | None  # of pandas; None where the values say it
+    can_lack: bool  # a number that may be absent: the column may be without values
+
+
+@cache
+def column_kinds(row: type) -> dict[str, ColumnKind]:
+    """The columns of a row class by name.
+
+    >>> from overpaint.records import RenderingRow
+    >>> column_kinds(RenderingRow)["objective_end"]
+    ColumnKind(dtype='float64', can_lack=True)
+    """
+    kinds = {}
+    hints = get_type_hints(row)
+    for column in fields(row):
+        hint = hints[column.name]
+        types = set(get_args(hint)) if get_origin(hint) in (UnionType, Union) else {hint}
+        dtype: Literal["float64", "Int64"] | None = None
+        if float in types:
+            dtype = "float64"
+        elif types == {int, NoneType}:
+            dtype = "Int64"
+        kinds[column.name] = ColumnKind(dtype=dtype, can_lack=bool(types & {float, NoneType}))
+    return kinds
 
 
 def table(rows: Iterable[Row], row: type[Row]) -> pd.DataFrame:
     """Rows as a table whose columns are the row's fields, also when there is no row.
 
+    >>> from overpaint.records import RenderingRow
     >>> table([], RenderingRow).columns.tolist()[:2]
     ['layer', 'channel']
     """
-    names = [field.name for field in fields(row)]  # type: ignore[arg-type]
-    frame = pd.DataFrame([[getattr(each, name) for name in names] for each in rows], columns=names)
-    for each in fields(row):  # type: ignore[arg-type]
-        if "float" in str(each.type) and "list" not in str(each.type):
-            frame[each.name] = frame[each.name].astype("float64")  # a column of only None too
-        elif each.type == int | None:
-            frame[each.name] = frame[each.name].astype("Int64")
+    kinds = column_kinds(row)  # type: ignore[arg-type]
+    lines = [[getattr(line, name) for name in kinds] for line in rows]
+    frame = pd.DataFrame(lines, columns=list(kinds))
+    for name, kind in kinds.items():
+        # A column of only None has its type too.
+        if kind.dtype == "float64":
+            frame[name] = frame[name].astype("float64")
+        elif kind.dtype == "Int64":
+            frame[name] = frame[name].astype("Int64")
     return frame
 
 
@@ -177,7 +212,7 @@ def read_rows(path: Path, row: type[Row]) -> list[Row]:
     if absent:
         raise RecordError("missing-column", f"{path} lacks the column {absent[0]!r}")
     columns = [_plain(frame[name]) for name in names]
-    return [row(*values) for values in zip(*columns, strict=True)]
+    return [row(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 def _plain(column: "pd.Series[Any]") -> list[Any]:

@@ -19,6 +19,42 @@ class ImageRow:
     status: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class DuplicateRow:
+    """One picture under two names, in two splits."""
+
+    digest: str
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+
+    def __str__(self) -> str:
+        return (
+            f"the same picture stands in {self.first_split} and {self.second_split}: "
+            f"{self.first} and {self.second}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakRow:
+    """How much a split gives away through groups that also stand in train.
+
+    `accuracy` is the share of its known pictures that are named rightly by what is most frequent
+    in train for their group, without a look at the picture; `chance` the same by what is most
+    frequent in all of train. Of several labels a picture, all must be right.
+    """
+
+    split: str
+    n: int  # pictures of the split that have a group
+    known: int  # of these, pictures whose group stands in train
+    share: float  # known / n
+    groups: int  # groups of the split
+    known_groups: int  # of these, groups that stand in train
+    accuracy: float | None  # None when no picture is known
+    chance: float | None
+
+
 @dataclass(frozen=True)
 class EpochRow:
     """One epoch of a training."""
@@ -292,7 +328,7 @@ class FindingRow:
     """A statement of the paper, put to one comparison or one pair of routes of a study."""
 
     statement: str  # its key: "layers", "classes", "classes_more", "filters", "double", "control"
-    subject: str  # what it is said of: "imagenet → fine_tuned"
+    subject: str  # what it is said of, in words: "imagenet → fine_tuned"
     verdict: str  # "yes", "no", "undecided"; or "untested", and `remark` says why
     measured: str  # what `value` is
     value: float | None
@@ -302,6 +338,8 @@ class FindingRow:
     n: int
     unit: str  # what n counts, and the interval is over: "pictures", "channels", "trainings"
     remark: str
+    before: str = ""  # the networks of the pair, or the two routes
+    after: str = ""
 
 
 @dataclass(frozen=True)

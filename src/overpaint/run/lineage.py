@@ -19,11 +19,12 @@ from overpaint.datasets import (
     leak,
     open_dataset,
 )
-from overpaint.datasets.doctor import LeakRow, remember
+from overpaint.datasets.doctor import remember
 from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
 from overpaint.progress import Progressing
 from overpaint.records import (
     EpochRow,
+    LeakRow,
     Manifest,
     StudyFolder,
     SvmRow,

@@ -22,10 +22,10 @@ from overpaint.records import (
     RenderingRow,
     fresh,
     manifest,
+    picture_metadata,
     read_manifest,
     read_rows,
     read_table,
-    told_by_picture,
     write_json,
     write_picture,
     write_rows,
@@ -110,7 +110,7 @@ class Pictures:
                 for channel in channels
             }
             self._draw(name, layer, place, keys)
-            told = [told_by_picture(place / f"{channel}.png") for channel in channels]
+            told = [picture_metadata(place / f"{channel}.png") for channel in channels]
             rows = [each["row"] for each in told if each]
             _only({f"{channel}.png" for channel in channels}, place)
             write_json(place / "manifest.json", replace(wanted, facts={"rows": rows}))
@@ -191,7 +191,7 @@ class Pictures:
                 self._draw_pair(pair, layer, kind, place / layer, keys)
                 for channel in channels:
                     path = place / layer / f"{channel}-{kind}.png"
-                    files[path] = PairRenderingRow(**(told_by_picture(path) or {})["row"])
+                    files[path] = PairRenderingRow(**(picture_metadata(path) or {})["row"])
             _only({path.name for path in files if path.parent.name == layer}, place / layer)
         self._write(place / "renderings.parquet", list(files.values()), PairRenderingRow)
         write_json(place / "manifest.json", wanted)
@@ -313,7 +313,7 @@ class Pictures:
 
 def _key_of(path: Path) -> str | None:
     """The key of what a picture was drawn from, if it is whole."""
-    told = told_by_picture(path)
+    told = picture_metadata(path)
     known = {"key", "row"} if told else None
     return str(told["key"]) if told and known == told.keys() else None
 

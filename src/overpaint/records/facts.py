@@ -1,0 +1,150 @@
+"""Facts: what an artefact says of itself in its manifest, beside what it was made from.
+
+>>> from overpaint.records import manifest
+>>> of_features = manifest(
+...     "features", inputs={}, settings={}, seed=0, facts={"arrays": ["mixed4d/mean"]})
+>>> facts_of(of_features, FeaturesFacts)
+FeaturesFacts(arrays=['mixed4d/mean'])
+
+They lie in `manifest.json` as plain JSON. A run builds the rows below and writes them; whoever
+reads a folder fills the same rows again, and what lacks or is of another kind is an error by name.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from overpaint.errors import RecordError
+from overpaint.records.artefacts import Manifest
+from overpaint.records.rows import DuplicateRow, LeakRow, RenderingRow
+
+Facts = TypeVar("Facts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetFacts:
+    """What a dataset turned out to hold."""
+
+    kind: str = ""
+    root: str = ""
+    classes: list[str] = field(default_factory=list)
+    multi_label: bool = False
+    left_out: int = 0  # pictures that cannot be read
+    duplicates: list[DuplicateRow] = field(default_factory=list)
+    leak: list[LeakRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what its owner should know, in sentences
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessingFacts:
+    """How pictures must look for the weights: `networks.Preprocessing`, without torch."""
+
+    size: int
+    resize: int
+    interpolation: str
+    mean: list[float]
+    std: list[float]
+    order: str  # "RGB", "BGR" or "grey"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkFacts:
+    """An architecture with weights, and the training that led to them."""
+
+    architecture: str = ""
+    layers: list[str] = field(default_factory=list)  # in the order of execution
+    parameters: int | None = None
+    classes: list[str] = field(default_factory=list)
+    multi_label: bool = False
+    preprocessing: PreprocessingFacts | None = None
+    channels: dict[str, int] = field(default_factory=dict)  # layer -> how many; none in old records
+    weights: str = ""  # the digest of `weights.safetensors`
+    # None, all of them, for a network that was not trained here:
+    parent: str | None = None
+    dataset: str | None = None
+    recipe: dict[str, Any] | None = None  # the effective fields, and the preset's `name`
+    trained: str | None = None  # how many of the parameters, in words
+    best_epoch: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReceptiveFields:
+    """What the positions of each layer see of a picture that is shown at `size` after `resize`.
+
+    `layers` has, for rows and for columns, the start of the first position's field, the step from
+    one to the next, and the length of each. A layer whose positions see everything is not there.
+    """
+
+    size: int
+    resize: int
+    layers: dict[str, dict[str, tuple[int, int, int]]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonFacts:
+    """What two networks were compared on, and which of their channels are to be looked at."""
+
+    dataset: str = ""
+    cka_split: str = ""
+    maximal_split: str = ""
+    n_cka: int | None = None
+    n_maximal: int | None = None  # without duplicates
+    duplicates: int | None = None
+    k: int | None = None
+    classes: int | None = None
+    multi_label: bool = False
+    notes: list[str] = field(default_factory=list)
+    shown: list[tuple[str, int]] = field(default_factory=list)  # layer and channel, in order
+    receptive_fields: dict[str, ReceptiveFields] = field(default_factory=dict)  # before, after
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeaturesFacts:
+    """Which arrays of a group of features are whole."""
+
+    arrays: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleFacts:
+    """Whose probabilities are averaged, and on what they are scored."""
+
+    members: list[str] = field(default_factory=list)
+    dataset: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerRenderingsFacts:
+    """The renderings of one layer's channels."""
+
+    rows: list[RenderingRow]
+
+
+def facts_of(manifest: Manifest, kind: type[Facts]) -> Facts:
+    """The facts of a manifest as a row; a RecordError names the field that is not as it must be."""
+    try:
+        return TypeAdapter(kind).validate_python(manifest.facts)
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        name = ".".join(map(str, first["loc"]))
+        raise RecordError(
+            "broken-record",
+            f"the manifest of a {manifest.kind} does not tell of {name!r} as a run does: "
+            f"{first['msg']}",
+        ) from None
+
+
+def readable_facts(manifest: Manifest, kind: type[Facts]) -> tuple[Facts, list[str]]:
+    """The facts of a manifest as far as they can be read, and the names of the fields that cannot.
+
+    Such a field takes its default; a RecordError where it has none.
+    """
+    told = {name: value for name, value in manifest.facts.items() if value is not None}
+    try:
+        return TypeAdapter(kind).validate_python(told), []
+    except ValidationError as error:
+        names = list(dict.fromkeys(str(fault["loc"][0]) for fault in error.errors()))
+    names = [row_field.name for row_field in fields(kind) if row_field.name in names]  # type: ignore[arg-type]
+    readable = {name: value for name, value in told.items() if name not in names}
+    return facts_of(replace(manifest, facts=readable), kind), names
