@@ -226,9 +226,9 @@ def double_finding(
 
 def twins(study: Study, one: str, other: str) -> bool:
     """Whether two networks are trainings from one start that differ by nothing but their seed."""
-    if one == other or not {one, other} <= set(study.every):
+    if one == other or not {one, other} <= set(study.all_networks):
         return False
-    first, second = study.every[one], study.every[other]
+    first, second = study.all_networks[one], study.all_networks[other]
     same = ("load", "parent", "weights", "fit", "recipe", "overrides")
     return first.fit is not None and all(getattr(first, x) == getattr(second, x) for x in same)
 

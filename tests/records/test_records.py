@@ -6,13 +6,13 @@ from overpaint.errors import RecordError
 from overpaint.records import (
     LayerRow,
     RenderingRow,
-    fresh,
     manifest,
     read_json,
     read_rows,
+    reasons_to_make,
     whole_file,
     whole_folder,
-    write_json,
+    write_manifest,
     write_rows,
 )
 
@@ -63,15 +63,21 @@ def test_folder_whole_or_not(tmp_path):
     assert [each.name for each in path.iterdir()] == ["new"]
 
 
-def test_fresh(tmp_path):
-    """An artefact is fresh exactly when inputs, settings and seed are what they would be now."""
+def test_kept(tmp_path):
+    """An artefact is kept exactly when inputs, settings and seed are what they would be now."""
     made = manifest("features", inputs={"a": "1"}, settings={"b": 2}, seed=0)
-    assert not fresh(tmp_path, made)
-    write_json(tmp_path / "manifest.json", made)
-    assert fresh(tmp_path, made)
-    assert not fresh(tmp_path, manifest("features", inputs={"a": "2"}, settings={"b": 2}, seed=0))
-    assert not fresh(tmp_path, manifest("features", inputs={"a": "1"}, settings={"b": 3}, seed=0))
-    assert not fresh(tmp_path, manifest("features", inputs={"a": "1"}, settings={"b": 2}, seed=1))
+    assert reasons_to_make(tmp_path, made)
+    write_manifest(tmp_path, made)
+    assert not reasons_to_make(tmp_path, made)
+    assert reasons_to_make(
+        tmp_path, manifest("features", inputs={"a": "2"}, settings={"b": 2}, seed=0)
+    )
+    assert reasons_to_make(
+        tmp_path, manifest("features", inputs={"a": "1"}, settings={"b": 3}, seed=0)
+    )
+    assert reasons_to_make(
+        tmp_path, manifest("features", inputs={"a": "1"}, settings={"b": 2}, seed=1)
+    )
 
 
 @pytest.mark.parametrize(("text", "slug"), [(None, "missing-record"), ("{", "broken-record")])

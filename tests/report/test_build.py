@@ -74,7 +74,10 @@ def test_ids_are_unique_and_stable(whole):
     for name, page in pages(whole / "site").items():
         assert len(page.ids) == len(set(page.ids)), name
     overview = read_page(whole / "site/index.html").ids
-    named = [*study().every, "scratch.init"]  # other initialisations differ in their head only
+    named = [
+        *study().all_networks,
+        "scratch.init",
+    ]  # other initialisations differ in their head only
     assert {f"network-{name}" for name in named} <= set(overview)
     compared = read_page(whole / "site" / COMPARISON).ids
     shown = read_json(whole / "comparisons/imagenet--fine_tuned/manifest.json")["facts"]["shown"]

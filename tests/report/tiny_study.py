@@ -201,7 +201,7 @@ MAIN = {"fine_tuned": 0.623, "gentle": 0.592, "svm": 0.47, "scratch": 0.307,
 
 
 def write_network(folder: StudyFolder, plan_of: Study, name: str, plan: Plan) -> None:
-    entry = plan_of.every.get(name)
+    entry = plan_of.all_networks.get(name)
     trained = entry is not None and entry.fit is not None
     place = folder.network(name)
     parent = (entry.parent or f"{name}.init") if entry is not None and trained else None

@@ -23,9 +23,10 @@ from overpaint.records import (
     write_picture,
 )
 from overpaint.render import single
-from overpaint.run import Run, run_study
-from overpaint.run.lineage import Lineage
-from overpaint.run.renderings import Pictures
+from overpaint.run import run_study
+from overpaint.run.datasets import keep_dataset
+from overpaint.run.renderings import Drawing, keep_renderings
+from overpaint.run.workspace import Workspace
 from overpaint.study import read_study
 
 STUDY = """\
@@ -54,11 +55,17 @@ def carry_out(folder, text=STUDY):
     return said.getvalue()
 
 
-def pictures_of(folder, text=STUDY):
-    """What draws the pictures of a study that is done up to them."""
-    study = study_of(folder, text)
-    lineage = Lineage(study, StudyFolder(folder), Progressing(Console(file=io.StringIO())))
-    return Pictures(lineage, Run(study, lineage.folder, lineage.progress, lineage).pairs)
+def draw(folder, text=STUDY):
+    """Draw the renderings of a study that is done up to them."""
+    work = workspace_of(folder, text)
+    for name in work.study.datasets:
+        keep_dataset(work, name)
+    keep_renderings(work)
+
+
+def workspace_of(folder, text=STUDY):
+    progress = Progressing(Console(file=io.StringIO()))
+    return Workspace(study_of(folder, text), StudyFolder(folder), progress)
 
 
 @pytest.fixture(scope="module")
@@ -139,12 +146,12 @@ def test_a_killed_layer_goes_on(copy, monkeypatch):
 
     monkeypatch.setattr("overpaint.run.renderings.write_picture", kill)
     with pytest.raises(KeyboardInterrupt):
-        pictures_of(copy).renderings()
+        draw(copy)
     assert [path.name for path in drawn] == ["1.png", "4.png"]
     assert sorted(path.name for path in (copy / "renderings").rglob("*.png")) == ["1.png", "4.png"]
     times = {path: path.stat().st_mtime_ns for path in drawn}
     monkeypatch.setattr("overpaint.run.renderings.write_picture", real)
-    pictures_of(copy).renderings()
+    draw(copy)
     assert {path: path.stat().st_mtime_ns for path in drawn} == times
     assert bytes_of(copy) == whole
 
@@ -168,7 +175,7 @@ def test_only_what_is_missing(copy):
     (place / "4.png").write_bytes((place / "4.png").read_bytes()[:300])
     (place / "manifest.json").unlink()
     times = (place / "7.png").stat().st_mtime_ns
-    pictures_of(copy).renderings()
+    draw(copy)
     assert bytes_of(copy) == whole
     assert (place / "7.png").stat().st_mtime_ns == times
 
@@ -188,7 +195,7 @@ def test_more_channels(copy):
 def test_other_settings(copy):
     """Another number of steps draws all anew."""
     before = (copy / "renderings/tuned/mixed3b/4.png").read_bytes()
-    pictures_of(copy, STUDY.replace("steps: 20, size: 32, together: true", "steps: 4")).renderings()
+    draw(copy, STUDY.replace("steps: 20, size: 32, together: true", "steps: 4"))
     assert (copy / "renderings/tuned/mixed3b/4.png").read_bytes() != before
 
 
@@ -200,7 +207,7 @@ def test_manners(copy, how):
     """Waves and colours of the study's own pictures, pixels, and Lucid to the pixel."""
     text = STUDY.replace("together: true", how).replace("steps: 20", "steps: 2")
     before = (copy / "renderings/tuned/mixed3b/4.png").read_bytes()
-    pictures_of(copy, text).renderings()
+    draw(copy, text)
     assert (copy / "renderings/tuned/mixed3b/4.png").read_bytes() != before
 
 
@@ -253,5 +260,6 @@ def test_grey_is_another_rendering(copy):
             told = read_json(manifest)
             told["facts"]["preprocessing"]["order"] = order
             write_json(manifest, told)
-        keys[order] = pictures_of(copy)._manifest("rendering", {}).key
+        work = workspace_of(copy)
+        keys[order] = Drawing(work, work.study.render).wanted({}).key
     assert keys["RGB"] != keys["grey"]

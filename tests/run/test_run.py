@@ -42,7 +42,10 @@ from overpaint.records import (
 )
 from overpaint.run import run_study
 from overpaint.run.advice import advise_study
-from overpaint.run.lineage import Lineage
+from overpaint.run.datasets import keep_dataset
+from overpaint.run.features import keep_features
+from overpaint.run.networks import keep_network
+from overpaint.run.workspace import Workspace
 from overpaint.seeds import seed_for
 from overpaint.study import read_study
 
@@ -195,7 +198,11 @@ def test_two_runs_give_the_same_bytes(done, tmp_path):
     names = [str(p) for p in ours if p.name not in own and p.parts[0] != "datasets"]
     _, mismatch, errors = filecmp.cmpfiles(done, tmp_path / "run", names, shallow=False)
     assert not errors
-    assert [name for name in mismatch if name not in ("site.json", "site/index.html")] == []
+    assert [
+        name
+        for name in mismatch
+        if name not in ("site.json", "site.manifest.json", "site/index.html")
+    ] == []
 
 
 def test_it_goes_on_where_it_was(done, tmp_path):
@@ -411,11 +418,11 @@ def test_features_of_changed_weights_are_made_anew(tmp_path, pictures):
     def features() -> tuple[dict[str, Path], str]:
         said = io.StringIO()
         progress = Progressing(Console(file=said, soft_wrap=True))
-        lineage = Lineage(read_study(str(file)), StudyFolder(tmp_path / "run"), progress)
+        work = Workspace(read_study(str(file)), StudyFolder(tmp_path / "run"), progress)
+        keep_dataset(work, "art")
         for name in ("a", "b"):
-            lineage.network(name)
-        split = lineage.dataset("art").split("test")
-        return lineage.features(["a", "b"], split), said.getvalue()
+            keep_network(work, name)
+        return keep_features(work, ["a", "b"], work.split("art", "test")), said.getvalue()
 
     paths, told = features()
     assert "features of a and b on art/test" in told
@@ -573,11 +580,15 @@ def test_an_older_record_without_widths_needs_no_torch(tmp_path, done):
     (tmp_path / "study.yaml").write_text(STUDY)
     check = (
         "import sys, io; from pathlib import Path; from rich.console import Console\n"
-        "from overpaint.study import read_study; from overpaint.run.lineage import Lineage\n"
+        "from overpaint.study import read_study; from overpaint.run.workspace import Workspace\n"
+        "from overpaint.run.networks import check_study\n"
+        "from overpaint.run.datasets import keep_dataset\n"
         "from overpaint.progress import Progressing; from overpaint.records import StudyFolder\n"
         f"study = read_study({str(tmp_path / 'study.yaml')!r})\n"
-        f"Lineage(study, StudyFolder(Path({str(folder)!r})), "
-        "Progressing(Console(file=io.StringIO()))).check()\n"
+        f"work = Workspace(study, StudyFolder(Path({str(folder)!r})), "
+        "Progressing(Console(file=io.StringIO())))\n"
+        "for name in study.datasets: keep_dataset(work, name)\n"
+        "check_study(work)\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", check], check=True)

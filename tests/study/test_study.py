@@ -133,12 +133,12 @@ def test_repeats_are_networks_with_parents_of_their_number(tmp_path):
         "recipe: frozen", "recipe: frozen, repeats: 4"
     )
     study = read(tmp_path, text)
-    assert study.every.keys() >= {"tuned", "tuned.2", "tuned.3", "again", "again.4"}
-    parents = [study.every[name].parent for name in study.repeated("again")]
+    assert study.all_networks.keys() >= {"tuned", "tuned.2", "tuned.3", "again", "again.4"}
+    parents = [study.all_networks[name].parent for name in study.repeated("again")]
     assert parents == ["tuned", "tuned.2", "tuned.3", "tuned"]
     assert len({study.seed_of(name) for name in ("tuned", "tuned.2", "tuned.3")}) == 3
     assert study.repeated("tuned") == ["tuned", "tuned.2", "tuned.3"]
-    assert read(tmp_path, study.to_yaml()).every == study.every
+    assert read(tmp_path, study.to_yaml()).all_networks == study.all_networks
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 An artefact is a folder with `manifest.json` in it, or a file with its manifest beside it
 (`scores.json` and `scores.manifest.json`). Whether it is done already is decided here and nowhere
-else: `kept` compares the manifest that lies there with the one that it would have now, and makes
-the artefact where they differ.
+else: `reasons_to_make` compares the manifest that lies there with the one that the artefact would
+have now; a run makes it where they differ (`run.workspace.Workspace.keep`).
 
 >>> wanted = manifest("features", inputs={"network": "12ab"}, settings={"layers": ["x"]}, seed=0)
 >>> differences(wanted, manifest("features", inputs={}, settings={"layers": ["y"]}, seed=0))
@@ -14,10 +14,12 @@ import importlib.metadata
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from overpaint.errors import RecordError
 from overpaint.records.files import digest, read_json, write_json
@@ -129,6 +131,12 @@ def without_defaults(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -
     return counting
 
 
+def defaults_of(entry: type[BaseModel]) -> dict[str, Any]:
+    """The defaults of an entry's fields, as settings."""
+    fields = entry.model_fields
+    return {name: field.default for name, field in fields.items() if not field.is_required()}
+
+
 def _same(first: object, second: object) -> bool:
     """Whether two settings are equal once both are JSON, where a tuple is a list."""
     return first == second or json.dumps(first, default=str) == json.dumps(second, default=str)
@@ -179,27 +187,7 @@ def write_manifest(place: Path, made: Manifest) -> None:
     write_json(manifest_path(place), data)
 
 
-# --- kept ----------------------------------------------------------------------------------------
-
-
-def kept(
-    place: Path,
-    wanted: Manifest,
-    make: Callable[[], None],
-    tell: Callable[[Path, Manifest, list[str]], bool] | None = None,
-) -> bool:
-    """Have an artefact: keep what lies there if it is what would be made now, else make it.
-
-    `tell` hears of every artefact with the reasons for making it, none where it is kept, and says
-    whether to go on: with False nothing is made. `make` writes the artefact with its manifest.
-    Returns whether it lies there whole, as wanted.
-    """
-    reasons = reasons_to_make(place, wanted)
-    if tell is not None and not tell(place, wanted, reasons):
-        return not reasons
-    if reasons:
-        make()
-    return True
+# --- whether it is as wanted ---------------------------------------------------------------------
 
 
 def reasons_to_make(place: Path, wanted: Manifest) -> list[str]:
@@ -243,6 +231,8 @@ def differences(wanted: Manifest, present: Manifest) -> list[str]:
     )
     if present.seed != wanted.seed:
         reasons.append(f"seed is {wanted.seed}, was {present.seed}")
+    if not reasons and present.version is not None:
+        reasons.append("its key is not that of what it tells")
     return reasons
 
 
@@ -263,8 +253,3 @@ def _changed_settings(now: Mapping[str, Any], before: Mapping[str, Any], at: str
         elif not _same(new, old):
             reasons.append(f"{at}{name} is {new!r}, was {old!r}")
     return reasons
-
-
-def fresh(folder: Path, wanted: Manifest) -> bool:
-    """Whether the folder already holds what this manifest would make."""
-    return not reasons_to_make(folder, wanted)

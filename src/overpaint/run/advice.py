@@ -11,9 +11,20 @@ from rich.table import Table
 
 from overpaint.errors import StudyError, nearest
 from overpaint.progress import Progressing
-from overpaint.records import AdviceRow, Scores, StudyFolder, write_rows
-from overpaint.run.lineage import Lineage
-from overpaint.run.scores import Standings
+from overpaint.records import (
+    AdviceRow,
+    Scores,
+    StudyFolder,
+    manifest,
+    read_rows,
+    write_manifest,
+    write_rows,
+)
+from overpaint.run.datasets import keep_dataset
+from overpaint.run.features import keep_features
+from overpaint.run.networks import keep_network
+from overpaint.run.scores import all_scores
+from overpaint.run.workspace import Workspace
 from overpaint.study import Study
 
 
@@ -25,7 +36,7 @@ def advise_study(
     `only` names datasets; by default all that a network is fitted to. Raises StudyError for an
     unknown one.
     """
-    lineage = Lineage(study, StudyFolder(out), progress)
+    work = Workspace(study, StudyFolder(out), progress)
     fitted = {entry.fit for entry in study.networks.values() if entry.fit}
     for name in only:
         if name not in study.datasets:
@@ -33,55 +44,72 @@ def advise_study(
                 "unknown-dataset",
                 f"the study has no dataset {name!r}; {nearest(name, study.datasets)}",
             )
-    starts = [name for name in study.every if _is_there(lineage, name)]
-    rows = [
-        row
-        for dataset in only or [name for name in study.datasets if name in fitted]
-        for row in _rows(lineage, starts, dataset)
-    ]
-    write_rows(lineage.folder.advice, rows, AdviceRow)
+    datasets = list(only) or [name for name in study.datasets if name in fitted]
+    for name in study.datasets:
+        if name in {*datasets, *fitted}:
+            keep_dataset(work, name)
+    starts = [name for name in study.all_networks if _can_start(work, name)]
+    # A network fitted to a dataset, and what descends from it, has seen its labels: no start.
+    start_names = {
+        dataset: [name for name in starts if not _has_seen(study, name, dataset)]
+        for dataset in datasets
+    }
+    path = work.folder.advice
+    wanted = manifest(
+        "advice",
+        inputs={f"network {name}": work.weights_digest(name) for name in starts}
+        | {f"images of {name}": work.split_digest(name, "train") for name in datasets},
+        settings={"starts": start_names},
+        seed=study.seed,
+    )
+
+    def make() -> None:
+        rows = [row for name in datasets for row in _advise(work, start_names[name], name)]
+        write_rows(path, rows, AdviceRow)
+        write_manifest(path, wanted)
+
+    work.keep(path, wanted, make)
+    rows = read_rows(path, AdviceRow)
     for dataset in dict.fromkeys(row.dataset for row in rows):
-        own = [row for row in rows if row.dataset == dataset]
-        progress.console.print(table(own, Standings(lineage).found(), study))
+        of_dataset = [row for row in rows if row.dataset == dataset]
+        progress.console.print(advice_table(of_dataset, all_scores(work), study))
     return rows
 
 
-def _is_there(lineage: Lineage, name: str) -> bool:
+def _can_start(work: Workspace, name: str) -> bool:
     """Load a network that needs no training; of the others, whether an earlier run trained it."""
-    if lineage.study.every[name].fit is None:
-        lineage.network(name)
-    return (lineage.folder.network(name) / "manifest.json").is_file()
+    if work.study.all_networks[name].fit is None:
+        keep_network(work, name)
+    return work.is_there(work.folder.network(name))
 
 
-def _rows(lineage: Lineage, starts: Sequence[str], dataset: str) -> list[AdviceRow]:
-    """The rows of one dataset; a network fitted to it has seen its labels and is no start."""
+def _has_seen(study: Study, name: str, dataset: str) -> bool:
+    """Whether a network or one that it descends from was fitted to a dataset."""
+    entry = study.all_networks[name]
+    return entry.fit == dataset or bool(entry.parent and _has_seen(study, entry.parent, dataset))
+
+
+def _advise(work: Workspace, starts: Sequence[str], dataset: str) -> list[AdviceRow]:
     from overpaint.features import read_features
     from overpaint.measures.transferability import advise
     from overpaint.networks.taps import PENULTIMATE
 
-    split = lineage.dataset(dataset).split("train")
-    others = [name for name in starts if not _has_seen(lineage.study, name, dataset)]
-    paths = lineage.features(others, split, [PENULTIMATE])
+    split = work.split(dataset, "train")
+    paths = keep_features(work, starts, split, layers=[PENULTIMATE])
     return advise(
         {name: read_features(path, PENULTIMATE) for name, path in paths.items()},
         split.labels,
         dataset=dataset,
         split="train",
-        seed=lineage.study.seed,
+        seed=work.study.seed,
         groups=[picture.group for picture in split.pictures],
     )
 
 
-def _has_seen(study: Study, name: str, dataset: str) -> bool:
-    """Whether a network or one that it descends from was fitted to a dataset."""
-    entry = study.every[name]
-    return entry.fit == dataset or bool(entry.parent and _has_seen(study, entry.parent, dataset))
-
-
-def table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study: Study) -> Table:
+def advice_table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study: Study) -> Table:
     """The advice on one dataset, and beside it what the trainings that there are gave."""
     first = rows[0]
-    shown = Table(
+    lines = Table(
         "start",
         "LogME",
         "neighbours (95 %)",
@@ -90,25 +118,21 @@ def table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study: Study)
         title_justify="left",
     )
     for row in rows:
-        shown.add_row(
+        gave = [
+            f"{name} {_percent(of_network.scores[of_network.main].value)}"
+            for name, of_network in scores.items()
+            if name in study.all_networks
+            and study.all_networks[name].parent == row.network
+            and study.all_networks[name].fit == row.dataset
+        ]
+        lines.add_row(
             row.network,
             "–" if row.logme is None else f"{row.logme:.3f}",
             f"{_percent(row.neighbour)} ({_percent(row.low)} … {_percent(row.high)})",
-            _given(row, scores, study) if row.status == "ok" else row.status,
+            (", ".join(gave) or "–") if row.status == "ok" else row.status,
         )
-    return shown
+    return lines
 
 
 def _percent(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
-
-
-def _given(row: AdviceRow, scores: Mapping[str, Scores], study: Study) -> str:
-    """The scores of what was trained from a start on the dataset."""
-    told = [
-        f"{name} {_percent(found.scores[found.main].value)}"
-        for name, found in scores.items()
-        if name in study.every
-        and (study.every[name].parent, study.every[name].fit) == (row.network, row.dataset)
-    ]
-    return ", ".join(told) or "–"

@@ -1,36 +1,38 @@
-"""Pictures: the feature visualisations of a study's chosen channels; no mathematics.
+"""The feature visualisations of a study's chosen channels; no mathematics.
 
-Each visualisation is a PNG that carries what it was drawn from and what came of it. So a run that
-was stopped in the middle of a layer goes on with the channel where it was, and a study that asks
-for more channels draws only these.
+Each visualisation is a PNG that carries the key of what it was drawn from and its row. So a run
+that was stopped in the middle of a layer goes on with the channel where it was, and a study that
+asks for more channels draws only these.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
-from overpaint.errors import RecordError
 from overpaint.pixels.images import read, shorter_side
 from overpaint.records import (
+    ComparisonFacts,
+    LayerRenderingsFacts,
     Manifest,
     PairRenderingRow,
     RenderingRow,
-    fresh,
+    defaults_of,
+    facts_of,
     manifest,
     picture_metadata,
     read_manifest,
     read_rows,
     read_table,
-    write_json,
+    with_facts,
+    write_manifest,
     write_picture,
     write_rows,
 )
-from overpaint.run.lineage import Lineage
+from overpaint.run.comparisons import compared_pairs
+from overpaint.run.workspace import Workspace
 from overpaint.seeds import generator
 from overpaint.study import Pair
 from overpaint.study.model import RenderEntry
@@ -46,234 +48,87 @@ if TYPE_CHECKING:  # torch is imported when something has to be drawn
 MEASURED = 1000
 """Pictures of a dataset, at most, that colours and waves are measured on."""
 
-KINDS = ("both", "only_after")
+Kind = Literal["both", "only_after"]
+KINDS: tuple[Kind, ...] = ("both", "only_after")
 """What is drawn of a pair: what both networks want, and what only the second."""
 
 
-@dataclass
-class Pictures:
-    """What of a lineage's compared pairs is drawn and kept for the report."""
+def keep_renderings(work: Workspace) -> None:
+    """Draw the chosen channels of each network, unless the folder has them."""
+    if work.study.render is None:
+        return
+    drawing = Drawing(work, work.study.render)
+    for network, layers in drawing.chosen.items():
+        for layer, channels in layers.items():
+            _keep_layer(drawing, network, layer, sorted(channels))
+        _keep_table(drawing, network)
+    if work.study.render.together:
+        for pair in drawing.pairs:
+            _keep_pair(drawing, pair)
 
-    lineage: Lineage
-    pairs: Sequence[Pair]
+
+@dataclass
+class Drawing:
+    """What all renderings of a study share: which channels, and how they are drawn."""
+
+    work: Workspace
+    settings: RenderEntry
 
     @cached_property
-    def shown(self) -> dict[str, dict[str, list[int]]]:
+    def pairs(self) -> list[Pair]:
+        """The pairs whose comparisons are there: a dry run knows the channels of no other."""
+        folder = self.work.folder
+        return [
+            pair
+            for pair in compared_pairs(self.work)
+            if self.work.is_there(folder.comparison(*pair.pair))
+        ]
+
+    @cached_property
+    def chosen(self) -> dict[str, dict[str, list[int]]]:
         """For each network and layer, the channels to draw: those chosen by any of its pairs."""
         units: dict[str, dict[str, list[int]]] = {}
         for pair in self.pairs:
-            for layer, channel in self._shown_by(pair):
+            for layer, channel in self.chosen_by(pair):
                 for name in pair.pair:
                     channels = units.setdefault(name, {}).setdefault(layer, [])
                     channels += [] if channel in channels else [channel]
         return units
 
-    def _shown_by(self, pair: Pair) -> list[tuple[str, int]]:
-        facts = read_manifest(self.lineage.folder.comparison(pair.before, pair.after)).facts
-        return [(layer, channel) for layer, channel in facts["shown"]]
+    def chosen_by(self, pair: Pair) -> list[tuple[str, int]]:
+        """The channels to draw of a pair, as its comparison chose them."""
+        place = self.work.folder.comparison(*pair.pair)
+        return facts_of(read_manifest(place), ComparisonFacts).shown
 
-    def renderings(self) -> None:
-        """Draw the chosen channels of each network, unless the folder has them."""
-        if self.lineage.study.render is None:
-            return
-        for name, layers in self.shown.items():
-            rows = []
-            for layer, channels in layers.items():
-                rows += self._drawn_layer(name, layer, sorted(channels))
-            self._write(
-                self.lineage.folder.renderings(name) / "renderings.parquet",
-                self._beside_pictures(name, rows),
-                RenderingRow,
-            )
-        if self.lineage.study.render.together:
-            for pair in self.pairs:
-                self._drawn_pair(pair)
-
-    @staticmethod
-    def _write(path: Path, rows: Sequence[Any], row: type) -> None:
-        try:
-            same = read_rows(path, row) == rows
-        except RecordError:
-            same = False
-        if not same:
-            write_rows(path, rows, row)
-
-    # --- one network -------------------------------------------------------------------------
-
-    def _drawn_layer(self, name: str, layer: str, channels: Sequence[int]) -> list[RenderingRow]:
-        place = self.lineage.folder.renderings(name) / layer
-        inputs = {"network": self.lineage.weights_digest(name)}
-        wanted = self._manifest("renderings", inputs, layer=layer, channels=list(channels))
-        if not fresh(place, wanted):
-            keys = {
-                channel: self._manifest("rendering", inputs, layer=layer, channel=channel).key
-                for channel in channels
-            }
-            self._draw(name, layer, place, keys)
-            told = [picture_metadata(place / f"{channel}.png") for channel in channels]
-            rows = [each["row"] for each in told if each]
-            _only({f"{channel}.png" for channel in channels}, place)
-            write_json(place / "manifest.json", replace(wanted, facts={"rows": rows}))
-        return [RenderingRow(**row) for row in read_manifest(place).facts["rows"]]
-
-    def _draw(self, name: str, layer: str, place: Path, keys: dict[int, str]) -> None:
-        """Draw the channels of a layer that are not there yet, and keep each at once."""
-        from overpaint.render import render
-        from overpaint.render.lens import at_its_best
-
-        missing = [each for each, key in keys.items() if _key_of(place / f"{each}.png") != key]
-        if not missing:
-            return
-
-        def keep(each: "Rendering") -> None:
-            assert each.channel is not None
-            row = RenderingRow(
-                layer, each.channel, _number(each.objective_start), _number(each.objective_end),
-                each.steps, self._settings.size, each.seed, each.status, each.attempts,
-            )  # fmt: skip
-            told = {"key": keys[each.channel], "row": asdict(row)}
-            write_picture(place / f"{each.channel}.png", each.image, told)
-
-        title = f"render {len(missing)} channels of {name} {layer}"
-        with (
-            self.lineage.progress.stage(title) as advance,
-            at_its_best(self.lineage.opened(name)) as network,
-        ):
-            render(
-                network, layer, missing, steps=self._settings.steps, size=self._settings.size,
-                seed=self.lineage.study.seed, manner=self._manner, progress=advance,
-                say=self._say, drawn=keep,
-            )  # fmt: skip
-
-    def _beside_pictures(self, name: str, rows: Sequence[RenderingRow]) -> list[RenderingRow]:
-        """The rows with the best picture of each channel in the first pair that shows it."""
-        best: dict[tuple[str, int], tuple[str, float]] = {}
-        for pair in reversed(self.pairs):
-            for number, side in enumerate(("before", "after")):
-                if pair.pair[number] == name:
-                    best |= self._best_pictures(pair, side)
-        return [_beside(row, best.get((row.layer, row.channel))) for row in rows]
-
-    def _best_pictures(self, pair: Pair, side: str) -> dict[tuple[str, int], tuple[str, float]]:
-        frame = self._maximal(pair)
-        frame = frame[(frame["rank"] == 1) & (frame["network"] == side)]
-        units = zip(frame["layer"], frame["channel"].astype(int), strict=True)
-        values = zip(frame["image"], frame["value"].astype(float), strict=True)
-        return dict(zip(units, values, strict=True))
-
-    def _maximal(self, pair: Pair) -> pd.DataFrame:
-        return read_table(
-            self.lineage.folder.comparison(pair.before, pair.after) / "maximal.parquet"
-        )
-
-    # --- two networks ------------------------------------------------------------------------
-
-    def _drawn_pair(self, pair: Pair) -> None:
-        place = self.lineage.folder.pair_renderings(pair.before, pair.after)
-        inputs = {
-            side: self.lineage.weights_digest(name)
-            for side, name in zip(("before", "after"), pair.pair, strict=True)
-        }
-        shown = self._shown_by(pair)
-        wanted = self._manifest("pair renderings", inputs, shown=shown)
-        if fresh(place, wanted):
-            return
-        files = {}
-        for layer in dict.fromkeys(layer for layer, _ in shown):
-            channels = sorted(channel for each, channel in shown if each == layer)
-            for kind in KINDS:
-                keys = {
-                    channel: self._manifest(
-                        "pair rendering", inputs, layer=layer, channel=channel, wants=kind
-                    ).key
-                    for channel in channels
-                }
-                self._draw_pair(pair, layer, kind, place / layer, keys)
-                for channel in channels:
-                    path = place / layer / f"{channel}-{kind}.png"
-                    files[path] = PairRenderingRow(**(picture_metadata(path) or {})["row"])
-            _only({path.name for path in files if path.parent.name == layer}, place / layer)
-        self._write(place / "renderings.parquet", list(files.values()), PairRenderingRow)
-        write_json(place / "manifest.json", wanted)
-
-    def _draw_pair(
-        self, pair: Pair, layer: str, kind: Any, place: Path, keys: dict[int, str]
-    ) -> None:
-        from overpaint.render import render_pair
-        from overpaint.render.lens import at_its_best
-
-        missing = [
-            each for each, key in keys.items() if _key_of(place / f"{each}-{kind}.png") != key
-        ]
-        if not missing:
-            return
-
-        def keep(each: "PairRendering") -> None:
-            row = PairRenderingRow(
-                layer, each.channel, kind, _number(each.before), _number(each.after),
-                each.reach_before, each.reach_after, each.steps, self._settings.size, each.seed,
-                each.status,
-            )  # fmt: skip
-            told = {"key": keys[each.channel], "row": asdict(row)}
-            write_picture(place / f"{each.channel}-{kind}.png", each.image, told)
-
-        reach = [self._reach(name, layer) for name in pair.pair]
-        title = f"render {len(missing)} channels of {' and '.join(pair.pair)} {layer}, {kind}"
-        with (
-            self.lineage.progress.stage(title) as advance,
-            at_its_best(self.lineage.opened(pair.before)) as before,
-            at_its_best(self.lineage.opened(pair.after)) as after,
-        ):
-            render_pair(
-                before, after, layer, missing, kind=kind,
-                reach=[(reach[0].get(each), reach[1].get(each)) for each in missing],
-                steps=self._settings.steps, size=self._settings.size,
-                seed=self.lineage.study.seed, manner=self._manner, progress=advance,
-                say=self._say, drawn=keep,
-            )  # fmt: skip
-
-    def _reach(self, name: str, layer: str) -> dict[int, float]:
-        """What the channels of a layer reach on renderings of their own that show something."""
-        rows = read_rows(self.lineage.folder.renderings(name) / "renderings.parquet", RenderingRow)
-        good = {row.channel: row.objective_end for row in rows
-                if row.layer == layer and row.status == "ok"}  # fmt: skip
-        return {channel: value for channel, value in good.items() if value and value > 0}
-
-    # --- how ---------------------------------------------------------------------------------
-
-    @property
-    def _settings(self) -> RenderEntry:
-        assert self.lineage.study.render is not None
-        return self.lineage.study.render
-
-    def _manifest(self, kind: str, inputs: dict[str, str], **what: Any) -> Manifest:
+    def wanted(self, inputs: dict[str, str], **what: Any) -> Manifest:
         """What a picture, or a folder of them, would be drawn from now."""
-        how = self._settings.model_dump(exclude={"layers", "channels", "together"})
+        how = self.settings.model_dump(mode="json", exclude={"layers", "channels", "together"})
         if how["colours"] == "imagenet":
-            how["colours"] = self._plain_colours
+            how["colours"] = self.plain_colours
         measured = {
-            f"{name} images": self.lineage.dataset(name).split("train").digest
-            for name in self._measured
+            f"{name} images": self.work.split_digest(name, "train")
+            for name in (self.settings.colours, self.settings.spectrum)
+            if name not in (None, "imagenet")
         }
         return manifest(
-            kind, inputs=inputs | measured, settings=what | how, seed=self.lineage.study.seed
+            "renderings",
+            inputs=inputs | measured,
+            settings=what | how,
+            defaults={
+                name: value for name, value in defaults_of(RenderEntry).items() if name in how
+            },
+            seed=self.work.study.seed,
         )
 
-    @property
-    def _measured(self) -> list[str]:
-        """The datasets that colours and waves are measured on."""
-        named = (self._settings.colours, self._settings.spectrum)
-        return [name for name in named if name not in (None, "imagenet")]
-
     @cached_property
-    def _manner(self) -> "Manner":
+    def manner(self) -> "Manner":
+        """What is painted on, and what it must survive, as the study says."""
         from overpaint.render.colours import measured_colours
         from overpaint.render.manner import fourier, lucid, maco, pixel
 
-        settings = self._settings
-        named = settings.colours != "imagenet"
-        colours: Any = self._plain_colours
-        if named:
+        settings = self.settings
+        colours: Any = self.plain_colours
+        if settings.colours != "imagenet":
             colours = measured_colours(self._sample(settings.colours))
         if settings.canvas == "maco":
             assert settings.spectrum is not None
@@ -284,50 +139,128 @@ class Pictures:
         return canvas
 
     @cached_property
-    def _plain_colours(self) -> str:
+    def plain_colours(self) -> str:
         """Grey where all networks that are drawn see one channel."""
-        orders = {
-            read_manifest(self.lineage.folder.network(name)).facts["preprocessing"]["order"]
-            for name in self.shown
-        }
+        preprocessing = [self.work.network_facts(name).preprocessing for name in self.chosen]
+        orders = {way.order for way in preprocessing if way}
         return "grey" if orders == {"grey"} else "imagenet"
 
     def _sample(self, dataset: str) -> "Iterator[NDArray[np.uint8]]":
         """Training pictures of a dataset, a sample of them if there are many."""
         import numpy as np
 
-        opened = self.lineage.dataset(dataset)
-        images = opened.split("train").images
-        order = generator(self.lineage.study.seed, "measured pictures", dataset)
+        root, images = self.work.datasets[dataset].root, self.work.split(dataset, "train").images
+        order = generator(self.work.study.seed, "measured pictures", dataset)
         for row in sorted(order.permutation(len(images))[:MEASURED].tolist()):
-            picture = read(opened.root / images[row], self._settings.size)
-            yield np.asarray(shorter_side(picture, self._settings.size, "bilinear"))
+            picture = read(root / images[row], self.settings.size)
+            yield np.asarray(shorter_side(picture, self.settings.size, "bilinear"))
 
     @property
-    def _say(self) -> Callable[[str], None]:
-        return lambda text: self.lineage.progress.say(f"  {text}")
+    def options(self) -> dict[str, Any]:
+        """What `render` and `render_pair` are told of the loop."""
+        return {
+            "steps": self.settings.steps,
+            "size": self.settings.size,
+            "seed": self.work.study.seed,
+            "manner": self.manner,
+            "say": lambda text: self.work.progress.say(f"  {text}"),
+        }
 
 
-# --- details -------------------------------------------------------------------------------------
+# --- one network ---------------------------------------------------------------------------------
 
 
-def _key_of(path: Path) -> str | None:
-    """The key of what a picture was drawn from, if it is whole."""
-    told = picture_metadata(path)
-    known = {"key", "row"} if told else None
-    return str(told["key"]) if told and known == told.keys() else None
+def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[int]) -> None:
+    work, place = drawing.work, drawing.work.folder.renderings(network) / layer
+    inputs = {"network": work.weights_digest(network)}
+    wanted = drawing.wanted(inputs, layer=layer, channels=list(channels))
+
+    def make() -> None:
+        paths = {channel: place / f"{channel}.png" for channel in channels}
+        keys = {
+            channel: drawing.wanted(inputs, layer=layer, channel=channel).key
+            for channel in channels
+        }
+        missing = [channel for channel in channels if _key_of(paths[channel]) != keys[channel]]
+        if missing:
+            _draw_layer(drawing, network, layer, {channel: keys[channel] for channel in missing})
+        metadata = [picture_metadata(path) for path in paths.values()]
+        rows = [RenderingRow(**of_picture["row"]) for of_picture in metadata if of_picture]
+        _remove_others(place, paths.values())
+        write_manifest(place, with_facts(wanted, LayerRenderingsFacts(rows=rows)))
+
+    work.keep(place, wanted, make)
 
 
-def _only(names: set[str], place: Path) -> None:
-    """Remove the pictures that a folder no longer has to show."""
-    for path in place.glob("*.png"):
-        if path.name not in names:
-            path.unlink()
+def _draw_layer(drawing: Drawing, network: str, layer: str, keys: dict[int, str]) -> None:
+    """Draw channels of a layer, and keep each at once with its key."""
+    from overpaint.render import render
+    from overpaint.render.lens import at_its_best
+
+    place = drawing.work.folder.renderings(network) / layer
+
+    def keep_picture(rendering: "Rendering") -> None:
+        assert rendering.channel is not None
+        row = RenderingRow(
+            layer=layer,
+            channel=rendering.channel,
+            objective_start=_finite(rendering.objective_start),
+            objective_end=_finite(rendering.objective_end),
+            steps=rendering.steps,
+            size=drawing.settings.size,
+            seed=rendering.seed,
+            status=rendering.status,
+            attempts=rendering.attempts,
+        )
+        metadata = {"key": keys[rendering.channel], "row": asdict(row)}
+        write_picture(place / f"{rendering.channel}.png", rendering.image, metadata)
+
+    title = f"render {len(keys)} channels of {network} {layer}"
+    with (
+        drawing.work.progress.stage(title) as advance,
+        at_its_best(drawing.work.opened(network)) as opened,
+    ):
+        render(opened, layer, list(keys), progress=advance, drawn=keep_picture, **drawing.options)
 
 
-def _number(value: float) -> float | None:
-    """What is no number is not there; the status tells of it."""
-    return value if math.isfinite(value) else None
+def _keep_table(drawing: Drawing, network: str) -> None:
+    """The rows of a network's renderings, each with the best picture of its channel in the first
+    pair that shows it.
+    """
+    work, place = drawing.work, drawing.work.folder.renderings(network)
+    path, layers = place / "renderings.parquet", list(drawing.chosen[network])
+    pairs = [pair for pair in drawing.pairs if network in pair.pair]
+    comparisons = {
+        "--".join(pair.pair): work.artefact_key(work.folder.comparison(*pair.pair))
+        for pair in pairs
+    }
+    wanted = manifest(
+        "renderings",
+        inputs={layer: work.artefact_key(place / layer) for layer in layers} | comparisons,
+        settings={"table": network},
+        seed=work.study.seed,
+    )
+
+    def make() -> None:
+        best: dict[tuple[str, int], tuple[str, float]] = {}
+        for pair in reversed(pairs):
+            maximal = read_table(work.folder.comparison(*pair.pair) / "maximal.parquet")
+            maximal = maximal[maximal["rank"] == 1]
+            for side, name in zip(("before", "after"), pair.pair, strict=True):
+                if name == network:
+                    first = maximal[maximal["network"] == side]
+                    units = zip(first["layer"], first["channel"].astype(int), strict=True)
+                    values = zip(first["image"], first["value"].astype(float), strict=True)
+                    best |= dict(zip(units, values, strict=True))
+        rows = [
+            _beside(row, best.get((row.layer, row.channel)))
+            for layer in layers
+            for row in facts_of(read_manifest(place / layer), LayerRenderingsFacts).rows
+        ]
+        write_rows(path, rows, RenderingRow)
+        write_manifest(path, wanted)
+
+    work.keep(path, wanted, make)
 
 
 def _beside(row: RenderingRow, best: tuple[str, float] | None) -> RenderingRow:
@@ -338,3 +271,118 @@ def _beside(row: RenderingRow, best: tuple[str, float] | None) -> RenderingRow:
     reached = row.objective_end
     ratio = reached / value if reached is not None and value > 0 else None
     return replace(row, best_image=image, best_value=value, ratio=ratio)
+
+
+# --- two networks --------------------------------------------------------------------------------
+
+
+def _keep_pair(drawing: Drawing, pair: Pair) -> None:
+    work, place = drawing.work, drawing.work.folder.pair_renderings(*pair.pair)
+    inputs = {
+        side: work.weights_digest(name)
+        for side, name in zip(("before", "after"), pair.pair, strict=True)
+    }
+    chosen = drawing.chosen_by(pair)
+    wanted = drawing.wanted(inputs, shown=[list(unit) for unit in chosen])
+
+    def make() -> None:
+        rows = []
+        for layer in dict.fromkeys(layer for layer, _ in chosen):
+            channels = sorted(channel for of_layer, channel in chosen if of_layer == layer)
+            paths: list[Path] = []
+            for kind in KINDS:
+                pictures = {
+                    channel: place / layer / f"{channel}-{kind}.png" for channel in channels
+                }
+                keys = {
+                    channel: drawing.wanted(inputs, layer=layer, channel=channel, wants=kind).key
+                    for channel in channels
+                }
+                missing = [channel for channel in channels
+                           if _key_of(pictures[channel]) != keys[channel]]  # fmt: skip
+                if missing:
+                    missing_keys = {channel: keys[channel] for channel in missing}
+                    _draw_pair(drawing, pair, layer, kind, missing_keys)
+                paths += pictures.values()
+            rows += [PairRenderingRow(**(picture_metadata(path) or {})["row"]) for path in paths]
+            _remove_others(place / layer, paths)
+        write_rows(place / "renderings.parquet", rows, PairRenderingRow)
+        write_manifest(place, wanted)
+
+    work.keep(place, wanted, make)
+
+
+def _draw_pair(drawing: Drawing, pair: Pair, layer: str, kind: Kind, keys: dict[int, str]) -> None:
+    from overpaint.render import render_pair
+    from overpaint.render.lens import at_its_best
+
+    work = drawing.work
+    place = work.folder.pair_renderings(*pair.pair) / layer
+
+    def keep_picture(rendering: "PairRendering") -> None:
+        row = PairRenderingRow(
+            layer=layer,
+            channel=rendering.channel,
+            kind=kind,
+            before=_finite(rendering.before),
+            after=_finite(rendering.after),
+            reach_before=rendering.reach_before,
+            reach_after=rendering.reach_after,
+            steps=rendering.steps,
+            size=drawing.settings.size,
+            seed=rendering.seed,
+            status=rendering.status,
+        )
+        metadata = {"key": keys[rendering.channel], "row": asdict(row)}
+        write_picture(place / f"{rendering.channel}-{kind}.png", rendering.image, metadata)
+
+    before, after = (_reach(work, name, layer) for name in pair.pair)
+    title = f"render {len(keys)} channels of {' and '.join(pair.pair)} {layer}, {kind}"
+    with (
+        work.progress.stage(title) as advance,
+        at_its_best(work.opened(pair.before)) as first,
+        at_its_best(work.opened(pair.after)) as second,
+    ):
+        render_pair(
+            first,
+            second,
+            layer,
+            list(keys),
+            kind=kind,
+            reach=[(before.get(channel), after.get(channel)) for channel in keys],
+            progress=advance,
+            drawn=keep_picture,
+            **drawing.options,
+        )
+
+
+def _reach(work: Workspace, network: str, layer: str) -> dict[int, float]:
+    """What the channels of a layer reach on renderings of their own that show something."""
+    rows = read_rows(work.folder.renderings(network) / "renderings.parquet", RenderingRow)
+    return {
+        row.channel: row.objective_end
+        for row in rows
+        if (row.layer, row.status) == (layer, "ok") and row.objective_end and row.objective_end > 0
+    }
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def _key_of(path: Path) -> str | None:
+    """The key of what a picture was drawn from, if it is whole."""
+    metadata = picture_metadata(path)
+    return str(metadata["key"]) if metadata and metadata.keys() == {"key", "row"} else None
+
+
+def _remove_others(place: Path, paths: Iterable[Path]) -> None:
+    """Remove the pictures that a folder no longer has to show."""
+    names = {path.name for path in paths}
+    for path in place.glob("*.png"):
+        if path.name not in names:
+            path.unlink()
+
+
+def _finite(value: float) -> float | None:
+    """What is no number is not there; the status tells of it."""
+    return value if math.isfinite(value) else None

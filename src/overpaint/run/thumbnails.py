@@ -2,19 +2,26 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from overpaint.defaults import SHOWN_IMAGES
+from overpaint.errors import RecordError
 from overpaint.measures.most_confident import surest
 from overpaint.pixels.images import decode, thumbnail
-from overpaint.records import read_manifest, read_table, whole_file
-from overpaint.run.lineage import Lineage
-from overpaint.study import Pair
-
-SHOWN = 100
-"""The maximal images of a channel and network that the report shows at most."""
+from overpaint.records import (
+    VERSIONS,
+    ComparisonFacts,
+    facts_of,
+    manifest,
+    read_manifest,
+    read_table,
+    whole_file,
+    write_manifest,
+)
+from overpaint.run.comparisons import compared_pairs, splits_of
+from overpaint.run.workspace import Workspace
 
 SIDE = 112
 """Pixels of the longer side of a thumbnail."""
@@ -23,46 +30,69 @@ WORKERS = os.cpu_count() or 1
 """Threads that decode: Pillow lets go of the interpreter while it does."""
 
 
-@dataclass(frozen=True)
-class Thumbnails:
-    """What of a lineage's pictures is kept in small; what is there already is not made again."""
+def keep_thumbnails(work: Workspace) -> None:
+    """Small copies of what the pages of comparisons and of trained networks show."""
+    inputs: dict[str, dict[str, str]] = {}  # dataset -> what its pictures are chosen by
+    for pair in compared_pairs(work):
+        place = work.folder.comparison(*pair.pair)
+        _, (dataset, _) = splits_of(work, pair)
+        inputs.setdefault(dataset, {})["--".join(pair.pair)] = work.artefact_key(place)
+    for name, entry in work.study.all_networks.items():
+        if entry.fit is not None and not work.has_failed(name):
+            place = work.folder.network(name)
+            inputs.setdefault(entry.fit, {})[name] = work.artefact_key(place)
+    for dataset, chosen_by in inputs.items():
+        wanted = manifest("thumbnails", inputs=chosen_by, settings={"side": SIDE}, seed=0)
+        place = work.folder.thumbnails(dataset)
+        if work.must_make(place, wanted):
+            _write_thumbnails(work, dataset, _pictures(work, dataset))
+            write_manifest(place, wanted)
 
-    lineage: Lineage
 
-    def of_pair(self, pair: Pair) -> None:
-        """The maximal images of all channels of a pair."""
-        place = self.lineage.folder.comparison(pair.before, pair.after)
-        columns, first = ["image", "digest"], [("rank", "<=", SHOWN)]
-        found = pq.read_table(place / "maximal.parquet", columns=columns, filters=first)
-        every = found.group_by(columns).aggregate([]).to_pydict()
-        pictures = dict(zip(every["image"], every["digest"], strict=True))
-        self._keep(read_manifest(place).facts["dataset"], pictures)
+def _pictures(work: Workspace, dataset: str) -> dict[str, str]:
+    """The pictures of a dataset that pages show: image -> digest."""
+    pictures: dict[str, str] = {}
+    for pair in compared_pairs(work):
+        place = work.folder.comparison(*pair.pair)
+        if facts_of(read_manifest(place), ComparisonFacts).dataset != dataset:
+            continue
+        columns = ["image", "digest"]
+        first_ranks = [("rank", "<=", SHOWN_IMAGES)]
+        rows = pq.read_table(place / "maximal.parquet", columns=columns, filters=first_ranks)
+        distinct = rows.group_by(columns).aggregate([]).to_pydict()
+        pictures |= dict(zip(distinct["image"], distinct["digest"], strict=True))
+    for name, entry in work.study.all_networks.items():
+        if entry.fit == dataset and not work.has_failed(name):
+            predictions = read_table(work.folder.network(name) / "predictions.parquet")
+            images = {guess.image for guesses in surest(predictions) for guess in guesses}
+            test = work.split(dataset, "test").pictures
+            pictures |= {
+                picture.image: picture.digest for picture in test if picture.image in images
+            }
+    return pictures
 
-    def of_network(self, name: str) -> None:
-        """The test pictures of which a trained network is surest."""
-        fit = self.lineage.study.every[name].fit
-        if fit is None:
-            return
-        predictions = read_table(self.lineage.folder.network(name) / "predictions.parquet")
-        images = {guess.image for guesses in surest(predictions) for guess in guesses}
-        test = self.lineage.dataset(fit).split("test").pictures
-        self._keep(fit, {each.image: each.digest for each in test if each.image in images})
 
-    def _keep(self, dataset: str, pictures: dict[str, str]) -> None:
-        """Keep small copies of pictures: image -> digest."""
-        folder, root = self.lineage.folder, self.lineage.dataset(dataset).root
-        there = {path.name for path in folder.thumbnails(dataset).glob("*.jpg")}
-        paths = {image: folder.thumbnail(dataset, digest) for image, digest in pictures.items()}
-        lacking = {image: path for image, path in paths.items() if path.name not in there}
-        if not lacking:
-            return
-        title = f"{len(lacking)} thumbnails of {dataset}"
-        with self.lineage.progress.stage(title) as advance, ThreadPoolExecutor(WORKERS) as pool:
-            small = pool.map(_small, (root / image for image in lacking))
-            for done, (path, data) in enumerate(zip(lacking.values(), small, strict=True), start=1):
-                with whole_file(path) as draft:
-                    draft.write_bytes(data)
-                advance(done, len(lacking))
+def _write_thumbnails(work: Workspace, dataset: str, pictures: dict[str, str]) -> None:
+    """Write those that are not there: a file's name is the digest of its picture."""
+    place, root = work.folder.thumbnails(dataset), work.datasets[dataset].root
+    present = {path.name for path in place.glob("*.jpg")}
+    try:
+        same = read_manifest(place)
+    except RecordError:
+        same = None
+    if same is None or (same.settings, same.version) != ({"side": SIDE}, VERSIONS["thumbnails"]):
+        present = set()  # of another size or kind
+    paths = {image: work.folder.thumbnail(dataset, digest) for image, digest in pictures.items()}
+    missing = {image: path for image, path in paths.items() if path.name not in present}
+    if not missing:
+        return
+    title = f"{len(missing)} thumbnails of {dataset}"
+    with work.progress.stage(title) as advance, ThreadPoolExecutor(WORKERS) as pool:
+        copies = pool.map(_small, (root / image for image in missing))
+        for count, (path, data) in enumerate(zip(missing.values(), copies, strict=True), start=1):
+            with whole_file(path) as draft:
+                draft.write_bytes(data)
+            advance(count, len(missing))
 
 
 def _small(path: Path) -> bytes:

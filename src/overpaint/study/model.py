@@ -260,13 +260,13 @@ class Study(Entry):
                 "'spectrum: DATASET'"))  # fmt: skip
 
     def _check_ensemble(self, name: str, members: list[str]) -> None:
-        trained = [each for each, entry in self.every.items() if entry.fit]
+        trained = [each for each, entry in self.all_networks.items() if entry.fit]
         for member in members:
             if member not in trained:
                 raise Misplaced(("ensembles", name), "unknown-network", (
                     f"ensemble {name!r} names trained network {member!r}; "
                     f"{nearest(member, trained)}"))  # fmt: skip
-        fits = sorted({str(self.every[member].fit) for member in members})
+        fits = sorted({str(self.all_networks[member].fit) for member in members})
         if len(fits) > 1:
             raise Misplaced(("ensembles", name), "mixed-ensemble", (
                 f"the networks of ensemble {name!r} are fitted to {' and '.join(fits)}; "
@@ -297,13 +297,13 @@ class Study(Entry):
     def nodes(self) -> list[str]:
         """All networks of the lineage, random initialisations (`<name>.init`) among them."""
         names = []
-        for name, entry in self.every.items():
+        for name, entry in self.all_networks.items():
             names += [f"{name}.init"] if entry.starts_random else []
             names.append(name)
         return names
 
     @cached_property
-    def every(self) -> dict[str, NetworkEntry]:
+    def all_networks(self) -> dict[str, NetworkEntry]:
         """All networks by name, parents before children, repeats (`NAME.2`) among them.
 
         A repeat comes from the repeat of the same number of its parent, where there is one.
@@ -347,7 +347,7 @@ class Study(Entry):
         """The dataset that a pair is compared on."""
         if pair.on:
             return pair.on.split("/")[0]
-        fits = (self.every[name.removesuffix(".init")].fit for name in reversed(pair.pair))
+        fits = (self.all_networks[name.removesuffix(".init")].fit for name in reversed(pair.pair))
         return next((fit for fit in fits if fit), None)
 
     def related(self, one: str, other: str) -> bool:
@@ -360,7 +360,7 @@ class Study(Entry):
     def _origins(self, name: str) -> set[str]:
         """A network and all that any of its weights come from."""
         own = name.removesuffix(".init")
-        entry, found = self.every[own], {name}
+        entry, found = self.all_networks[own], {name}
         if entry.starts_random:
             found.add(f"{own}.init")
         if not entry.draws_everything:
@@ -369,7 +369,7 @@ class Study(Entry):
 
     def seed_of(self, network: str) -> int:
         """The seed of a network's training: its own, or else the study's."""
-        entry = self.networks[network] if network in self.networks else self.every[network]
+        entry = self.networks[network] if network in self.networks else self.all_networks[network]
         return self.seed if entry.seed is None else entry.seed
 
     def path(self, path: Path) -> Path:

@@ -69,7 +69,7 @@ def write(site: Site, records: Records) -> Iterable[tuple[str, tuple[Link, ...]]
 
 def score_grids(records: Records) -> list[Grid]:
     """The scores on each dataset, best route first."""
-    fits = {network.fit for network in records.study.every.values()}
+    fits = {network.fit for network in records.study.all_networks.values()}
     found = [(name, routes(records, name)) for name in records.study.datasets if name in fits]
     return [_score_grid(records, dataset, own) for dataset, own in found if own]
 

@@ -89,11 +89,13 @@ Fields = dict[str, str]
 
 def effective(records: Records, name: str) -> Fields:
     """The settings that a training ran with, or, where that is not recorded, those planned."""
-    training = records.study.every[name].training()
+    training = records.study.all_networks[name].training()
     planned = training.model_dump() if training else {}
     told = records.networks[name].facts.get("recipe")
     fields = (
-        told if isinstance(told, dict) else {"name": records.study.every[name].recipe, **planned}
+        told
+        if isinstance(told, dict)
+        else {"name": records.study.all_networks[name].recipe, **planned}
     )
     seed = {"seed": records.study.seed_of(name)}
     return {key.replace("_", " "): setting(value) for key, value in {**fields, **seed}.items()}

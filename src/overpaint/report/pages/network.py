@@ -42,7 +42,7 @@ OF_AN_SVM = ("name", "train", "reinit", "optimiser", "as_published")
 def fitted(press: Press, records: Records, found: NetworkRecords) -> None:
     """Write the page of a trained network, unless it stands."""
     standing, folder = press.site.standing, records.folder
-    dataset = records.study.every[found.name].fit or ""
+    dataset = records.study.all_networks[found.name].fit or ""
     own = sorted(each for each in folder.network(found.name).glob("*") if each.suffix in TABLES)
     paths = [folder.study, folder.failures, folder.dataset(dataset) / "images.parquet", *own]
     made_from = [digests(folder.root, paths), standing.look(folder.thumbnails(dataset))]
@@ -86,7 +86,7 @@ def network_page(site: Site, records: Records, found: NetworkRecords) -> Network
 
 def summary(records: Records, found: NetworkRecords) -> str:
     """Where the network comes from, what was trained, in one or two sentences."""
-    entry = records.study.every[found.name]
+    entry = records.study.all_networks[found.name]
     parent = found.facts.get("parent") or entry.parent or entry.load
     text = f"From {parent}, fitted to {entry.fit} by the recipe {entry.recipe}."
     if found.failed:
@@ -113,7 +113,7 @@ def _siblings(records: Records, name: str) -> list[Link]:
 
 
 def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], ...]:
-    entry = records.study.every[found.name]
+    entry = records.study.all_networks[found.name]
     training = entry.training()
     planned = training.model_dump() if training else {}
     recipe = found.facts.get("recipe")
@@ -151,7 +151,7 @@ def _guesses(
     site: Site, records: Records, found: NetworkRecords, guesses: list[Guess]
 ) -> Iterable[Surest]:
     """Pictures that the network was sure of, in small."""
-    dataset = records.study.every[found.name].fit or ""
+    dataset = records.study.all_networks[found.name].fit or ""
     images = records.datasets[dataset].images
     wanted = images[images["image"].isin([each.image for each in guesses])]
     digests = dict(zip(wanted["image"], wanted["digest"], strict=True))

@@ -77,7 +77,7 @@ def summary(records: Records) -> str:
 
 def fitted(records: Records) -> list[str]:
     """The datasets that networks were fitted to, in the order of the study."""
-    fits = {network.fit for network in records.study.every.values()}
+    fits = {network.fit for network in records.study.all_networks.values()}
     return [name for name in records.study.datasets if name in fits]
 
 

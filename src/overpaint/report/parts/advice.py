@@ -50,7 +50,7 @@ def _given(records: Records, row: AdviceRow) -> tuple[Cell, ...]:
 
 def _from(records: Records, route: Route, start: str) -> Route | None:
     """The trainings of a route that began from a network."""
-    every = records.study.every
+    every = records.study.all_networks
     own = {
         name: scores
         for name, scores in route.scores.items()

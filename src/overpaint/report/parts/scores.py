@@ -56,7 +56,7 @@ def _without_scores(
     records: Records, dataset: str, scored: dict[str, Scores], *, failed: bool
 ) -> list[str]:
     """The networks and ensembles that should have been scored on a dataset, or that failed."""
-    fitted = [name for name, entry in records.study.every.items() if entry.fit == dataset]
+    fitted = [name for name, entry in records.study.all_networks.items() if entry.fit == dataset]
     waiting = [name for name in fitted if name not in scored]
     if failed:
         return [name for name in waiting if records.networks[name].failed]

@@ -25,15 +25,15 @@ def parent_of(records: Records, name: str) -> str | None:
     said = records.networks[name].facts.get("parent")
     if said in records.networks and said != name:
         return str(said)
-    if name not in records.study.every:
+    if name not in records.study.all_networks:
         return None
-    planned = records.study.every[name].parent
+    planned = records.study.all_networks[name].parent
     return planned or (f"{name}.init" if f"{name}.init" in records.networks else None)
 
 
 def origin(records: Records, name: str) -> str:
     """What a network was loaded from, or where it began."""
-    entry = records.study.every.get(name)
+    entry = records.study.all_networks.get(name)
     if entry is None:
         return f"where {name.removesuffix('.init')} began, drawn at random"
     return entry.load or ""
@@ -41,7 +41,7 @@ def origin(records: Records, name: str) -> str:
 
 def training(records: Records, name: str) -> str:
     """The recipe of a network's training with what was overridden."""
-    entry = records.study.every.get(name)
+    entry = records.study.all_networks.get(name)
     if entry is None or entry.recipe is None:
         return ""
     own = "; ".join(
@@ -53,7 +53,7 @@ def training(records: Records, name: str) -> str:
 def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
     found = records.networks[name]
     children = [child for child, parent in parents.items() if parent == name]
-    entry = records.study.every.get(name)
+    entry = records.study.all_networks.get(name)
     repeats = [each for each in records.networks if each != name and records.route(each) == name]
     return Node(
         anchor(name),
@@ -89,7 +89,7 @@ def _link(found: NetworkRecords) -> Link:
 
 
 def _kind(records: Records, name: str) -> str:
-    entry = records.study.every.get(name)
+    entry = records.study.all_networks.get(name)
     if records.networks[name].trained:
         return "trained"
     return "random" if entry is None or entry.weights == "random" else "loaded"

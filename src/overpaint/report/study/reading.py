@@ -274,9 +274,9 @@ def _told(study: Study) -> list[str]:
     return [
         name
         for name in study.nodes()
-        if name in study.every
+        if name in study.all_networks
         or name in compared
-        or study.every[name.removesuffix(".init")].draws_backbone
+        or study.all_networks[name.removesuffix(".init")].draws_backbone
     ]
 
 
@@ -309,7 +309,7 @@ def _network(
     folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
 ) -> NetworkRecords:
     reader, place = Reader(folder.root), folder.network(name)
-    trained = name in study.every and study.every[name].fit is not None
+    trained = name in study.all_networks and study.all_networks[name].fit is not None
     nothing, none = table([], EpochRow), table([], PredictionRow)
     if why := _why(failures, name):
         return NetworkRecords(name, trained, None, None, nothing, None, none, [], why)
@@ -318,7 +318,7 @@ def _network(
         return NetworkRecords(name, False, manifest, None, nothing, None, none, reader.notes)
     scores = reader.scores(place / "scores.json")
     history = reader.table(place / "history.parquet", EpochRow)
-    training = study.every[name].training()
+    training = study.all_networks[name].training()
     by_svm = training is not None and training.optimiser == "linear_svm"
     svm = reader.table(place / "svm.parquet", SvmRow) if by_svm else None
     predictions = reader.wide(place / "predictions.parquet", PredictionRow)

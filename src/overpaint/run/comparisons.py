@@ -1,0 +1,176 @@
+"""The comparisons of a study: the features that they lack, then their tables."""
+
+from dataclasses import astuple
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from overpaint.records import (
+    ChannelRow,
+    ComparisonFacts,
+    Manifest,
+    ReceptiveFields,
+    manifest,
+    read_rows,
+    reasons_to_make,
+    whole_folder,
+    with_facts,
+    write_manifest,
+    write_table,
+)
+from overpaint.run.channel_choice import choose_channels
+from overpaint.run.features import arrays_of, keep_arrays, keep_features, wanted_features
+from overpaint.run.workspace import Workspace
+from overpaint.study import Pair
+
+if TYPE_CHECKING:
+    from overpaint.networks import Network
+
+TABLES = ("layers", "matrix", "weights", "channels", "maximal", "responses")
+
+
+def compared_pairs(work: Workspace) -> list[Pair]:
+    """The pairs whose networks are both there."""
+    return [pair for pair in work.study.compare if not any(map(work.has_failed, pair.pair))]
+
+
+def splits_of(work: Workspace, pair: Pair) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Dataset and split for CKA, and those for maximal images."""
+    dataset = work.study.dataset_of(pair)
+    assert dataset is not None
+    if pair.on:
+        split = pair.on.split("/")[1]
+        return (dataset, split), (dataset, split)
+    return (dataset, "test"), (dataset, "train")
+
+
+def reductions_of(pair: Pair) -> tuple[list[str], list[str]]:
+    """What is read of the maps on the split for CKA, and on that for maximal images."""
+    return [pair.reduction], ["mean", "argmax"]
+
+
+def keep_compared_features(work: Workspace) -> None:
+    """Have the features that the missing comparisons need: one pass over each split for all
+    networks.
+    """
+    arrays: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for pair in compared_pairs(work):
+        place = work.folder.comparison(*pair.pair)
+        if not reasons_to_make(place, wanted_comparison(work, pair)):
+            continue
+        for on, reductions in zip(splits_of(work, pair), reductions_of(pair), strict=True):
+            for name in pair.pair:
+                if work.dry:
+                    path = work.folder.features(name, *on)
+                    work.must_make(path, wanted_features(work, name, *on))
+                    continue
+                of_network = arrays.setdefault(on, {}).setdefault(name, set())
+                of_network.update(arrays_of(work, name, reductions=reductions))
+    for on, by_network in arrays.items():
+        keep_arrays(work, by_network, work.split(*on))
+
+
+def wanted_comparison(work: Workspace, pair: Pair) -> Manifest:
+    """What the comparison of a pair would be made from now."""
+    (cka, maximal), render = splits_of(work, pair), work.study.render
+    inputs = {
+        "before": work.weights_digest(pair.before),
+        "after": work.weights_digest(pair.after),
+        "cka images": work.split_digest(*cka),
+        "maximal images": work.split_digest(*maximal),
+    }
+    for side, name in zip(("before", "after"), pair.pair, strict=True):
+        for on in dict.fromkeys((cka, maximal)):
+            key = wanted_features(work, name, *on).key
+            inputs[f"features of {side} on {'/'.join(on)}"] = key
+    return manifest(
+        "comparison",
+        inputs=inputs,
+        settings={
+            "k": work.study.maximal_images,
+            "render": {"layers": render.layers, "channels": render.channels} if render else {},
+            "reduction": pair.reduction,
+            "related": work.study.related(*pair.pair),
+        },
+        defaults={"reduction": "mean"},
+        seed=work.study.seed,
+    )
+
+
+def keep_comparison(work: Workspace, pair: Pair) -> None:
+    """Compare a pair, unless the folder has the comparison."""
+    wanted = wanted_comparison(work, pair)
+    work.keep(work.folder.comparison(*pair.pair), wanted, lambda: _compare(work, pair, wanted))
+
+
+def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
+    from overpaint.comparison import Positions, tables
+    from overpaint.features import read_features, stored
+
+    cka_split, maximal_split = (work.split(*on) for on in splits_of(work, pair))
+    paths = {}
+    for split, reductions in zip((cka_split, maximal_split), reductions_of(pair), strict=True):
+        by_network = keep_features(work, pair.pair, split, reductions=reductions)
+        paths["before", split.name] = by_network[pair.before]
+        paths["after", split.name] = by_network[pair.after]
+
+    def located(side: str, layer: str) -> Positions:
+        array = stored(paths[side, maximal_split.name], layer, "argmax")
+        return Positions(np.asarray(array), int(str(array.attrs["width"])))
+
+    with work.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
+        made = tables(
+            work.opened(pair.before),
+            work.opened(pair.after),
+            lambda side, layer, split: read_features(paths[side, split.name], layer),
+            look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
+            locate=located,
+            reduction=pair.reduction,
+            related=work.study.related(*pair.pair),
+            cka_split=cka_split,
+            maximal_split=maximal_split,
+            k=work.study.maximal_images,
+            seed=work.study.seed,
+            progress=advance,
+        )
+        with whole_folder(work.folder.comparison(*pair.pair)) as draft:
+            for name in TABLES:
+                write_table(draft / f"{name}.parquet", getattr(made, name))
+            render, layers = work.study.render, work.network_facts(pair.after).layers
+            facts = ComparisonFacts(
+                dataset=maximal_split.dataset,
+                cka_split=cka_split.name,
+                maximal_split=maximal_split.name,
+                n_cka=len(cka_split),
+                n_maximal=len(maximal_split) - made.duplicates,
+                duplicates=made.duplicates,
+                k=work.study.maximal_images,
+                classes=len(maximal_split.classes),
+                multi_label=maximal_split.multi_label,
+                notes=list(made.notes),
+                shown=choose_channels(
+                    read_rows(draft / "channels.parquet", ChannelRow),
+                    [layer for layer in render.layers if layer in layers] if render else [],
+                    render.channels if render else [],
+                ),
+                receptive_fields={
+                    side: receptive_fields_of(work.opened(name))
+                    for side, name in zip(("before", "after"), pair.pair, strict=True)
+                },
+            )
+            write_manifest(draft, with_facts(wanted, facts))
+
+
+def receptive_fields_of(network: "Network") -> ReceptiveFields:
+    """What the positions of each layer see of a picture, and how much the network is shown."""
+    from overpaint.networks.receptive_fields import receptive_fields
+
+    return ReceptiveFields(
+        size=network.preprocessing.size,
+        resize=network.preprocessing.resize,
+        layers={
+            layer: {"rows": astuple(field.rows), "columns": astuple(field.columns)}
+            for layer, field in receptive_fields(network, network.layers).items()
+            if not field.whole
+        },
+    )

@@ -1,0 +1,124 @@
+"""The datasets of a study: opened once a run, and what makes their scores doubtful told."""
+
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from overpaint.datasets import Dataset, duplicates, leak, open_dataset
+from overpaint.datasets.doctor import remember
+from overpaint.records import (
+    DatasetFacts,
+    ImageRow,
+    LeakRow,
+    Manifest,
+    defaults_of,
+    manifest,
+    read_manifest,
+    with_facts,
+    write_manifest,
+)
+from overpaint.run.workspace import Workspace
+from overpaint.study import AtelierEntry, HubEntry, ShardsEntry
+
+NAMED = 5
+"""The pictures in two splits that are named on the way; the manifest names all."""
+
+
+def keep_dataset(work: Workspace, name: str) -> None:
+    """Open a dataset; name the pictures that cannot be read, and what its owner should know."""
+    entry, place = work.study.datasets[name], work.folder.dataset(name)
+    if work.dry:
+        _look_only(work, name)
+        return
+    title = "look again" if (place / "manifest.json").is_file() else "read"
+    with work.progress.stage(f"dataset {name}: {title}") as advance:
+        dataset, rows = open_dataset(
+            name,
+            entry,
+            base=work.study.base,
+            workplace=place,
+            seed=work.study.seed,
+            progress=advance,
+        )
+    remember(dataset.root, rows, place)
+    work.datasets[name] = dataset
+    work.split_digests[name] = _digests(dataset)
+    wanted = _wanted(work, name)
+    facts = _facts(dataset, entry.kind, rows)
+    work.keep(place, wanted, lambda: write_manifest(place, with_facts(wanted, facts)))
+    for row in rows:
+        if row.status != "ok":
+            work.progress.say(f"  left out: {dataset.root / row.image}: {row.status}")
+    for duplicate in facts.duplicates[:NAMED]:
+        work.progress.say(f"  {duplicate}")
+    if len(facts.duplicates) > NAMED:
+        more = len(facts.duplicates) - NAMED
+        work.progress.say(f"  and {more} more pictures that stand in two splits")
+    for leak_row in facts.leak:
+        if leak_row.known:
+            work.progress.say(f"  {leak_in_words(leak_row)}")
+
+
+def _digests(dataset: Dataset) -> dict[str, str]:
+    return {split: dataset.split(split).digest for split in dataset.split_names}
+
+
+def _wanted(work: Workspace, name: str) -> Manifest:
+    """The manifest of a dataset, once its splits' digests are known."""
+    entry = work.study.datasets[name]
+    return manifest(
+        "dataset",
+        inputs=work.split_digests[name],
+        settings=entry.model_dump(mode="json"),
+        defaults=defaults_of(type(entry)),
+        seed=work.study.seed,
+    )
+
+
+def _facts(dataset: Dataset, kind: str, rows: list[ImageRow]) -> DatasetFacts:
+    return DatasetFacts(
+        kind=kind,
+        root=str(dataset.root),
+        classes=list(dataset.classes),
+        multi_label=dataset.multi_label,
+        left_out=sum(row.status != "ok" for row in rows),
+        duplicates=duplicates(dataset),
+        leak=leak(dataset),
+    )
+
+
+def _look_only(work: Workspace, name: str) -> None:
+    """The digests of a dataset's splits as they are now, and nothing written.
+
+    Of pictures that overpaint itself paints or writes out, as they were at the last look.
+    """
+    entry, place = work.study.datasets[name], work.folder.dataset(name)
+    work.split_digests[name] = {}
+    if not work.is_there(place):
+        work.must_make(place, _wanted(work, name))
+        return
+    work.split_digests[name] = read_manifest(place).inputs
+    if not isinstance(entry, AtelierEntry | HubEntry | ShardsEntry):
+        with TemporaryDirectory() as copy:  # what was found before is looked up, and not changed
+            for path in place.glob("*.parquet"):
+                shutil.copy(path, copy)
+            dataset, _ = open_dataset(
+                name,
+                entry,
+                base=work.study.base,
+                workplace=Path(copy),
+                seed=work.study.seed,
+            )
+        work.datasets[name] = dataset
+        work.split_digests[name] = _digests(dataset)
+    work.must_make(place, _wanted(work, name))
+    if place in work.pending and isinstance(entry, AtelierEntry | HubEntry | ShardsEntry):
+        work.split_digests[name] = {}  # known only once the pictures are written
+
+
+def leak_in_words(row: LeakRow) -> str:
+    """How much a split gives away by its groups, in one line."""
+    return (
+        f"{row.split}: {row.share:.0%} of {row.n} pictures are of a group that is in train too; "
+        f"the group alone names {row.accuracy:.0%} of them rightly (chance {row.chance:.0%})"
+    )

@@ -1,0 +1,96 @@
+"""The features of a study: one pass over a split for all networks that lack something there."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from overpaint.datasets import Split
+from overpaint.records import FeaturesFacts, Manifest, facts_of, manifest, read_manifest
+from overpaint.run.workspace import Workspace
+
+
+def keep_features(
+    work: Workspace,
+    names: Iterable[str],
+    split: Split,
+    *,
+    layers: Sequence[str] = (),
+    reductions: Sequence[str] = ("mean",),
+) -> dict[str, Path]:
+    """The features of networks on a split, by network; in one pass, what the folder lacks.
+
+    Of all layers of a network, or of those that are named.
+    """
+    arrays = {name: arrays_of(work, name, layers, reductions) for name in names}
+    keep_arrays(work, arrays, split)
+    return {name: work.folder.features(name, split.dataset, split.name) for name in arrays}
+
+
+def arrays_of(
+    work: Workspace, name: str, layers: Sequence[str] = (), reductions: Sequence[str] = ("mean",)
+) -> list[str]:
+    """The names of arrays of features, as "mixed4d/mean"; by default of all layers."""
+    wanted_layers = layers or work.network_facts(name).layers
+    return [f"{layer}/{reduction}" for layer in wanted_layers for reduction in reductions]
+
+
+def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: Split) -> None:
+    """Have arrays of features of each network; what the folder lacks is computed in one pass.
+
+    What was made from other weights, pictures or preprocessing than there are now is removed.
+    """
+    wanted = {name: wanted_features(work, name, split.dataset, split.name) for name in arrays}
+    paths = {name: work.folder.features(name, split.dataset, split.name) for name in arrays}
+    lacking = [
+        name
+        for name in arrays
+        if work.must_make(paths[name], wanted[name], missing_arrays(paths[name], arrays[name]))
+    ]
+    if not lacking:
+        return
+    from overpaint.features import Wanted, discard_foreign, store_features
+
+    for name in lacking:
+        if discard_foreign(paths[name], wanted[name]):
+            work.progress.say(
+                f"features of {name} on {split.dataset}/{split.name}: made anew, "
+                "for they were of other weights or pictures"
+            )
+    title = f"features of {' and '.join(lacking)} on {split.dataset}/{split.name}"
+    with work.progress.stage(title) as advance:
+        not_finite = store_features(
+            [
+                Wanted(work.opened(name), paths[name], sorted(arrays[name]), wanted[name])
+                for name in lacking
+            ],
+            split,
+            claims=work.folder.claims(split.dataset, split.name),
+            progress=advance,
+        )
+    for name, layers in zip(lacking, not_finite, strict=True):
+        for layer, count in layers.items():
+            work.progress.say(
+                f"  {name}: layer {layer} gave NaN or infinity for {count} of {len(split)} pictures"
+            )
+
+
+def missing_arrays(path: Path, arrays: Collection[str]) -> list[str]:
+    """In words, the arrays that a group of features has not whole."""
+    if not (path / "manifest.json").is_file():
+        return []  # all of them, and that is told already
+    missing = sorted(set(arrays) - set(facts_of(read_manifest(path), FeaturesFacts).arrays))
+    return [f"it lacks {', '.join(missing)}"] if missing else []
+
+
+def wanted_features(work: Workspace, name: str, dataset: str, split: str) -> Manifest:
+    """What the features of a network on a split would be made from now."""
+    inputs = {
+        "network": work.weights_digest(name),
+        "images": work.split_digest(dataset, split),
+    }
+    settings = {}
+    if work.is_there(work.folder.network(name)):
+        facts = work.network_facts(name)
+        preprocessing = asdict(facts.preprocessing) if facts.preprocessing else {}
+        settings = {"architecture": facts.architecture, "preprocessing": preprocessing}
+    return manifest("features", inputs=inputs, settings=settings, seed=0)

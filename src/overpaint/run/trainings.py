@@ -1,0 +1,138 @@
+"""The trainings of a study: a parent fitted to a dataset, written with all its records."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from overpaint.networks import save_weights
+from overpaint.networks.taps import PENULTIMATE, channels_of
+from overpaint.records import (
+    EpochRow,
+    Manifest,
+    NetworkFacts,
+    PreprocessingFacts,
+    SvmRow,
+    whole_folder,
+    with_facts,
+    write_manifest,
+    write_rows,
+    write_table,
+)
+from overpaint.run.features import keep_features
+from overpaint.run.networks import start_of
+from overpaint.run.workspace import Workspace
+from overpaint.training.checkpoint import Checkpoint
+from overpaint.training.fit import child_of, fit, predict
+
+if TYPE_CHECKING:
+    from overpaint.networks import Network
+    from overpaint.training.fit import Trained
+
+
+def train(work: Workspace, name: str, wanted: Manifest) -> None:
+    """Fit a network to its dataset and keep it, its initialisation too where any was drawn."""
+    entry = work.study.all_networks[name]
+    recipe = entry.training()
+    assert recipe is not None
+    assert entry.fit is not None
+    dataset, seed = work.datasets[entry.fit], work.study.seed_of(name)
+    child, plan = child_of(start_of(work, name), dataset, recipe, seed)
+    work.progress.say(f"network {name}: {recipe_in_words(recipe.model_dump())}")
+    work.progress.say(f"  {plan.summary()}")
+    with work.progress.stage(f"network {name}: train on {entry.fit}") as advance:
+        if recipe.optimiser == "linear_svm":
+            from overpaint.features import read_features
+            from overpaint.training.linear_svm import fit_svm
+
+            assert entry.parent is not None
+            features = {}
+            for split in ("train", "val"):
+                path = keep_features(
+                    work, [entry.parent], dataset.split(split), layers=[PENULTIMATE]
+                )[entry.parent]
+                features[split] = read_features(path, PENULTIMATE)
+            trained = fit_svm(child, plan, dataset, features, seed=seed)
+        else:
+            tracking = None
+            if work.trackers:
+                from overpaint.training.trackers import Tracking
+
+                logs = work.folder.root / "logs"
+                tracking = Tracking(work.trackers, logs, work.study.study, name)
+            trained = fit(
+                child,
+                plan,
+                dataset,
+                recipe,
+                seed=seed,
+                advance=advance,
+                checkpoint=Checkpoint(work.folder.checkpoint(name), wanted.key),
+                tracking=tracking,
+            )
+    if trained.plan.drawn:
+        save_network(work, f"{name}.init", trained.start, wanted)
+    training = {
+        "parent": entry.parent,
+        "dataset": entry.fit,
+        "recipe": {"name": entry.recipe, **recipe.model_dump(mode="json")},
+        "trained": plan.summary(),
+        "best_epoch": trained.best_epoch,
+    }
+    save_network(work, name, trained.network, wanted, trained, training)
+    work.folder.checkpoint(name).unlink(missing_ok=True)
+
+
+def save_network(
+    work: Workspace,
+    name: str,
+    network: "Network",
+    wanted: Manifest,
+    trained: "Trained | None" = None,
+    training: dict[str, Any] | None = None,
+) -> None:
+    """Write a network with all its records, whole or not at all; `training`: NetworkFacts of it."""
+    with whole_folder(work.folder.network(name)) as draft:
+        weights = save_weights(network, draft / "weights.safetensors")
+        if trained and training:
+            write_rows(draft / "history.parquet", trained.history, EpochRow)
+            if trained.svm:
+                write_rows(draft / "svm.parquet", trained.svm, SvmRow)
+            _write_predictions(work, network, training["dataset"], draft)
+        facts = NetworkFacts(
+            architecture=network.architecture,
+            layers=list(network.layers),
+            parameters=network.parameters_in_all,
+            classes=list(network.classes),
+            multi_label=network.multi_label,
+            preprocessing=PreprocessingFacts(**asdict(network.preprocessing)),
+            channels=channels_of(network, network.layers),
+            weights=weights,
+            **(training or {}),
+        )
+        write_manifest(draft, with_facts(wanted, facts))
+    work.networks[name] = network
+
+
+def _write_predictions(work: Workspace, network: "Network", dataset: str, draft: Path) -> None:
+    """What the network says of the test split; its scores are made from that."""
+    from overpaint.measures.scores import prediction_table
+
+    split = work.split(dataset, "test")
+    write_table(draft / "predictions.parquet", prediction_table(split, predict(network, split)))
+
+
+def recipe_in_words(recipe: dict[str, Any]) -> str:
+    """The effective settings in one line.
+
+    >>> recipe_in_words({"epochs": 20, "flip": False, "clip_norm": None, "auxiliary": (0.3, 0.3)})
+    'epochs 20, flip no, clip_norm none, auxiliary 0.3 0.3'
+    """
+    words: dict[str, str] = {}
+    for key, value in recipe.items():
+        if isinstance(value, bool):
+            words[key] = "yes" if value else "no"
+        elif isinstance(value, tuple):
+            words[key] = " ".join(map(str, value)) or "none"
+        else:
+            words[key] = "none" if value is None else str(value)
+    return ", ".join(f"{key} {word}" for key, word in words.items())

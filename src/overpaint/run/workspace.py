@@ -1,0 +1,134 @@
+"""Workspace: what the steps of one run share, and the one way in which they keep an artefact."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overpaint.datasets import Dataset, Split
+from overpaint.errors import OverpaintError, RecordError
+from overpaint.progress import Progressing
+from overpaint.records import (
+    PENDING,
+    Manifest,
+    NetworkFacts,
+    StudyFolder,
+    facts_of,
+    file_digest,
+    read_manifest,
+    reasons_to_make,
+)
+from overpaint.study import Study
+
+if TYPE_CHECKING:  # torch is imported by the steps that have work to do
+    from overpaint.networks import Network
+
+
+@dataclass
+class Workspace:
+    """A study, its folder, and what this run has opened and what has failed so far.
+
+    With `explain` the run says of each artefact whether it is kept or made, and why; with `dry` it
+    says so and makes nothing.
+    """
+
+    study: Study
+    folder: StudyFolder
+    progress: Progressing
+    trackers: tuple[str, ...] = ()
+    explain: bool = False
+    dry: bool = False
+    datasets: dict[str, Dataset] = field(default_factory=dict)
+    split_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # dataset -> split -> …
+    networks: dict[str, "Network"] = field(default_factory=dict)
+    failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
+    pending: set[Path] = field(default_factory=set)  # what a dry run would have made
+
+    def keep(
+        self, place: Path, wanted: Manifest, make: Callable[[], None], beside: Iterable[Path] = ()
+    ) -> None:
+        """Have an artefact: what lies at `place` if it is as wanted, else what `make` makes.
+
+        `make` writes it with its manifest, the last thing of it. `beside` names other places that
+        the same making fills, with the same manifest.
+        """
+        if self.must_make(place, wanted, beside=beside):
+            make()
+
+    def must_make(
+        self,
+        place: Path,
+        wanted: Manifest,
+        lacking: Sequence[str] = (),
+        beside: Iterable[Path] = (),
+    ) -> bool:
+        """Whether an artefact is to be made now: never in a dry run, which only says why.
+
+        For what is made together with others; `lacking` are reasons that no manifest tells.
+        """
+        reasons = [*reasons_to_make(place, wanted), *lacking]
+        for other in beside:
+            reasons = reasons or [
+                f"{reason} ({other.name})" for reason in reasons_to_make(other, wanted)
+            ]
+        if self.explain:
+            address = place.relative_to(self.folder.root).as_posix()
+            verb = "kept" if not reasons else "to make" if self.dry else "made"
+            why = f": {'; '.join(reasons)}" if reasons else ""
+            self.progress.say(f"{verb}  {address}{why}")
+        if reasons and self.dry:
+            self.pending.add(place)
+        return bool(reasons) and not self.dry
+
+    # --- what artefacts are made from ---------------------------------------------------------
+
+    def split(self, dataset: str, name: str) -> Split:
+        """A split of a dataset that this run has opened."""
+        return self.datasets[dataset].split(name)
+
+    def split_digest(self, dataset: str, name: str) -> str:
+        """The digest of a split's pictures and labels."""
+        digests = self.split_digests[dataset]
+        if name not in digests and not self.dry:
+            self.split(dataset, name)  # which says what is wrong
+        return digests.get(name, PENDING)
+
+    def network_facts(self, name: str) -> NetworkFacts:
+        """What the folder's manifest tells of a network."""
+        return facts_of(read_manifest(self.folder.network(name)), NetworkFacts)
+
+    def weights_digest(self, name: str) -> str:
+        """The digest of a network's weights in the folder."""
+        if self.dry and not self.is_there(self.folder.network(name)):
+            return PENDING
+        return self.network_facts(name).weights
+
+    def file_digest(self, path: Path) -> str:
+        """The digest of a file of the folder that is an artefact."""
+        return file_digest(path) if self.is_there(path) else PENDING
+
+    def artefact_key(self, place: Path) -> str:
+        """The key of the manifest of an artefact in the folder."""
+        return read_manifest(place).key if self.is_there(place) else PENDING
+
+    def is_there(self, place: Path) -> bool:
+        """Whether a place holds an artefact that a dry run would not make anew."""
+        if place in self.pending or not place.exists():
+            return False
+        try:
+            read_manifest(place)
+        except RecordError:
+            return False
+        return True
+
+    def has_failed(self, name: str) -> bool:
+        """Whether a network, or the training that its initialisation began, has failed."""
+        return name.removesuffix(".init") in self.failed
+
+    def opened(self, name: str) -> "Network":
+        """A network of the folder, opened once a run."""
+        from overpaint.networks import open_network
+
+        if name not in self.networks:
+            self.networks[name] = open_network(self.folder.network(name))
+        return self.networks[name]
