@@ -121,14 +121,14 @@ def test_a_build_that_is_cut_off(lean, monkeypatch, after):
     path = lean / PAIR / "channels.parquet"
     first = read_table(path)
     write_table(path, first.assign(overlap=first["overlap"] / 2))
-    write, count = incremental.Standing.write, iter(range(after))
+    write, count = incremental.IncrementalFiles.write, iter(range(after))
 
     def cut(*args):
         next(count)  # StopIteration when the time has come
         write(*args)
 
     with monkeypatch.context() as patched, pytest.raises((StopIteration, RuntimeError)):
-        patched.setattr(incremental.Standing, "write", cut)
+        patched.setattr(incremental.IncrementalFiles, "write", cut)
         build(lean)
     found = pages(lean / "site")  # each whole
     assert found.keys() == {name for name in old if name.endswith(".html")}

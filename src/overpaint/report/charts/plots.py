@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 import vl_convert
 
+from overpaint.defaults import SPLITS
+
 PAPER, INK, FAINT, RULE = "#fffdf8", "#23201b", "#5d574d", "#e6dfd2"
 BEFORE, AFTER, CHANCE = "#b45f06", "#1f5a8c", "#8a1c5b"
 SANS = "Helvetica, Arial, sans-serif"
@@ -22,9 +24,6 @@ LINES = (AFTER, BEFORE, "#12876f", INK, CHANCE, "#c25fa3")
 
 DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-
-POINTS = 1500
-"""The most points that a scatter plot draws."""
 
 NAMED = 15
 """The most classes whose confusions are written as numbers into the heat map."""
@@ -107,62 +106,6 @@ _PRINT: dict[str, Any] = {
     "legend": {**_THEME["legend"], **_LARGE},
     "header": {**_THEME["header"], "labelFontSize": 14},
 }
-
-# --- tables that charts are drawn from ---------------------------------------------------------
-
-
-def boxes(channels: pd.DataFrame, columns: dict[str, str], order: Sequence[str]) -> pd.DataFrame:
-    """For each layer and column the quantiles over its channels: 5, 25, 50, 75 and 95 %.
-
-    >>> table = pd.DataFrame({"layer": ["a"] * 5, "overlap": [0.0, 0.1, 0.2, 0.3, 0.4]})
-    >>> boxes(table, {"overlap": "overlap"}, ["a"])[["channels", "q25", "median"]].values.tolist()
-    [[5.0, 0.1, 0.2]]
-    """
-    found = []
-    for layer in order:
-        of_layer = channels[channels["layer"] == layer]
-        for column, what in columns.items():
-            values = of_layer[column].dropna().to_numpy(float)
-            if len(values):
-                quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
-                found.append([layer, what, len(values), *quantiles])
-    return pd.DataFrame(
-        found, columns=["layer", "what", "channels", "q05", "q25", "median", "q75", "q95"]
-    )
-
-
-def with_chance(table: pd.DataFrame, channels: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The same table and, for each layer, the median of a level of chance."""
-    return table.assign(chance=table["layer"].map(channels.groupby("layer")[column].median()))
-
-
-def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> pd.DataFrame:
-    """At most so many rows, spread evenly over the ranks of a column.
-
-    >>> evenly(pd.DataFrame({"x": [3, 1, 2, 5, 4]}), "x", 3)["x"].tolist()
-    [1, 3, 5]
-    """
-    if len(frame) <= most:
-        return frame
-    ranked = frame.sort_values(column, kind="stable", ignore_index=True)
-    return ranked.iloc[np.linspace(0, len(ranked) - 1, most).round().astype(int)]
-
-
-def confusion(square: Sequence[Sequence[int]], classes: Sequence[str]) -> pd.DataFrame:
-    """How often each class was taken for each: a row for every pair, with its share of the truth.
-
-    >>> confusion([[1, 1], [0, 0]], ["a", "b"])["share"].tolist()
-    [0.5, 0.5, 0.0, 0.0]
-
-    square: [C, C], a row a true class.
-    """
-    found = [
-        [true, taken, int(n), float(n / max(sum(line), 1))]
-        for true, line in zip(classes, square, strict=True)
-        for taken, n in zip(classes, line, strict=True)
-    ]
-    return pd.DataFrame(found, columns=["true", "predicted", "n", "share"])
-
 
 # --- charts ------------------------------------------------------------------------------------
 
@@ -268,7 +211,6 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
     return alt.layer(*told).properties(width=_width(len(order)), height=260)
 
 
-SPLITS = ("train", "val", "test")
 PARTS = (AFTER, "#6598c0", BEFORE)
 
 

@@ -17,7 +17,7 @@ from overpaint.report.build_site import write_pages
 from overpaint.report.charts import formats, plots
 from overpaint.report.parts.rows import Figure, Picture
 from overpaint.report.site.files import Site, no_figure
-from overpaint.report.site.incremental import Standing
+from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.study.reading import read_records
 
 
@@ -54,8 +54,8 @@ def figures(folder: Path, out: Path) -> Path:
     """
     records = read_records(StudyFolder(folder))
     with into(out) as draft, tempfile.TemporaryDirectory(prefix="overpaint-") as pages:
-        standing = Standing(Path(pages))
-        write_pages(PaperSite(standing, paper=Standing(draft)), records, charts_only=True)
+        site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
+        write_pages(site, records, charts_only=True)
     return out
 
 
@@ -63,11 +63,12 @@ def figures(folder: Path, out: Path) -> Path:
 class PaperSite(Site):
     """A site that is thrown away, while its charts and tables are kept as a paper needs them."""
 
-    paper: Standing = field(kw_only=True)
+    paper: IncrementalFiles = field(kw_only=True)
 
     def figure(
         self,
         place: str,
+        *,
         title: str,
         reading: str,
         alt_text: str,  # noqa: ARG002  (a paper has a caption)
@@ -85,7 +86,7 @@ class PaperSite(Site):
 
     def text(self, place: str, text: str) -> str:
         """Keep a table for a paper; whatever else a page has is thrown away with it."""
-        keep = self.paper if place.startswith("tables/") else self.standing
+        keep = self.paper if place.startswith("tables/") else self.files
         keep.write(place, text.encode())
         return place
 

@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass
-class Standing:
+class IncrementalFiles:
     """The files of a site, those of the last build and those of this one.
 
     What each was made from stands in `state`, a file beside the site. It is gone as long as a build
@@ -99,7 +99,7 @@ class Standing:
         if self.state is not None:
             self.state.unlink(missing_ok=True)
 
-    def once(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
+    def cached(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file that takes long to make: as they stand, if made from the same."""
         key = digest([program(), made_from])
         self.keys[place] = key
@@ -126,7 +126,7 @@ class Standing:
         self.parts[name] = Part(key, sorted(self.files))
         self.files |= before
 
-    def look(self, folder: Path) -> list[Any]:
+    def pictures_below(self, folder: Path) -> list[Any]:
         """The pictures below a folder, with size and time: quicker than reading what is in them."""
         if folder not in self._seen:
             self._seen[folder] = sorted(
@@ -136,7 +136,7 @@ class Standing:
             )
         return self._seen[folder]
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Remove what nothing wants any more, and keep what this build was made from."""
         for path in sorted(self.root.rglob("*"), reverse=True):  # a folder after what is in it
             if path.is_dir():
