@@ -6,7 +6,7 @@ import pytest
 from tiny_study import GALLERY, channel_rows
 
 from overpaint.records import ChannelRow, table
-from overpaint.report.charts import plots, tables
+from overpaint.report.charts import drawing, plots, tables
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +70,9 @@ def test_drawings_are_modest(channels):
     order = list(GALLERY.layers)
     found = tables.boxes(channels, {"overlap": "overlap"}, order)
     found = tables.with_chance(found, channels, "overlap_chance")
-    assert len(plots.svg(plots.box_plots(found, "overlap", ["overlap"]))) < 40_000
+    assert len(drawing.svg(plots.box_plots(found, "overlap", ["overlap"]))) < 40_000
     points = tables.evenly(channels.dropna(subset="entropy_after"), "entropy_after")
-    assert len(plots.svg(plots.scatter(points, order))) < 400_000
+    assert len(drawing.svg(plots.scatter(points, order))) < 400_000
 
 
 def test_layers_stand_in_their_order():
@@ -80,13 +80,13 @@ def test_layers_stand_in_their_order():
     layers = pd.DataFrame(
         {"layer": ["z", "a"], "what": "debiased", "value": [0.9, 0.4], "low": 0.3, "high": 0.95}
     )
-    drawing = plots.svg(plots.similarity(layers))
-    assert drawing.index(">z</text>") < drawing.index(">a</text>")
+    picture = drawing.svg(plots.similarity(layers))
+    assert picture.index(">z</text>") < picture.index(">a</text>")
 
 
 def test_labels_are_escaped_in_drawings():
     """A class that looks like markup is text in the drawing."""
     name = "<script>alert(1)</script>"
-    drawing = plots.svg(plots.heat_map(tables.confusion([[1]], [name]), [name]))
-    assert "&lt;script&gt;alert(1)" in drawing
-    assert "<script" not in drawing
+    picture = drawing.svg(plots.heat_map(tables.confusion([[1]], [name]), [name]))
+    assert "&lt;script&gt;alert(1)" in picture
+    assert "<script" not in picture

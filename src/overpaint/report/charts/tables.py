@@ -16,16 +16,16 @@ def boxes(channels: pd.DataFrame, columns: dict[str, str], order: Sequence[str])
     >>> boxes(table, {"overlap": "overlap"}, ["a"])[["channels", "q25", "median"]].values.tolist()
     [[5.0, 0.1, 0.2]]
     """
-    found = []
+    quantiles = []
     for layer in order:
         of_layer = channels[channels["layer"] == layer]
         for column, what in columns.items():
             values = of_layer[column].dropna().to_numpy(float)
             if len(values):
-                quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
-                found.append([layer, what, len(values), *quantiles])
+                row = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
+                quantiles.append([layer, what, len(values), *row])
     return pd.DataFrame(
-        found, columns=["layer", "what", "channels", "q05", "q25", "median", "q75", "q95"]
+        quantiles, columns=["layer", "what", "channels", "q05", "q25", "median", "q75", "q95"]
     )
 
 
@@ -54,9 +54,9 @@ def confusion(square: Sequence[Sequence[int]], classes: Sequence[str]) -> pd.Dat
 
     square: [C, C], a row a true class.
     """
-    found = [
-        [true, taken, int(n), float(n / max(sum(line), 1))]
+    pairs = [
+        [true, predicted, int(n), float(n / max(sum(line), 1))]
         for true, line in zip(classes, square, strict=True)
-        for taken, n in zip(classes, line, strict=True)
+        for predicted, n in zip(classes, line, strict=True)
     ]
-    return pd.DataFrame(found, columns=["true", "predicted", "n", "share"])
+    return pd.DataFrame(pairs, columns=["true", "predicted", "n", "share"])

@@ -14,8 +14,9 @@ import pandas as pd
 from overpaint.errors import RecordError
 from overpaint.records import StudyFolder, whole_file
 from overpaint.report.build_site import write_pages
-from overpaint.report.charts import formats, plots
+from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Picture
+from overpaint.report.site import spreadsheet
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.study.reading import read_records
@@ -77,11 +78,11 @@ class PaperSite(Site):
         definition: str = "",  # noqa: ARG002
     ) -> Figure:
         """Draw a chart for print."""
-        text = plots.svg_for_print(chart)
+        text = drawing.svg_for_print(chart)
         self.paper.write(f"{place}.svg", text.encode())
         self.paper.write(f"{place}.png", formats.png_for_print(text))
         self.paper.write(f"{place}.pdf", formats.pdf_for_print(text))
-        self.paper.write(f"{place}.csv", formats.csv(table).encode())
+        self.paper.write(f"{place}.csv", spreadsheet.csv(table).encode())
         return no_figure(place.rsplit("/", 1)[-1], title, reading)
 
     def text(self, place: str, text: str) -> str:
@@ -92,7 +93,7 @@ class PaperSite(Site):
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Keep the data of a table for a paper."""
-        return self.text(f"{place}.csv", formats.csv(frame))
+        return self.text(f"{place}.csv", spreadsheet.csv(frame))
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:  # noqa: ARG002
         return None

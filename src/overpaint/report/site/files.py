@@ -9,9 +9,10 @@ import altair as alt
 import pandas as pd
 from PIL import Image
 
-from overpaint.report.charts import formats, plots
+from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Link, Picture
 from overpaint.report.parts.text import slug
+from overpaint.report.site import spreadsheet
 from overpaint.report.site.incremental import IncrementalFiles
 
 
@@ -30,7 +31,7 @@ class Site:
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Write a table as CSV: `data/<place>.csv`."""
-        return self.text(f"data/{place}.csv", formats.csv(frame))
+        return self.text(f"data/{place}.csv", spreadsheet.csv(frame))
 
     def figure(
         self,
@@ -46,13 +47,13 @@ class Site:
         """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        drawing = self.files.cached(src, spec, lambda: plots.svg(chart).encode()).decode()
-        size = ET.fromstring(drawing)  # noqa: S314  (drawn here a line above)
+        svg = self.files.cached(src, spec, lambda: drawing.svg(chart).encode()).decode()
+        size = ET.fromstring(svg)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
         downloads = [Link(text="SVG", href=src)]
         for kind in self.chart_formats:
             file = f"charts/{place}.{kind}"
-            self.files.cached(file, drawing, partial(formats.WRITERS[kind], drawing))
+            self.files.cached(file, svg, partial(formats.WRITERS[kind], svg))
             downloads.append(Link(text=kind.upper(), href=file))
         return Figure(
             id=place.rsplit("/", 1)[-1],
