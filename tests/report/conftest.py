@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests a
 from tiny_study import write_study
 
 from overpaint.report import build
-from overpaint.report.charts import formats, plots
+from overpaint.report.charts import drawing, formats
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def whole(tmp_path_factory) -> Path:
     return folder
 
 
-_draw = plots._drawn
+_draw = drawing.draw
 _DRAWN: dict[str, str] = {}
 _WRITTEN = {kind: functools.cache(write) for kind, write in formats.WRITERS.items()}
 
@@ -38,7 +38,7 @@ def _drawn_once(chart, theme) -> str:
 @pytest.fixture
 def drawn_once(monkeypatch):
     """Equal charts are drawn once for all tests, which is most of the time of a build."""
-    monkeypatch.setattr(plots, "_drawn", _drawn_once)
+    monkeypatch.setattr(drawing, "draw", _drawn_once)
     for kind, write in _WRITTEN.items():
         monkeypatch.setitem(formats.WRITERS, kind, write)
 
@@ -52,6 +52,6 @@ def lean(tmp_path, drawn_once) -> Path:
 @pytest.fixture
 def quick(monkeypatch):
     """Charts are described but not drawn, which is most of the time of a build."""
-    drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    monkeypatch.setattr(plots, "svg", lambda chart: drawing if chart else "")
+    empty = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    monkeypatch.setattr(drawing, "svg", lambda chart: empty if chart else "")
     monkeypatch.setattr(formats, "WRITERS", dict.fromkeys(formats.WRITERS, lambda svg: b""))

@@ -6,7 +6,7 @@ import pytest
 from tiny_study import GALLERY, channel_rows
 
 from overpaint.records import ChannelRow, table
-from overpaint.report.charts import plots
+from overpaint.report.charts import drawing, plots, tables
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def channels() -> pd.DataFrame:
 
 def test_boxes_are_quantiles(channels):
     """A box holds the quantiles that sorting and counting give."""
-    found = plots.boxes(channels, {"entropy_after": "after"}, list(GALLERY.layers))
+    found = tables.boxes(channels, {"entropy_after": "after"}, list(GALLERY.layers))
     for row in found.itertuples():
         own = channels[channels["layer"] == row.layer]["entropy_after"].dropna()
         values = sorted(own)
@@ -36,14 +36,14 @@ def test_boxes_are_quantiles(channels):
 def test_boxes_leave_out_layers_without_numbers():
     """A layer whose channels are all dead has no box."""
     frame = pd.DataFrame({"layer": ["a", "b"], "x": [0.5, np.nan]})
-    assert plots.boxes(frame, {"x": "x"}, ["a", "b"])["layer"].tolist() == ["a"]
+    assert tables.boxes(frame, {"x": "x"}, ["a", "b"])["layer"].tolist() == ["a"]
 
 
 def test_a_sample_keeps_both_ends(channels):
     """A scatter plot of too many channels shows so many as it may, the extremes among them."""
     every = channels.dropna(subset="entropy_after")
-    sample = plots.evenly(every, "entropy_after")
-    assert len(sample) == plots.POINTS < len(every)
+    sample = tables.evenly(every, "entropy_after")
+    assert len(sample) == tables.POINTS < len(every)
     assert sample.duplicated(["layer", "channel"]).sum() == 0
     for end in ("min", "max"):
         assert getattr(sample["entropy_after"], end)() == getattr(every["entropy_after"], end)()
@@ -56,7 +56,7 @@ def test_confusions_count_every_picture():
     truth, guess = ([names[k] for k in draw.integers(3, size=50)] for _ in range(2))
     square = [[sum((t, g) == (a, b) for t, g in zip(truth, guess, strict=True)) for b in names]
               for a in names]  # fmt: skip
-    pairs = plots.confusion(square, names)
+    pairs = tables.confusion(square, names)
     for row in pairs.itertuples():
         both = sum(t == row.true and g == row.predicted for t, g in zip(truth, guess, strict=True))
         assert row.n == both
@@ -68,11 +68,11 @@ def test_confusions_count_every_picture():
 def test_drawings_are_modest(channels):
     """The charts of a large network are small files."""
     order = list(GALLERY.layers)
-    found = plots.boxes(channels, {"overlap": "overlap"}, order)
-    found = plots.with_chance(found, channels, "overlap_chance")
-    assert len(plots.svg(plots.box_plots(found, "overlap", ["overlap"]))) < 40_000
-    points = plots.evenly(channels.dropna(subset="entropy_after"), "entropy_after")
-    assert len(plots.svg(plots.scatter(points, order))) < 400_000
+    found = tables.boxes(channels, {"overlap": "overlap"}, order)
+    found = tables.with_chance(found, channels, "overlap_chance")
+    assert len(drawing.svg(plots.box_plots(found, "overlap", ["overlap"]))) < 40_000
+    points = tables.evenly(channels.dropna(subset="entropy_after"), "entropy_after")
+    assert len(drawing.svg(plots.scatter(points, order))) < 400_000
 
 
 def test_layers_stand_in_their_order():
@@ -80,13 +80,13 @@ def test_layers_stand_in_their_order():
     layers = pd.DataFrame(
         {"layer": ["z", "a"], "what": "debiased", "value": [0.9, 0.4], "low": 0.3, "high": 0.95}
     )
-    drawing = plots.svg(plots.similarity(layers))
-    assert drawing.index(">z</text>") < drawing.index(">a</text>")
+    picture = drawing.svg(plots.similarity(layers))
+    assert picture.index(">z</text>") < picture.index(">a</text>")
 
 
 def test_labels_are_escaped_in_drawings():
     """A class that looks like markup is text in the drawing."""
     name = "<script>alert(1)</script>"
-    drawing = plots.svg(plots.heat_map(plots.confusion([[1]], [name]), [name]))
-    assert "&lt;script&gt;alert(1)" in drawing
-    assert "<script" not in drawing
+    picture = drawing.svg(plots.heat_map(tables.confusion([[1]], [name]), [name]))
+    assert "&lt;script&gt;alert(1)" in picture
+    assert "<script" not in picture

@@ -7,7 +7,7 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from overpaint.report.charts import plots
+from overpaint.report.charts import colours
 
 STYLE = (files("overpaint.report") / "assets/style.css").read_text(encoding="utf-8")
 
@@ -68,28 +68,28 @@ def test_text_is_legible(theme):
         assert contrast(theme[text], theme["warn"]) >= 4.5, text
 
 
-@pytest.mark.parametrize("ground", [plots.PAPER, "#ffffff"])
+@pytest.mark.parametrize("ground", [colours.PAPER, "#ffffff"])
 def test_charts_are_legible(ground):
     """The words of charts have 4.5 to 1, their curves 3 to 1."""
-    assert min(contrast(each, ground) for each in (plots.INK, plots.FAINT)) >= 4.5
-    assert min(contrast(each, ground) for each in plots.LINES) >= 3
-    assert min(contrast(each, ground) for each in plots.PARTS) >= 3
+    assert min(contrast(each, ground) for each in (colours.INK, colours.FAINT)) >= 4.5
+    assert min(contrast(each, ground) for each in colours.LINES) >= 3
+    assert min(contrast(each, ground) for each in colours.PARTS) >= 3
 
 
 @pytest.mark.parametrize("vision", VISION)
 def test_curves_are_told_apart(vision):
     """Any two curves differ by a ΔE of 11 for every vision; their dashes and shapes differ too."""
-    seen = [lab(VISION[vision] @ linear(colour)) for colour in plots.LINES]
+    seen = [lab(VISION[vision] @ linear(colour)) for colour in colours.LINES]
     nearest = min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2))
     assert nearest > 11
     first = [np.linalg.norm(a - b) for a, b in itertools.combinations(seen[:2], 2)]
     assert min(first) > 40
-    for marks in (plots.LINES, [tuple(each) for each in plots.DASHES], plots.SHAPES):
-        assert len(set(marks)) == len(plots.LINES)
+    for marks in (colours.LINES, [tuple(each) for each in colours.DASHES], colours.SHAPES):
+        assert len(set(marks)) == len(colours.LINES)
 
 
 @pytest.mark.parametrize("vision", VISION)
 def test_parts_of_a_bar_are_told_apart(vision):
     """Neighbouring parts of a bar differ for every vision."""
-    seen = [lab(VISION[vision] @ linear(colour)) for colour in plots.PARTS]
+    seen = [lab(VISION[vision] @ linear(colour)) for colour in colours.PARTS]
     assert min(np.linalg.norm(a - b) for a, b in itertools.pairwise(seen)) > 20

@@ -9,7 +9,7 @@ from tiny_study import write_study
 
 from overpaint.records import StudyFolder, read_json, read_table, write_json, write_table
 from overpaint.report import build
-from overpaint.report.charts import plots
+from overpaint.report.charts import drawing, formats
 from overpaint.report.pages import comparison as comparison_module
 from overpaint.report.site import incremental
 
@@ -49,12 +49,27 @@ def test_a_second_build_writes_nothing(lean, monkeypatch):
     """Where nothing changed no file is touched, the state beside the site neither."""
     build(lean)
     state = (lean / "site.json").stat().st_mtime_ns
-    monkeypatch.setattr(plots, "svg", lambda chart: pytest.fail("a chart was drawn again"))
+    monkeypatch.setattr(drawing, "svg", lambda chart: pytest.fail("a chart was drawn again"))
     monkeypatch.setattr(
         comparison_module, "read_maximal", lambda found: pytest.fail("the channels were read again")
     )
     assert rebuilt(lean) == set()
     assert (lean / "site.json").stat().st_mtime_ns == state
+
+
+def test_a_chart_is_not_written_again(lean, monkeypatch):
+    """A PDF whose chart is the same stays, though its writer would give other bytes each time."""
+    times = iter(range(1000))
+    monkeypatch.setattr(formats, "WRITERS", {"pdf": lambda _: b"%d" % next(times)})
+    build(lean)
+    before = contents(lean)
+    path = lean / PAIR / "weights.parquet"
+    frame = read_table(path)
+    write_table(path, frame.assign(l2=frame["l2"] / 2))
+    build(lean)
+    changed = {name for name, data in contents(lean).items() if data != before[name]}
+    assert f"data/{PAIR}/weights.csv" in changed
+    assert not {name for name in changed if name.startswith("charts/")}
 
 
 def test_only_the_pages_that_changed_are_written(lean):
@@ -121,14 +136,14 @@ def test_a_build_that_is_cut_off(lean, monkeypatch, after):
     path = lean / PAIR / "channels.parquet"
     first = read_table(path)
     write_table(path, first.assign(overlap=first["overlap"] / 2))
-    write, count = incremental.Standing.write, iter(range(after))
+    write, count = incremental.IncrementalFiles.write, iter(range(after))
 
     def cut(*args):
         next(count)  # StopIteration when the time has come
         write(*args)
 
     with monkeypatch.context() as patched, pytest.raises((StopIteration, RuntimeError)):
-        patched.setattr(incremental.Standing, "write", cut)
+        patched.setattr(incremental.IncrementalFiles, "write", cut)
         build(lean)
     found = pages(lean / "site")  # each whole
     assert found.keys() == {name for name in old if name.endswith(".html")}

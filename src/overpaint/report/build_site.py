@@ -10,9 +10,9 @@ from overpaint.report.pages.comparison import compared
 from overpaint.report.pages.network import fitted
 from overpaint.report.pages.overview import overview
 from overpaint.report.site.files import Site
-from overpaint.report.site.incremental import Standing
+from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.site.search import INDEX, index_script
-from overpaint.report.site.templates import Press
+from overpaint.report.site.templates import Templates
 from overpaint.report.study.reading import Records, read_records
 
 
@@ -23,9 +23,11 @@ def build(folder: Path) -> Path:
     report too, which says what is missing. Raises RecordError where there is no study at all.
     """
     records = read_records(StudyFolder(folder))
-    standing = Standing(records.folder.site, records.folder.site_state)
-    write_pages(Site(standing, drawn_as(records)), records)
-    standing.settle()
+    site = Site(
+        IncrementalFiles(records.folder.site, records.folder.site_state), chart_formats(records)
+    )
+    write_pages(site, records)
+    site.files.finish()
     return records.folder.site / "index.html"
 
 
@@ -33,7 +35,7 @@ MANY = 120
 """A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
 
 
-def drawn_as(records: Records) -> tuple[str, ...]:
+def chart_formats(records: Records) -> tuple[str, ...]:
     """What the charts of a site are written as, beside SVG."""
     trained = sum(each.trained for each in records.networks.values())
     charts = 8 * len(records.comparisons) + 2 * trained
@@ -42,21 +44,21 @@ def drawn_as(records: Records) -> tuple[str, ...]:
 
 def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
     """Write every page of a study, with all that it shows; or only those that have charts."""
-    press = Press.of(site, records.study.study)
+    templates = Templates.of(site, records.study.study)
     copy_assets(site)
     for comparison in records.comparisons.values():
-        compared(press, records, comparison, charts_only=charts_only)
+        compared(templates, records, comparison, charts_only=charts_only)
     for network in records.networks.values():
         if network.trained:
-            fitted(press, records, network)
-    press.page("finding", findings.PAGE, findings.findings_page(site, records))
-    press.page("data", data.PAGE, data.data_page(site, records))
-    press.page("method", method.PAGE, method.method_page(site, records))
+            fitted(templates, records, network)
+    templates.page("finding", findings.PAGE, findings.findings_page(site, records))
+    templates.page("data", data.PAGE, data.data_page(site, records))
+    templates.page("method", method.PAGE, method.method_page(site, records))
     site.text(INDEX, index_script(records))
-    press.page("index", "index.html", overview(site, records))
+    templates.page("index", "index.html", overview(site, records))
 
 
 def copy_assets(site: Site) -> None:
     """What every page needs beside itself."""
     for asset in Path(str(files("overpaint.report") / "assets")).iterdir():
-        site.standing.write(f"assets/{asset.name}", asset.read_bytes())
+        site.files.write(f"assets/{asset.name}", asset.read_bytes())

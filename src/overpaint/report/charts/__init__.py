@@ -1,1 +1,1 @@
-"""Charts, and the formats that they are written in."""
+"""Charts: their tables, colours and drawing, and the formats that they are written in."""

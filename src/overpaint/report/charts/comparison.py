@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from overpaint.report.charts import plots
+from overpaint.report.charts import plots, tables
 from overpaint.report.parts.rows import Figure
 from overpaint.report.parts.text import BIASED, count, counted, number
 from overpaint.report.site.files import Site, method, no_figure
@@ -66,14 +66,18 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
     first, last = long.iloc[0], long[long["what"] == long["what"].iloc[0]].iloc[-1]
     return site.figure(
         place,
-        title,
-        f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
-        "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
-        f"intervals over pictures. {BIASED}",
-        f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
-        f"{number(last['value'])} at {last['layer']}.",
-        plots.similarity(long),
-        long,
+        title=title,
+        reading=(
+            f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
+            "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
+            f"intervals over pictures. {BIASED}"
+        ),
+        alt_text=(
+            f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
+            f"{number(last['value'])} at {last['layer']}."
+        ),
+        chart=plots.similarity(long),
+        table=long,
     )
 
 
@@ -86,30 +90,36 @@ def _weights(site: Site, place: str, title: str, found: ComparisonRecords) -> Fi
     unmoved = f" Identical, at exactly 0: {same} of {len(weights)}." if same else ""
     return site.figure(
         place,
-        title,
-        "Above, the Frobenius norm of the difference of the weights before and after; below, the "
-        f"same divided by the norm before. One stem for each of {len(weights)} parametrised "
-        f"layers, {count(weights['parameters'].sum())} parameters in all.{unmoved}",
-        f"Weight distance by layer; the largest is {number(most['l2'])} at {most['layer']}.",
-        plots.weight_distance(weights),
-        weights,
+        title=title,
+        reading=(
+            "Above, the Frobenius norm of the difference of the weights before and after; below, "
+            f"the same divided by the norm before. One stem for each of {len(weights)} "
+            f"parametrised layers, {count(weights['parameters'].sum())} parameters in all.{unmoved}"
+        ),
+        alt_text=(
+            f"Weight distance by layer; the largest is {number(most['l2'])} at {most['layer']}."
+        ),
+        chart=plots.weight_distance(weights),
+        table=weights,
     )
 
 
 def _overlap(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    table = plots.boxes(found.channels, {"overlap": "overlap"}, found.order)
+    table = tables.boxes(found.channels, {"overlap": "overlap"}, found.order)
     if table.empty:
         return None
-    table = plots.with_chance(table, found.channels, "overlap_chance")
+    table = tables.with_chance(table, found.channels, "overlap_chance")
     return site.figure(
         place,
-        title,
-        f"The share of a channel’s {count(found.facts.get('k'))} maximal activation images that it "
-        f"keeps, over {counted(int(table['channels'].sum()), 'channel')}: {BOX} "
-        "The thin line across is chance: two random choices of so many pictures.",
-        _box_alt("Overlap of the maximal activation images", table),
-        plots.box_plots(table, "overlap", ["overlap"]),
-        table,
+        title=title,
+        reading=(
+            f"The share of a channel’s {count(found.facts.get('k'))} maximal activation images "
+            f"that it keeps, over {counted(int(table['channels'].sum()), 'channel')}: {BOX} The "
+            "thin line across is chance: two random choices of so many pictures."
+        ),
+        alt_text=_box_alt("Overlap of the maximal activation images", table),
+        chart=plots.box_plots(table, "overlap", ["overlap"]),
+        table=table,
     )
 
 
@@ -121,20 +131,22 @@ BOX = (
 
 def _entropy(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
     columns = {"entropy_before": "before", "entropy_after": "after"}
-    table = plots.boxes(found.channels, columns, found.order)
+    table = tables.boxes(found.channels, columns, found.order)
     if table.empty:
         return None
-    table = plots.with_chance(table, found.channels, "entropy_chance")
+    table = tables.with_chance(table, found.channels, "entropy_chance")
     return site.figure(
         place,
-        title,
-        "Class entropy of a channel’s maximal activation images, divided by its maximum: 0 when "
-        f"all show one class, 1 when all {count(found.facts.get('classes'))} classes are equally "
-        f"frequent. Over {counted(int(table['channels'].max()), 'channel')} a layer at most: {BOX} "
-        "The thin line across is the entropy of as many random pictures.",
-        _box_alt("Normalised class entropy before and after", table),
-        plots.box_plots(table, "class entropy", list(columns.values())),
-        table,
+        title=title,
+        reading=(
+            "Class entropy of a channel’s maximal activation images, divided by its maximum: 0 "
+            f"when all show one class, 1 when all {count(found.facts.get('classes'))} classes are "
+            f"equally frequent. Over {counted(int(table['channels'].max()), 'channel')} a layer at "
+            f"most: {BOX} The thin line across is the entropy of as many random pictures."
+        ),
+        alt_text=_box_alt("Normalised class entropy before and after", table),
+        chart=plots.box_plots(table, "class entropy", list(columns.values())),
+        table=table,
     )
 
 
@@ -151,17 +163,19 @@ def _scatter(site: Site, place: str, title: str, found: ComparisonRecords) -> Fi
     every = found.channels[columns].dropna()
     if every.empty:
         return None
-    drawn = plots.evenly(every, "entropy_after")
+    drawn = tables.evenly(every, "entropy_after")
     sample = f", a sample even by rank of the entropy, of {count(len(every))} channels"
     sample = sample if len(drawn) < len(every) else ""
     return site.figure(
         place,
-        title,
-        f"A point for each of {count(len(drawn))} channels{sample}; low and to the "
-        "left are channels that left their old pictures for those of few classes.",
-        f"Scatter plot of overlap and class entropy after, {count(len(drawn))} channels.",
-        plots.scatter(drawn, found.order),
-        drawn,
+        title=title,
+        reading=(
+            f"A point for each of {count(len(drawn))} channels{sample}; low and to the "
+            "left are channels that left their old pictures for those of few classes."
+        ),
+        alt_text=f"Scatter plot of overlap and class entropy after, {count(len(drawn))} channels.",
+        chart=plots.scatter(drawn, found.order),
+        table=drawn,
     )
 
 
@@ -174,16 +188,20 @@ def _matrix(site: Site, place: str, title: str, found: ComparisonRecords) -> Fig
     high = pairs.nlargest(1, column).iloc[0]
     return site.figure(
         place,
-        title,
-        f"{name} of each layer of {found.before} (a row) with each of {found.after} (a column) on "
-        f"{count(pairs['n_images'].max())} pictures; the darker, the more alike. On the diagonal "
-        "stand the values of the first chart; a layer that is most like one further up or down has "
-        "taken over another part of the work.",
-        f"Heat map of {name} of {pairs['layer_before'].nunique()} × "
-        f"{pairs['layer_after'].nunique()} layers; the largest is {number(high[column])}, of "
-        f"{high['layer_before']} with {high['layer_after']}.",
-        plots.layer_matrix(pairs, column, (found.before, found.after), found.order),
-        pairs,
+        title=title,
+        reading=(
+            f"{name} of each layer of {found.before} (a row) with each of {found.after} (a column) "
+            f"on {count(pairs['n_images'].max())} pictures; the darker, the more alike. On the "
+            "diagonal stand the values of the first chart; a layer that is most like one further "
+            "up or down has taken over another part of the work."
+        ),
+        alt_text=(
+            f"Heat map of {name} of {pairs['layer_before'].nunique()} × "
+            f"{pairs['layer_after'].nunique()} layers; the largest is {number(high[column])}, of "
+            f"{high['layer_before']} with {high['layer_after']}."
+        ),
+        chart=plots.layer_matrix(pairs, column, (found.before, found.after), found.order),
+        table=pairs,
     )
 
 
@@ -194,14 +212,18 @@ def _procrustes(site: Site, place: str, title: str, found: ComparisonRecords) ->
     most = layers.nlargest(1, "procrustes").iloc[0]
     return site.figure(
         place,
-        title,
-        "How far apart the two arrangements of the pictures stay after the best rotation of one: 0 "
-        "when they are the same, √2 when nothing is shared. Where this rises as CKA falls, the "
-        "change is not an effect of one measure.",
-        f"Procrustes distance by layer; the largest is {number(most['procrustes'])} at "
-        f"{most['layer']}.",
-        plots.procrustes(layers),
-        layers,
+        title=title,
+        reading=(
+            "How far apart the two arrangements of the pictures stay after the best rotation of "
+            "one: 0 when they are the same, √2 when nothing is shared. Where this rises as CKA "
+            "falls, the change is not an effect of one measure."
+        ),
+        alt_text=(
+            f"Procrustes distance by layer; the largest is {number(most['procrustes'])} at "
+            f"{most['layer']}."
+        ),
+        chart=plots.procrustes(layers),
+        table=layers,
     )
 
 
@@ -217,12 +239,16 @@ def _neighbours(site: Site, place: str, title: str, found: ComparisonRecords) ->
     first, last = shared.iloc[0], shared.iloc[-1]
     return site.figure(
         place,
-        title,
-        "The share of the pictures nearest to a picture before that are among its nearest after, "
-        "over all pictures: 1 when all stayed. A few pictures that lie far off can decide CKA, but "
-        "not this.",
-        f"Shared nearest neighbours by layer: {number(first['value'])} at {first['layer']}, "
-        f"{number(last['value'])} at {last['layer']}.",
-        plots.curves(long, list(NEIGHBOURS.values()), "shared nearest neighbours"),
-        long[["layer", "what", "value"]],
+        title=title,
+        reading=(
+            "The share of the pictures nearest to a picture before that are among its nearest "
+            "after, over all pictures: 1 when all stayed. A few pictures that lie far off can "
+            "decide CKA, but not this."
+        ),
+        alt_text=(
+            f"Shared nearest neighbours by layer: {number(first['value'])} at {first['layer']}, "
+            f"{number(last['value'])} at {last['layer']}."
+        ),
+        chart=plots.curves(long, list(NEIGHBOURS.values()), "shared nearest neighbours"),
+        table=long[["layer", "what", "value"]],
     )

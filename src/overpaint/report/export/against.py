@@ -6,25 +6,25 @@ from typing import TypeVar
 
 import pandas as pd
 
+from overpaint.defaults import SPLITS
 from overpaint.errors import RecordError
 from overpaint.records import FindingRow, Score, Scores, StudyFolder
 from overpaint.report.build_site import copy_assets
 from overpaint.report.charts import plots
-from overpaint.report.export.figures import into
-from overpaint.report.pages.findings import STATEMENTS, value_cell
-from overpaint.report.pages.method import effective
-from overpaint.report.pages.overview import all_missing, summary
-from overpaint.report.parts.routes import score_name
-from overpaint.report.parts.rows import (
+from overpaint.report.export.against_rows import (
     AgainstPage,
     BothChanges,
     BothDatasets,
     BothFindings,
     BothScores,
-    Cell,
-    Figure,
     Only,
 )
+from overpaint.report.export.figures import into
+from overpaint.report.pages.findings import STATEMENTS, value_cell
+from overpaint.report.pages.method import effective
+from overpaint.report.pages.overview import all_missing, summary
+from overpaint.report.parts.routes import score_name
+from overpaint.report.parts.rows import Cell, Figure
 from overpaint.report.parts.text import (
     ABSENT,
     count,
@@ -38,8 +38,8 @@ from overpaint.report.parts.text import (
     slug,
 )
 from overpaint.report.site.files import Site
-from overpaint.report.site.incremental import Standing
-from overpaint.report.site.templates import Press
+from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.site.templates import Templates
 from overpaint.report.study.reading import ComparisonRecords, DatasetRecords, Records, read_records
 
 DRAWN = 24
@@ -65,9 +65,9 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     names = _names(first, second)
     page = f"against-{slug(names[1])}"
     with into(out or first.folder.site) as draft:
-        site = Site(Standing(draft))
+        site = Site(IncrementalFiles(draft))
         found = against_page(site, page, names, first, second)
-        Press.of(site, names[0], alone=out is not None).page("against", f"{page}.html", found)
+        Templates.of(site, names[0], alone=out is not None).page("against", f"{page}.html", found)
         if out is not None:
             copy_assets(site)
     return (out or first.folder.site) / f"{page}.html"
@@ -128,12 +128,12 @@ def _datasets(first: Records, second: Records) -> Iterable[BothDatasets]:
 
 def _pictures(found: DatasetRecords) -> str:
     used = found.images[found.images["status"] == "ok"]
-    return " · ".join(count(int((used["split"] == split).sum())) for split in plots.SPLITS)
+    return " · ".join(count(int((used["split"] == split).sum())) for split in SPLITS)
 
 
 def _sameness(one: DatasetRecords, other: DatasetRecords) -> str:
     """Which splits hold the very same pictures, by the digests of the files."""
-    parts = {split: (_digests(one, split), _digests(other, split)) for split in plots.SPLITS}
+    parts = {split: (_digests(one, split), _digests(other, split)) for split in SPLITS}
     same = [split for split, (a, b) in parts.items() if a == b and a]
     if len(same) == len(parts):
         return "the same pictures"
@@ -281,13 +281,15 @@ def _figure(
     title = f"{one.before} → {one.after}"
     return site.figure(
         f"{place}/{one.name}",
-        title,
-        f"{name} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees "
-        "the pictures as before. Where the bands part, the studies differ by more than their "
-        "pictures.",
-        f"{name} of {title} by layer in {listed(names)}.",
-        plots.curves(long, names, name),
-        long,
+        title=title,
+        reading=(
+            f"{name} by layer in both studies, with 95\xa0% intervals: 1 where a layer sees "
+            "the pictures as before. Where the bands part, the studies differ by more than their "
+            "pictures."
+        ),
+        alt_text=f"{name} of {title} by layer in {listed(names)}.",
+        chart=plots.curves(long, names, name),
+        table=long,
     )
 
 

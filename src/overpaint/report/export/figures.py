@@ -14,10 +14,11 @@ import pandas as pd
 from overpaint.errors import RecordError
 from overpaint.records import StudyFolder, whole_file
 from overpaint.report.build_site import write_pages
-from overpaint.report.charts import formats, plots
+from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Picture
+from overpaint.report.site import spreadsheet
 from overpaint.report.site.files import Site, no_figure
-from overpaint.report.site.incremental import Standing
+from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.study.reading import read_records
 
 
@@ -54,8 +55,8 @@ def figures(folder: Path, out: Path) -> Path:
     """
     records = read_records(StudyFolder(folder))
     with into(out) as draft, tempfile.TemporaryDirectory(prefix="overpaint-") as pages:
-        standing = Standing(Path(pages))
-        write_pages(PaperSite(standing, paper=Standing(draft)), records, charts_only=True)
+        site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
+        write_pages(site, records, charts_only=True)
     return out
 
 
@@ -63,11 +64,12 @@ def figures(folder: Path, out: Path) -> Path:
 class PaperSite(Site):
     """A site that is thrown away, while its charts and tables are kept as a paper needs them."""
 
-    paper: Standing = field(kw_only=True)
+    paper: IncrementalFiles = field(kw_only=True)
 
     def figure(
         self,
         place: str,
+        *,
         title: str,
         reading: str,
         alt_text: str,  # noqa: ARG002  (a paper has a caption)
@@ -76,22 +78,22 @@ class PaperSite(Site):
         definition: str = "",  # noqa: ARG002
     ) -> Figure:
         """Draw a chart for print."""
-        text = plots.svg_for_print(chart)
+        text = drawing.svg_for_print(chart)
         self.paper.write(f"{place}.svg", text.encode())
         self.paper.write(f"{place}.png", formats.png_for_print(text))
         self.paper.write(f"{place}.pdf", formats.pdf_for_print(text))
-        self.paper.write(f"{place}.csv", formats.csv(table).encode())
+        self.paper.write(f"{place}.csv", spreadsheet.csv(table).encode())
         return no_figure(place.rsplit("/", 1)[-1], title, reading)
 
     def text(self, place: str, text: str) -> str:
         """Keep a table for a paper; whatever else a page has is thrown away with it."""
-        keep = self.paper if place.startswith("tables/") else self.standing
+        keep = self.paper if place.startswith("tables/") else self.files
         keep.write(place, text.encode())
         return place
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Keep the data of a table for a paper."""
-        return self.text(f"{place}.csv", formats.csv(frame))
+        return self.text(f"{place}.csv", spreadsheet.csv(frame))
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:  # noqa: ARG002
         return None

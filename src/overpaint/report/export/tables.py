@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from overpaint.records import Score
-from overpaint.report.charts.formats import markdown, tex
+from overpaint.report.export.escape import markdown, tex
 from overpaint.report.parts.routes import Route, routes, score_name
 from overpaint.report.parts.rows import Link
 from overpaint.report.parts.text import ABSENT, count, interval, known, listed, number, percent

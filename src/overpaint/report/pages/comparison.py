@@ -42,7 +42,7 @@ from overpaint.report.parts.text import (
 )
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import digests
-from overpaint.report.site.templates import Press, root
+from overpaint.report.site.templates import Templates, root
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
 
@@ -57,36 +57,45 @@ DISCOVERY = 0.05
 
 
 def compared(
-    press: Press, records: Records, found: ComparisonRecords, *, charts_only: bool = False
+    templates: Templates, records: Records, found: ComparisonRecords, *, charts_only: bool = False
 ) -> None:
     """Write the pages of a comparison, its layers, channels and classes, unless they stand.
 
     Of these, the page of the comparison has the charts.
     """
-    standing = press.site.standing
-    made_from = _made_from(records, found, standing.look)
-    standing.part(
-        f"comparison {found.name}", made_from, lambda: _write(press, records, found, charts_only)
+    files = templates.site.files
+    made_from = _made_from(records, found, files.pictures_below)
+    files.part(
+        f"comparison {found.name}",
+        made_from,
+        lambda: _write(templates, records, found, charts_only),
     )
 
 
-def _write(press: Press, records: Records, found: ComparisonRecords, charts_only: bool) -> None:
+def _write(
+    templates: Templates, records: Records, found: ComparisonRecords, charts_only: bool
+) -> None:
     channels, maximal = Channels(found), read_maximal(found)
-    gallery, classes = Gallery(press, records.folder, found, maximal), Classes(records, channels)
+    gallery, classes = (
+        Gallery(templates, records.folder, found, maximal),
+        Classes(records, channels),
+    )
     if not charts_only:
-        _write_parts(press, channels, gallery, classes)
-    press.page("comparison", found.address(), comparison_page(press.site, classes, gallery))
+        _write_parts(templates, channels, gallery, classes)
+    templates.page("comparison", found.address(), comparison_page(templates.site, classes, gallery))
 
 
-def _write_parts(press: Press, channels: Channels, gallery: Gallery, classes: Classes) -> None:
+def _write_parts(
+    templates: Templates, channels: Channels, gallery: Gallery, classes: Classes
+) -> None:
     found = channels.found
     for row in channels.rows.values():
         place = found.channel(row.layer, row.channel)
-        press.page("channel", place, channel_page(channels, gallery, row, root(place)))
+        templates.page("channel", place, channel_page(channels, gallery, row, root(place)))
     for layer in found.order:
-        press.page("layer", found.layer(layer), layer_page(channels, gallery, layer))
+        templates.page("layer", found.layer(layer), layer_page(channels, gallery, layer))
     for label in classes.order:
-        press.page("class", found.label(label), class_page(classes, gallery, label))
+        templates.page("class", found.label(label), class_page(classes, gallery, label))
 
 
 def _made_from(

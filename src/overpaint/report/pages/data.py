@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from overpaint.defaults import SPLITS
 from overpaint.records import ImageRow
 from overpaint.report.charts import plots
 from overpaint.report.parts.rows import (
@@ -50,7 +51,7 @@ def dataset_line(found: DatasetRecords) -> DatasetLine:
         Link(found.name, f"{PAGE}#{_anchor(found)}"),
         *_kind(found),
         count(len(classes)) if classes else ABSENT,
-        tuple(count(int((used["split"] == split).sum())) for split in plots.SPLITS),
+        tuple(count(int((used["split"] == split).sum())) for split in SPLITS),
         count(len(found.images) - len(used)),
         count(len(found.duplicates)),
         ", ".join(known) or ("none" if found.leak else ABSENT),
@@ -91,10 +92,7 @@ def _section(site: Site, found: DatasetRecords) -> DatasetSection:
             ("Kind", kind),
             ("Labels", labels),
             ("Classes", count(len(counts)) if len(counts) else ABSENT),
-            *(
-                (split.capitalize(), count(int((used["split"] == split).sum())))
-                for split in plots.SPLITS
-            ),
+            *((split.capitalize(), count(int((used["split"] == split).sum()))) for split in SPLITS),
             ("Left out", count(len(out))),
         ),
         tuple(_remarks(used, counts)),
@@ -132,7 +130,7 @@ def class_counts(used: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     shown = used[["split", "labels"]].explode("labels").dropna(subset="labels")
     every = list(dict.fromkeys([*classes, *shown["labels"]]))
     table = pd.crosstab(shown["labels"], shown["split"]).reindex(
-        index=every, columns=list(plots.SPLITS), fill_value=0
+        index=every, columns=list(SPLITS), fill_value=0
     )
     total = table.sum(axis=1)
     table = table.assign(all=total).loc[total.sort_values(ascending=False, kind="stable").index]
@@ -150,19 +148,23 @@ def _figure(site: Site, found: DatasetRecords, counts: pd.DataFrame) -> Figure:
     if not len(counts) or not counts["all"].sum():
         return no_figure(name, title, "No picture is recorded.")
     drawn = counts[:BARS]
-    long = drawn.melt(["label"], list(plots.SPLITS), "split", "pictures")
+    long = drawn.melt(["label"], list(SPLITS), "split", "pictures")
     most, least = counts.iloc[0], counts.iloc[-1]
     rest = f" The {BARS} most frequent of {len(counts)} classes are drawn." if len(
         counts) > BARS else ""  # fmt: skip
     return site.figure(
         f"datasets/{name}",
-        title,
-        "A bar a class, in parts for the pictures to train on, to choose the epoch by, and to test "
-        f"with.{rest}",
-        f"Pictures by class: {count(most['all'])} show {most['label']}, the most frequent; "
-        f"{count(least['all'])} show {least['label']}, the rarest.",
-        plots.class_bars(long, drawn["label"].tolist()),
-        counts,
+        title=title,
+        reading=(
+            "A bar a class, in parts for the pictures to train on, to choose the epoch by, and to "
+            f"test with.{rest}"
+        ),
+        alt_text=(
+            f"Pictures by class: {count(most['all'])} show {most['label']}, the most frequent; "
+            f"{count(least['all'])} show {least['label']}, the rarest."
+        ),
+        chart=plots.class_bars(long, drawn["label"].tolist()),
+        table=counts,
     )
 
 

@@ -73,8 +73,8 @@ def _settings(records: Records) -> Iterable[tuple[str, str]]:
 
 
 def _charts(site: Site) -> str:
-    kinds = ", ".join(["SVG", *map(str.upper, site.drawn)])
-    if site.drawn:
+    kinds = ", ".join(["SVG", *map(str.upper, site.chart_formats)])
+    if site.chart_formats:
         return f"Every chart is here as {kinds}, and the table that it is drawn from as CSV."
     return (
         "This study has so many charts that the site holds each as SVG only, and its table as "

@@ -6,7 +6,7 @@ import pandas as pd
 
 from overpaint.measures.most_confident import Guess, surest
 from overpaint.records import Score, SvmRow
-from overpaint.report.charts import plots
+from overpaint.report.charts import plots, tables
 from overpaint.report.parts.gallery import thumbnail
 from overpaint.report.parts.routes import score_name
 from overpaint.report.parts.rows import Cell, Figure, Link, NetworkPage, Surest
@@ -24,7 +24,7 @@ from overpaint.report.parts.text import (
 )
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.site.incremental import digests
-from overpaint.report.site.templates import Press
+from overpaint.report.site.templates import Templates
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import NetworkRecords, Records
 
@@ -39,19 +39,19 @@ OF_AN_SVM = ("name", "train", "reinit", "optimiser", "as_published")
 """The fields of a recipe that mean something where no descent is made."""
 
 
-def fitted(press: Press, records: Records, found: NetworkRecords) -> None:
+def fitted(templates: Templates, records: Records, found: NetworkRecords) -> None:
     """Write the page of a trained network, unless it stands."""
-    standing, folder = press.site.standing, records.folder
+    files, folder = templates.site.files, records.folder
     dataset = records.study.all_networks[found.name].fit or ""
     own = sorted(each for each in folder.network(found.name).glob("*") if each.suffix in TABLES)
     paths = [folder.study, folder.failures, folder.dataset(dataset) / "images.parquet", *own]
-    made_from = [digests(folder.root, paths), standing.look(folder.thumbnails(dataset))]
+    made_from = [digests(folder.root, paths), files.pictures_below(folder.thumbnails(dataset))]
 
     def write() -> None:
         place = f"networks/{slug(found.name)}.html"
-        press.page("network", place, network_page(press.site, records, found))
+        templates.page("network", place, network_page(templates.site, records, found))
 
-    standing.part(f"network {found.name}", made_from, write)
+    files.part(f"network {found.name}", made_from, write)
 
 
 TABLES = (".json", ".parquet")
@@ -178,14 +178,18 @@ def _history(site: Site, found: NetworkRecords) -> Figure:
     main = score_name(found.scores.main) if found.scores else "score"
     return site.figure(
         f"networks/{found.name}/history",
-        title,
-        f"Loss and validation {main} over {counted(len(epochs), 'epoch')}; the dashed upright line "
-        "is the epoch whose weights were kept. A validation loss that rises while the training "
-        "loss falls is overfitting.",
-        f"Curves of the training: validation loss {number(known(last['val_loss']))} and {main} "
-        f"{percent(known(last['val_score']))} after the last epoch.",
-        plots.history(epochs, main),
-        epochs,
+        title=title,
+        reading=(
+            f"Loss and validation {main} over {counted(len(epochs), 'epoch')}; the dashed upright "
+            "line is the epoch whose weights were kept. A validation loss that rises while the "
+            "training loss falls is overfitting."
+        ),
+        alt_text=(
+            f"Curves of the training: validation loss {number(known(last['val_loss']))} and {main} "
+            f"{percent(known(last['val_score']))} after the last epoch."
+        ),
+        chart=plots.history(epochs, main),
+        table=epochs,
     )
 
 
@@ -194,7 +198,7 @@ def _confusions(found: NetworkRecords) -> pd.DataFrame | None:
     if not found.scores or found.scores.confusion is None:
         return None
     classes = [row.label for row in found.scores.classes]
-    return plots.confusion(found.scores.confusion, classes)
+    return tables.confusion(found.scores.confusion, classes)
 
 
 def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> Figure:
@@ -210,13 +214,17 @@ def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> 
     right = pairs[pairs["true"] == pairs["predicted"]]["n"].sum()
     return site.figure(
         f"networks/{found.name}/confusion",
-        title,
-        f"A row for what {count(pairs['n'].sum())} pictures show, a column for what they were "
-        "taken for; the darker, the larger the share of the row. The diagonal is right.",
-        f"Confusion matrix of {len(classes)} classes; {count(right)} of {count(pairs['n'].sum())} "
-        "pictures on the diagonal.",
-        plots.heat_map(pairs, classes),
-        pairs,
+        title=title,
+        reading=(
+            f"A row for what {count(pairs['n'].sum())} pictures show, a column for what they were "
+            "taken for; the darker, the larger the share of the row. The diagonal is right."
+        ),
+        alt_text=(
+            f"Confusion matrix of {len(classes)} classes; {count(right)} of "
+            f"{count(pairs['n'].sum())} pictures on the diagonal."
+        ),
+        chart=plots.heat_map(pairs, classes),
+        table=pairs,
     )
 
 

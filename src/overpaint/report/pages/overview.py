@@ -160,17 +160,21 @@ def _changes(site: Site, records: Records) -> Figure | None:
     several = f"The first {TOLD} comparisons: a" if len(told) == TOLD else "A"
     return site.figure(
         "overview/changes",
-        "How alike a network sees before and after, layer by layer",
-        f"{several} curve each, from the first layer to the last. At 1 a layer still arranges the "
-        "pictures as before; the lower, the more it changed.",
-        "Debiased CKA by layer: "
-        + "; ".join(
-            f"{what} from {number(known(own['value'].iloc[0]))} to "
-            f"{number(known(own['value'].iloc[-1]))}"
-            for what, own in long.groupby("what", sort=False)
+        title="How alike a network sees before and after, layer by layer",
+        reading=(
+            f"{several} curve each, from the first layer to the last. At 1 a layer still arranges "
+            "the pictures as before; the lower, the more it changed."
         ),
-        plots.curves(long, long["what"].drop_duplicates().tolist(), "linear CKA, debiased"),
-        long,
+        alt_text=(
+            "Debiased CKA by layer: "
+            + "; ".join(
+                f"{what} from {number(known(own['value'].iloc[0]))} to "
+                f"{number(known(own['value'].iloc[-1]))}"
+                for what, own in long.groupby("what", sort=False)
+            )
+        ),
+        chart=plots.curves(long, long["what"].drop_duplicates().tolist(), "linear CKA, debiased"),
+        table=long,
     )
 
 

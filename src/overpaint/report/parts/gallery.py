@@ -18,7 +18,7 @@ from overpaint.report.parts.outline import Sight, sights
 from overpaint.report.parts.rows import Picture, Side, Thumb
 from overpaint.report.parts.text import ABSENT, number, slug
 from overpaint.report.site.files import Site
-from overpaint.report.site.templates import Press
+from overpaint.report.site.templates import Templates
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -63,7 +63,7 @@ def thumbnail(
 class Gallery:
     """The pictures of one comparison."""
 
-    press: Press
+    templates: Templates
     folder: StudyFolder
     found: ComparisonRecords
     maximal: Maximal
@@ -96,7 +96,7 @@ class Gallery:
         row = self._rendered.get((network, layer, channel))
         if row is None and (layer, channel) not in self._chosen:
             return None, "not among the channels that were drawn"
-        picture = rendering(self.press.site, self.folder, network, layer, channel)
+        picture = rendering(self.templates.site, self.folder, network, layer, channel)
         if row is None or picture is None:
             return picture, LOST
         rose = f"objective {number(row.objective_start, 2)} → {number(row.objective_end, 2)}"
@@ -119,7 +119,7 @@ class Gallery:
             if row.kind in WANTED and path.resolve().is_relative_to(below.resolve()):
                 place = f"{self.found.name}/{slug(layer)}/{channel}-{row.kind}.png"
                 alt_text = f"Feature visualisation of {layer}:{channel}, {WANTED[row.kind]}"
-                picture = self.press.site.pair_rendering(path, place, alt_text)
+                picture = self.templates.site.pair_rendering(path, place, alt_text)
                 if picture:
                     yield picture, self._reached(row)
 
@@ -138,7 +138,7 @@ class Gallery:
         if at not in self._thumbs:
             image, digest, _ = self.maximal.pictures[at]
             dataset = str(self.found.facts.get("dataset", ""))
-            self._thumbs[at] = thumbnail(self.press.site, self.folder, dataset, image, digest)
+            self._thumbs[at] = thumbnail(self.templates.site, self.folder, dataset, image, digest)
         return self._thumbs[at]
 
     def face(self, side: int, layer: str, channel: int) -> Picture | None:
@@ -180,7 +180,7 @@ class Gallery:
         if key not in self._items:
             image, _, label = self.maximal.pictures[each]
             thumb = Thumb(self.thumb(each), image, label or ABSENT, shared)
-            self._items[key] = self.press.thumb(at, thumb)
+            self._items[key] = self.templates.thumb(at, thumb)
         return self._items[key]
 
     # --- what of a picture a channel has seen --------------------------------------------------

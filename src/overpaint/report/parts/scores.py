@@ -137,17 +137,22 @@ def _figure(site: Site, dataset: str, found: list[Route]) -> Figure:
     )  # fmt: skip
     main = found[0].main
     drawn = every[(every["score"] == main) & (every["pictures"] == "")]
-    several = any(len(route.values) > 1 for route in found)
+    repeated = any(len(route.values) > 1 for route in found)
+    marks = " A row with several marks is one route, a mark for each training." if repeated else ""
     figure = site.figure(
         f"overview/scores-{slug(dataset)}",
-        f"{score_name(main)} on {dataset}",
-        "The dark mark is the score, the pale bar its 95\xa0% bootstrap interval over the "
-        f"{count(drawn['n'].max())} pictures, the line through all rows chance."
-        f"{' A row with several marks is one route, a mark for each training.' if several else ''}",
-        f"{score_name(main)} on {dataset}: "
-        + "; ".join(f"{route.name} {', '.join(map(percent, route.values))}" for route in found),
-        plots.intervals(drawn, score_name(main)),
-        every,
+        title=f"{score_name(main)} on {dataset}",
+        reading=(
+            "The dark mark is the score, the pale bar its 95\xa0% bootstrap interval over the "
+            f"{count(drawn['n'].max())} pictures, the line through all rows "
+            f"chance.{marks}"
+        ),
+        alt_text=(
+            f"{score_name(main)} on {dataset}: "
+            + "; ".join(f"{route.name} {', '.join(map(percent, route.values))}" for route in found)
+        ),
+        chart=plots.intervals(drawn, score_name(main)),
+        table=every,
     )
     return replace(figure, id=name)
 

@@ -1,1 +1,1 @@
-"""The files of a site: templates, the search index, what stands already."""
+"""The files of a site: templates, the search index, what stays from build to build."""

@@ -2,38 +2,41 @@
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import altair as alt
 import pandas as pd
 from PIL import Image
 
-from overpaint.report.charts import formats, plots
+from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Link, Picture
 from overpaint.report.parts.text import slug
-from overpaint.report.site.incremental import Standing
+from overpaint.report.site import spreadsheet
+from overpaint.report.site.incremental import IncrementalFiles
 
 
 @dataclass(frozen=True)
 class Site:
     """The site while it is brought up to date; what its methods return is relative to its root."""
 
-    standing: Standing
-    drawn: tuple[str, ...] = tuple(formats.WRITERS)
+    files: IncrementalFiles
+    chart_formats: tuple[str, ...] = tuple(formats.WRITERS)
     """What a chart is written as, beside SVG: nothing more where there are very many charts."""
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""
-        self.standing.write(place, text.encode())
+        self.files.write(place, text.encode())
         return place
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
         """Write a table as CSV: `data/<place>.csv`."""
-        return self.text(f"data/{place}.csv", formats.csv(frame))
+        return self.text(f"data/{place}.csv", spreadsheet.csv(frame))
 
     def figure(
         self,
         place: str,
+        *,
         title: str,
         reading: str,
         alt_text: str,
@@ -44,18 +47,23 @@ class Site:
         """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        text = self.standing.once(src, spec, lambda: plots.svg(chart).encode()).decode()
-        size = ET.fromstring(text)  # noqa: S314  (drawn here a line above)
+        svg = self.files.cached(src, spec, lambda: drawing.svg(chart).encode()).decode()
+        size = ET.fromstring(svg)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
-        picture = Picture(src, width, height, alt_text)
-        name = place.rsplit("/", 1)[-1]
-        drawn = (Link("SVG", src), *(self._drawn(place, text, kind) for kind in self.drawn))
-        return Figure(name, title, reading, picture, self.data(place, table), drawn, definition)
-
-    def _drawn(self, place: str, text: str, kind: str) -> Link:
-        src = f"charts/{place}.{kind}"
-        self.standing.once(src, text, lambda: formats.WRITERS[kind](text))
-        return Link(kind.upper(), src)
+        downloads = [Link(text="SVG", href=src)]
+        for kind in self.chart_formats:
+            file = f"charts/{place}.{kind}"
+            self.files.cached(file, svg, partial(formats.WRITERS[kind], svg))
+            downloads.append(Link(text=kind.upper(), href=file))
+        return Figure(
+            id=place.rsplit("/", 1)[-1],
+            title=title,
+            reading=reading,
+            picture=Picture(src=src, width=width, height=height, alt=alt_text),
+            data=self.data(place, table),
+            downloads=tuple(downloads),
+            definition=definition,
+        )
 
     def rendering(self, source: Path, network: str, layer: str, channel: int) -> Picture | None:
         """Copy a feature visualisation; None when it is missing or no picture."""
@@ -78,13 +86,13 @@ class Site:
                 width, height = image.size
         except OSError:
             return None
-        self.standing.copy(place, source)
-        return Picture(place, width, height, alt_text)
+        self.files.copy(place, source)
+        return Picture(src=place, width=width, height=height, alt=alt_text)
 
 
 def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:
     """The place of a chart for which the records are missing."""
-    return Figure(name, title, why, None, None, definition=definition)
+    return Figure(id=name, title=title, reading=why, picture=None, data=None, definition=definition)
 
 
 def method(measure: str) -> str:

@@ -1,4 +1,4 @@
-"""What of a site stands already: a build writes only what is not there or is no longer right.
+"""The files of a site from build to build: only what is missing or no longer right is written.
 
 The site is brought up to date in place, file by file, each whole, the first page last; what nothing
 wants any more is removed at the end. So a build that was cut off leaves a site that can be read.
@@ -7,8 +7,8 @@ wants any more is removed at the end. So a build that was cut off leaves a site 
 import filecmp
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -25,13 +25,13 @@ MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "nu
 @cache
 def program() -> str:
     """A digest of what makes pages: the code and the templates of the report, and its libraries."""
-    own = Path(str(files("overpaint.report")))
-    sources = sorted(path for path in own.rglob("*") if path.suffix in (".py", ".html"))
+    report = Path(str(files("overpaint.report")))
+    sources = sorted(path for path in report.rglob("*") if path.suffix in (".py", ".html"))
     code = [file_digest(path) for path in sources]
     return digest([code, {name: version(name) for name in MADE_WITH}])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """Files that were made together, and the digest of what they were made from."""
 
@@ -40,7 +40,7 @@ class Part:
 
 
 @dataclass
-class Standing:
+class IncrementalFiles:
     """The files of a site, those of the last build and those of this one.
 
     What each was made from stands in `state`, a file beside the site. It is gone as long as a build
@@ -48,106 +48,102 @@ class Standing:
     """
 
     root: Path
-    state: Path | None = None  # None: nothing is known, and nothing kept
-    files: set[str] = field(default_factory=set)
+    state: Path | None = None  # None: of the last build nothing is known, of this one nothing left
+    places: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
-    written: int = 0
-    _seen: dict[Path, list[Any]] = field(default_factory=dict)
+    _folders: dict[Path, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read what the last build left."""
-        self._parts: dict[str, Part] = {}
-        self._keys: dict[str, str] = {}
+        self._last_parts: dict[str, Part] = {}
+        self._last_keys: dict[str, str] = {}
         if self.state is None:
             return
         with suppress(RecordError, KeyError, TypeError, AttributeError):
-            told = read_json(self.state)
-            self._parts = {name: Part(**each) for name, each in told["parts"].items()}
-            self._keys = dict(told["keys"])
+            last = read_json(self.state)
+            self._last_parts = {name: Part(**part) for name, part in last["parts"].items()}
+            self._last_keys = dict(last["keys"])
 
     def write(self, place: str, data: bytes) -> None:
         """Write a file of the site, unless it is there with these bytes."""
-        self.files.add(place)
+        self.places.add(place)
         path = self.root / place
         with suppress(OSError):
             if path.read_bytes() == data:
                 return
-        with self._changed(path) as draft:
+        self._forget_state()
+        with whole_file(path) as draft:
             draft.write_bytes(data)
 
     def copy(self, place: str, source: Path) -> None:
         """Copy a file into the site, unless it is there."""
-        if place in self.files:
+        if place in self.places:
             return
-        self.files.add(place)
+        self.places.add(place)
         path = self.root / place
         with suppress(OSError):
             if filecmp.cmp(source, path):
                 return
-        with self._changed(path) as draft:
+        self._forget_state()
+        with whole_file(path) as draft:
             shutil.copy2(source, draft)  # with its time, by which the next comparison is quick
 
-    @contextmanager
-    def _changed(self, path: Path) -> Iterator[Path]:
-        self._begin()
-        self.written += 1
-        with whole_file(path) as draft:
-            yield draft
-
-    def _begin(self) -> None:
+    def _forget_state(self) -> None:
         if self.state is not None:
             self.state.unlink(missing_ok=True)
 
-    def once(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
-        """The bytes of a file that takes long to make: as they stand, if made from the same."""
+    def cached(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
+        """The bytes of a file that takes long to make: those there, if made from the same."""
         key = digest([program(), made_from])
         self.keys[place] = key
-        if self._keys.get(place) == key:
+        if self._last_keys.get(place) == key:
             with suppress(OSError):
                 data = (self.root / place).read_bytes()
-                self.files.add(place)
+                self.places.add(place)
                 return data
         data = make()
         self.write(place, data)
         return data
 
     def part(self, name: str, made_from: Any, make: Callable[[], None]) -> None:
-        """Make a part of the site, unless it stands, whole, made from the same."""
+        """Make a part of the site, unless all of it is there, made from the same."""
         key = digest([program(), made_from])
-        old = self._parts.get(name)
-        if old and old.key == key and all((self.root / each).is_file() for each in old.files):
-            self.parts[name] = old
-            self.files |= {*old.files}
-            self.keys |= {each: self._keys[each] for each in old.files if each in self._keys}
+        last = self._last_parts.get(name)
+        if last and last.key == key and all((self.root / place).is_file() for place in last.files):
+            self.parts[name] = last
+            self.places |= {*last.files}
+            self.keys |= {
+                place: self._last_keys[place] for place in last.files if place in self._last_keys
+            }
             return
-        before, self.files = self.files, set()
+        before, self.places = self.places, set()
         make()
-        self.parts[name] = Part(key, sorted(self.files))
-        self.files |= before
+        self.parts[name] = Part(key=key, files=sorted(self.places))
+        self.places |= before
 
-    def look(self, folder: Path) -> list[Any]:
+    def pictures_below(self, folder: Path) -> list[tuple[str, int, int]]:
         """The pictures below a folder, with size and time: quicker than reading what is in them."""
-        if folder not in self._seen:
-            self._seen[folder] = sorted(
-                (path.relative_to(folder).as_posix(), told.st_size, told.st_mtime_ns)
+        if folder not in self._folders:
+            self._folders[folder] = sorted(
+                (path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)
                 for path in folder.rglob("*")
-                if not stat.S_ISDIR((told := path.stat()).st_mode)
+                if not stat.S_ISDIR((status := path.stat()).st_mode)
             )
-        return self._seen[folder]
+        return self._folders[folder]
 
-    def settle(self) -> None:
-        """Remove what nothing wants any more, and keep what this build was made from."""
+    def finish(self) -> None:
+        """Remove the files that are not of this build, and keep what it was made from."""
         for path in sorted(self.root.rglob("*"), reverse=True):  # a folder after what is in it
             if path.is_dir():
                 with suppress(OSError):  # it is not empty
                     path.rmdir()
-            elif path.relative_to(self.root).as_posix() not in self.files:
-                self._begin()
+            elif path.relative_to(self.root).as_posix() not in self.places:
+                self._forget_state()
                 path.unlink()
-        parts = {name: {"key": each.key, "files": each.files} for name, each in self.parts.items()}
         if self.state is None:
             return
+        parts = {name: {"key": part.key, "files": part.files} for name, part in self.parts.items()}
         state = {"parts": parts, "keys": dict(sorted(self.keys.items()))}
         with suppress(RecordError):
             if read_json(self.state) == state:

@@ -11,14 +11,14 @@ from overpaint.report.site.files import Site
 
 
 @dataclass(frozen=True)
-class Press:
+class Templates:
     """Writes pages of one study into its site."""
 
     site: Site
     templates: Environment
 
     @classmethod
-    def of(cls, site: Site, study: str, *, alone: bool = False) -> "Press":
+    def of(cls, site: Site, study: str, *, alone: bool = False) -> "Templates":
         """The templates of a study's report; `alone`, of a page without the others around it."""
         environment = Environment(
             loader=PackageLoader("overpaint.report"),
