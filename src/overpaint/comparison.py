@@ -6,7 +6,8 @@ Everything here is a pure function of stored features, labels and weights; no ne
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from overpaint.datasets import Split
 from overpaint.errors import MeasureError
-from overpaint.features import features_of
+from overpaint.features import features_of, read_features, stored
 from overpaint.measures.centred import Table, centred_both
 from overpaint.measures.cka import Kernels
 from overpaint.measures.classes import Concentration, EntropyChance, concentration, entropy_chance
@@ -46,6 +47,84 @@ from overpaint.seeds import generator
 
 Features = NDArray[np.float32]
 """[N, C] of one layer."""
+
+
+# --- what is compared -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Positions:
+    """Where in a layer's map each channel responded most to each picture."""
+
+    flat: NDArray[np.int32]  # [N, C], row × width + column
+    width: int
+
+
+class Source(Protocol):
+    """One of the two networks that are compared, and what its layers say of the pictures."""
+
+    @property
+    def network(self) -> Network:
+        """Its layers, filters and weights; it is not run."""
+
+    @property
+    def reduction(self) -> str:
+        """What the layers are compared by: "mean", "flattened" or "sampled"."""
+
+    def compared(self, layer: str) -> Table:
+        """What a layer is compared by, of the pictures of CKA [N, p]; read in slices."""
+
+    def means(self, layer: str) -> Features:
+        """The spatial means of a layer, of the pictures of the maximal images [N, C]."""
+
+    def positions(self, layer: str) -> Positions | None:
+        """Where the layer responded most to each of those pictures; None if that is not known."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A network whose features were stored: the groups of the pictures of CKA, and of those of the
+    maximal images, which may be one.
+    """
+
+    network: Network
+    cka: Path
+    maximal: Path
+    reduction: str = "mean"
+
+    def compared(self, layer: str) -> Table:
+        """As it lies on disk."""
+        return stored(self.cka, layer, self.reduction)
+
+    def means(self, layer: str) -> Features:
+        """Read whole."""
+        return read_features(self.maximal, layer)
+
+    def positions(self, layer: str) -> Positions:
+        """Of the strongest response of each channel."""
+        argmax = stored(self.maximal, layer, "argmax")
+        return Positions(np.asarray(argmax), int(str(argmax.attrs["width"])))
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A network whose features are held in memory, by layer."""
+
+    network: Network
+    by_layer: Mapping[str, Features]
+    means_by_layer: Mapping[str, Features]
+    reduction: str = "mean"
+
+    def compared(self, layer: str) -> Features:
+        """As given."""
+        return self.by_layer[layer]
+
+    def means(self, layer: str) -> Features:
+        """As given."""
+        return self.means_by_layer[layer]
+
+    def positions(self, layer: str) -> None:
+        """Not known: they take a second look at the maps."""
 
 
 # --- layers --------------------------------------------------------------------------------------
@@ -342,14 +421,6 @@ def with_evidence(
 NOTHING = np.array([], np.intp)
 
 
-@dataclass(frozen=True)
-class Positions:
-    """Where in a layer's map each channel responded most to each picture."""
-
-    flat: NDArray[np.int32]  # [N, C], row × width + column
-    width: int
-
-
 def maximal_table(
     layer: str, network: str, side: Side, split: Split, positions: Positions | None = None
 ) -> pd.DataFrame:
@@ -423,68 +494,63 @@ class Comparison:
 
 
 def tables(
-    before: Network,
-    after: Network,
-    read: Callable[[str, str, Split], Features],
+    before: Source,
+    after: Source,
+    split: Split,
     *,
-    cka_split: Split,
-    maximal_split: Split,
     k: int,
     seed: int,
     negative: bool = False,
-    look: Callable[[str, str], Table] | None = None,
-    locate: Callable[[str, str], Positions] | None = None,
-    reduction: str = "mean",
     related: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Compare two networks layer by layer.
+    """Compare two networks layer by layer; features of one layer at a time are held in memory.
 
-    `read("before" or "after", layer, split)` gives spatial means [N, C]; one layer at a time is
-    held in memory. `look("before" or "after", layer)` gives what the layers are compared by, on
-    the split for CKA, in the `reduction` that the rows then tell; by default the means.
-    `locate("before" or "after", layer)` gives the positions of the strongest responses on the split
-    for maximal images; without it these have none. A pair that is not `related` has no common
-    start; its filters are matched before the distance of the weights is taken once more. A pair
-    whose channels differ in number has no rows by channel.
-    `negative`: images rank among the maximal ones whatever the sign of their value, for layers
-    before an activation.
+    split: the pictures that `means` and `positions` of the sources are of, among which the maximal
+    images are found. A pair that is not `related` has no common start; its filters are matched
+    before the distance of the weights is taken once more. A pair whose channels differ in number
+    has no rows by channel. `negative`: images rank among the maximal ones whatever the sign of
+    their value, for layers before an activation.
     """
     layers, channels, maximal, responses = [], [], [], []
     ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
-    once, kept = without_duplicates(maximal_split)
+    once, rows = without_duplicates(split)
     chance = chance_of(once, k, seed)
-    shared = common_layers(before, after)
-    look = look or (lambda side, layer: read(side, layer, cka_split))
+    sources = (before, after)
+    shared = common_layers(before.network, after.network)
     for position, layer in enumerate(shared):
-        old, new = (look(side, layer) for side in ("before", "after"))
-        layers.append(layer_row(layer, position, old, new, reduction))
-        seen = [_once(read(side, layer, maximal_split), kept) for side in ("before", "after")]
-        if seen[0].shape[1] == seen[1].shape[1]:
-            seen, broken = _finite(seen)
-            sides = [Side.of(features, once, k, negative=negative) for features in seen]
-            statuses = channel_status(seen[0], seen[1], negative=negative)
+        old, new = (source.compared(layer) for source in sources)
+        layers.append(layer_row(layer, position, old, new, after.reduction))
+        means = [_rows_of(source.means(layer), rows) for source in sources]
+        if means[0].shape[1] == means[1].shape[1]:
+            means, broken = _finite(means)
+            sides = [Side.of(features, once, k, negative=negative) for features in means]
+            statuses = channel_status(means[0], means[1], negative=negative)
             statuses = np.where(broken, NOT_FINITE, statuses).tolist()
-            changes = filter_changes(before, after, layer)
+            changes = filter_changes(before.network, after.network, layer)
             channels += channel_rows(layer, sides[0], sides[1], once, k, chance, changes, statuses)
-            for name, side in zip(ranked, sides, strict=True):
+            for name, source, side in zip(ranked, sources, sides, strict=True):
                 ranked[name] += side.maximal
-                positions = locate(name, layer) if locate else None
+                positions = source.positions(layer)
                 if positions:
-                    positions = replace(positions, flat=_once(positions.flat, kept))
+                    positions = replace(positions, flat=_rows_of(positions.flat, rows))
                 maximal.append(maximal_table(layer, name, side, once, positions))
                 responses += response_rows(layer, name, side.features, once)
         if progress:
             progress(position + 1, len(shared))
+    old_layers, new_layers = (
+        {layer: source.compared(layer) for layer in source.network.layers} for source in sources
+    )
+    pair = before.network, after.network
     return Comparison(
         layers=table(layers, LayerRow),
-        matrix=table(_matrix(before, after, look, reduction), MatrixRow),
-        weights=table(weight_rows(before, after, related=related), WeightRow),
+        matrix=table(matrix_rows(old_layers, new_layers, after.reduction), MatrixRow),
+        weights=table(weight_rows(*pair, related=related), WeightRow),
         channels=with_evidence(table(channels, ChannelRow), **ranked, split=once, seed=seed),
         maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
         responses=table(responses, ResponseRow),
-        duplicates=len(maximal_split) - len(once),
-        notes=notes(before, after, related=related),
+        duplicates=len(split) - len(once),
+        notes=notes(*pair, related=related),
     )
 
 
@@ -498,16 +564,6 @@ def _finite(seen: Sequence[Features]) -> tuple[list[Features], NDArray[np.bool_]
     if not broken.any():
         return list(seen), broken
     return [np.where(broken, np.float32(0), features) for features in seen], broken
-
-
-def _matrix(
-    before: Network, after: Network, look: Callable[[str, str], Table], reduction: str
-) -> list[MatrixRow]:
-    sides = [
-        {layer: look(side, layer) for layer in network.layers}
-        for side, network in (("before", before), ("after", after))
-    ]
-    return matrix_rows(sides[0], sides[1], reduction)
 
 
 def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
@@ -527,8 +583,8 @@ def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _once(features: NDArray[Any], kept: NDArray[np.intp]) -> NDArray[Any]:
-    return features if len(kept) == len(features) else features[kept]  # no copy of a large layer
+def _rows_of(features: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+    return features if len(rows) == len(features) else features[rows]  # no copy of a large layer
 
 
 def compare(
@@ -555,20 +611,13 @@ def compare(
     began apart: their filters are matched before the distance of their weights is taken. Maximal
     images have no `row` and `column` here, which takes a second look at the maps; a study has them.
     """
-    own = [(before, before.layers), (after, after.layers)]
-    means = features_of(own, images)
-    layers = means if reduction == "mean" else features_of(own, images, reduction)
-    side = {"before": 0, "after": 1}
+    networks = [(before, before.layers), (after, after.layers)]
+    means = features_of(networks, images)
+    compared = means if reduction == "mean" else features_of(networks, images, reduction)
+    sources = [
+        InMemory(network, compared[number], means[number], reduction)
+        for number, (network, _) in enumerate(networks)
+    ]
     return tables(
-        before,
-        after,
-        lambda name, layer, _split: means[side[name]][layer],
-        look=lambda name, layer: layers[side[name]][layer],
-        cka_split=images,
-        maximal_split=images,
-        k=k,
-        seed=seed,
-        negative=negative,
-        reduction=reduction,
-        related=related,
+        sources[0], sources[1], images, k=k, seed=seed, negative=negative, related=related
     )

@@ -10,7 +10,6 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from rich.table import Table
 
 from overpaint.datasets import Split
@@ -220,26 +219,25 @@ class Run:
         paths: dict[tuple[str, str], Path],
         wanted: Manifest,
     ) -> None:
-        from overpaint.comparison import Positions, tables
-        from overpaint.features import read_features, stored
-
-        def located(side: str, layer: str) -> Positions:
-            found = stored(paths[side, maximal_split.name], layer, "argmax")
-            return Positions(np.asarray(found), int(str(found.attrs["width"])))
+        from overpaint.comparison import Stored, tables
 
         with self.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
+            before, after = (
+                Stored(
+                    self.lineage.opened(name),
+                    cka=paths[side, cka_split.name],
+                    maximal=paths[side, maximal_split.name],
+                    reduction=pair.reduction,
+                )
+                for side, name in zip(("before", "after"), pair.pair, strict=True)
+            )
             made = tables(
-                self.lineage.opened(pair.before),
-                self.lineage.opened(pair.after),
-                lambda side, layer, split: read_features(paths[side, split.name], layer),
-                look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
-                locate=located,
-                reduction=pair.reduction,
-                related=self.study.related(*pair.pair),
-                cka_split=cka_split,
-                maximal_split=maximal_split,
+                before,
+                after,
+                maximal_split,
                 k=self.study.maximal_images,
                 seed=self.study.seed,
+                related=self.study.related(*pair.pair),
                 progress=advance,
             )
             with whole_folder(self.folder.comparison(pair.before, pair.after)) as draft:
