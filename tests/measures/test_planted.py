@@ -53,7 +53,10 @@ def compared(before, after, pixels):
 
 def tables_of(networks, means, split, **options):
     """The tables of two networks, given the spatial means of all layers of each."""
-    sources = (InMemory(*source) for source in zip(networks, means, means, strict=True))
+    sources = [
+        InMemory(network, by_layer=layers, means_by_layer=layers)
+        for network, layers in zip(networks, means, strict=True)
+    ]
     return tables(*sources, split, k=K, seed=0, **options)
 
 
@@ -164,7 +167,7 @@ def test_redrawn_channels_see_other_pictures(planted, layer, channels):
 
 
 def rows_of(change):
-    return [ChannelRow(*row) for row in change.channels.itertuples(index=False)]
+    return [ChannelRow(**row) for row in change.channels.to_dict("records")]
 
 
 @pytest.mark.parametrize(("layer", "channels"), PLANTED)
@@ -392,7 +395,7 @@ def test_positions_stay_with_their_pictures(before):
             width = self.means(layer).shape[1]
             return Positions(np.repeat(np.arange(240, dtype=np.int32)[:, None], width, axis=1), 7)
 
-    sources = [Located(before, means, means) for means in seen.values()]
+    sources = [Located(before, by_layer=means, means_by_layer=means) for means in seen.values()]
     found = tables(*sources, split, k=K, seed=0).maximal
     own = [int(image[:3]) for image in found["image"]]
     assert found["image"].nunique() > 100

@@ -57,6 +57,7 @@ from overpaint.records.folder import (
 from overpaint.records.rows import (
     AdviceRow,
     ChannelRow,
+    ChannelSide,
     ClassRow,
     DuplicateRow,
     EpochRow,
@@ -83,6 +84,7 @@ __all__ = [
     "VERSIONS",
     "AdviceRow",
     "ChannelRow",
+    "ChannelSide",
     "ClassRow",
     "ColumnKind",
     "ComparisonFacts",
