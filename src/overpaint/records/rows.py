@@ -132,7 +132,7 @@ class ChannelSide:
         return {f"{name}_{side}": value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ChannelRow:
     """What a channel's maximal images tell, before and after."""
 

@@ -302,7 +302,7 @@ class Lineage:
         lacking = [name for name in wanted if not _holds(paths[name], made[name], wanted[name])]
         if not lacking:
             return
-        from overpaint.features import Wanted, discard_foreign, store_features
+        from overpaint.features import FeatureRequest, discard_foreign, store_features
 
         for name in lacking:
             if discard_foreign(paths[name], made[name]):
@@ -314,7 +314,7 @@ class Lineage:
         with self.progress.stage(title) as advance:
             odd = store_features(
                 [
-                    Wanted(self.opened(name), paths[name], sorted(wanted[name]), made[name])
+                    FeatureRequest(self.opened(name), paths[name], sorted(wanted[name]), made[name])
                     for name in lacking
                 ],
                 split,
