@@ -56,7 +56,7 @@ def _is_there(lineage: Lineage, name: str) -> bool:
 def _rows(lineage: Lineage, starts: Sequence[str], dataset: str) -> list[AdviceRow]:
     """The rows of one dataset; a network fitted to it has seen its labels and is no start."""
     from overpaint.features import read_features
-    from overpaint.measures.transferability import advise
+    from overpaint.measures.transfer import advise
     from overpaint.networks.taps import PENULTIMATE
 
     split = lineage.dataset(dataset).split("train")

@@ -441,7 +441,15 @@ class Lineage:
         from overpaint.training.fit import predict
 
         split = self.dataset(dataset).split("test")
-        write_table(draft / "predictions.parquet", prediction_table(split, predict(network, split)))
+        write_table(
+            draft / "predictions.parquet",
+            prediction_table(
+                predict(network, split),
+                images=split.images,
+                labels=[picture.labels for picture in split.pictures],
+                classes=split.classes,
+            ),
+        )
 
 
 def _holds(path: Path, wanted: Manifest, arrays: Collection[str]) -> bool:

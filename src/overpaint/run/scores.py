@@ -83,7 +83,15 @@ class Standings:
         tables = [lineage.folder.network(each) / "predictions.parquet" for each in members]
         together = ensemble([probabilities(read_table(path)) for path in tables])
         with whole_folder(place) as draft:
-            write_table(draft / "predictions.parquet", prediction_table(test, together))
+            write_table(
+                draft / "predictions.parquet",
+                prediction_table(
+                    together,
+                    images=test.images,
+                    labels=[picture.labels for picture in test.pictures],
+                    classes=test.classes,
+                ),
+            )
             write_json(draft / "scores.json", self._scores(dataset, together, lineage.study.seed))
             write_json(draft / "manifest.json", wanted)
 
