@@ -31,7 +31,7 @@ from PIL import Image
 
 from overpaint.datasets import Split
 from overpaint.datasets.catalogue import Picture, dataset_of
-from overpaint.features import BATCH, Wanted, store_features
+from overpaint.features import BATCH, FeatureRequest, store_features
 from overpaint.networks import Network, build, load
 from overpaint.networks.taps import channels_of
 from overpaint.pixels.batches import as_float, pixels_of
@@ -58,7 +58,9 @@ def store(networks: list[Network], split: Split, place: Path) -> None:
     """The means of all layers, written anew."""
     made = manifest("features", inputs={"images": split.digest}, settings={}, seed=0)
     wanted = [
-        Wanted(network, place / f"{number}.zarr", [f"{each}/mean" for each in network.layers], made)
+        FeatureRequest(
+            network, place / f"{number}.zarr", [f"{each}/mean" for each in network.layers], made
+        )
         for number, network in enumerate(networks)
     ]
     store_features(wanted, split, claims=place / "claims")

@@ -17,7 +17,7 @@ from PIL import Image
 import overpaint.features
 from overpaint.datasets import Split, open_dataset
 from overpaint.errors import NetworkError, RecordError
-from overpaint.features import Wanted, features_of, read_features, store_features, stored
+from overpaint.features import FeatureRequest, features_of, read_features, store_features, stored
 from overpaint.measures.classes import concentration
 from overpaint.measures.maximal import maximal_images, overlaps
 from overpaint.networks import Network, build, load
@@ -71,7 +71,7 @@ def made_from(split: Split, network: str = "n") -> Manifest:
 def keep(networks, split, place: Path, arrays=MEANS, batch=4) -> list[Path]:
     """Store features of networks as n0.zarr, n1.zarr …"""
     wanted = [
-        Wanted(network, place / f"n{number}.zarr", arrays, made_from(split, f"n{number}"))
+        FeatureRequest(network, place / f"n{number}.zarr", arrays, made_from(split, f"n{number}"))
         for number, network in enumerate(networks)
     ]
     store_features(wanted, split, claims=place / "claims", batch=batch)
@@ -339,7 +339,7 @@ def test_two_processes_share_the_work(networks, art, split, tmp_path):
 def refused(network, split, place, made, arrays=MEANS, batch=4) -> str:
     """The message of a refusal; nothing below the place has changed."""
     before = tree(place)
-    wanted = Wanted(network, place / "n0.zarr", arrays, made)
+    wanted = FeatureRequest(network, place / "n0.zarr", arrays, made)
     with pytest.raises(RecordError) as caught:
         store_features([wanted], split, claims=place / "claims", batch=batch)
     assert caught.value.slug == "foreign-features"
@@ -368,8 +368,8 @@ def test_one_foreign_group_stops_the_whole_pass(networks, split, tmp_path, forwa
     keep(networks[:1], split, tmp_path)
     forwards.images = 0
     wanted = [
-        Wanted(networks[1], tmp_path / "new.zarr", MEANS, made_from(split)),
-        Wanted(networks[0], tmp_path / "n0.zarr", MEANS, made_from(split, "changed")),
+        FeatureRequest(networks[1], tmp_path / "new.zarr", MEANS, made_from(split)),
+        FeatureRequest(networks[0], tmp_path / "n0.zarr", MEANS, made_from(split, "changed")),
     ]
     with pytest.raises(RecordError):
         store_features(wanted, split, claims=tmp_path / "claims", batch=4)
@@ -395,7 +395,7 @@ def test_what_is_no_number_is_told_by_layer(split, tmp_path):
     network = build("inception_small", classes=("a", "b"), seed=0)
     with torch.no_grad():
         network.body.mixed4a_1x1_pre_relu[0].weight[3] = float("nan")
-    wanted = Wanted(network, tmp_path / "n.zarr", MEANS, made_from(split))
+    wanted = FeatureRequest(network, tmp_path / "n.zarr", MEANS, made_from(split))
     [odd] = store_features([wanted], split, claims=tmp_path / "claims", batch=4)
     assert odd == {"mixed4b": 30}
     assert np.isnan(read_features(wanted.path, "mixed4b")).any()

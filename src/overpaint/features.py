@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import tee
 from pathlib import Path
@@ -36,7 +36,15 @@ from overpaint.errors import RecordError, nearest
 from overpaint.networks import Network
 from overpaint.networks.taps import Reduction, Tap, map_size, reduction_of, taps
 from overpaint.pixels.batches import as_float, batches, in_order, pixels_of, view_of
-from overpaint.records import Manifest, digest, new_folder, read_json, write_json
+from overpaint.records import (
+    FeaturesFacts,
+    Manifest,
+    digest,
+    new_folder,
+    read_json,
+    with_facts,
+    write_manifest,
+)
 from overpaint.records.claims import Claims
 from overpaint.training.fit import accelerate
 
@@ -50,8 +58,8 @@ COLUMNS = 1 << 14
 WAIT = 0.2
 """Seconds between two looks at what other processes are still at."""
 
-Seen = dict[str, NDArray[Any]]
-"""What a batch gave: "layer/reduction" -> an array with a row an image."""
+Values = dict[str, NDArray[Any]]
+"""What a network says of a batch: "layer/reduction" -> an array with a row an image."""
 
 
 # --- one pass --------------------------------------------------------------------------------
@@ -61,7 +69,7 @@ def run_over(
     networks: Sequence[tuple[Network, Sequence[str]]],
     split: Split,
     order: Iterable[Sequence[int]],
-) -> Iterator[tuple[Sequence[int], list[Seen]]]:
+) -> Iterator[tuple[Sequence[int], list[Values]]]:
     """What the layers of several networks say of a split: for each batch its rows and values.
 
     For each network the names of arrays, as "mixed4d/mean". Each picture is decoded once for all
@@ -70,25 +78,22 @@ def run_over(
     device = accelerate().device
     views = list(dict.fromkeys(view_of(network.preprocessing) for network, _ in networks))
     pixels = [pixels_of(split, view) for view in views]
-    for each in pixels:
-        each.draw(None, crop=False, flip=False)
+    for source in pixels:
+        source.draw(None, crop=False, flip=False)
         if split.cache:
-            each.keep()
+            source.keep()
     order, *orders = tee(order, 1 + len(views))
-    streams = [batches(each, own) for each, own in zip(pixels, orders, strict=True)]
+    streams = [batches(source, rows) for source, rows in zip(pixels, orders, strict=True)]
     with ExitStack() as stack:
-        tapped = [stack.enter_context(_tapped(*each, device)) for each in networks]
+        tapped = [
+            (stack.enter_context(_tapped(network, arrays, device)), view_of(network.preprocessing))
+            for network, arrays in networks
+        ]
         for *pictures, rows in zip(*streams, order, strict=True):
             images = {
                 view: as_float(batch, device) for view, batch in zip(views, pictures, strict=True)
             }
-            yield (
-                rows,
-                [
-                    _seen(tap, images[view_of(network.preprocessing)])
-                    for tap, (network, _) in zip(tapped, networks, strict=True)
-                ],
-            )
+            yield rows, [_values(tap, images[view]) for tap, view in tapped]
 
 
 @contextmanager
@@ -106,41 +111,43 @@ def _tapped(network: Network, arrays: Sequence[str], device: torch.device) -> It
 
 def _by_layer(arrays: Iterable[str]) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
     """For each layer, what all its arrays are made of, named by array."""
-    wanted: dict[str, dict[str, Reduction]] = defaultdict(dict)
+    by_layer: dict[str, dict[str, Reduction]] = defaultdict(dict)
     for name in arrays:
         layer, _, reduction = name.rpartition("/")
-        wanted[layer][name] = reduction_of(reduction)
-    return {layer: partial(_reduce, own) for layer, own in wanted.items()}
+        by_layer[layer][name] = reduction_of(reduction)
+
+    def reduced(reductions: Mapping[str, Reduction], activation: Tensor) -> dict[str, Tensor]:
+        return {name: reduction(activation) for name, reduction in reductions.items()}
+
+    return {layer: partial(reduced, reductions) for layer, reductions in by_layer.items()}
 
 
-def _reduce(reductions: Mapping[str, Reduction], activation: Tensor) -> dict[str, Tensor]:
-    return {name: reduction(activation) for name, reduction in reductions.items()}
-
-
-def _seen(tap: Tap[dict[str, Tensor]], images: Tensor) -> Seen:
+def _values(tap: Tap[dict[str, Tensor]], images: Tensor) -> Values:
     """One batch through one network, in full float32 and by the same algorithms each time."""
     exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
     with torch.inference_mode(), exact:
-        kept = tap(images).values()
-    return {name: _on_host(values) for each in kept for name, values in each.items()}
-
-
-def _on_host(values: Tensor) -> NDArray[Any]:
-    return (values.float() if values.is_floating_point() else values).cpu().numpy()
+        layers = tap(images).values()
+    return {
+        name: (values.float() if values.is_floating_point() else values).cpu().numpy()
+        for arrays in layers
+        for name, values in arrays.items()
+    }
 
 
 def features_of(
     networks: Sequence[tuple[Network, Sequence[str]]], split: Split, reduction: str = "mean"
 ) -> list[dict[str, NDArray[Any]]]:
     """For each network and its layers the features [N, C] by layer, in memory, in one pass."""
-    wanted = [(network, [f"{layer}/{reduction}" for layer in own]) for network, own in networks]
-    parts = [seen for _, seen in run_over(wanted, split, in_order(len(split), BATCH))]
+    arrays = [
+        (network, [f"{layer}/{reduction}" for layer in layers]) for network, layers in networks
+    ]
+    parts = [values for _, values in run_over(arrays, split, in_order(len(split), BATCH))]
     return [
         {
             layer: np.concatenate([part[number][f"{layer}/{reduction}"] for part in parts])
-            for layer in own
+            for layer in layers
         }
-        for number, (_, own) in enumerate(networks)
+        for number, (_, layers) in enumerate(networks)
     ]
 
 
@@ -148,10 +155,10 @@ def features_of(
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FeatureRequest:
     """Features to have of a network on a split: arrays ("mixed4d/mean") in the group at `path`.
 
-    The manifest tells weights, pictures and settings by digest; a group of others is refused.
+    The manifest holds weights, pictures and settings by digest; a group of others is refused.
     """
 
     network: Network
@@ -165,7 +172,7 @@ Work = tuple[tuple[str, ...], ...]
 
 
 def store_features(
-    wanted: Sequence[Wanted],
+    requests: Sequence[FeatureRequest],
     split: Split,
     *,
     claims: Path,
@@ -182,18 +189,20 @@ def store_features(
     they are stored as they are. Raises RecordError for a group that was made from other weights,
     pictures or settings; nothing is written then.
     """
-    shelves = [_Shelf(each, split, batch) for each in wanted]
+    shelves = [_Shelf(request, split, batch) for request in requests]
     for shelf in shelves:
         shelf.check()
     for shelf in shelves:
         shelf.open()
-    odd: list[Counter[str]] = [Counter() for _ in wanted]
+    odd: list[Counter[str]] = [Counter() for _ in requests]
     tell = progress or (lambda *_: None)
     while gaps := _gaps(shelves):
-        tell(len(split) - _images(gaps, shelves[0]), len(split))
-        with Claims(claims) as ours:
+        missing = sum(len(shelves[0].rows(start)) for starts in gaps.values() for start in starts)
+        tell(len(split) - missing, len(split))
+        with Claims(claims) as held:
             blocks = sum(
-                _fill(shelves, work, starts, ours, odd, tell) for work, starts in gaps.items()
+                _fill(shelves, work, starts, claims=held, odd=odd, tell=tell)
+                for work, starts in gaps.items()
             )
         if not blocks:
             time.sleep(WAIT)  # the rest is claimed by others, who finish it or let it go
@@ -204,22 +213,19 @@ def store_features(
 
 def _gaps(shelves: "Sequence[_Shelf]") -> dict[Work, list[int]]:
     """The blocks that lack anything, by what they lack."""
-    found: dict[Work, list[int]] = defaultdict(list)
+    gaps: dict[Work, list[int]] = defaultdict(list)
     for start in range(0, len(shelves[0].split), shelves[0].block):
         lack = tuple(shelf.lacks(start) for shelf in shelves)
         if any(lack):
-            found[lack].append(start)
-    return found
-
-
-def _images(gaps: Mapping[Work, Sequence[int]], shelf: "_Shelf") -> int:
-    return sum(len(shelf.rows(start)) for starts in gaps.values() for start in starts)
+            gaps[lack].append(start)
+    return gaps
 
 
 def _fill(
     shelves: "Sequence[_Shelf]",
     work: Work,
     starts: Sequence[int],
+    *,
     claims: Claims,
     odd: Sequence[Counter[str]],
     tell: Callable[[int, int], None],
@@ -242,11 +248,16 @@ def _fill(
             else:
                 claims.release(str(start))
 
-    networks = [(shelves[number].wanted.network, work[number]) for number in busy]
-    for rows, seen in run_over(networks, shelves[0].split, claimed()):
-        for number, values in zip(busy, seen, strict=True):
-            shelves[number].add(rows[0], values)
-            odd[number].update(_not_finite(values))
+    networks = [(shelves[number].request.network, work[number]) for number in busy]
+    for rows, batch in run_over(networks, shelves[0].split, claimed()):
+        for number, arrays in zip(busy, batch, strict=True):
+            shelves[number].add(rows[0], arrays)
+            # The layers whose values are no numbers, and in how many images.
+            lost: Counter[str] = Counter()
+            for name, values in arrays.items():
+                images = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
+                lost |= Counter({name.rpartition("/")[0]: images})
+            odd[number].update(lost)
         done += len(rows)
         tell(done, count)
         if rows[-1] + 1 == count or (rows[-1] + 1) % shelves[0].block == 0:
@@ -257,24 +268,13 @@ def _fill(
     return blocks
 
 
-def _not_finite(seen: Seen) -> Counter[str]:
-    """The layers whose values are no numbers, and in how many images."""
-    found: Counter[str] = Counter()
-    for name, values in seen.items():
-        lost = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
-        if lost:
-            layer = name.rpartition("/")[0]
-            found[layer] = max(found[layer], lost)
-    return found
-
-
 class _Shelf:
     """The group of one network while it fills."""
 
-    def __init__(self, wanted: Wanted, split: Split, batch: int) -> None:
-        self.wanted, self.split, self.batch = wanted, split, batch
+    def __init__(self, request: FeatureRequest, split: Split, batch: int) -> None:
+        self.request, self.split, self.batch = request, split, batch
         self.block = max(BLOCK // batch, 1) * batch
-        self.made_from = _made_from(wanted.manifest) | {"batch": batch}
+        self.made_from = _made_from(request.manifest) | {"batch": batch}
         self.arrays: dict[str, zarr.Array[Any]] = {}
         self.waiting: dict[str, list[NDArray[Any]]] = defaultdict(list)
 
@@ -284,21 +284,39 @@ class _Shelf:
 
     def check(self) -> None:
         """Refuse a group that is there but was made from something else."""
-        if self.wanted.path.exists():
-            _check_made_from(self.wanted.path, self.made_from)
+        path = self.request.path
+        if not path.exists():
+            return
+        there = made_from(path)
+        names = {**there, **self.made_from}
+        differ = [name for name in names if there.get(name) != self.made_from.get(name)]
+        if differ:
+            raise RecordError(
+                "foreign-features",
+                f"{path} holds other features than those wanted: they differ in "
+                f"{' and '.join(differ)}; nothing was written: remove the "
+                "folder, or choose another",
+            )
 
     def open(self) -> None:
         """Open the group, or begin it; the arrays that it lacks are there afterwards, empty."""
-        path = self.wanted.path
+        path = self.request.path
         if not path.exists():
             with new_folder(path) as draft:
                 group = zarr.open_group(draft, mode="w")
-                _write_images(group, self.split)
+                columns = {
+                    "image": self.split.images,
+                    "digest": [picture.digest for picture in self.split.pictures],
+                    "labels": ["|".join(picture.labels) for picture in self.split.pictures],
+                }
+                for column, values in columns.items():
+                    strings = np.array(values, dtype=np.dtypes.StringDType())
+                    group.create_array(f"{IMAGES}/{column}", data=strings)
                 group.attrs.put({"made_from": self.made_from})
             self.check()  # another process may have begun it in the meantime
         group = zarr.open_group(path, mode="r+")
-        missing = [name for name in self.wanted.arrays if name not in group]
-        for name, (width, dtype, attributes) in _forms(self.wanted.network, missing).items():
+        missing = [name for name in self.request.arrays if name not in group]
+        for name, (width, dtype, attributes) in _forms(self.request.network, missing).items():
             rows = self.block if width <= COLUMNS else self.batch
             try:
                 group.create_array(
@@ -314,7 +332,7 @@ class _Shelf:
                 continue  # the other process
         self.arrays = {
             name: _array(group, name).with_config({"write_empty_chunks": True})
-            for name in self.wanted.arrays
+            for name in self.request.arrays
         }
 
     def lacks(self, start: int) -> tuple[str, ...]:
@@ -322,15 +340,15 @@ class _Shelf:
         return tuple(
             name
             for name, array in self.arrays.items()
-            if not all(_is_there(self.wanted.path, array, self.rows(start)))
+            if not all(_is_there(self.request.path, array, self.rows(start)))
         )
 
-    def add(self, start: int, seen: Seen) -> None:
+    def add(self, start: int, arrays: Values) -> None:
         """Take the values of the rows that begin at `start`; write the chunks that they complete.
 
         The rows of a block come in order.
         """
-        for name, values in seen.items():
+        for name, values in arrays.items():
             array, end = self.arrays[name], start + len(values)
             self.waiting[name].append(values)
             if end % array.chunks[0] == 0 or end == len(self.split):
@@ -339,39 +357,33 @@ class _Shelf:
 
     def finish(self) -> None:
         """Write the manifest: which arrays are whole."""
-        path = self.wanted.path
+        path = self.request.path
         group = zarr.open_group(path, mode="r")
         arrays = [name for name in _names(path) if _is_whole(path, _array(group, name))]
-        write_json(path / "manifest.json", replace(self.wanted.manifest, facts={"arrays": arrays}))
+        write_manifest(path, with_facts(self.request.manifest, FeaturesFacts(arrays=arrays)))
 
 
 IMAGES = "images"
 
 
 def _made_from(manifest: Manifest) -> dict[str, Any]:
-    """Inputs and settings of a manifest, each by name, as JSON gives them back."""
-    told = {**manifest.inputs, **manifest.settings}
-    return {name: each if isinstance(each, str) else digest(each) for name, each in told.items()}
+    """Inputs and settings of a manifest, each by name, as JSON gives them back.
+
+    The version of features is among them from 2 on, so that groups from before there were versions
+    can still be read.
+    """
+    parts = {**manifest.inputs, **manifest.settings}
+    if (manifest.version or 1) > 1:
+        parts["version"] = str(manifest.version)
+    return {name: part if isinstance(part, str) else digest(part) for name, part in parts.items()}
 
 
-def _check_made_from(path: Path, wanted: Mapping[str, Any]) -> None:
-    """Raise RecordError, naming what differs, for a group that was made from something else."""
-    found = made_from(path)
-    differ = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
-    if differ:
-        raise RecordError(
-            "foreign-features",
-            f"{path} holds other features than those wanted: they differ in "
-            f"{' and '.join(differ)}; nothing was written: remove the folder, or choose another",
-        )
-
-
-def discard_foreign(path: Path, wanted: Manifest) -> bool:
+def discard_foreign(path: Path, manifest: Manifest) -> bool:
     """Remove a group that was made from something else than this manifest says; whether it was."""
     if not path.exists():
         return False
-    own = _made_from(wanted)
-    if (path / "zarr.json").is_file() and own.items() <= made_from(path).items():
+    parts = _made_from(manifest)
+    if (path / "zarr.json").is_file() and parts.items() <= made_from(path).items():
         return False
     shutil.rmtree(path)
     return True
@@ -391,39 +403,29 @@ def _forms(network: Network, arrays: Sequence[str]) -> dict[str, tuple[int, str,
     device = next(network.parameters()).device
     layers = list(_by_layer(arrays))
     with torch.inference_mode(), taps(network, layers, reduction=torch.clone) as tap:
-        seen = tap(torch.zeros(1, 3, size, size, device=device))
+        maps = tap(torch.zeros(1, 3, size, size, device=device))
     forms = {}
     for name in arrays:
         layer, _, reduction = name.rpartition("/")
-        values = reduction_of(reduction)(seen[layer])
-        height, width = map_size(seen[layer])
+        values = reduction_of(reduction)(maps[layer])
+        height, width = map_size(maps[layer])
         dtype = "f4" if values.is_floating_point() else "i4"
         forms[name] = (values.shape[1], dtype, {"height": height, "width": width})
     return forms
 
 
-def _write_images(group: zarr.Group, split: Split) -> None:
-    """Ids, digests and labels of the images, so that the group can be read on its own."""
-    columns = {
-        "image": split.images,
-        "digest": [picture.digest for picture in split.pictures],
-        "labels": ["|".join(picture.labels) for picture in split.pictures],
-    }
-    for name, values in columns.items():
-        strings = np.array(values, dtype=np.dtypes.StringDType())
-        group.create_array(f"{IMAGES}/{name}", data=strings)
-
-
 def _array(group: zarr.Group, name: str) -> "zarr.Array[Any]":
-    found = group[name]
-    assert isinstance(found, zarr.Array)
-    return found
+    array = group[name]
+    assert isinstance(array, zarr.Array)
+    return array
 
 
 def _names(path: Path) -> list[str]:
     """The arrays of a group, whole or not; zarr would warn of the manifest."""
-    found = (each.parent for each in path.glob("*/*/zarr.json"))
-    return sorted(f"{each.parent.name}/{each.name}" for each in found if each.parent.name != IMAGES)
+    arrays = (file.parent for file in path.glob("*/*/zarr.json"))
+    return sorted(
+        f"{array.parent.name}/{array.name}" for array in arrays if array.parent.name != IMAGES
+    )
 
 
 def _is_there(path: Path, array: "zarr.Array[Any]", rows: range) -> Iterator[bool]:
@@ -453,11 +455,15 @@ def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]"
     slice touches are read. Raises RecordError for a missing group, a layer or reduction that was
     not stored, and an array that is not whole yet.
     """
-    group = _open(path)
+    try:
+        group = zarr.open_group(path, mode="r")
+    except (FileNotFoundError, KeyError, ValueError):
+        raise RecordError("missing-record", f"{path} is missing: run the study first") from None
     name = f"{layer}/{reduction}"
     if name not in group:
-        known = nearest(name, _names(path))
-        raise RecordError("missing-layer", f"{path} holds no {name!r}; {known}")
+        raise RecordError(
+            "missing-layer", f"{path} holds no {name!r}; {nearest(name, _names(path))}"
+        )
     array = _array(group, name)
     if not _is_whole(path, array):
         raise RecordError(
@@ -469,10 +475,3 @@ def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]"
 def read_features(path: Path, layer: str, reduction: str = "mean") -> NDArray[Any]:
     """The features [N, C] of one layer, in memory; errors as `stored`."""
     return np.asarray(stored(path, layer, reduction))
-
-
-def _open(path: Path) -> zarr.Group:
-    try:
-        return zarr.open_group(path, mode="r")
-    except (FileNotFoundError, KeyError, ValueError):
-        raise RecordError("missing-record", f"{path} is missing: run the study first") from None

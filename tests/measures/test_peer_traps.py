@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from overpaint.comparison import layer_row
+from overpaint.comparison.layers import layer_row
 from overpaint.datasets import dataset
 from overpaint.features import features_of
 from overpaint.measures.centred import Centred

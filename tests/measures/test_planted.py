@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.comparison import Positions, tables
+from overpaint.comparison import InMemory, Positions, tables
 from overpaint.datasets.catalogue import Picture, Split
 from overpaint.measures.specialised import specialised
 from overpaint.networks import build
@@ -47,12 +47,17 @@ def features_of(network, pixels):
 
 
 def compared(before, after, pixels):
-    seen = {"before": features_of(before, pixels), "after": features_of(after, pixels)}
-    return told(before, after, lambda side, layer, _split: seen[side][layer], split_of())
+    means = [features_of(network, pixels) for network in (before, after)]
+    return tables_of((before, after), means, split_of())
 
 
-def told(before, after, read, split, **more):
-    return tables(before, after, read, cka_split=split, maximal_split=split, k=K, seed=0, **more)
+def tables_of(networks, means, split, **options):
+    """The tables of two networks, given the spatial means of all layers of each."""
+    sources = [
+        InMemory(network, by_layer=layers, means_by_layer=layers)
+        for network, layers in zip(networks, means, strict=True)
+    ]
+    return tables(*sources, split, k=K, seed=0, **options)
 
 
 def of_layer(change, layer):
@@ -162,7 +167,7 @@ def test_redrawn_channels_see_other_pictures(planted, layer, channels):
 
 
 def rows_of(change):
-    return [ChannelRow(*row) for row in change.channels.itertuples(index=False)]
+    return [ChannelRow(**row) for row in change.channels.to_dict("records")]
 
 
 @pytest.mark.parametrize(("layer", "channels"), PLANTED)
@@ -279,7 +284,7 @@ def test_planted_specialists_are_found(before):
     seen = {side: noise(before, side) for side in ("before", "after")}
     for (layer, channel), label in SPECIALISED.items():
         seen["after"][layer][split.labels == label, channel] += 2
-    change = told(before, before, lambda side, layer, _split: seen[side][layer], split)
+    change = tables_of((before, before), seen.values(), split)
     found = specialised(change.channels)
     assert {*zip(found["layer"], found["channel"], strict=True)} == {*SPECIALISED}
     assert (found["entropy_p_after"] < 0.01).all()
@@ -298,7 +303,7 @@ def test_planted_specialists_are_found(before):
 def test_layers_are_known_by_their_whole_name(before):
     """A dot in the name of a layer is a dot, and a name that begins another is not the other."""
     seen = {side: noise(before, side) for side in ("before", "after")}
-    rows = rows_of(told(before, before, read_of(seen), split_of(240)))[:6]
+    rows = rows_of(tables_of((before, before), seen.values(), split_of(240)))[:6]
     names = ["a.1", "a1", "a.1.b", "axi", "a.1", "a.10"]
     rows = [replace(row, layer=name) for row, name in zip(rows, names, strict=True)]
     assert choose_channels(rows, ["a.1"], "least_overlap(9)") in (
@@ -307,15 +312,11 @@ def test_layers_are_known_by_their_whole_name(before):
     )
 
 
-def read_of(seen):
-    return lambda side, layer, split: seen[side][layer]
-
-
 def test_a_network_without_a_positive_image(before):
     """Every channel is dead, in its place, and nothing else is said; the run is not lost."""
     seen = {side: {layer: -np.abs(values) for layer, values in noise(before, side).items()}
             for side in ("before", "after")}  # fmt: skip
-    change = told(before, before, read_of(seen), split_of(240))
+    change = tables_of((before, before), seen.values(), split_of(240))
     assert (change.channels["status"] == "dead").all()
     assert len(change.channels) == 704
     assert len(change.maximal) == 0
@@ -324,7 +325,7 @@ def test_a_network_without_a_positive_image(before):
     for column in ("concentration", "specialised_p", "specialised_q", "entropy_p_after",
                    "top_lift_before", "top_class_after"):  # fmt: skip
         assert change.channels[column].isna().all(), column
-    negative = told(before, before, read_of(seen), split_of(240), negative=True)
+    negative = tables_of((before, before), seen.values(), split_of(240), negative=True)
     assert (negative.channels["status"] == "negative").all()
     assert (negative.channels["n_after"] == K).all()
     assert negative.channels["specialised_p"].notna().all()
@@ -345,7 +346,8 @@ def test_dead_and_constant_channels_move_no_other(before):
     odd["before"]["conv2d0"][:, 7] = 0
     odd["after"]["conv2d0"][:, 9] = 0.1
     ours, theirs = (
-        of_layer(told(before, before, read_of(seen), split), "conv2d0") for seen in (odd, plain)
+        of_layer(tables_of((before, before), seen.values(), split), "conv2d0")
+        for seen in (odd, plain)
     )
     assert {channel: ours["status"][channel] for channel in (4, 7, 9)} == {
         4: "dead_after", 7: "dead_before", 9: "constant",
@@ -371,9 +373,9 @@ def test_a_picture_that_lies_there_twice_counts_once(before):
         for layer in twice[side]:
             twice[side][layer][200:] = twice[side][layer][:40]
     marks = [f"{row % 200:04x}" for row in range(240)]
-    ours = told(before, before, read_of(twice), split_of(240, marks))
+    ours = tables_of((before, before), twice.values(), split_of(240, marks))
     short = {side: {layer: values[:200] for layer, values in seen[side].items()} for side in seen}
-    theirs = told(before, before, read_of(short), split_of(200))
+    theirs = tables_of((before, before), short.values(), split_of(200))
     assert (ours.duplicates, theirs.duplicates) == (40, 0)
     for name in ("channels", "maximal", "responses"):
         assert getattr(ours, name).equals(getattr(theirs, name)), name
@@ -384,29 +386,25 @@ def test_a_picture_that_lies_there_twice_counts_once(before):
 
 
 def test_positions_stay_with_their_pictures(before):
-    """Also where every other picture is left out as a duplicate; none without `locate`."""
+    """Also where every other picture is left out as a duplicate; none where none is known."""
     seen = {side: noise(before, side) for side in ("before", "after")}
     split = split_of(240, [f"{row // 2:04x}" for row in range(240)])
 
-    def locate(_side, layer):
-        width = seen["before"][layer].shape[1]
-        return Positions(np.repeat(np.arange(240, dtype=np.int32)[:, None], width, axis=1), 7)
+    class Located(InMemory):
+        def positions(self, layer):
+            width = self.means(layer).shape[1]
+            return Positions(np.repeat(np.arange(240, dtype=np.int32)[:, None], width, axis=1), 7)
 
-    found = tables(
-        before,
-        before,
-        read_of(seen),
-        cka_split=split,
-        maximal_split=split,
-        k=K,
-        seed=0,
-        locate=locate,
-    ).maximal
+    sources = [Located(before, by_layer=means, means_by_layer=means) for means in seen.values()]
+    found = tables(*sources, split, k=K, seed=0).maximal
     own = [int(image[:3]) for image in found["image"]]
     assert found["image"].nunique() > 100
     assert (found["row"] * 7 + found["column"]).tolist() == own
     assert (
-        told(before, before, read_of(seen), split).maximal[["row", "column"]].isna().all(axis=None)
+        tables_of((before, before), seen.values(), split)
+        .maximal[["row", "column"]]
+        .isna()
+        .all(axis=None)
     )
 
 
@@ -414,7 +412,7 @@ def test_layers_of_other_widths_have_no_channels_in_common(before):
     """There are no rows by channel, and that is all."""
     seen = {side: noise(before, side) for side in ("before", "after")}
     seen["after"] = {layer: values[:, 1:] for layer, values in seen["after"].items()}
-    change = told(before, before, read_of(seen), split_of(240))
+    change = tables_of((before, before), seen.values(), split_of(240))
     assert [len(change.layers), len(change.channels), len(change.responses)] == [8, 0, 0]
 
 
@@ -423,7 +421,7 @@ def test_the_columns_survive_the_disk(before, tmp_path):
     seen = {side: noise(before, side) for side in ("before", "after")}
     for side in seen:
         seen[side]["conv2d0"][:, 4] = 0
-    change = told(before, before, read_of(seen), split_of(240))
+    change = tables_of((before, before), seen.values(), split_of(240))
     write_table(tmp_path / "channels.parquet", change.channels)
     rows = read_rows(tmp_path / "channels.parquet", ChannelRow)
     assert rows[4].matched_channel is None

@@ -11,8 +11,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from overpaint.errors import MeasureError
 from overpaint.measures import transfer
-from overpaint.measures.transfer import logme, nearest_neighbour
-from overpaint.measures.transferability import advise
+from overpaint.measures.transfer import advise, logme, nearest_neighbour
 
 laws = settings(deadline=None, max_examples=15, derandomize=True)
 seeds = st.integers(0, 10**6)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from overpaint.datasets import Split
+from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 from overpaint.records import ClassRow, Score, Scores
 from overpaint.seeds import generator
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 DRAWS = 1000
-LEVEL = (2.5, 97.5)
+INTERVAL = (LEVEL / 2, 1 - LEVEL / 2)
 DRAWN_AT_ONCE = 2**18
 """Weights that are handled together: 2 MB stay in the processor's cache, all draws would not."""
 
@@ -44,9 +44,9 @@ def score(
     """Scores of probabilities [N, C] against labels: [N] class numbers, or [N, C] of 0/1.
 
     >>> probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7], [0.2, 0.8]])
-    >>> found = score(probabilities, np.array([0, 1, 1, 1]), ["calm", "storm"],
-    ...               dataset="seas", split="test", seed=0)
-    >>> found.scores["top1"].value, found.scores["top1"].chance, found.confusion
+    >>> scores = score(probabilities, np.array([0, 1, 1, 1]), ["calm", "storm"],
+    ...                dataset="seas", split="test", seed=0)
+    >>> scores.scores["top1"].value, scores.scores["top1"].chance, scores.confusion
     (0.75, 0.75, [[1, 0], [1, 2]])
 
     Single label: top-1, top-3, top-5 (those below C) and the confusion matrix; chance is what
@@ -68,7 +68,12 @@ def score(
         if many
         else _top_scores(probabilities, labels, [k for k in TOP if k < len(classes) or k == 1], rng)
     )
-    named = _named(probabilities, multi_label=many)
+    # What the network says [N, C]: every label above one half, or the most probable class.
+    named = (
+        (probabilities >= 0.5).astype(np.int64)
+        if many
+        else np.eye(probabilities.shape[1], dtype=np.int64)[np.argmax(probabilities, axis=1)]
+    )
     return Scores(
         dataset=dataset,
         split=split,
@@ -95,11 +100,19 @@ def sides(groups: Sequence[str], train_groups: Iterable[str]) -> dict[str, NDArr
     names = np.array(groups, dtype=object)
     if not len(names):
         return {}
-    known = np.isin(names, np.array([*train_groups], dtype=object))
-    return {"known": known & (names != ""), "unknown": ~known & (names != "")}
+    in_train = np.isin(names, np.array([*train_groups], dtype=object))
+    return {"known": in_train & (names != ""), "unknown": ~in_train & (names != "")}
 
 
 # --- values and their intervals ------------------------------------------------------------------
+
+
+def main_value(probabilities: Floats, labels: Ints) -> float:
+    """The value of the main score alone; 0 where no class has positives."""
+    if labels.ndim == 1:
+        return float(top_k_hits(probabilities, labels, 1).mean())
+    precisions = average_precisions(probabilities, labels)
+    return 0.0 if np.isnan(precisions).all() else float(np.nanmean(precisions))
 
 
 def main_score(probabilities: Floats, labels: Ints, rng: np.random.Generator) -> Score:
@@ -121,27 +134,27 @@ def difference(
 
     first, second: probabilities [N, C] of two networks, rows in the same order. The bootstrap is
     paired: each draw takes the same images for both. Chance is 0, that of two equal routes. It
-    knows of one training each; for the luck of trainings see `several.route_difference`.
+    knows of one training each; for the luck of trainings see `repeats.route_difference`.
 
     Raises MeasureError: `images-differ`.
     """
     if not first.shape == second.shape == (len(labels), first.shape[-1]):
-        found = f"{first.shape}, {second.shape} and {len(labels)} labels"
-        raise MeasureError("images-differ", f"two networks on the same images; got {found}")
+        shapes = f"{first.shape}, {second.shape} and {len(labels)} labels"
+        raise MeasureError("images-differ", f"two networks on the same images; got {shapes}")
     rng = generator(seed, "bootstrap", dataset, split)
-    gain = _top1_gain if labels.ndim == 1 else _map_gain
-    values = resampled(gain(first, second, labels), len(labels), rng)
+    if labels.ndim == 1:
+        hits_before, hits_after = (
+            top_k_hits(network, labels, 1).astype(np.float64) for network in (first, second)
+        )
+        values = resampled(lambda w: w @ (hits_after - hits_before) / len(labels), len(labels), rng)
+    else:
+        before, after = _rankings(first, labels), _rankings(second, labels)
+        values = resampled(
+            lambda w: _mean_of_some(_precisions(after, w) - _precisions(before, w)),
+            len(labels),
+            rng,
+        )
     return _with_interval(values, 0.0, len(labels))
-
-
-def _top1_gain(first: Floats, second: Floats, labels: Ints) -> Callable[[Floats], Floats]:
-    before, after = (top_k_hits(each, labels, 1).astype(np.float64) for each in (first, second))
-    return lambda weights: weights @ (after - before) / len(labels)
-
-
-def _map_gain(first: Floats, second: Floats, present: Ints) -> Callable[[Floats], Floats]:
-    before, after = _rankings(first, present), _rankings(second, present)
-    return lambda w: _mean_of_some(_precisions(after, w) - _precisions(before, w))
 
 
 def resampled(measure: Callable[[Floats], Floats], count: int, rng: np.random.Generator) -> Floats:
@@ -154,8 +167,8 @@ def resampled(measure: Callable[[Floats], Floats], count: int, rng: np.random.Ge
     even = np.full(count, 1 / count)
     values = [measure(np.ones((1, count)))]
     for start in range(0, DRAWS, step):
-        drawn = rng.multinomial(count, even, size=min(step, DRAWS - start))
-        values.append(measure(drawn.astype(np.float64)))
+        weights = rng.multinomial(count, even, size=min(step, DRAWS - start))
+        values.append(measure(weights.astype(np.float64)))
     return np.concatenate(values)
 
 
@@ -164,10 +177,16 @@ def _with_interval(values: Floats, chance: float, count: int) -> Score:
 
     The interval holds the value, also where a few draws do not tell it so.
     """
-    drawn = values[1:][~np.isnan(values[1:])]
-    low, high = np.percentile(drawn, LEVEL) if len(drawn) else (values[0], values[0])
+    draws = values[1:][~np.isnan(values[1:])]
+    low, high = np.quantile(draws, INTERVAL) if len(draws) else (values[0], values[0])
     value = float(values[0])
-    return Score(value, min(float(low), value), max(float(high), value), chance, count)
+    return Score(
+        value=value,
+        low=min(float(low), value),
+        high=max(float(high), value),
+        chance=chance,
+        n=count,
+    )
 
 
 def _top_scores(
@@ -193,12 +212,12 @@ def top_k_hits(probabilities: Floats, labels: Ints, k: int) -> NDArray[np.bool_]
 
 def mean_average_precision(probabilities: Floats, present: Ints, rng: np.random.Generator) -> Score:
     """The mAP over the classes that have positives; a bootstrap draw leaves out those it lost."""
-    some = present.any(axis=0)
-    if not some.any():
-        return Score(0.0, 0.0, 0.0, 0.0, len(present))
-    rankings = _rankings(probabilities[:, some], present[:, some])
+    occurs = present.any(axis=0)
+    if not occurs.any():
+        return Score(value=0.0, low=0.0, high=0.0, chance=0.0, n=len(present))
+    rankings = _rankings(probabilities[:, occurs], present[:, occurs])
     values = resampled(lambda w: _mean_of_some(_precisions(rankings, w)), len(present), rng)
-    return _with_interval(values, float(present[:, some].mean()), len(present))
+    return _with_interval(values, float(present[:, occurs].mean()), len(present))
 
 
 def _mean_of_some(values: Floats) -> Floats:
@@ -234,19 +253,19 @@ class _Ranking:
     Recall moves only at those thresholds: what lies between two of them is one sum.
     """
 
-    taken: Ints  # images down to the last cut
-    taken_starts: Ints  # where in `taken` each piece begins
-    found: Ints  # the positives among them
-    found_starts: Ints
+    images: Ints  # down to the last cut
+    image_starts: Ints  # where in `images` each piece begins
+    positives: Ints  # those among them
+    positive_starts: Ints
 
     def average_precision(self, weights: Floats) -> Floats:
-        if not len(self.found):
+        if not len(self.positives):
             return np.full(len(weights), np.nan)
-        gains = _sums(weights, self.found, self.found_starts)
-        taken = _sums(weights, self.taken, self.taken_starts).cumsum(axis=1)
-        found = gains.cumsum(axis=1)
-        precision = np.divide(found, taken, out=np.zeros_like(found), where=taken > 0)
-        area, total = (gains * precision).sum(axis=1), found[:, -1]
+        gains = _sums(weights, self.positives, self.positive_starts)
+        images = _sums(weights, self.images, self.image_starts).cumsum(axis=1)
+        hits = gains.cumsum(axis=1)
+        precision = np.divide(hits, images, out=np.zeros_like(hits), where=images > 0)
+        area, total = (gains * precision).sum(axis=1), hits[:, -1]
         return np.divide(area, total, out=np.full_like(total, np.nan), where=total > 0)
 
 
@@ -258,10 +277,10 @@ def _ranking(scores: Floats, positives: Ints) -> _Ranking:
     ends, count = ends[adds] + 1, count[adds]
     last = ends[-1] if len(ends) else 0
     return _Ranking(
-        taken=order[:last],
-        taken_starts=np.append(0, ends[:-1]),
-        found=order[positives[order] > 0],
-        found_starts=np.append(0, count[:-1]),
+        images=order[:last],
+        image_starts=np.append(0, ends[:-1]),
+        positives=order[positives[order] > 0],
+        positive_starts=np.append(0, count[:-1]),
     )
 
 
@@ -274,7 +293,7 @@ def _rankings(probabilities: Floats, present: Ints) -> list[_Ranking]:
 
 
 def _precisions(rankings: Sequence[_Ranking], weights: Floats) -> Floats:
-    return np.stack([each.average_precision(weights) for each in rankings], axis=1)
+    return np.stack([ranking.average_precision(weights) for ranking in rankings], axis=1)
 
 
 def precision_at(scores: Floats, positives: Ints, rank: int = RANK) -> float | None:
@@ -291,36 +310,30 @@ def precision_at(scores: Floats, positives: Ints, rank: int = RANK) -> float | N
     rank = min(rank, len(scores))
     last = np.sort(scores)[-rank]
     above, tied = scores > last, scores == last
-    found = positives[above].sum() + (rank - above.sum()) * positives[tied].mean()
-    return float(found / min(total, rank))
+    hits = positives[above].sum() + (rank - above.sum()) * positives[tied].mean()
+    return float(hits / min(total, rank))
 
 
 # --- class by class ------------------------------------------------------------------------------
-
-
-def _named(probabilities: Floats, *, multi_label: bool) -> Ints:
-    """What the network says [N, C]: the most probable class, or every label above one half."""
-    if multi_label:
-        return (probabilities >= 0.5).astype(np.int64)
-    best = np.argmax(probabilities, axis=1)
-    return np.eye(probabilities.shape[1], dtype=np.int64)[best]
 
 
 def class_rows(
     probabilities: Floats, present: Ints, named: Ints, classes: Sequence[str], *, multi_label: bool
 ) -> list[ClassRow]:
     """Precision, recall, F1 and average precision of each class, one against the rest."""
-    right, said, shown = (present & named).sum(0), named.sum(0), present.sum(0)
+    right, named_so, positive = (present & named).sum(0), named.sum(0), present.sum(0)
     precisions = average_precisions(probabilities, present)
     return [
         ClassRow(
-            label,
-            int(shown[c]),
-            _share(right[c], said[c]),
-            _share(right[c], shown[c]),
-            _share(2 * right[c], said[c] + shown[c]),
-            None if np.isnan(precisions[c]) else float(precisions[c]),
-            precision_at(probabilities[:, c], present[:, c]) if multi_label else None,
+            label=label,
+            n=int(positive[c]),
+            precision=_share(right[c], named_so[c]),
+            recall=_share(right[c], positive[c]),
+            f1=_share(2 * right[c], named_so[c] + positive[c]),
+            average_precision=None if np.isnan(precisions[c]) else float(precisions[c]),
+            precision_at_20=(
+                precision_at(probabilities[:, c], present[:, c]) if multi_label else None
+            ),
         )
         for c, label in enumerate(classes)
     ]
@@ -333,12 +346,23 @@ def _share(part: int, whole: int) -> float | None:
 # --- what was predicted --------------------------------------------------------------------------
 
 
-def prediction_table(split: Split, probabilities: Floats) -> pd.DataFrame:
-    """`image`, `labels`, and a column `p(CLASS)` of probabilities for each class."""
+def prediction_table(
+    probabilities: Floats,
+    *,
+    images: Sequence[str],
+    labels: Sequence[Sequence[str]],
+    classes: Sequence[str],
+) -> pd.DataFrame:
+    """`image`, `labels`, and a column `p(CLASS)` of probabilities [N, C] for each class.
+
+    >>> prediction_table(np.array([[0.9, 0.1]]), images=["a.png"], labels=[["calm"]],
+    ...                  classes=["calm", "storm"]).columns.tolist()
+    ['image', 'labels', 'p(calm)', 'p(storm)']
+    """
     columns: dict[str, object] = {
-        "image": split.images,
-        "labels": [list(picture.labels) for picture in split.pictures],
+        "image": list(images),
+        "labels": [list(names) for names in labels],
     }
-    for number, label in enumerate(split.classes):
+    for number, label in enumerate(classes):
         columns[f"p({label})"] = probabilities[:, number]
     return pd.DataFrame(columns)

@@ -1,4 +1,4 @@
-"""How well features would serve a collection, before any network is trained on it.
+"""How well features would serve a collection, before any network is trained on it: advice.
 
 >>> rng = np.random.default_rng(0)
 >>> labels = np.repeat([0, 1, 2], 30)
@@ -6,12 +6,15 @@
 >>> apart = noise + 3 * np.eye(8)[labels]
 >>> logme(apart, labels) > logme(noise, labels)
 True
->>> found = nearest_neighbour(apart, labels, rng=rng)
->>> found.value > 0.8, round(found.chance, 2), found.n
+>>> score = nearest_neighbour(apart, labels, rng=rng)
+>>> score.value > 0.8, round(score.chance, 2), score.n
 (True, 0.33, 90)
+>>> features = {"noise": noise, "apart": apart}
+>>> [row.network for row in advise(features, labels, dataset="seas", split="train", seed=0)]
+['apart', 'noise']
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +22,8 @@ from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
 from overpaint.measures.scores import main_score
-from overpaint.records import Score
+from overpaint.records import AdviceRow, Score
+from overpaint.seeds import generator
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,6 +34,56 @@ FAR = 1e12
 STARTS = 100
 AT_ONCE = 2**22
 """Similarities that are held together: 32 MB."""
+
+
+SINGLE, SEVERAL = 1, 5
+"""Neighbours asked for single labels, and for several, where one vote could rank nothing."""
+
+
+def advise(
+    features: Mapping[str, NDArray[Any]],
+    labels: Ints,
+    *,
+    dataset: str,
+    split: str,
+    seed: int,
+    groups: Sequence[str] | None = None,
+) -> list[AdviceRow]:
+    """A row for each network's features [N, D] of the same pictures, best LogME first.
+
+    labels: [N] class numbers, or [N, C] of 0/1. groups: of each picture; no picture then asks a
+    neighbour of its own group. LogME does not know of groups: where the two disagree, features may
+    have known the painter instead of the style. What cannot be computed is None, with the reason in
+    `status`; without LogME a row comes last.
+    """
+    rows = []
+    for network, table in features.items():
+        rng = generator(seed, "bootstrap", dataset, split)
+        log_evidence, score, reasons = None, None, []
+        try:
+            log_evidence = logme(table, labels)
+        except MeasureError as error:
+            reasons.append(str(error))
+        try:
+            k = SINGLE if labels.ndim == 1 else SEVERAL
+            score = nearest_neighbour(table, labels, groups, k=k, rng=rng)
+        except MeasureError as error:
+            reasons.append(str(error))
+        rows.append(
+            AdviceRow(
+                network=network,
+                dataset=dataset,
+                split=split,
+                n=score.n if score else 0,
+                logme=log_evidence,
+                neighbour=score.value if score else None,
+                low=score.low if score else None,
+                high=score.high if score else None,
+                chance=score.chance if score else None,
+                status="; ".join(dict.fromkeys(reasons)) or "ok",
+            )
+        )
+    return sorted(rows, key=lambda row: -np.inf if row.logme is None else row.logme, reverse=True)
 
 
 def logme(features: NDArray[Any], labels: Ints) -> float:
@@ -58,8 +112,8 @@ def logme(features: NDArray[Any], labels: Ints) -> float:
     if not differ.any():
         raise MeasureError("bad-labels", "no label is shown by some images and not by others")
     values, power, outside = _directions(table, present[:, differ].astype(np.float64))
-    told = power.sum(axis=0) + outside
-    if len(values) < len(table) and (outside <= 1e-12 * told).any():
+    total = power.sum(axis=0) + outside
+    if len(values) < len(table) and (outside <= 1e-12 * total).any():
         raise MeasureError(
             "degenerate-features",
             f"{len(values)} independent features give labels of {len(table)} images exactly: LogME "
@@ -68,20 +122,20 @@ def logme(features: NDArray[Any], labels: Ints) -> float:
     return float(_evidence(values, power, outside, len(table)).mean())
 
 
-def _directions(table: Floats, shown: Floats) -> tuple[Floats, Floats, Floats]:
+def _directions(table: Floats, present: Floats) -> tuple[Floats, Floats, Floats]:
     """Eigenvalues [R] of F Fᵀ, the squares [R, C] of the labels along them, and what is left [C].
 
     One QR of features and labels side by side yields all without any matrix as long as Q.
     """
     count, width = table.shape
-    reduced: Floats = np.linalg.qr(np.concatenate([table, shown], axis=1), mode="r")  # type: ignore[assignment]
+    reduced: Floats = np.linalg.qr(np.concatenate([table, present], axis=1), mode="r")  # type: ignore[assignment]
     rows = min(count, width)
-    ours, theirs, left = reduced[:rows, :width], reduced[:rows, width:], reduced[rows:, width:]
-    turned, singular, _ = np.linalg.svd(ours, full_matrices=False)
-    power = (turned.T @ theirs) ** 2
-    kept = singular > singular[0] * max(count, width) * np.finfo(np.float64).eps
-    outside = (left**2).sum(axis=0) + power[~kept].sum(axis=0)
-    return singular[kept] ** 2, power[kept], outside
+    triangle, along, left = reduced[:rows, :width], reduced[:rows, width:], reduced[rows:, width:]
+    turned, singular, _ = np.linalg.svd(triangle, full_matrices=False)
+    power = (turned.T @ along) ** 2
+    counts = singular > singular[0] * max(count, width) * np.finfo(np.float64).eps
+    outside = (left**2).sum(axis=0) + power[~counts].sum(axis=0)
+    return singular[counts] ** 2, power[counts], outside
 
 
 def _evidence(values: Floats, power: Floats, outside: Floats, count: int) -> Floats:
@@ -97,11 +151,11 @@ def _evidence(values: Floats, power: Floats, outside: Floats, count: int) -> Flo
     at = [_evidence_at(np.full(len(outside), t), values, power, outside, count) for t in coarse]
     t = coarse[np.argmax(at, axis=0)]
     for _ in range(ROUNDS):
-        kept = values[:, None] / (values[:, None] + t)
+        explained = values[:, None] / (values[:, None] + t)
         lost = t / (values[:, None] + t)
         error = (power * lost**2).sum(axis=0) + outside
-        size = np.maximum((power * kept * lost).sum(axis=0) / t, np.finfo(np.float64).tiny)
-        moved = kept.sum(axis=0) / (lost.sum(axis=0) + count - len(values)) * error / size
+        size = np.maximum((power * explained * lost).sum(axis=0) / t, np.finfo(np.float64).tiny)
+        moved = explained.sum(axis=0) / (lost.sum(axis=0) + count - len(values)) * error / size
         moved = np.clip(moved, least, most)
         done = (np.abs(np.log(moved / t)) < TOLERANCE).all()
         t = moved
@@ -155,18 +209,14 @@ def nearest_neighbour(
     votes = _votes(table, present, numbers, k)
     asked = ~np.isnan(votes).any(axis=1)
     if groups is not None and labels.ndim == 1:
-        asked &= _shown_elsewhere(labels, numbers)
+        # Whether another group shows the label of the image.
+        pairs = np.unique(np.stack([labels, numbers]), axis=1)
+        asked &= np.isin(labels, pairs[0][:-1][np.diff(pairs[0]) == 0])
     if not asked.any():
         raise MeasureError(
             "no-neighbours", "no image has a neighbour of another group to learn from"
         )
     return main_score(votes[asked], labels[asked], rng)
-
-
-def _shown_elsewhere(labels: Ints, groups: Ints) -> NDArray[np.bool_]:
-    """Whether another group shows the label of each image."""
-    pairs = np.unique(np.stack([labels, groups]), axis=1)
-    return np.isin(labels, pairs[0][:-1][np.diff(pairs[0]) == 0])
 
 
 def _groups(groups: Sequence[str] | None, count: int) -> Ints:
@@ -189,30 +239,32 @@ def _votes(table: Floats, present: Ints, groups: Ints, k: int) -> Floats:
     for start in range(0, len(unit), step):
         rows = slice(start, start + step)
         # Rounded, so that copies of one picture tie whatever the block that they are in.
-        likeness = np.round(unit[rows] @ unit.T, 12)
-        likeness[groups[rows, None] == groups] = -np.inf
-        votes.append(_votes_of(likeness, present, k))
+        similarity = np.round(unit[rows] @ unit.T, 12)
+        similarity[groups[rows, None] == groups] = -np.inf
+        votes.append(_votes_of(similarity, present, k))
     return np.concatenate(votes)
 
 
-def _votes_of(likeness: Floats, present: Ints, k: int) -> Floats:
-    rows = np.arange(len(likeness))
-    found, count = np.zeros((len(rows), present.shape[1])), np.zeros((len(rows), 1))
-    for _ in range(min(k, likeness.shape[1] - 1)):
-        best = likeness.argmax(axis=1)
-        there = np.isfinite(likeness[rows, best])[:, None]
-        found += present[best] * there
+def _votes_of(similarity: Floats, present: Ints, k: int) -> Floats:
+    rows = np.arange(len(similarity))
+    votes, count = np.zeros((len(rows), present.shape[1])), np.zeros((len(rows), 1))
+    for _ in range(min(k, similarity.shape[1] - 1)):
+        best = similarity.argmax(axis=1)
+        there = np.isfinite(similarity[rows, best])[:, None]
+        votes += present[best] * there
         count += there
-        likeness[rows, best] = -np.inf
-    return np.divide(found, count, out=np.full_like(found, np.nan), where=count > 0)
+        similarity[rows, best] = -np.inf
+    return np.divide(votes, count, out=np.full_like(votes, np.nan), where=count > 0)
 
 
 def _prepared(features: NDArray[Any], labels: Ints) -> tuple[Floats, Ints]:
     """Features [N, D] and labels [N, C] of 0/1, checked."""
     table = np.array(features, np.float64)
     if table.ndim != 2 or len(table) != len(labels):
-        found = f"{table.shape} and {len(labels)} labels"
-        raise MeasureError("images-differ", f"needs a row and a label for each image; got {found}")
+        raise MeasureError(
+            "images-differ",
+            f"needs a row and a label for each image; got {table.shape} and {len(labels)} labels",
+        )
     if len(table) < 2:
         raise MeasureError("too-few-images", f"needs at least 2 images; got {len(table)}")
     if not np.isfinite(table).all():

@@ -56,6 +56,7 @@ from overpaint.records.folder import (
 from overpaint.records.rows import (
     AdviceRow,
     ChannelRow,
+    ChannelSide,
     ClassRow,
     DuplicateRow,
     EpochRow,
@@ -82,6 +83,7 @@ __all__ = [
     "VERSIONS",
     "AdviceRow",
     "ChannelRow",
+    "ChannelSide",
     "ClassRow",
     "ColumnKind",
     "ComparisonFacts",

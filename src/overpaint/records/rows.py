@@ -1,7 +1,7 @@
 """Rows: what crosses a border between the stages, each a line of a table or of a JSON file."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,22 @@ class WeightRow:
     l2_matched: float | None = None  # where the networks have no common start: filters paired first
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChannelSide:
+    """What the maximal images of a channel show in one network; None where it has no image."""
+
+    n: int  # positive images among the k asked for
+    entropy: float | None
+    gain: float | None
+    top_class: str | None
+    top_share: float | None
+    top_lift: float | None
+
+    def columns(self, side: Literal["before", "after"]) -> dict[str, Any]:
+        """The fields as ChannelRow has them, "entropy_before" and so on."""
+        return {f"{name}_{side}": value for name, value in asdict(self).items()}
+
+
 @dataclass(frozen=True)
 class ChannelRow:
     """What a channel's maximal images tell, before and after."""
@@ -147,6 +163,11 @@ class ChannelRow:
     top_lift_after: float | None
     filter_change: float | None  # None where no single filter makes the channel
     status: str
+
+    def side(self, side: Literal["before", "after"]) -> ChannelSide:
+        """The classes of one network; the inverse of `ChannelSide.columns`."""
+        names = [column.name for column in fields(ChannelSide)]
+        return ChannelSide(**{name: getattr(self, f"{name}_{side}") for name in names})
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _has_seen(study: Study, name: str, dataset: str) -> bool:
 
 def _advise(work: Workspace, starts: Sequence[str], dataset: str) -> list[AdviceRow]:
     from overpaint.features import read_features
-    from overpaint.measures.transferability import advise
+    from overpaint.measures.transfer import advise
     from overpaint.networks.taps import PENULTIMATE
 
     split = work.split(dataset, "train")

@@ -3,8 +3,6 @@
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from overpaint.records import (
     ChannelRow,
     ComparisonFacts,
@@ -104,33 +102,30 @@ def keep_comparison(work: Workspace, pair: Pair) -> None:
 
 
 def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
-    from overpaint.comparison import Positions, tables
-    from overpaint.features import read_features, stored
+    from overpaint.comparison import Stored, tables
 
     cka_split, maximal_split = (work.split(*on) for on in splits_of(work, pair))
-    paths = {}
-    for split, reductions in zip((cka_split, maximal_split), reductions_of(pair), strict=True):
-        by_network = keep_features(work, pair.pair, split, reductions=reductions)
-        paths["before", split.name] = by_network[pair.before]
-        paths["after", split.name] = by_network[pair.after]
-
-    def located(side: str, layer: str) -> Positions:
-        array = stored(paths[side, maximal_split.name], layer, "argmax")
-        return Positions(np.asarray(array), int(str(array.attrs["width"])))
-
+    on_cka, on_maximal = (
+        keep_features(work, pair.pair, split, reductions=reductions)
+        for split, reductions in zip((cka_split, maximal_split), reductions_of(pair), strict=True)
+    )
     with work.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
+        before, after = (
+            Stored(
+                work.opened(name),
+                cka=on_cka[name],
+                maximal=on_maximal[name],
+                reduction=pair.reduction,
+            )
+            for name in pair.pair
+        )
         made = tables(
-            work.opened(pair.before),
-            work.opened(pair.after),
-            lambda side, layer, split: read_features(paths[side, split.name], layer),
-            look=lambda side, layer: stored(paths[side, cka_split.name], layer, pair.reduction),
-            locate=located,
-            reduction=pair.reduction,
-            related=work.study.related(*pair.pair),
-            cka_split=cka_split,
-            maximal_split=maximal_split,
+            before,
+            after,
+            maximal_split,
             k=work.study.maximal_images,
             seed=work.study.seed,
+            related=work.study.related(*pair.pair),
             progress=advance,
         )
         with whole_folder(work.folder.comparison(*pair.pair)) as draft:

@@ -48,7 +48,7 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
     ]
     if not lacking:
         return
-    from overpaint.features import Wanted, discard_foreign, store_features
+    from overpaint.features import FeatureRequest, discard_foreign, store_features
 
     for name in lacking:
         if discard_foreign(paths[name], wanted[name]):
@@ -60,7 +60,7 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
     with work.progress.stage(title) as advance:
         not_finite = store_features(
             [
-                Wanted(work.opened(name), paths[name], sorted(arrays[name]), wanted[name])
+                FeatureRequest(work.opened(name), paths[name], sorted(arrays[name]), wanted[name])
                 for name in lacking
             ],
             split,

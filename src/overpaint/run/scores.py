@@ -93,7 +93,13 @@ def keep_ensemble(work: Workspace, name: str) -> None:
             probabilities(read_table(work.folder.network(member) / "predictions.parquet"))
             for member in members
         ]
-        together = prediction_table(work.split(dataset, "test"), ensemble(predicted))
+        test = work.split(dataset, "test")
+        together = prediction_table(
+            ensemble(predicted),
+            images=test.images,
+            labels=[picture.labels for picture in test.pictures],
+            classes=test.classes,
+        )
         with whole_folder(place) as draft:
             write_table(draft / "predictions.parquet", together)
             write_manifest(

@@ -118,7 +118,15 @@ def _write_predictions(work: Workspace, network: "Network", dataset: str, draft:
     from overpaint.measures.scores import prediction_table
 
     split = work.split(dataset, "test")
-    write_table(draft / "predictions.parquet", prediction_table(split, predict(network, split)))
+    write_table(
+        draft / "predictions.parquet",
+        prediction_table(
+            predict(network, split),
+            images=split.images,
+            labels=[picture.labels for picture in split.pictures],
+            classes=split.classes,
+        ),
+    )
 
 
 def recipe_in_words(recipe: dict[str, Any]) -> str:

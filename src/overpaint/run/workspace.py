@@ -43,6 +43,7 @@ class Workspace:
     networks: dict[str, "Network"] = field(default_factory=dict)
     failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
     pending: set[Path] = field(default_factory=set)  # what a dry run would have made
+    explained: set[Path] = field(default_factory=set)  # what was told of already
 
     def keep(
         self, place: Path, wanted: Manifest, make: Callable[[], None], beside: Iterable[Path] = ()
@@ -71,7 +72,8 @@ class Workspace:
             reasons = reasons or [
                 f"{reason} ({other.name})" for reason in reasons_to_make(other, wanted)
             ]
-        if self.explain:
+        if self.explain and place not in self.explained:
+            self.explained.add(place)
             address = place.relative_to(self.folder.root).as_posix()
             verb = "kept" if not reasons else "to make" if self.dry else "made"
             why = f": {'; '.join(reasons)}" if reasons else ""

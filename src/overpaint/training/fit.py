@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from overpaint.datasets import Dataset, Split
 from overpaint.errors import NetworkError
-from overpaint.measures.scores import average_precision, top_k_hits
+from overpaint.measures.scores import main_value
 from overpaint.networks import Network, build, seeded, tensor_digests
 from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.records import EpochRow, SvmRow
@@ -242,7 +242,7 @@ class _Loop:
             state.chosen = {name: each.detach().clone() for name, each in tensors.items()}
             state.history = [replace(row, best=False) for row in state.history]
         rates = rates_at(recipe, max(state.step - 1, 0), epoch, state.val_losses)
-        score = main_score(probabilities_of(logits, self.val.split.multi_label), labels)
+        score = main_value(probabilities_of(logits, self.val.split.multi_label), labels)
         state.history.append(
             EpochRow(epoch, train_loss, loss, score, rates["head"], rates["backbone"], best)
         )
@@ -303,18 +303,6 @@ def freeze(network: Network, the_plan: Plan) -> None:
 
 
 # --- looking -------------------------------------------------------------------------------------
-
-
-def main_score(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """Top-1, or the mean average precision of the classes that have positives."""
-    if labels.ndim == 1:
-        return float(top_k_hits(probabilities, labels, 1).mean())
-    once = np.ones((1, len(labels)))
-    each = [
-        average_precision(probabilities[:, c], labels[:, c], once)[0]
-        for c in range(labels.shape[1])
-    ]
-    return float(np.nanmean(each)) if not np.isnan(each).all() else 0.0
 
 
 def logits_of(

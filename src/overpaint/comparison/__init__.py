@@ -1,0 +1,203 @@
+"""Comparison: two networks (before, after) -> tables by layer and by channel.
+
+Everything here is a pure function of features, labels and weights; no network runs but in
+`compare`, which takes the features first.
+
+    sources.py    what is needed of each network: features that were stored, or in memory
+    layers.py     how alike the layers are: the list of measures by layer; each layer with each
+    weights.py    how far kernels and filters moved
+    channels.py   the pictures that excite each channel, and the classes that they show
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from overpaint.comparison.channels import (
+    NOT_FINITE,
+    Side,
+    chance_of,
+    channel_rows,
+    maximal_table,
+    response_rows,
+    with_p_values,
+    without_duplicates,
+)
+from overpaint.comparison.layers import layer_row, matrix_rows
+from overpaint.comparison.sources import InMemory, Positions, Source, Stored
+from overpaint.comparison.weights import filter_changes, weight_rows
+from overpaint.datasets import Split
+from overpaint.defaults import MAXIMAL_IMAGES
+from overpaint.features import features_of
+from overpaint.measures.maximal import channel_status
+from overpaint.networks import Network
+from overpaint.records import (
+    ChannelRow,
+    LayerRow,
+    MatrixRow,
+    MaximalRow,
+    ResponseRow,
+    WeightRow,
+    table,
+)
+
+__all__ = ["Comparison", "InMemory", "Positions", "Source", "Stored", "compare", "tables"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """The tables of two networks."""
+
+    layers: pd.DataFrame  # LayerRow
+    matrix: pd.DataFrame  # MatrixRow
+    weights: pd.DataFrame  # WeightRow
+    channels: pd.DataFrame  # ChannelRow
+    maximal: pd.DataFrame  # MaximalRow
+    responses: pd.DataFrame  # ResponseRow
+    duplicates: int  # images that show a picture again, left out of all but layers and weights
+    notes: tuple[str, ...]  # what to know of the two networks, in words
+
+
+def compare(
+    before: Network,
+    after: Network,
+    images: Split,
+    *,
+    k: int = MAXIMAL_IMAGES,
+    seed: int = 0,
+    negative: bool = False,
+    reduction: str = "mean",
+    related: bool = True,
+) -> Comparison:
+    """Compare two networks on a split, all in memory; what `op.compare` is.
+
+    >>> change = compare(before, after, images)                       # doctest: +SKIP
+    >>> change.channels.nlargest(20, "concentration")                 # doctest: +SKIP
+    >>> change.matrix.pivot(index="layer_before", columns="layer_after",
+    ...                     values="cka_debiased")                    # doctest: +SKIP
+
+    The networks may be of different architectures; without a layer name in common they have a
+    matrix of layers, and no channels to compare. `reduction`: what the layers are compared by,
+    "mean", "flattened" or "sampled" positions of their maps. `related=False` for networks that
+    began apart: their filters are matched before the distance of their weights is taken. Maximal
+    images have no `row` and `column` here, which takes a second look at the maps; a study has them.
+    """
+    networks = [(network, network.layers) for network in (before, after)]
+    means = features_of(networks, images)
+    compared = means if reduction == "mean" else features_of(networks, images, reduction)
+    old, new = (
+        InMemory(
+            network=network,
+            by_layer=compared[number],
+            means_by_layer=means[number],
+            reduction=reduction,
+        )
+        for number, (network, _) in enumerate(networks)
+    )
+    return tables(old, new, images, k=k, seed=seed, negative=negative, related=related)
+
+
+def tables(
+    before: Source,
+    after: Source,
+    split: Split,
+    *,
+    k: int,
+    seed: int,
+    negative: bool = False,
+    related: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Compare two networks layer by layer; features of one layer at a time are held in memory.
+
+    split: the pictures that `means` and `positions` of the sources are of, among which the maximal
+    images are found. A pair that is not `related` has no common start; its filters are matched
+    before the distance of the weights is taken once more. A pair whose channels differ in number
+    has no rows by channel. `negative`: images rank among the maximal ones whatever the sign of
+    their value, for layers before an activation.
+    """
+    layers, channels, maximal, responses = [], [], [], []
+    ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
+    once, rows = without_duplicates(split)
+    chance = chance_of(once, k, seed)
+    pair = (before.network, after.network)
+    shared = common_layers(*pair)
+    for position, layer in enumerate(shared):
+        layers.append(
+            layer_row(
+                layer, position, before.compared(layer), after.compared(layer), after.reduction
+            )
+        )
+        old, new = (_only(source.means(layer), rows) for source in (before, after))
+        if old.shape[1] == new.shape[1]:
+            finite = np.isfinite(old).all(axis=0) & np.isfinite(new).all(axis=0)
+            if not finite.all():
+                old, new = (np.where(finite, features, np.float32(0)) for features in (old, new))
+            statuses = np.where(finite, channel_status(old, new, negative=negative), NOT_FINITE)
+            sides = []
+            for name, source, features in (("before", before, old), ("after", after, new)):
+                at = source.positions(layer)
+                at = at and replace(at, flat=_only(at.flat, rows))
+                sides.append(Side.of(name, features, at, once, k=k, negative=negative))
+            channels += channel_rows(
+                layer,
+                *sides,
+                images=len(once),
+                k=k,
+                chance=chance,
+                changes=filter_changes(*pair, layer),
+                statuses=statuses.tolist(),
+            )
+            for side in sides:
+                ranked[side.name] += side.maximal
+                maximal.append(maximal_table(layer, side, once))
+                responses += response_rows(layer, side, once)
+        if progress:
+            progress(position + 1, len(shared))
+    old_layers, new_layers = (
+        {layer: source.compared(layer) for layer in source.network.layers}
+        for source in (before, after)
+    )
+    return Comparison(
+        layers=table(layers, LayerRow),
+        matrix=table(matrix_rows(old_layers, new_layers, after.reduction), MatrixRow),
+        weights=table(weight_rows(*pair, related=related), WeightRow),
+        channels=with_p_values(table(channels, ChannelRow), **ranked, split=once, seed=seed),
+        maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
+        responses=table(responses, ResponseRow),
+        duplicates=len(split) - len(once),
+        notes=notes(*pair, related=related),
+    )
+
+
+def common_layers(before: Network, after: Network) -> list[str]:
+    """The layers that both networks have, in the order of the second; often none of two
+    architectures, which only the matrix of all layers compares.
+    """
+    return [layer for layer in after.layers if layer in before.layers]
+
+
+def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
+    """What to know of a pair before its numbers are read, in sentences."""
+    sentences = []
+    if not common_layers(before, after):
+        sentences.append(
+            f"{before.architecture} and {after.architecture} share no layer name: all layers of "
+            "the one are compared with all of the other, and no channels."
+        )
+    if not related:
+        sentences.append(
+            "The two networks have no start in common: their filters are numbered by chance, and "
+            "the plain distance of their weights means little; l2_matched is the distance after "
+            "the best assignment of filters."
+        )
+    return tuple(sentences)
+
+
+def _only(features: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Only these rows; the features themselves, and no copy of a large layer, where it is all."""
+    return features if len(rows) == len(features) else features[rows]

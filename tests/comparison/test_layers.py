@@ -1,0 +1,53 @@
+"""The measures by layer: a list, of which a row holds whatever can be computed."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from overpaint.comparison.layers import LAYER_MEASURES, layer_row, matrix_rows
+from overpaint.records import LayerRow, column_kinds
+
+
+def test_every_number_of_a_row_has_one_measure():
+    """The list fills each column of numbers of LayerRow once, and no other column."""
+    filled = Counter(column for measure in LAYER_MEASURES for column in measure.columns)
+    numbers = {name for name, kind in column_kinds(LayerRow).items() if kind.dtype == "float64"}
+    assert filled == Counter(numbers)
+
+
+def features(n, p, seed=0):
+    return np.random.default_rng(seed).standard_normal((n, p)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("n", "status", "absent"),
+    [
+        (1, "all: needs at least 2 images; got 1", {"cka", "procrustes"}),
+        (3, ("cka_debiased: needs at least 4 images; got 3; its interval: needs at least 5 "
+             "images; got 3; mutual_neighbours: needs at least 12 images; got 3"),
+         {"cka_debiased", "cka_debiased_low", "mutual_neighbours"}),
+        (11, "mutual_neighbours: needs at least 12 images; got 11", {"mutual_neighbours"}),
+        (12, "ok", set()),
+    ],
+)  # fmt: skip
+def test_few_images_cost_what_needs_more(n, status, absent):
+    """A row says what it lacks and why, and has all the rest."""
+    row = layer_row("x", 0, features(n, 3), features(n, 3, seed=1))
+    assert row.status == status
+    measured = ["cka", "cka_low", "cka_debiased", "cka_debiased_low", "procrustes",
+                "mutual_neighbours"]  # fmt: skip
+    lacking = {name for name in measured if getattr(row, name) is None}
+    assert lacking >= absent
+    assert n == 1 or lacking == absent
+
+
+def test_a_layer_without_cka_costs_its_own_cells():
+    """Constant layers say so in their cells of the table, and all others have their values."""
+    rows = matrix_rows({"x": features(20, 3), "dead": np.zeros((20, 2))}, {"y": features(20, 5, 1)})
+    assert [row.status for row in rows] == ["ok", "first features are the same for all images"]
+    assert rows[0].cka is not None
+    assert (rows[1].cka, rows[1].cka_debiased) == (None, None)
+    frame = pd.DataFrame(rows)
+    assert frame["n_images"].tolist() == [20, 20]
