@@ -10,11 +10,12 @@ from PIL import Image
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from overpaint.device import AT_ONCE
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.render import lens, redirect, render, render_steps, single
-from overpaint.render.lens import AT_ONCE, looking
+from overpaint.render.lens import looking
 from overpaint.render.loop import Settings, as_images
 from overpaint.render.manner import fourier, maco
 from overpaint.render.objectives import channel, diversity, logit

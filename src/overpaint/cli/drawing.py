@@ -71,14 +71,14 @@ class OneOff:
         """Draw all, and return the files written."""
         wanted = [units(each) for each in self.units]
         self._check()
+        from overpaint.device import on_best_device
         from overpaint.networks import load
-        from overpaint.render.lens import at_its_best
 
         with progress.stage(f"open {self.network}"):
             network = load(self.network)
         self._check_layers(network, [layer for layer, _ in wanted])
         found: list[Rendering] = []
-        with at_its_best(network):
+        with on_best_device(network):
             for layer, channels in wanted:
                 found += self._layer(network, layer, channels, progress)
         for each in found:
@@ -185,9 +185,9 @@ class Dream:
         opened = read(self.picture)
         side = self.size or min(LARGEST, *opened.size)
         pixels = np.asarray(shorter_side(opened, side, "lanczos"))
+        from overpaint.device import on_best_device
         from overpaint.networks import load
         from overpaint.render import dream
-        from overpaint.render.lens import at_its_best
         from overpaint.render.objectives import channel, deepdream
 
         with progress.stage(f"open {self.network}"):
@@ -195,7 +195,7 @@ class Dream:
         written = []
         whole: list[int | None] = [None]
         goals = [(layer, index) for layer, some in wanted for index in some or whole]
-        with at_its_best(network):
+        with on_best_device(network):
             for layer, index in goals:
                 name = layer if index is None else f"{layer}:{index}"
                 objective = deepdream(layer) if index is None else channel(layer, index)

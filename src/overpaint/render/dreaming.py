@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from overpaint.device import on_best_device
 from overpaint.networks import Network
 from overpaint.render.lens import Lens, Shape, looking
 from overpaint.render.loop import Image, as_images
@@ -44,13 +45,16 @@ def dream(
     it has its own size; what is small in the picture then becomes large in what is dreamt.
 
     A negative objective, `-channel(...)`, takes out of the picture what a channel sees in it.
-    The network is left as it was. Raises NetworkError for an unknown layer or channel.
+    The network is left as and where it was. Raises NetworkError for an unknown layer or channel.
 
     Source: Mordvintsev et al., "Inceptionism", 2015.
     """
     whole = torch.tensor(picture).permute(2, 0, 1)[None] / 255
     shapes = octave_shapes((picture.shape[0], picture.shape[1]), octaves)
-    with looking(network, objective.layers, shapes, exactly=True) as lens:
+    with (
+        on_best_device(network),
+        looking(network, objective.layers, shapes, exactly=True) as lens,
+    ):
         objective = objective.on(network)
         objective.check(network, lens.seen)
         whole = whole.to(lens.device)

@@ -5,23 +5,19 @@ of the canvas itself where the network takes it; in the precision that is fastes
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
+from overpaint.device import at_once, bfloat16, device_of, free_memory, has_bfloat16, out_of_memory
 from overpaint.networks import Network
 from overpaint.networks.taps import Tap, taps
 from overpaint.render.objectives import Activations
 from overpaint.render.stem import FastStem
 from overpaint.render.transforms import over, warp
-
-AT_ONCE = {"cpu": 8, "cuda": 512}
-"""The most images in a batch. On a CPU a larger one is hardly faster, and from 16 on torch takes
-other convolutions on one thread, whose last digits differ."""
 
 GREY = 0.5
 """What a picture with alpha is judged on."""
@@ -48,7 +44,7 @@ class Lens:
 
     def look(self, view: Tensor) -> dict[str, Tensor]:
         """What the layers say of a view (B, 3, H, W), in float32, differentiable."""
-        with FastStem(), _bfloat16(self.device) if self.half else nullcontext():
+        with FastStem(), bfloat16(self.device, wanted=self.half):
             return {layer: maps.float() for layer, maps in self.tap(_crowd(view)).items()}
 
     def plainly(self, pixels: Tensor) -> dict[str, Tensor]:
@@ -72,8 +68,8 @@ class Lens:
     @property
     def at_once(self) -> int:
         """How many images fit in memory together, at least one."""
-        most = AT_ONCE.get(self.device.type, AT_ONCE["cpu"])
-        return max(1, min(most, free_memory(self.device) // max(1, self.bytes_each)))
+        fitting = free_memory(self.device) // max(1, self.bytes_each)
+        return max(1, min(at_once(self.device), fitting))
 
 
 def _crowd(view: Tensor) -> Tensor:
@@ -121,7 +117,7 @@ def _frozen(network: Network) -> Iterator[None]:
 def _runs(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool = False) -> bool:
     """Whether the network can be run on pictures of a shape, or in bfloat16."""
     try:
-        with torch.no_grad(), _bfloat16(device) if half else nullcontext():
+        with torch.no_grad(), bfloat16(device, wanted=half):
             tap(_black(shape, device))
     except (AssertionError, RuntimeError, ValueError) as error:  # how networks refuse another size
         if out_of_memory(error):
@@ -141,64 +137,10 @@ def _bytes_each(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: b
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    precision = _bfloat16(device) if half else nullcontext()
-    with torch.enable_grad(), precision, hooks:
+    with torch.enable_grad(), bfloat16(device, wanted=half), hooks:
         tap(_crowd(_black(shape, device)).requires_grad_())
     return sum(kept.values())
 
 
 def _black(shape: Shape, device: torch.device) -> Tensor:
     return torch.zeros(1, 3, *shape, device=device)
-
-
-# --- the machine ---------------------------------------------------------------------------------
-
-
-def device_of(network: Network) -> torch.device:
-    """Where a network is."""
-    return next(network.parameters()).device
-
-
-@contextmanager
-def at_its_best(network: Network) -> Iterator[Network]:
-    """The network on the GPU, if there is one, and afterwards where it was."""
-    home = device_of(network)
-    try:
-        yield network.to("cuda") if torch.cuda.is_available() else network
-    finally:
-        network.to(home)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the machine reckons in bfloat16 itself; elsewhere it would be slower, not faster."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
-def _bfloat16(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16)
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that may be taken: half of what is free, for others and for what is not counted."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0] // 2
-    return psutil.virtual_memory().available // 2
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that the memory is not enough.
-
-    >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …"))
-    True
-    >>> out_of_memory(RuntimeError("shapes differ"))
-    False
-    """
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    words = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in words or "allocate memory" in words
-    )

@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from overpaint.device import give_back_memory, out_of_memory
 from overpaint.errors import NetworkError
 from overpaint.render import redirect
-from overpaint.render.lens import Lens, Shape, out_of_memory
+from overpaint.render.lens import Lens, Shape
 from overpaint.render.manner import Manner, fourier
 from overpaint.render.objectives import Objective, groups, score
 from overpaint.seeds import generator
@@ -254,8 +255,7 @@ def _unless_too_large(
         if not out_of_memory(error):
             raise
     # outside the handler, so that the failed batch's tensors are gone with its frames
-    if lenses[0].device.type == "cuda":
-        torch.cuda.empty_cache()
+    give_back_memory(lenses[0].device)
     return None
 
 

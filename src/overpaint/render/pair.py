@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
+from overpaint.device import on_best_device
 from overpaint.networks import Network
 from overpaint.render.lens import looking
 from overpaint.render.loop import Drawn, Goal, Image, Settings, together
@@ -98,7 +99,7 @@ def render_pair(
         if progress:
             progress(done, len(goals) * steps)
 
-    with ExitStack() as stack:
+    with on_best_device(before, after), ExitStack() as stack:
         lenses = [
             stack.enter_context(looking(network, [layer], settings.shapes))
             for network in (before, after)

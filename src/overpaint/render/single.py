@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from overpaint.device import on_best_device
 from overpaint.errors import NetworkError
 from overpaint.networks import Network
 from overpaint.networks.taps import PRE_RELU
@@ -62,16 +63,18 @@ def render(
     and `drawn` with each rendering as soon as it is final, so that it can be kept. `frames` pictures
     on the way come with each.
 
-    The network is left as it was, and so is the random state of the process. On a machine that
-    reckons in bfloat16 the network does so while the image changes; what is measured is float32.
+    The network runs on the GPU, if there is one (`overpaint.device`), and is left as and where it
+    was; so is the random state of the process. On a machine that reckons in bfloat16 the network
+    does so while the image changes; what is measured is float32.
     Raises NetworkError for an unknown layer or channel, and when one image does not fit in memory.
     """  # noqa: E501 - a message is one line
     settings = Settings(steps, size, manner_of(manner, network), frames)
-    with looking(network, _layers(what), settings.shapes) as lens:
-        job = _Job(_wanted(lens, what, channels, seed), settings, progress, say, drawn)
-        failed = job.attempt(1, lens, range(len(job.wanted)))
-    for number in range(2, ATTEMPTS + 1):
-        failed = _again(network, job, number, failed)
+    with on_best_device(network):
+        with looking(network, _layers(what), settings.shapes) as lens:
+            job = _Job(_wanted(lens, what, channels, seed), settings, progress, say, drawn)
+            failed = job.attempt(1, lens, range(len(job.wanted)))
+        for number in range(2, ATTEMPTS + 1):
+            failed = _again(network, job, number, failed)
     return Renderings(best(job.found[row]) for row in range(len(job.wanted)))
 
 
@@ -95,11 +98,11 @@ def render_steps(
     1 (1, 3, 64, 64)
     2 (1, 3, 64, 64)
 
-    Memory grows with the channels. The network is in evaluation mode and frozen until the loop ends
-    or is closed. Nothing is tried again.
+    Memory grows with the channels. The network is on the GPU, if there is one, in evaluation mode
+    and frozen until the loop ends or is closed. Nothing is tried again.
     """
     settings = Settings(steps, size, manner_of(manner, network))
-    with looking(network, _layers(what), settings.shapes) as lens:
+    with on_best_device(network), looking(network, _layers(what), settings.shapes) as lens:
         goals = [want.attempt(1) for want in _wanted(lens, what, channels, seed)]
         yield from ascend([lens], goals, settings)
 

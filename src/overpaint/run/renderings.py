@@ -119,7 +119,6 @@ class Pictures:
     def _draw(self, name: str, layer: str, place: Path, keys: dict[int, str]) -> None:
         """Draw the channels of a layer that are not there yet, and keep each at once."""
         from overpaint.render import render
-        from overpaint.render.lens import at_its_best
 
         missing = [each for each, key in keys.items() if _key_of(place / f"{each}.png") != key]
         if not missing:
@@ -135,12 +134,10 @@ class Pictures:
             write_picture(place / f"{each.channel}.png", each.image, told)
 
         title = f"render {len(missing)} channels of {name} {layer}"
-        with (
-            self.lineage.progress.stage(title) as advance,
-            at_its_best(self.lineage.opened(name)) as network,
-        ):
+        with self.lineage.progress.stage(title) as advance:
             render(
-                network, layer, missing, steps=self._settings.steps, size=self._settings.size,
+                self.lineage.opened(name), layer, missing,
+                steps=self._settings.steps, size=self._settings.size,
                 seed=self.lineage.study.seed, manner=self._manner, progress=advance,
                 say=self._say, drawn=keep,
             )  # fmt: skip
@@ -200,7 +197,6 @@ class Pictures:
         self, pair: Pair, layer: str, kind: Any, place: Path, keys: dict[int, str]
     ) -> None:
         from overpaint.render import render_pair
-        from overpaint.render.lens import at_its_best
 
         missing = [
             each for each, key in keys.items() if _key_of(place / f"{each}-{kind}.png") != key
@@ -219,11 +215,8 @@ class Pictures:
 
         reach = [self._reach(name, layer) for name in pair.pair]
         title = f"render {len(missing)} channels of {' and '.join(pair.pair)} {layer}, {kind}"
-        with (
-            self.lineage.progress.stage(title) as advance,
-            at_its_best(self.lineage.opened(pair.before)) as before,
-            at_its_best(self.lineage.opened(pair.after)) as after,
-        ):
+        before, after = (self.lineage.opened(name) for name in pair.pair)
+        with self.lineage.progress.stage(title) as advance:
             render_pair(
                 before, after, layer, missing, kind=kind,
                 reach=[(reach[0].get(each), reach[1].get(each)) for each in missing],
