@@ -26,18 +26,18 @@ Shape = tuple[int, int]
 """Height and width."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lens:
     """How a network is shown a canvas, and what it costs.
 
     `side` is the size that a view is resized to, or None for the canvas's own. `half` says whether
-    the network runs in bfloat16. `bytes_each` is what one image needs in memory. `seen` is what the
-    layers say of a black picture of the network's own size.
+    the network runs in bfloat16. `bytes_each` is what one image needs in memory. `of_black` is what
+    the layers say of a black picture of the network's own size.
     """
 
     network: Network
     tap: Tap[Tensor]
-    seen: Activations
+    of_black: Activations
     side: int | None
     half: bool
     bytes_each: int
@@ -45,14 +45,14 @@ class Lens:
     def look(self, view: Tensor) -> dict[str, Tensor]:
         """What the layers say of a view (B, 3, H, W), in float32, differentiable."""
         with FastStem(), bfloat16(self.device, wanted=self.half):
-            return {layer: maps.float() for layer, maps in self.tap(_crowd(view)).items()}
+            return {layer: maps.float() for layer, maps in self.tap(_at_least_two(view)).items()}
 
-    def plainly(self, pixels: Tensor) -> dict[str, Tensor]:
+    def untransformed(self, pixels: Tensor) -> dict[str, Tensor]:
         """What they say of pictures without transforms, in full precision and without gradient."""
         with torch.no_grad():
-            return self.tap(_crowd(self.plain(pixels)))
+            return self.tap(_at_least_two(self.prepared(pixels)))
 
-    def plain(self, pixels: Tensor) -> Tensor:
+    def prepared(self, pixels: Tensor) -> Tensor:
         """Pictures without transforms, on grey where they have alpha, as the network takes them."""
         if pixels.shape[1] == 4:
             pixels = over(pixels, torch.full_like(pixels[:, :3], GREY))
@@ -72,16 +72,16 @@ class Lens:
         return max(1, min(at_once(self.device), fitting))
 
 
-def _crowd(view: Tensor) -> Tensor:
+def _at_least_two(view: Tensor) -> Tensor:
     """A lone image twice: torch takes other convolutions for a batch of one, whose last digits
     differ; after some hundred steps that would be another picture.
     """
-    crowd = torch.cat([view, view]) if len(view) == 1 else view
-    return crowd.contiguous(memory_format=torch.channels_last)
+    views = torch.cat([view, view]) if len(view) == 1 else view
+    return views.contiguous(memory_format=torch.channels_last)
 
 
 @contextmanager
-def looking(
+def open_lens(
     network: Network, layers: Sequence[str], shapes: Sequence[Shape], *, exactly: bool = False
 ) -> Iterator[Lens]:
     """A lens on some layers of a network, for pictures of these shapes, the largest last; with
@@ -90,28 +90,28 @@ def looking(
     The network runs once to its end, at its own size, to see that each layer is called exactly
     once; from then on it stops after the deepest. Raises NetworkError for an unknown layer.
     """
-    with _frozen(network), taps(network, layers, reduction=torch.clone) as tap:
-        own, device = network.preprocessing.size, device_of(network)
-        with torch.no_grad():
-            seen = tap(_black((own, own), device))
-        native = all(_runs(tap, device, shape) for shape in shapes)
-        shape = shapes[-1] if native else (own, own)
-        half = not exactly and has_bfloat16(device) and _runs(tap, device, shape, half=True)
-        cost = _bytes_each(tap, device, shape, half=half)
-        yield Lens(network, tap, seen, None if native else own, half, cost)
-
-
-@contextmanager
-def _frozen(network: Network) -> Iterator[None]:
-    """No weight asks for a gradient inside the block."""
+    side, device = network.preprocessing.size, device_of(network)
     asking = [weight for weight in network.parameters() if weight.requires_grad]
-    try:
-        for weight in asking:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for weight in asking:
-            weight.requires_grad_()
+    with taps(network, layers, reduction=torch.clone) as tap:
+        try:
+            for weight in asking:
+                weight.requires_grad_(False)
+            with torch.no_grad():
+                of_black = tap(_black((side, side), device))
+            native = all(_runs(tap, device, shape) for shape in shapes)
+            shape = shapes[-1] if native else (side, side)
+            half = not exactly and has_bfloat16(device) and _runs(tap, device, shape, half=True)
+            yield Lens(
+                network=network,
+                tap=tap,
+                of_black=of_black,
+                side=None if native else side,
+                half=half,
+                bytes_each=_bytes_each(tap, device, shape, half=half),
+            )
+        finally:
+            for weight in asking:
+                weight.requires_grad_()
 
 
 def _runs(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool = False) -> bool:
@@ -127,19 +127,23 @@ def _runs(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool = 
 
 
 def _bytes_each(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool) -> int:
-    """The memory of one image: what the forward keeps for the gradient, and as much for that."""
-    kept: dict[int, int] = {}
+    """The memory of one image: what the forward keeps for the gradient, and as much for that.
+
+    A lone image is run as two, and what is kept of the two is counted for the one: its own, and as
+    much again for the gradients.
+    """
+    sizes: dict[int, int] = {}  # by address: several operations may keep the same memory
 
     def keep(tensor: Tensor) -> Tensor:
         if tensor.ndim > 1 and len(tensor) == 2:  # of the pictures, not of the weights
             storage = tensor.untyped_storage()
-            kept[storage.data_ptr()] = storage.nbytes()
+            sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
     with torch.enable_grad(), bfloat16(device, wanted=half), hooks:
-        tap(_crowd(_black(shape, device)).requires_grad_())
-    return sum(kept.values())
+        tap(_at_least_two(_black(shape, device)).requires_grad_())
+    return sum(sizes.values())
 
 
 def _black(shape: Shape, device: torch.device) -> Tensor:

@@ -397,7 +397,7 @@ class Lineage:
     ) -> "Trained":
         from overpaint.features import read_features
         from overpaint.networks.taps import PENULTIMATE
-        from overpaint.training.linear_svm import fit_svm
+        from overpaint.training.svm_head import fit_svm
 
         assert entry.parent is not None
         parent = entry.parent

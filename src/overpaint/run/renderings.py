@@ -39,9 +39,9 @@ if TYPE_CHECKING:  # torch is imported when something has to be drawn
     import numpy as np
     from numpy.typing import NDArray
 
-    from overpaint.render.manner import Manner
     from overpaint.render.pair import PairRendering
     from overpaint.render.rendering import Rendering
+    from overpaint.render.setup import Setup
 
 MEASURED = 1000
 """Pictures of a dataset, at most, that colours and waves are measured on."""
@@ -138,7 +138,7 @@ class Pictures:
             render(
                 self.lineage.opened(name), layer, missing,
                 steps=self._settings.steps, size=self._settings.size,
-                seed=self.lineage.study.seed, manner=self._manner, progress=advance,
+                seed=self.lineage.study.seed, setup=self._setup, progress=advance,
                 say=self._say, drawn=keep,
             )  # fmt: skip
 
@@ -221,7 +221,7 @@ class Pictures:
                 before, after, layer, missing, kind=kind,
                 reach=[(reach[0].get(each), reach[1].get(each)) for each in missing],
                 steps=self._settings.steps, size=self._settings.size,
-                seed=self.lineage.study.seed, manner=self._manner, progress=advance,
+                seed=self.lineage.study.seed, setup=self._setup, progress=advance,
                 say=self._say, drawn=keep,
             )  # fmt: skip
 
@@ -259,9 +259,9 @@ class Pictures:
         return [name for name in named if name not in (None, "imagenet")]
 
     @cached_property
-    def _manner(self) -> "Manner":
+    def _setup(self) -> "Setup":
         from overpaint.render.colours import measured_colours
-        from overpaint.render.manner import fourier, lucid, maco, pixel
+        from overpaint.render.setup import fourier, lucid, maco, pixel
 
         settings = self._settings
         named = settings.colours != "imagenet"
