@@ -15,3 +15,6 @@ LEVEL = 0.05
 RENDER_STEPS = 512
 RENDER_SIZE = 128
 """Steps of a rendering's optimisation, and pixels of its side."""
+
+DREAM_STEPS = 100
+"""Steps of a dream on a picture that there is."""

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from overpaint.errors import NetworkError
 from overpaint.networks import build
-from overpaint.networks.relu_capture import Remembered, before
+from overpaint.networks.relu_capture import RememberedReLU, before
 from overpaint.networks.taps import taps
 from overpaint.render.redirect import RedirectedReLU
 
@@ -27,7 +27,7 @@ CALLS = {
 def test_remembered(name):
     """By whichever call, in place or not, a ReLU gives its values, and its input is known."""
     wanted = CALLS[name](VALUES.clone())
-    with Remembered():
+    with RememberedReLU():
         after = CALLS[name](VALUES.clone())
     assert torch.equal(after, wanted)
     assert torch.equal(before(after), VALUES)
@@ -35,7 +35,7 @@ def test_remembered(name):
 
 def test_others():
     """What is no ReLU's own output has nothing before it, nor has one outside the block."""
-    with Remembered():
+    with RememberedReLU():
         assert before(torch.relu(VALUES) + 1) is None
         assert before(functional.hardtanh(VALUES)) is None
     assert before(torch.relu(VALUES)) is None
@@ -43,7 +43,7 @@ def test_others():
 
 def test_side_by_side():
     """Outputs of ReLUs side by side come from their inputs side by side."""
-    with Remembered():
+    with RememberedReLU():
         parts = [torch.relu(VALUES), functional.relu6(2 * VALUES)]
         for after in (torch.cat(parts, 1), torch.cat(tensors=parts, dim=1)):
             assert torch.equal(before(after), torch.cat([VALUES, 2 * VALUES], 1))
@@ -102,7 +102,7 @@ def test_redirected_too(images):
     """What a ReLU is given is read of a redirected one as well, which keeps its gradient."""
     network = build("torchvision:resnet18", classes=("a", "b"), seed=0)
     values = torch.full((1, 4), -1.0, requires_grad=True)
-    with RedirectedReLU(), Remembered():
+    with RedirectedReLU(), RememberedReLU():
         after = nn.ReLU(inplace=True)(values * 1)
         assert torch.equal(before(after), values)
         (slope,) = torch.autograd.grad(-after.sum(), values)

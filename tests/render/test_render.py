@@ -10,16 +10,17 @@ from PIL import Image
 from torch import nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from overpaint.device import AT_ONCE
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.render import lens, redirect, render, render_steps, single
-from overpaint.render.lens import AT_ONCE, looking
+from overpaint.render.lens import open_lens
 from overpaint.render.loop import Settings, as_images
-from overpaint.render.manner import fourier, maco
 from overpaint.render.objectives import channel, diversity, logit
 from overpaint.render.redirect import STEPS
 from overpaint.render.rendering import status_of
+from overpaint.render.setup import fourier, maco
 
 CLASSES = ("a", "b")
 
@@ -351,12 +352,12 @@ def test_a_network_of_one_channel_is_painted_for_in_grey():
     torch.manual_seed(0)
     view = Preprocessing(size=32, resize=32, mean=(0.5,), std=(0.25,), order="grey")
     network = Network("one", Parts(OneChannel(), ("conv",), "head", view), CLASSES).eval()
-    for manner in ("fourier", "pixel", "lucid"):
-        (found,) = render(network, "conv", [3], steps=24, size=32, manner=manner)
+    for setup in ("fourier", "pixel", "lucid"):
+        (found,) = render(network, "conv", [3], steps=24, size=32, setup=setup)
         assert np.ptp(found.image, axis=2).max() == 0
         assert found.objective_end > found.objective_start
         assert found.image.std() > 10
-    (coloured,) = render(network, "conv", [3], steps=2, size=32, manner=fourier())
+    (coloured,) = render(network, "conv", [3], steps=2, size=32, setup=fourier())
     assert np.ptp(coloured.image, axis=2).max() > 0
 
 
@@ -381,7 +382,7 @@ NETWORKS = {
 def test_networks(made, layer, size):
     """Networks of every kind are seen at the canvas's own size, and rise."""
     network = made()
-    with looking(network, [layer], Settings(size=size).shapes) as lens:
+    with open_lens(network, [layer], Settings(size=size).shapes) as lens:
         assert lens.side is None
     (found,) = render(network, layer, [1], steps=12, size=size)
     assert found.image.shape == (size, size, 3)
@@ -452,8 +453,8 @@ def test_a_batch_too_large(error, monkeypatch):
     monkeypatch.setattr(single, "ATTEMPTS", 1)
     network, channels, said, drawn = tiny(), list(range(11)), [], []
     paint = Cramped(2, error)
-    manner = replace(fourier(), paint=paint)
-    found = render(network, "top", channels, steps=3, size=24, manner=manner,
+    setup = replace(fourier(), paint=paint)
+    found = render(network, "top", channels, steps=3, size=24, setup=setup,
                    say=said.append, drawn=drawn.append)  # fmt: skip
     assert paint.batches[:3] == [6, 3, 1]
     assert said == [
@@ -467,9 +468,9 @@ def test_a_batch_too_large(error, monkeypatch):
 
 def test_one_image_too_large():
     """What was drawn before was told, and the message says what would help."""
-    manner = replace(fourier(), paint=Cramped(0, MemoryError()))
+    setup = replace(fourier(), paint=Cramped(0, MemoryError()))
     with pytest.raises(NetworkError, match="not enough memory for one image of 24") as caught:
-        render(tiny(), "top", [1], steps=3, size=24, manner=manner)
+        render(tiny(), "top", [1], steps=3, size=24, setup=setup)
     assert caught.value.slug == "out-of-memory"
 
 
@@ -484,7 +485,7 @@ def test_another_error_is_not_taken_for_memory():
 def test_batches_fit_in_memory(monkeypatch):
     """With little memory batches are small from the start."""
     monkeypatch.setattr(lens, "free_memory", lambda _device: 3 * 1024)
-    with looking(tiny(), ["top"], Settings(size=24).shapes) as small:
+    with open_lens(tiny(), ["top"], Settings(size=24).shapes) as small:
         assert small.bytes_each > 36 * 36 * 3 * 2  # at least the view itself
         assert small.at_once == 1
     monkeypatch.setattr(lens, "free_memory", lambda _device: 5 * small.bytes_each)
@@ -560,24 +561,24 @@ def test_a_group_stays_in_one_batch(monkeypatch):
     assert not np.array_equal(found[0].image, found[1].image)
 
 
-@pytest.mark.parametrize("manner", ["pixel", "lucid", "alpha", "maco"])
-def test_manners(manner):
-    """Each manner raises the objective, alone and together to the same picture."""
+@pytest.mark.parametrize("setup", ["pixel", "lucid", "alpha", "maco"])
+def test_setups(setup):
+    """Each setup raises the objective, alone and together to the same picture."""
     pictures = [np.random.default_rng(0).integers(256, size=(40, 40, 3), dtype=np.uint8)]
     made = {"alpha": lambda: fourier(alpha=True), "maco": lambda: maco(pictures, 32)}
-    how = {"steps": 14, "size": 32, "manner": made.get(manner, lambda: manner)()}
+    how = {"steps": 14, "size": 32, "setup": made.get(setup, lambda: setup)()}
     together = render(tiny(), "top", [5, 7], **how)
     (alone,) = render(tiny(), "top", [7], **how)
     assert np.array_equal(together[1].image, alone.image)
-    assert manner == "maco" or alone.objective_end > alone.objective_start
-    assert alone.image.shape == (32, 32, 4 if manner == "alpha" else 3)
+    assert setup == "maco" or alone.objective_end > alone.objective_start
+    assert alone.image.shape == (32, 32, 4 if setup == "alpha" else 3)
 
 
-def test_no_such_manner():
+def test_no_such_setup():
     """The message names the near one."""
     with pytest.raises(NetworkError, match="did you mean 'lucid'") as caught:
-        render(tiny(), "top", [1], manner="lucd")
-    assert caught.value.slug == "unknown-manner"
+        render(tiny(), "top", [1], setup="lucd")
+    assert caught.value.slug == "unknown-setup"
 
 
 def test_a_whole_layer_and_its_sheet(tmp_path):

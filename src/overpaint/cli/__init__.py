@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import OverpaintError
 
 
@@ -115,10 +116,14 @@ def render(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="By default 512, or 100 on a picture; the paper's: 2048."),
+        typer.Option(
+            min=1,
+            help=f"By default {RENDER_STEPS}, or {DREAM_STEPS} on a picture; the paper's: 2048.",
+        ),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=16, help="Pixels of a side; by default 128, or the picture's.")
+        int | None,
+        typer.Option(min=16, help=f"Pixels of a side; by default {RENDER_SIZE}, or the picture's."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Another gives another picture.")] = 0,
     canvas: Annotated[
@@ -141,14 +146,33 @@ def render(
     """Draw what most excites channels of a network, outside any study."""
     from rich.console import Console
 
-    from overpaint.cli.drawing import Dream, OneOff
+    from overpaint.cli.drawing import Drawing, Dream
     from overpaint.progress import Progressing
 
     progress = Progressing(Console(soft_wrap=True))
     work = (
-        Dream(network, units, picture, out, steps, size, octaves)
+        Dream(
+            network=network,
+            units=units,
+            picture=picture,
+            out=out,
+            steps=steps,
+            size=size,
+            octaves=octaves,
+        )
         if picture
-        else OneOff(network, units, out, steps, size, seed, canvas, spectrum, sheet, movie)
+        else Drawing(
+            network=network,
+            units=units,
+            out=out,
+            steps=steps,
+            size=size,
+            seed=seed,
+            canvas=canvas,
+            spectrum=spectrum,
+            sheet=sheet,
+            movie=movie,
+        )
     )
     for path in work.draw(progress):
         typer.echo(path)

@@ -1,4 +1,4 @@
-"""One-off pictures: what `overpaint render` draws, outside any study; torch is imported to draw.
+"""Drawing: what `overpaint render` draws, outside any study; torch is imported to draw.
 
 >>> units("mixed4d:164,450-452")
 ('mixed4d', [164, 450, 451, 452])
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import DatasetError, NetworkError
 from overpaint.pixels.images import MOVIES, SUFFIXES, movie, read, sheet, shorter_side
 from overpaint.progress import Progressing
@@ -22,8 +23,8 @@ from overpaint.records import whole_file, write_picture
 
 if TYPE_CHECKING:
     from overpaint.networks import Network
-    from overpaint.render.manner import Manner
     from overpaint.render.rendering import Rendering
+    from overpaint.render.setup import Setup
 
 FRAMES = 48
 """Of a movie."""
@@ -52,9 +53,9 @@ def units(text: str) -> tuple[str, list[int] | None]:
     return layer, list(dict.fromkeys(channels))
 
 
-@dataclass(frozen=True)
-class OneOff:
-    """What to draw, how, and where to put it."""
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """What to draw from noise, how, and where to put it."""
 
     network: str
     units: Sequence[str]
@@ -69,22 +70,23 @@ class OneOff:
 
     def draw(self, progress: Progressing) -> list[Path]:
         """Draw all, and return the files written."""
-        wanted = [units(each) for each in self.units]
+        layers = [units(text) for text in self.units]
         self._check()
         from overpaint.networks import load
-        from overpaint.render.lens import at_its_best
+        from overpaint.networks.taps import taps
 
         with progress.stage(f"open {self.network}"):
             network = load(self.network)
-        self._check_layers(network, [layer for layer, _ in wanted])
-        found: list[Rendering] = []
-        with at_its_best(network):
-            for layer, channels in wanted:
-                found += self._layer(network, layer, channels, progress)
-        for each in found:
-            if each.status != "ok":
-                progress.say(f"  {each.name}: {each.status}")
-        return [*self._files(found), *self._shown_together(found)]
+        with taps(network, [layer for layer, _ in layers]):
+            pass  # a typo in the last layer is found before the first is drawn
+        renderings: list[Rendering] = []
+        for layer, channels in layers:
+            renderings += self._layer(network, layer, channels, progress)
+        for rendering in renderings:
+            if rendering.status != "ok":
+                progress.say(f"  {rendering.name}: {rendering.status}")
+        files = [self._path(rendering) for rendering in renderings] if self._folder else []
+        return [*files, *self._save_together(renderings)]
 
     def _check(self) -> None:
         if self.movie and self.movie.suffix.lower() not in MOVIES:
@@ -98,14 +100,6 @@ class OneOff:
                 "no-spectrum", "maco takes its waves from a folder of pictures: --spectrum FOLDER"
             )
 
-    @staticmethod
-    def _check_layers(network: "Network", layers: Sequence[str]) -> None:
-        """A typo in the last layer is found before the first is drawn."""
-        from overpaint.networks.taps import taps
-
-        with taps(network, layers):
-            pass
-
     def _layer(
         self, network: "Network", layer: str, channels: list[int] | None, progress: Progressing
     ) -> "list[Rendering]":
@@ -113,58 +107,59 @@ class OneOff:
 
         with progress.stage(f"render {self.network} {layer}") as advance:
             return render(
-                network, layer, channels, steps=self.steps or 512, size=self.size or 128,
-                seed=self.seed, manner=self._manner, frames=FRAMES if self.movie else 0,
-                progress=advance, say=progress.say, drawn=self._keep,
+                network, layer, channels, steps=self.steps or RENDER_STEPS,
+                size=self.size or RENDER_SIZE, seed=self.seed, setup=self._setup,
+                frames=FRAMES if self.movie else 0, progress=advance, say=progress.say,
+                drawn=self._save,
             )  # fmt: skip
 
     @property
-    def _manner(self) -> "str | Manner":
+    def _setup(self) -> "str | Setup":
         if self.spectrum is None:
             return self.canvas
-        from overpaint.render.manner import maco
+        from overpaint.render.setup import maco
 
-        return maco(pictures_below(self.spectrum, self.size or 128), self.size or 128)
+        side = self.size or RENDER_SIZE
+        return maco(pictures_below(self.spectrum, side), side)
 
     @property
     def _folder(self) -> Path | None:
         """Where each picture goes; nowhere if only a sheet or a movie is wanted."""
         return self.out or (None if self.sheet or self.movie else Path("renderings"))
 
-    def _keep(self, each: "Rendering") -> None:
+    def _save(self, rendering: "Rendering") -> None:
         """Write a picture as soon as it is final, so that nothing is lost."""
         if self._folder is None:
             return
         row = {
-            "network": self.network, "layer": each.layer, "channel": each.channel,
-            "objective_start": each.objective_start, "objective_end": each.objective_end,
-            "steps": each.steps, "seed": each.seed, "status": each.status,
+            "network": self.network, "layer": rendering.layer, "channel": rendering.channel,
+            "objective_start": rendering.objective_start,
+            "objective_end": rendering.objective_end,
+            "steps": rendering.steps, "seed": rendering.seed, "status": rendering.status,
         }  # fmt: skip
-        write_picture(self._path(each), each.image, {"row": row})
+        write_picture(self._path(rendering), rendering.image, {"row": row})
 
-    def _path(self, each: "Rendering") -> Path:
+    def _path(self, rendering: "Rendering") -> Path:
         assert self._folder is not None
-        return self._folder / each.layer / f"{each.channel}.png"
+        return self._folder / rendering.layer / f"{rendering.channel}.png"
 
-    def _files(self, found: "Sequence[Rendering]") -> list[Path]:
-        return [self._path(each) for each in found] if self._folder else []
-
-    def _shown_together(self, found: "Sequence[Rendering]") -> list[Path]:
-        names = [each.name for each in found]
+    def _save_together(self, renderings: "Sequence[Rendering]") -> list[Path]:
+        """Write the contact sheet and the movie, as far as they are wanted."""
+        names = [rendering.name for rendering in renderings]
         if self.sheet:
             with whole_file(self.sheet) as draft:
                 kind = Image.registered_extensions()[self.sheet.suffix.lower()]
-                pictures = [Image.fromarray(each.image) for each in found]
+                pictures = [Image.fromarray(rendering.image) for rendering in renderings]
                 sheet(pictures, names).save(draft, kind, quality=88)
         if self.movie:
-            films = zip(*(each.frames for each in found), strict=True)
-            frames = [sheet([Image.fromarray(each) for each in film], names) for film in films]
+            films = zip(*(rendering.frames for rendering in renderings), strict=True)
+            frames = [sheet([Image.fromarray(frame) for frame in film], names) for film in films]
             with whole_file(self.movie) as draft:
                 movie(frames, draft, self.movie.suffix)
         return [path for path in (self.sheet, self.movie) if path]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dream:
     """A picture to change, what into, and where to put it."""
 
@@ -181,33 +176,31 @@ class Dream:
 
         A layer without channels is raised as a whole.
         """
-        wanted = [units(each) for each in self.units]
+        layers = [units(text) for text in self.units]
         opened = read(self.picture)
         side = self.size or min(LARGEST, *opened.size)
         pixels = np.asarray(shorter_side(opened, side, "lanczos"))
         from overpaint.networks import load
         from overpaint.render import dream
-        from overpaint.render.lens import at_its_best
         from overpaint.render.objectives import channel, deepdream
 
         with progress.stage(f"open {self.network}"):
             network = load(self.network)
-        written = []
+        files = []
         whole: list[int | None] = [None]
-        goals = [(layer, index) for layer, some in wanted for index in some or whole]
-        with at_its_best(network):
-            for layer, index in goals:
-                name = layer if index is None else f"{layer}:{index}"
-                objective = deepdream(layer) if index is None else channel(layer, index)
-                with progress.stage(f"dream of {name} on {self.picture.name}") as advance:
-                    changed = dream(
-                        network, pixels, objective, steps=self.steps or 100, octaves=self.octaves,
-                        progress=advance,
-                    )  # fmt: skip
-                file = f"{self.picture.stem}-{name.replace(':', '-')}.png"
-                written.append((self.out or Path("renderings")) / file)
-                write_picture(written[-1], changed, {"network": self.network, "unit": name})
-        return written
+        goals = [(layer, index) for layer, channels in layers for index in channels or whole]
+        for layer, index in goals:
+            name = layer if index is None else f"{layer}:{index}"
+            objective = deepdream(layer) if index is None else channel(layer, index)
+            with progress.stage(f"dream of {name} on {self.picture.name}") as advance:
+                changed = dream(
+                    network, pixels, objective, steps=self.steps or DREAM_STEPS,
+                    octaves=self.octaves, progress=advance,
+                )  # fmt: skip
+            file = f"{self.picture.stem}-{name.replace(':', '-')}.png"
+            files.append((self.out or Path("renderings")) / file)
+            write_picture(files[-1], changed, {"network": self.network, "unit": name})
+        return files
 
 
 def pictures_below(folder: Path, side: int) -> Iterator[Any]:

@@ -1,7 +1,7 @@
 """Which calls of torch are a ReLU, and what each was given.
 
 >>> values = torch.tensor([-1.0, 2.0])
->>> with Remembered():
+>>> with RememberedReLU():
 ...     after = torch.relu_(values)
 >>> before(after), after
 (tensor([-1.,  2.]), tensor([0., 2.]))
@@ -46,7 +46,7 @@ _CEILINGS: dict[Callable[..., Any], Callable[..., float | None]] = {
 }
 
 
-class Relus(TorchFunctionMode, ABC):
+class ReluCapture(TorchFunctionMode, ABC):
     """Inside the block, each ReLU and ReLU6 is what `relu` makes of it; other calls are as ever.
 
     A call in place gives a new tensor instead, and leaves its input as it was: only its result may
@@ -72,7 +72,7 @@ class Relus(TorchFunctionMode, ABC):
         return self.relu(args[0] if args else kwargs["input"], ceiling)
 
 
-class Remembered(Relus):
+class RememberedReLU(ReluCapture):
     """Inside the block, what comes out of a ReLU knows what went in: `before` tells it."""
 
     def relu(self, values: Tensor, ceiling: float) -> Tensor:

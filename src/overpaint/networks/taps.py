@@ -245,7 +245,7 @@ class Tap(Generic[Kept]):
         self._calls = dict.fromkeys(self.layers, 0)
         self._running = True
         try:
-            with relu_capture.Remembered() if self.before else nullcontext():
+            with relu_capture.RememberedReLU() if self.before else nullcontext():
                 self.network(images)
         except _Enough:
             pass

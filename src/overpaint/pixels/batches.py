@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from overpaint.datasets import Split
+from overpaint.device import pinned
 from overpaint.networks import Preprocessing
 from overpaint.pixels.images import read, shorter_side
 from overpaint.pixels.pixel_cache import on_disk
@@ -139,9 +140,8 @@ def batches(pixels: Pixels, order: Iterable[Sequence[int]]) -> Iterator[Tensor]:
 
 
 def _batch(pictures: "list[Future[Tensor]]") -> Tensor:
-    """The pictures as one tensor, in memory that a GPU can fetch from by itself."""
-    batch = torch.stack([picture.result() for picture in pictures])
-    return batch.pin_memory() if torch.cuda.is_available() else batch
+    """The pictures as one tensor, where a GPU can fetch it."""
+    return pinned(torch.stack([picture.result() for picture in pictures]))
 
 
 def in_order(count: int, size: int) -> list[list[int]]:

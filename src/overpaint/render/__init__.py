@@ -2,14 +2,14 @@
 
 >>> from overpaint.networks import build
 >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
->>> found = render(network, "mixed3b", [1, 2], steps=4, size=64)
->>> [rendering.channel for rendering in found], found[0].image.shape
-([1, 2], (64, 64, 3))
->>> found[0].objective_end > found[0].objective_start
+>>> first, second = render(network, "mixed3b", [1, 2], steps=4, size=64)
+>>> first.channel, second.channel, first.image.shape
+(1, 2, (64, 64, 3))
+>>> first.objective_end > first.objective_start
 True
 
 What to want (`objectives`), what is painted on (`canvas`, `maco`), what it must survive
-(`transforms`), in one `manner`; how a network is looked through (`lens`), and how to run (`loop`).
+(`transforms`), in one `setup`; how a network is looked through (`lens`), and how to run (`loop`).
 `render` is one call and `render_steps` the open loop, for one network (`single`); `render_pair` is
 for two (`pair`); `dream` changes a picture that there is (`dreaming`).
 

@@ -70,7 +70,7 @@ class FourierCanvas:
         alpha: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.size = height, width = both(size)
+        self.size = height, width = height_width(size)
         self._mixing = mixing(colours, alpha=alpha).to(device)
         shape = (self._mixing.shape[1], height, width // 2 + 1, 2)
         self.spectrum = noise(seeds, shape, device)
@@ -103,7 +103,7 @@ class PixelCanvas:
         alpha: bool = False,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.size = both(size)
+        self.size = height_width(size)
         self._mixing = mixing(colours, alpha=alpha).to(device)
         self.plain = noise(seeds, (self._mixing.shape[1], *self.size), device)
         self.parameters = [self.plain]
@@ -116,7 +116,7 @@ class PixelCanvas:
 # --- from numbers to pixels ----------------------------------------------------------------------
 
 
-def both(size: Size) -> tuple[int, int]:
+def height_width(size: Size) -> tuple[int, int]:
     """Height and width."""
     return (size, size) if isinstance(size, int) else size
 
@@ -138,7 +138,7 @@ def spectrum_scale(size: Size) -> NDArray[np.float64]:
 
     (H, W // 2 + 1), for an inverse transform with `norm="ortho"`.
     """
-    height, width = both(size)
+    height, width = height_width(size)
     high = np.fft.fftfreq(height)[:, None]
     wide = np.fft.rfftfreq(width)[None, :]
     return 1 / np.maximum(np.hypot(high, wide), 1 / max(height, width))

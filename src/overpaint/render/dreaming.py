@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from overpaint.defaults import DREAM_STEPS
+from overpaint.device import on_best_device
 from overpaint.networks import Network
-from overpaint.render.lens import Lens, Shape, looking
+from overpaint.render.lens import Lens, Shape, open_lens
 from overpaint.render.loop import Image, as_images
 from overpaint.render.objectives import Objective, score
 
@@ -23,7 +25,7 @@ def dream(
     picture: Image,
     objective: Objective,
     *,
-    steps: int = 100,
+    steps: int = DREAM_STEPS,
     rate: float = 0.01,
     octaves: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -44,15 +46,18 @@ def dream(
     it has its own size; what is small in the picture then becomes large in what is dreamt.
 
     A negative objective, `-channel(...)`, takes out of the picture what a channel sees in it.
-    The network is left as it was. Raises NetworkError for an unknown layer or channel.
+    The network is left as and where it was. Raises NetworkError for an unknown layer or channel.
 
     Source: Mordvintsev et al., "Inceptionism", 2015.
     """
     whole = torch.tensor(picture).permute(2, 0, 1)[None] / 255
     shapes = octave_shapes((picture.shape[0], picture.shape[1]), octaves)
-    with looking(network, objective.layers, shapes, exactly=True) as lens:
+    with (
+        on_best_device(network),
+        open_lens(network, objective.layers, shapes, exactly=True) as lens,
+    ):
         objective = objective.on(network)
-        objective.check(network, lens.seen)
+        objective.check(network, lens.of_black)
         whole = whole.to(lens.device)
         changed = _resized(whole, shapes[0])
         for number, shape in enumerate(shapes):
@@ -73,7 +78,7 @@ def _up(lens: Lens, objective: Objective, pixels: Tensor, rate: float) -> Tensor
     """One step up the gradient."""
     with torch.enable_grad():
         leaf = pixels.detach().requires_grad_()
-        value = score([objective], lens.look(lens.plain(leaf))).sum()
+        value = score([objective], lens.look(lens.prepared(leaf))).sum()
         (gradient,) = torch.autograd.grad(value, leaf)
     size = gradient.abs().mean()
     # nothing excites it here: no direction is up
@@ -97,4 +102,4 @@ def octave_shapes(shape: Shape, octaves: int) -> list[Shape]:
         (round(shape[0] / SCALE**number), round(shape[1] / SCALE**number))
         for number in range(octaves - 1, 0, -1)
     ]
-    return [each for each in smaller if min(each) >= SMALLEST] + [shape]
+    return [size for size in smaller if min(size) >= SMALLEST] + [shape]

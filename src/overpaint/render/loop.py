@@ -13,11 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
+from overpaint.device import give_back_memory, out_of_memory
 from overpaint.errors import NetworkError
 from overpaint.render import redirect
-from overpaint.render.lens import Lens, Shape, out_of_memory
-from overpaint.render.manner import Manner, fourier
+from overpaint.render.lens import Lens, Shape
 from overpaint.render.objectives import Objective, groups, score
+from overpaint.render.setup import Setup, fourier
 from overpaint.seeds import generator
 
 Image = NDArray[np.uint8]
@@ -42,30 +44,29 @@ class Goal:
 
     def layers(self, number: int) -> list[str]:
         """What is read of a network."""
-        both = self.objectives[number] + self.measured[number]
-        return list(both.layers)
+        return list((self.objectives[number] + self.measured[number]).layers)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How the loop is run; `frames` pictures on the way are kept."""
 
-    steps: int = 512
-    size: int = 128
-    manner: Manner = field(default_factory=fourier)
+    steps: int = RENDER_STEPS
+    size: int = RENDER_SIZE
+    setup: Setup = field(default_factory=fourier)
     frames: int = 0
 
     @property
     def shapes(self) -> tuple[Shape, Shape]:
         """What a network is shown: a canvas as it is, and a view of it."""
-        wide = self.size + self.manner.border
+        wide = self.size + self.setup.border
         return (self.size, self.size), (wide, wide)
 
     @property
-    def kept(self) -> list[int]:
+    def filmed(self) -> list[int]:
         """The steps whose pictures are kept, close together at first, where most changes."""
         way = np.linspace(0, 1, self.frames) ** 2 if self.frames else np.array([])
-        return sorted({round(each) for each in (way * self.steps).tolist()})
+        return sorted({round(step) for step in (way * self.steps).tolist()})
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ class Step:
     pixels: Tensor
 
 
-@dataclass(frozen=True)
-class Drawn:
+@dataclass(frozen=True, kw_only=True)
+class Result:
     """What the loop made of a goal: an image, what is measured on it and on the first noise.
 
     Both measured on 8-bit pictures and without transforms, a value for each network.
@@ -101,51 +102,45 @@ def ascend(
     Each image has noise, transforms and objective of its own. Shown to several networks, it is
     shown to each in the same views, and what they say is added up.
     """
-    seeds, manner = [goal.seed for goal in goals], settings.manner
-    canvas = manner.paint(settings.size, seeds, lenses[0].device)
-    adam = torch.optim.Adam(canvas.parameters, lr=manner.rate)
-    eyes = [_eye(lens, goals, at, manner) for at, lens in enumerate(lenses)]
+    setup = settings.setup
+    canvas = setup.paint(settings.size, [goal.seed for goal in goals], lenses[0].device)
+    adam = torch.optim.Adam(canvas.parameters, lr=setup.rate)
+    objectives = [[goal.objectives[at] for goal in goals] for at in range(len(lenses))]
+    views = [setup.views(lens.side, lens.network.preprocessing.size) for lens in lenses]
+    # a generator for each goal and network, of one seed: the networks meet the same views
+    draws = [[generator(goal.seed, "transforms") for goal in goals] for _ in lenses]
     for number in range(settings.steps + 1):
         with torch.enable_grad():
             pixels = canvas.pixels()
         yield Step(number, pixels.detach())
         if number == settings.steps:
             return
-        with torch.enable_grad(), _relu(number):
-            loss = -torch.stack([eye(pixels) for eye in eyes]).sum()
+        redirected = number < redirect.STEPS
+        with torch.enable_grad(), redirect.RedirectedReLU() if redirected else nullcontext():
+            scores = [
+                score(objectives[at], lens.look(views[at](pixels, draws[at]))).sum()
+                for at, lens in enumerate(lenses)
+            ]
+            loss = -torch.stack(scores).sum()
             gradients = torch.autograd.grad(loss, canvas.parameters)
         for leaf, gradient in zip(canvas.parameters, gradients, strict=True):
             leaf.grad = gradient
         adam.step()
 
 
-def _eye(
-    lens: Lens, goals: Sequence[Goal], number: int, manner: Manner
-) -> Callable[[Tensor], Tensor]:
-    """What one network makes of pixels: the sum of all goals' objectives in it."""
-    objectives = [goal.objectives[number] for goal in goals]
-    draws = [generator(goal.seed, "transforms") for goal in goals]
-    views = manner.views(lens.side, lens.network.preprocessing.size)
-    return lambda pixels: score(objectives, lens.look(views(pixels, draws))).sum()
-
-
-def _relu(number: int) -> "redirect.RedirectedReLU | nullcontext[None]":
-    return redirect.RedirectedReLU() if number < redirect.STEPS else nullcontext()
-
-
 def draw(
     lenses: Sequence[Lens], goals: Sequence[Goal], settings: Settings, tell: Callable[[int], None]
-) -> list[Drawn]:
+) -> list[Result]:
     """What becomes of a batch of goals; `tell` is called with the image-steps taken."""
     frames: list[list[Image]] = [[] for _ in goals]
-    taken = 0
-    # closing: an exception keeps this frame alive, and with it the loop
+    taken_steps = 0
+    # closing, because an exception keeps this frame alive, and with it the loop and its tensors
     with closing(ascend(lenses, goals, settings)) as loop:
         for step in loop:
-            if step.number in (0, settings.steps, *settings.kept):
+            if step.number in (0, settings.steps, *settings.filmed):
                 last = as_images(step.pixels)
                 sound = step.pixels.isfinite().flatten(1).all(dim=1).tolist()
-                if step.number in settings.kept:
+                if step.number in settings.filmed:
                     for film, image in zip(frames, last, strict=True):
                         film.append(image)
             if step.number == 0:
@@ -153,15 +148,15 @@ def draw(
                 if not any(math.isfinite(value) for values in starts for value in values):
                     break  # nothing that could rise
             else:
-                taken = step.number
-                tell(len(goals) * taken)
+                taken_steps = step.number
+                tell(len(goals) * taken_steps)
     nothing = (math.nan,) * len(lenses)  # of an image that is no longer made of numbers
     ends = [
         values if whole else nothing
         for values, whole in zip(measure(lenses, goals, last), sound, strict=True)
     ]
     return [
-        Drawn(image, start, end, taken, tuple(film))
+        Result(image=image, starts=start, ends=end, steps=taken_steps, frames=tuple(film))
         for image, start, end, film in zip(last, starts, ends, frames, strict=True)
     ]
 
@@ -173,7 +168,9 @@ def measure(
     values = []
     for at, lens in enumerate(lenses):
         pixels = torch.from_numpy(images).to(lens.device).permute(0, 3, 1, 2) / 255
-        values.append(score([goal.measured[at] for goal in goals], lens.plainly(pixels)).tolist())
+        values.append(
+            score([goal.measured[at] for goal in goals], lens.untransformed(pixels)).tolist()
+        )
     return list(zip(*values, strict=True))
 
 
@@ -193,7 +190,7 @@ def together(
     *,
     tell: Callable[[int], None],
     say: Callable[[str], None],
-) -> Iterator[tuple[list[int], list[Drawn]]]:
+) -> Iterator[tuple[list[int], list[Result]]]:
     """What becomes of many goals: the rows of a batch, and what was drawn of them.
 
     A batch is as large as memory is thought to allow. If it is not enough after all, batches are
@@ -201,24 +198,38 @@ def together(
     a single image does not fit.
     """
     fitting = min(lens.at_once for lens in lenses) // len(lenses)
-    at_once = 1 if settings.manner.alone else max(1, fitting)
-    mates = groups([goal.objectives[0] for goal in goals])
+    at_once = 1 if settings.setup.alone else max(1, fitting)
+    waiting = groups([goal.objectives[0] for goal in goals])
     done = 0
-    while mates:
-        batch = packed(mates, at_once)[0]
+
+    def tell_of_all(steps: int) -> None:
+        tell(done + steps)
+
+    while waiting:
+        batch = packed(waiting, at_once)[0]
         rows = sorted(row for group in batch for row in group)
-        own = [goals[row] for row in rows]
-        drawn = _unless_too_large(lenses, own, settings, _after(done, tell))
-        if drawn is None:
-            at_once = _halved(len(rows), indivisible=len(batch) == 1, settings=settings, say=say)
+        results = None
+        try:
+            results = draw(lenses, [goals[row] for row in rows], settings, tell_of_all)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        if results is not None:
+            done += len(rows) * settings.steps
+            waiting = waiting[len(batch) :]
+            yield rows, results
             continue
-        done += len(rows) * settings.steps
-        mates = mates[len(batch) :]
-        yield rows, drawn
-
-
-def _after(done: int, tell: Callable[[int], None]) -> Callable[[int], None]:
-    return lambda steps: tell(done + steps)
+        # outside the handler, so that the failed batch's tensors are gone with its frames
+        give_back_memory(lenses[0].device)
+        if len(batch) == 1:  # a group cannot be halved: its images are to differ from each other
+            images = f"{len(rows)} images" if len(rows) > 1 else "one image"
+            raise NetworkError(
+                "out-of-memory",
+                f"there is not enough memory for {images} of {settings.size} pixels beside this "
+                "network; a smaller size needs less",
+            )
+        at_once = len(rows) // 2
+        say(f"{len(rows)} images at once do not fit in memory: going on with {at_once}")
 
 
 def packed(groups: Sequence[list[int]], at_once: int) -> list[list[list[int]]]:
@@ -242,33 +253,3 @@ def packed(groups: Sequence[list[int]], at_once: int) -> list[list[list[int]]]:
         count -= len(group)
         room -= len(group)
     return batches
-
-
-def _unless_too_large(
-    lenses: Sequence[Lens], goals: Sequence[Goal], settings: Settings, tell: Callable[[int], None]
-) -> list[Drawn] | None:
-    """What becomes of a batch, or None if it does not fit in memory."""
-    try:
-        return draw(lenses, goals, settings, tell)
-    except (RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-    # outside the handler, so that the failed batch's tensors are gone with its frames
-    if lenses[0].device.type == "cuda":
-        torch.cuda.empty_cache()
-    return None
-
-
-def _halved(
-    count: int, *, indivisible: bool, settings: Settings, say: Callable[[str], None]
-) -> int:
-    if indivisible:
-        many = f"{count} images" if count > 1 else "one image"
-        raise NetworkError(
-            "out-of-memory",
-            f"there is not enough memory for {many} of {settings.size} pixels beside this "
-            "network; a smaller size needs less",
-        )
-    half = count // 2
-    say(f"{count} images at once do not fit in memory: going on with {half}")
-    return half

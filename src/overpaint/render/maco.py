@@ -28,7 +28,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from overpaint.errors import MeasureError
-from overpaint.render.canvas import Size, both, mixed, mixing
+from overpaint.render.canvas import Size, height_width, mixed, mixing
 from overpaint.render.colours import Colours, Picture, matrix
 from overpaint.render.transforms import Draws, Transform, compose, look, noise
 from overpaint.seeds import generator
@@ -61,7 +61,7 @@ def measured_spectrum(
     Pictures [H, W, 3] of any size are resized to cover the canvas, and their middle is taken.
     Raises MeasureError when there are none.
     """
-    height, width = both(size)
+    height, width = height_width(size)
     unmixing = np.linalg.pinv(matrix(colours))
     total, count = np.zeros((len(unmixing), height, width // 2 + 1)), 0
     for picture in pictures:
@@ -97,7 +97,7 @@ class MacoCanvas:
         colours: Colours = "imagenet",
         device: torch.device | str = "cpu",
     ) -> None:
-        self.size = height, width = both(size)
+        self.size = height, width = height_width(size)
         self._mixing = mixing(colours, alpha=False).to(device)
         shape = (self._mixing.shape[1], height, width // 2 + 1)
         if spectrum.shape != shape:
@@ -111,7 +111,10 @@ class MacoCanvas:
         self.phase = ((2 * turns - 1) * np.pi).requires_grad_()
         self.parameters = [self.phase]
         self._magnitude = torch.from_numpy(spectrum).to(device)
-        self._paired = _paired(height, width).to(device)
+        y, x = np.arange(height)[:, None], np.arange(width // 2 + 1)[None]
+        # 1 where a wave has an opposite, 0 where it is its own, which then has no sine
+        paired = (2 * y % height != 0) | (2 * x % width != 0)
+        self._paired = torch.from_numpy(paired).float().to(device)
         self._attention = torch.zeros(len(seeds), height, width, device=device)
 
     def pixels(self) -> Tensor:
@@ -144,9 +147,9 @@ class MacoCanvas:
         The gradient's size added up over the steps; from the percentile on a pixel is opaque. All
         are, as long as nothing has come back.
         """
-        found = self._attention.flatten(1)
-        full = torch.quantile(found, percentile / 100, dim=1, keepdim=True)
-        alpha = torch.where(full > 0, found / full, 1.0).clamp(max=1)
+        attention = self._attention.flatten(1)
+        full = torch.quantile(attention, percentile / 100, dim=1, keepdim=True)
+        alpha = torch.where(full > 0, attention / full, 1.0).clamp(max=1)
         return alpha.reshape(-1, 1, *self.size)
 
 
@@ -159,19 +162,12 @@ def _mirrored(phase: Tensor, size: tuple[int, int]) -> Tensor:
     rows = torch.arange(height, device=phase.device)[:, None]
 
     def column(number: int) -> Tensor:
-        own = phase[..., number : number + 1]
-        opposite = own.flip(2).roll(1, 2)  # row n -> row -n
-        return torch.where(rows > height // 2, -opposite, own)
+        waves = phase[..., number : number + 1]
+        opposites = waves.flip(2).roll(1, 2)  # row n -> row -n
+        return torch.where(rows > height // 2, -opposites, waves)
 
     last = [column(width // 2)] if width % 2 == 0 else [phase[..., width // 2 :]]
     return torch.cat([column(0), phase[..., 1 : width // 2], *last], dim=3)
-
-
-def _paired(height: int, width: int) -> Tensor:
-    """1 where a wave has an opposite, 0 where it is its own: (H, W // 2 + 1)."""
-    y, x = np.arange(height)[:, None], np.arange(width // 2 + 1)[None]
-    own = (2 * y % height == 0) & (2 * x % width == 0)
-    return torch.from_numpy(~own).float()
 
 
 # --- what it must survive ------------------------------------------------------------------------
@@ -205,6 +201,6 @@ def cropped(side: int) -> Transform:
 
 def drawn_crops(draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The side (B,) of a crop, in sides of the canvas, and its centre (B, 2), x and y in 0..1."""
-    drawn = np.array([random.standard_normal(3) for random in draws])
-    shares = CROP[0] + CROP[1] * drawn[:, 0]
-    return shares.clip(0.05, 1), CENTRE[0] + CENTRE[1] * drawn[:, 1:]
+    numbers = np.array([random.standard_normal(3) for random in draws])
+    shares = CROP[0] + CROP[1] * numbers[:, 0]
+    return shares.clip(0.05, 1), CENTRE[0] + CENTRE[1] * numbers[:, 1:]

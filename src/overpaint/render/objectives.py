@@ -73,14 +73,14 @@ class Objective:
         """
         return Objective(tuple((weight, term.on(network)) for weight, term in self.terms))
 
-    def check(self, network: Network, seen: Activations) -> None:
+    def check(self, network: Network, activations: Activations) -> None:
         """Raise NetworkError if a layer lacks the channel, place or class that is asked for.
 
-        `seen` is what a tap reads of any picture, of the layers without reduction.
+        `activations` is what a tap reads of any picture, of the layers without reduction.
         """
         for _, term in self.terms:
             where = f"layer {term.layer!r} of {network.architecture}"
-            term.check(channels_first(seen[term.layer]), where)
+            term.check(channels_first(activations[term.layer]), where)
 
     def __add__(self, other: "Objective") -> "Objective":
         if not isinstance(other, Objective):
@@ -117,20 +117,19 @@ def score(objectives: Sequence[Objective], activations: Activations) -> Tensor:
     Terms of one kind and layer are reckoned at once, each picture's by itself; of activations in
     half precision, in float32.
     """
-    seen = {layer: _lifted(maps) for layer, maps in activations.items()}
-    total = next(iter(seen.values())).new_zeros(len(objectives))
+    exact = {  # float16 and bfloat16 as float32; float64 stays what it is
+        layer: maps.to(torch.promote_types(maps.dtype, torch.float32))
+        for layer, maps in activations.items()
+    }
+    total = next(iter(exact.values())).new_zeros(len(objectives))
     for parts in alike(objectives):
         rows = torch.tensor([row for row, _, _ in parts], device=total.device)
         weights = torch.tensor([weight for _, weight, _ in parts], dtype=total.dtype)
         terms = [term for _, _, term in parts]
-        maps = channels_first(seen[terms[0].layer])
+        maps = channels_first(exact[terms[0].layer])
         values = type(terms[0]).values(maps, rows, terms)
         total = total.index_add(0, rows, weights.to(total.device) * values)
     return total
-
-
-def _lifted(maps: Tensor) -> Tensor:
-    return maps.to(torch.promote_types(maps.dtype, torch.float32))
 
 
 Part = tuple[int, float, Term]
@@ -232,9 +231,10 @@ def diversity(layer: str) -> Objective:
     >>> groups(goals)
     [[0, 1, 2, 3]]
 
-    Likeness is the product of two pictures' Gram matrices over the places of a layer, each of unit
-    length: which channels are excited together, wherever. A picture's value is minus the sum of its
-    likenesses with each other picture of its group; called again, `diversity` makes another group.
+    Similarity is the product of two pictures' Gram matrices over the places of a layer, each of
+    unit length: which channels are excited together, wherever. A picture's value is minus the sum
+    of its similarities with each other picture of its group; called again, `diversity` makes
+    another group.
 
     Source: Lucid, `objectives.diversity`, which is to be subtracted there: the mean of a group of
     `channel + w * diversity` is Lucid's `channel - w * diversity`.
@@ -244,14 +244,15 @@ def diversity(layer: str) -> Objective:
 
 def groups(objectives: Sequence[Objective]) -> list[list[int]]:
     """Which pictures must be in one batch: those that share a diversity; others are alone."""
-    found: list[tuple[set[_Diversity], list[int]]] = []
+    batches: list[tuple[set[_Diversity], list[int]]] = []
     for row, objective in enumerate(objectives):
         shared = {term for _, term in objective.terms if isinstance(term, _Diversity)}
-        mates = [each for each in found if each[0] & shared]
+        # one picture may share one diversity with these and another with those: all are then one
+        mates = [batch for batch in batches if batch[0] & shared]
         rows = sorted([row, *(mate for _, rows in mates for mate in rows)])
-        found = [each for each in found if each not in mates]
-        found.append((shared.union(*(terms for terms, _ in mates)), rows))
-    return sorted(rows for _, rows in found)
+        batches = [batch for batch in batches if batch not in mates]
+        batches.append((shared.union(*(terms for terms, _ in mates)), rows))
+    return sorted(rows for _, rows in batches)
 
 
 def _only(term: Term) -> Objective:
@@ -302,9 +303,21 @@ class _Direction(Term):
         products = (vectors[:, None] @ places)[:, 0]
         if any(term.cosine_power for term in terms):
             powers = torch.tensor([[term.cosine_power] for term in terms]).to(maps)
-            products = products * _cosines(products, places, vectors).clamp(min=0.1) ** powers
-        wanted = [_wanted(term.position, maps) for term in terms]
-        return (products * torch.stack(wanted)).sum(dim=1)
+            # vector_norm, whose gradient at nothing is nothing, where that of a root is none
+            lengths = torch.linalg.vector_norm(places, dim=1)
+            norms = torch.linalg.vector_norm(vectors, dim=1)[:, None]
+            cosines = products / (1e-4 + lengths) / (1e-4 + norms)
+            products = products * cosines.clamp(min=0.1) ** powers
+        weights = [cls.weights(term.position, maps) for term in terms]
+        return (products * torch.stack(weights)).sum(dim=1)
+
+    @staticmethod
+    def weights(position: Place | None, maps: Tensor) -> Tensor:
+        """How much each place counts: one alone, or all of them alike."""
+        places = maps[0, 0].numel()
+        if position is None:
+            return maps.new_full((places,), 1 / places)
+        return functional.one_hot(torch.tensor(_flat(position, maps)), places).to(maps)
 
     def check(self, maps: Tensor, where: str) -> None:
         if len(self.vector) != maps.shape[1]:
@@ -339,9 +352,9 @@ class _Logit(Term):
         if not isinstance(self.target, str):
             return self
         if self.target not in network.classes:
-            known = nearest(self.target, network.classes)
+            hint = nearest(self.target, network.classes)
             raise NetworkError(
-                "no-class", f"{network.architecture} knows no class {self.target!r}; {known}"
+                "no-class", f"{network.architecture} knows no class {self.target!r}; {hint}"
             )
         return replace(self, target=network.classes.index(self.target))
 
@@ -356,35 +369,16 @@ class _Diversity(Term):
 
     @classmethod
     def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
-        found = maps.new_zeros(len(terms))
-        for own in dict.fromkeys(terms):
-            mine = torch.tensor([term is own for term in terms], device=maps.device)
-            found = found.masked_scatter(mine, _unlikeness(maps[rows[mine]]))
-        return found
-
-
-def _cosines(products: Tensor, places: Tensor, vectors: Tensor) -> Tensor:
-    """Of the angles between places (n, C, P) and vectors (n, C), whose products are (n, P)."""
-    # vector_norm, whose gradient at nothing is nothing, where that of a root is none
-    lengths = torch.linalg.vector_norm(places, dim=1)
-    return products / (1e-4 + lengths) / (1e-4 + torch.linalg.vector_norm(vectors, dim=1)[:, None])
-
-
-def _wanted(position: Place | None, maps: Tensor) -> Tensor:
-    """How much each place counts: one alone, or all of them alike."""
-    places = maps[0, 0].numel()
-    if position is None:
-        return maps.new_full((places,), 1 / places)
-    return functional.one_hot(torch.tensor(_flat(position, maps)), places).to(maps)
-
-
-def _unlikeness(maps: Tensor) -> Tensor:
-    """Minus the sum of each picture's likenesses with the others: (n, C, ...) -> (n,)."""
-    flat = maps.reshape(*maps.shape[:2], -1)
-    grams = (flat @ flat.transpose(1, 2)).flatten(1)
-    grams = grams / grams.square().sum(dim=1, keepdim=True).clamp(min=1e-10).sqrt()
-    likeness = grams @ grams.T
-    return likeness.diagonal() - likeness.sum(dim=1)
+        values = maps.new_zeros(len(terms))
+        for group in dict.fromkeys(terms):
+            mates = torch.tensor([term is group for term in terms], device=maps.device)
+            flat = maps[rows[mates]].reshape(int(mates.sum()), maps.shape[1], -1)
+            grams = (flat @ flat.transpose(1, 2)).flatten(1)
+            grams = grams / grams.square().sum(dim=1, keepdim=True).clamp(min=1e-10).sqrt()
+            similarity = grams @ grams.T
+            dissimilarity = similarity.diagonal() - similarity.sum(dim=1)
+            values = values.masked_scatter(mates, dissimilarity)
+        return values
 
 
 # --- details -------------------------------------------------------------------------------------

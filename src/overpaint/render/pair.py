@@ -6,12 +6,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
+from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
+from overpaint.device import on_best_device
 from overpaint.networks import Network
-from overpaint.render.lens import looking
-from overpaint.render.loop import Drawn, Goal, Image, Settings, together
-from overpaint.render.manner import Manner, manner_of
+from overpaint.render.lens import open_lens
+from overpaint.render.loop import Goal, Image, Settings, together
 from overpaint.render.objectives import Objective, channel
-from overpaint.render.rendering import status_of
+from overpaint.render.rendering import Rendering, status_of
+from overpaint.render.setup import Setup, setup_of
 from overpaint.render.single import Progress, render, seed_of
 
 Kind = Literal["both", "only_after"]
@@ -23,7 +25,7 @@ Reach = tuple[float | None, float | None]
 """What a channel reaches in each network on a rendering of its own; None if it shows nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairRendering:
     """The image that a channel of two networks wants.
 
@@ -54,10 +56,10 @@ def render_pair(
     *,
     kind: Kind = "both",
     reach: Sequence[Reach] | None = None,
-    steps: int = 512,
-    size: int = 128,
+    steps: int = RENDER_STEPS,
+    size: int = RENDER_SIZE,
     seed: int = 0,
-    manner: str | Manner = "fourier",
+    setup: str | Setup = "fourier",
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
     drawn: Callable[[PairRendering], None] | None = None,
@@ -66,8 +68,8 @@ def render_pair(
 
     >>> from overpaint.networks import build
     >>> pair = [build("inception_small", classes=("cat", "dog"), seed=seed) for seed in (0, 1)]
-    >>> (found,) = render_pair(*pair, "mixed3b", [3], kind="only_after", steps=8, size=48)
-    >>> found.after / found.reach_after > found.before / found.reach_before
+    >>> (only,) = render_pair(*pair, "mixed3b", [3], kind="only_after", steps=8, size=48)
+    >>> only.after / only.reach_after > only.before / only.reach_before
     True
 
     Both networks are shown the same image in the same views. Their channels differ in scale, so
@@ -79,43 +81,63 @@ def render_pair(
     The image starts from the noise of the channel's own renderings. `progress`, `say`, `drawn`, and
     what is left of the networks: as for `render`.
     """
-    settings = Settings(steps, size, manner_of(manner, before, after))
-    if reach is None:
-        alone = [
-            render(network, layer, channels, steps=steps, size=size, seed=seed, manner=manner)
-            for network in (before, after)
+    settings = Settings(steps=steps, size=size, setup=setup_of(setup, before, after))
+    with on_best_device(before, after):
+        if reach is None:
+            alone = [
+                render(network, layer, channels, steps=steps, size=size, seed=seed, setup=setup)
+                for network in (before, after)
+            ]
+            reach = [(_reached(a), _reached(b)) for a, b in zip(*alone, strict=True)]
+        goals = [
+            _goal(layer, index, kind, scales, seed)
+            for index, scales in zip(channels, reach, strict=True)
         ]
-        reach = [
-            (_reached(a.status, a.objective_end), _reached(b.status, b.objective_end))
-            for a, b in zip(*alone, strict=True)
-        ]
-    goals = [
-        _goal(layer, index, kind, each, seed) for index, each in zip(channels, reach, strict=True)
-    ]
-    found: dict[int, PairRendering] = {}
+        pairs: dict[int, PairRendering] = {}
 
-    def tell(done: int) -> None:
-        if progress:
-            progress(done, len(goals) * steps)
+        def tell(done: int) -> None:
+            if progress:
+                progress(done, len(goals) * steps)
 
-    with ExitStack() as stack:
-        lenses = [
-            stack.enter_context(looking(network, [layer], settings.shapes))
-            for network in (before, after)
-        ]
-        for goal in goals:
-            for lens, objective in zip(lenses, goal.measured, strict=True):
-                objective.check(lens.network, lens.seen)
-        for rows, made in together(lenses, goals, settings, tell=tell, say=say or (lambda _: None)):
-            for row, each in zip(rows, made, strict=True):
-                found[row] = _pair(layer, channels[row], kind, reach[row], goals[row].seed, each)
-                if drawn:
-                    drawn(found[row])
-    return [found[row] for row in range(len(goals))]
+        with ExitStack() as stack:
+            lenses = [
+                stack.enter_context(open_lens(network, [layer], settings.shapes))
+                for network in (before, after)
+            ]
+            for goal in goals:
+                for lens, objective in zip(lenses, goal.measured, strict=True):
+                    objective.check(lens.network, lens.of_black)
+            for rows, results in together(
+                lenses, goals, settings, tell=tell, say=say or (lambda _: None)
+            ):
+                for row, result in zip(rows, results, strict=True):
+                    start, end = (
+                        _in_reach(values, kind, reach[row])
+                        for values in (result.starts, result.ends)
+                    )
+                    pairs[row] = PairRendering(
+                        layer=layer,
+                        channel=channels[row],
+                        kind=kind,
+                        image=result.image,
+                        before=result.ends[0],
+                        after=result.ends[1],
+                        reach_before=reach[row][0],
+                        reach_after=reach[row][1],
+                        rise=end - start,
+                        steps=result.steps,
+                        seed=goals[row].seed,
+                        status=_status(result.image, reach[row], start, end),
+                    )
+                    if drawn:
+                        drawn(pairs[row])
+    return [pairs[row] for row in range(len(goals))]
 
 
-def _reached(status: str, value: float) -> float | None:
-    return value if status == "ok" and value > 0 else None
+def _reached(rendering: Rendering) -> float | None:
+    """What a channel reaches on a rendering of its own, if that shows something."""
+    value = rendering.objective_end
+    return value if rendering.status == "ok" and value > 0 else None
 
 
 def _goal(layer: str, index: int, kind: Kind, reach: Reach, seed: int) -> Goal:
@@ -127,39 +149,21 @@ def _goal(layer: str, index: int, kind: Kind, reach: Reach, seed: int) -> Goal:
     return Goal(tuple(objectives), seed_of(seed, layer, index), judged=(plain, plain))
 
 
-def _pair(
-    layer: str, index: int, kind: Kind, reach: Reach, seed: int, drawn: Drawn
-) -> PairRendering:
-    start, end = (
-        sum(
-            sign * value / scale
-            for sign, value, scale in zip(SIGNS[kind], values, reach, strict=True)
-            if scale
-        )
-        for values in (drawn.starts, drawn.ends)
-    )
-    status = _status(drawn, reach, float(start), float(end))
-    before, after = drawn.ends
-    return PairRendering(
-        layer,
-        index,
-        kind,
-        drawn.image,
-        before,
-        after,
-        *reach,
-        rise=float(end - start),
-        steps=drawn.steps,
-        seed=seed,
-        status=status,
-    )
+def _in_reach(values: Sequence[float], kind: Kind, reach: Reach) -> float:
+    """What the pair's objective is of a channel's means, in units of what it reaches alone."""
+    shares = [
+        sign * value / scale
+        for sign, value, scale in zip(SIGNS[kind], values, reach, strict=True)
+        if scale
+    ]
+    return float(sum(shares))
 
 
-def _status(drawn: Drawn, reach: Reach, start: float, end: float) -> str:
+def _status(image: Image, reach: Reach, start: float, end: float) -> str:
     silent = [name for name, scale in zip(("before", "after"), reach, strict=True) if not scale]
     if len(silent) == 2:
         return "the channel shows nothing in either network"
-    status = status_of(drawn.image, start, end)
+    status = status_of(image, start, end)
     if silent and status == "ok" and math.isfinite(end):
         return f"the channel shows nothing in the network {silent[0]}, which does not count"
     return status

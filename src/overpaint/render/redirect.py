@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from overpaint.networks.relu_capture import Relus
+from overpaint.networks.relu_capture import ReluCapture
 
 STEPS = 16
 """How many steps Lucid redirects; later a ReLU is what it is."""
 
 
-class RedirectedReLU(Relus):
+class RedirectedReLU(ReluCapture):
     """Inside the block, ReLU and ReLU6 have the redirected gradient of a loss to be *lowered*.
 
     Source: Lucid, `misc/redirected_relu_grad.py`.

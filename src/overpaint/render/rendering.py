@@ -12,7 +12,7 @@ from overpaint.records import whole_file
 from overpaint.render.loop import Image
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Rendering:
     """The image that most excites a channel.
 
@@ -45,10 +45,12 @@ class Renderings(list[Rendering]):
 
     def save(self, path: str | Path, columns: int | None = None) -> None:
         """A contact sheet of them; the file's ending says of what kind (PNG, JPEG, WebP)."""
-        pictures = [Pillow.fromarray(each.image) for each in self]
-        made = sheet(pictures, [each.name for each in self], columns)
+        pictures = [Pillow.fromarray(rendering.image) for rendering in self]
+        together = sheet(pictures, [rendering.name for rendering in self], columns)
         with whole_file(Path(path)) as draft:
-            made.save(draft, Pillow.registered_extensions()[Path(path).suffix.lower()], quality=88)
+            together.save(
+                draft, Pillow.registered_extensions()[Path(path).suffix.lower()], quality=88
+            )
 
 
 def status_of(image: Image, start: float, end: float) -> str:
@@ -71,10 +73,10 @@ def status_of(image: Image, start: float, end: float) -> str:
 
 def best(attempts: Sequence[Rendering]) -> Rendering:
     """The first that came out well, or of those that did not the one that rose furthest."""
-    good = [each for each in attempts if each.status == "ok"]
-    return good[0] if good else max(attempts, key=_rise)
 
+    def rise(attempt: Rendering) -> float:
+        by = attempt.objective_end - attempt.objective_start
+        return by if math.isfinite(by) else -math.inf
 
-def _rise(rendering: Rendering) -> float:
-    rise = rendering.objective_end - rendering.objective_start
-    return rise if math.isfinite(rise) else -math.inf
+    good = [attempt for attempt in attempts if attempt.status == "ok"]
+    return good[0] if good else max(attempts, key=rise)

@@ -10,7 +10,7 @@ result is then woven together: pixel (2i, 2j) from the first of four, (2i, 2j + 
 >>> plain = functional.conv2d(pixels, weight, stride=2, padding=3)
 >>> with FastStem():
 ...     fast = functional.conv2d(pixels, weight, stride=2, padding=3)
->>> gradients = [torch.autograd.grad(each.square().sum(), pixels)[0] for each in (plain, fast)]
+>>> gradients = [torch.autograd.grad(out.square().sum(), pixels)[0] for out in (plain, fast)]
 >>> torch.allclose(*gradients, rtol=1e-4)
 True
 
@@ -55,16 +55,16 @@ def _stem(
     groups: int = 1,
 ) -> tuple[Tensor, Tensor, Tensor | None, int, tuple[int, int]] | None:
     """The arguments of `_Stem` if the call is one that it can do, and does faster."""
-    step, pad = _both(stride), padding if isinstance(padding, str) else _both(padding)
+    step, pad = _pair(stride), padding if isinstance(padding, str) else _pair(padding)
     meant = (
         input.device.type == "cpu"
         and input.ndim == 4
         and input.requires_grad
-        and not weight.requires_grad
+        and not weight.requires_grad  # `_Stem` has no gradient for it, and trains nothing
         and weight.shape[1] <= FEW
         and weight.shape[2] == weight.shape[3]
         and step[0] == step[1] > 1
-        and _both(dilation) == (1, 1)
+        and _pair(dilation) == (1, 1)
         and groups == 1
     )
     if not meant or isinstance(pad, str):
@@ -74,7 +74,7 @@ def _stem(
     return input.contiguous(memory_format=torch.channels_last), weight, bias, step[0], pad
 
 
-def _both(value: int | tuple[int, ...]) -> tuple[int, int]:
+def _pair(value: int | tuple[int, ...]) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[-1])
 
 
@@ -96,8 +96,9 @@ class _Stem(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (weight,) = ctx.saved_tensors
         stride, padding, size, dtype = ctx.how
-        found = pixel_gradient(gradients[0], weight.to(gradients[0].dtype), stride, padding, size)
-        return found.to(dtype), None, None, None, None
+        kernel = weight.to(gradients[0].dtype)
+        gradient = pixel_gradient(gradients[0], kernel, stride, padding, size)
+        return gradient.to(dtype), None, None, None, None
 
 
 def pixel_gradient(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, pad
 
-from overpaint.render.canvas import Size, both, painted
+from overpaint.render.canvas import Size, height_width, painted
 
 Matrices = NDArray[np.float64]
 """(B, 3, 3), homogeneous, in pixels from the centre: x to the right, y downwards."""
@@ -130,17 +130,13 @@ def warp(moves: Sequence[Move], *, border: int = 0, side: int | None = None) -> 
     def transform(images: Tensor, draws: Draws) -> Tensor:
         height, width = (length + border for length in images.shape[2:])
         shape = (side, side) if side else (height, width)
-        matrices = np.diag([shape[1] / width, shape[0] / height, 1]) @ _composed(moves, draws)
-        return look(images, matrices, shape)
+        matrices = np.tile(np.eye(3), (len(draws), 1, 1))
+        for move in moves:
+            matrices = move(draws) @ matrices
+        resizing = np.diag([shape[1] / width, shape[0] / height, 1])
+        return look(images, resizing @ matrices, shape)
 
     return transform
-
-
-def _composed(moves: Sequence[Move], draws: Draws) -> Matrices:
-    matrices = np.tile(np.eye(3), (len(draws), 1, 1))
-    for move in moves:
-        matrices = move(draws) @ matrices
-    return matrices
 
 
 def look(images: Tensor, matrices: Matrices, size: Size) -> Tensor:
@@ -148,7 +144,7 @@ def look(images: Tensor, matrices: Matrices, size: Size) -> Tensor:
 
     Bilinear; beyond the canvas all is grey.
     """
-    height, width = both(size)
+    height, width = height_width(size)
     theta = np.linalg.inv(matrices)[:, :2]  # of a point seen, where on the canvas it comes from
     # a grid's unit is half a picture: of the view where it comes in, of the canvas where it goes
     theta = theta * np.array([width, height, 2]) / np.array(images.shape[:1:-1])[:, None]
@@ -163,8 +159,8 @@ def compose(*transforms: Transform) -> Transform:
     """One transform after the other."""
 
     def transform(images: Tensor, draws: Draws) -> Tensor:
-        for each in transforms:
-            images = each(images, draws)
+        for step in transforms:
+            images = step(images, draws)
         return images
 
     return transform
@@ -175,8 +171,8 @@ def noise(amount: float) -> Transform:
 
     def transform(images: Tensor, draws: Draws) -> Tensor:
         shape = images.shape[1:]
-        drawn = np.stack([random.random(shape, np.float32) for random in draws])
-        return images + amount * (2 * torch.from_numpy(drawn).to(images) - 1)
+        numbers = np.stack([random.random(shape, np.float32) for random in draws])
+        return images + amount * (2 * torch.from_numpy(numbers).to(images) - 1)
 
     return transform
 
@@ -203,8 +199,8 @@ def on_noise(sd: float = 0.5) -> Transform:
     def transform(images: Tensor, draws: Draws) -> Tensor:
         height, width = images.shape[2:]
         shape = (3, height, width // 2 + 1, 2)
-        drawn = np.stack([random.standard_normal(shape, np.float32) for random in draws])
-        return over(images, painted(sd * torch.from_numpy(drawn).to(images), (height, width)))
+        waves = np.stack([random.standard_normal(shape, np.float32) for random in draws])
+        return over(images, painted(sd * torch.from_numpy(waves).to(images), (height, width)))
 
     return transform
 
@@ -256,24 +252,19 @@ def lucid_jitter(images: Tensor, pixels: int, start: NDArray[np.int64]) -> Tenso
 def lucid_scale(images: Tensor, factor: float) -> Tensor:
     """Resized by a factor as TensorFlow 1 does it: pixel n of the new is pixel n / factor."""
     for dimension in (3, 2):
-        length = images.shape[dimension]
-        new = int(np.float32(factor) * np.float32(length))
-        images = _resized(images, dimension, new)
+        old = images.shape[dimension]
+        new = int(np.float32(factor) * np.float32(old))
+        # each new pixel lies between two old ones, the last beyond the last of all
+        place = np.arange(new, dtype=np.float32) * np.float32(old / new)
+        low = np.floor(place).astype(np.int64)
+        neighbours = (
+            torch.from_numpy(np.minimum(index, old - 1)).to(images.device)
+            for index in (low, low + 1)
+        )
+        below, above = (images.index_select(dimension, index) for index in neighbours)
+        share = torch.from_numpy(place - low).to(images)
+        images = below + (above - below) * (share if dimension == 3 else share[:, None])
     return images
-
-
-def _resized(images: Tensor, dimension: int, new: int) -> Tensor:
-    """Along one dimension, each pixel between the two that its place lies between."""
-    old = images.shape[dimension]
-    place = np.arange(new, dtype=np.float32) * np.float32(old / new)
-    low = np.floor(place).astype(np.int64)
-    shape = [-1 if each == dimension else 1 for each in range(4)]
-    share = torch.from_numpy(place - low).to(images).reshape(shape)
-    low, high = (
-        torch.from_numpy(np.minimum(each, old - 1)).to(images.device) for each in (low, low + 1)
-    )
-    below, above = images.index_select(dimension, low), images.index_select(dimension, high)
-    return below + (above - below) * share
 
 
 def lucid_rotate(images: Tensor, degrees: float) -> Tensor:

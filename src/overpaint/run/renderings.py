@@ -41,9 +41,9 @@ if TYPE_CHECKING:  # torch is imported when something has to be drawn
     import numpy as np
     from numpy.typing import NDArray
 
-    from overpaint.render.manner import Manner
     from overpaint.render.pair import PairRendering
     from overpaint.render.rendering import Rendering
+    from overpaint.render.setup import Setup
 
 MEASURED = 1000
 """Pictures of a dataset, at most, that colours and waves are measured on."""
@@ -121,10 +121,10 @@ class Drawing:
         )
 
     @cached_property
-    def manner(self) -> "Manner":
+    def setup(self) -> "Setup":
         """What is painted on, and what it must survive, as the study says."""
         from overpaint.render.colours import measured_colours
-        from overpaint.render.manner import fourier, lucid, maco, pixel
+        from overpaint.render.setup import fourier, lucid, maco, pixel
 
         settings = self.settings
         colours: Any = self.plain_colours
@@ -162,7 +162,7 @@ class Drawing:
             "steps": self.settings.steps,
             "size": self.settings.size,
             "seed": self.work.study.seed,
-            "manner": self.manner,
+            "setup": self.setup,
             "say": lambda text: self.work.progress.say(f"  {text}"),
         }
 
@@ -195,7 +195,6 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
 def _draw_layer(drawing: Drawing, network: str, layer: str, keys: dict[int, str]) -> None:
     """Draw channels of a layer, and keep each at once with its key."""
     from overpaint.render import render
-    from overpaint.render.lens import at_its_best
 
     place = drawing.work.folder.renderings(network) / layer
 
@@ -216,11 +215,15 @@ def _draw_layer(drawing: Drawing, network: str, layer: str, keys: dict[int, str]
         write_picture(place / f"{rendering.channel}.png", rendering.image, metadata)
 
     title = f"render {len(keys)} channels of {network} {layer}"
-    with (
-        drawing.work.progress.stage(title) as advance,
-        at_its_best(drawing.work.opened(network)) as opened,
-    ):
-        render(opened, layer, list(keys), progress=advance, drawn=keep_picture, **drawing.options)
+    with drawing.work.progress.stage(title) as advance:
+        render(
+            drawing.work.opened(network),
+            layer,
+            list(keys),
+            progress=advance,
+            drawn=keep_picture,
+            **drawing.options,
+        )
 
 
 def _keep_table(drawing: Drawing, network: str) -> None:
@@ -314,7 +317,6 @@ def _keep_pair(drawing: Drawing, pair: Pair) -> None:
 
 def _draw_pair(drawing: Drawing, pair: Pair, layer: str, kind: Kind, keys: dict[int, str]) -> None:
     from overpaint.render import render_pair
-    from overpaint.render.lens import at_its_best
 
     work = drawing.work
     place = work.folder.pair_renderings(*pair.pair) / layer
@@ -338,14 +340,10 @@ def _draw_pair(drawing: Drawing, pair: Pair, layer: str, kind: Kind, keys: dict[
 
     before, after = (_reach(work, name, layer) for name in pair.pair)
     title = f"render {len(keys)} channels of {' and '.join(pair.pair)} {layer}, {kind}"
-    with (
-        work.progress.stage(title) as advance,
-        at_its_best(work.opened(pair.before)) as first,
-        at_its_best(work.opened(pair.after)) as second,
-    ):
+    with work.progress.stage(title) as advance:
         render_pair(
-            first,
-            second,
+            work.opened(pair.before),
+            work.opened(pair.after),
             layer,
             list(keys),
             kind=kind,

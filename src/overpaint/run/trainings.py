@@ -42,7 +42,7 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
     with work.progress.stage(f"network {name}: train on {entry.fit}") as advance:
         if recipe.optimiser == "linear_svm":
             from overpaint.features import read_features
-            from overpaint.training.linear_svm import fit_svm
+            from overpaint.training.svm_head import fit_svm
 
             assert entry.parent is not None
             features = {}

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.seeds import seed_for
 from overpaint.study.entries import DatasetEntry, Entry, Name
@@ -155,8 +156,8 @@ class RenderEntry(Entry):
     layers: list[str]
     """May be left out where the channels are units, which name their layers themselves."""
     channels: str | list[Annotated[int, Field(ge=0)]] | list[Units] = "most_changed(4)"
-    steps: Annotated[int, Field(ge=1)] = 512
-    size: Annotated[int, Field(ge=16, le=1024)] = 128
+    steps: Annotated[int, Field(ge=1)] = RENDER_STEPS
+    size: Annotated[int, Field(ge=16, le=1024)] = RENDER_SIZE
     together: bool = False
     """Also draw, of each pair, what excites both networks at once and what only the second."""
     canvas: Literal["fourier", "pixel", "maco"] = "fourier"
@@ -199,7 +200,7 @@ class RenderEntry(Entry):
         return self
 
     @model_validator(mode="after")
-    def _one_manner(self) -> Self:
+    def _one_setup(self) -> Self:
         if self.lucid_exact and self.canvas == "maco":
             raise ValueError("lucid_exact goes with the canvases of Lucid, fourier and pixel")
         if self.spectrum and self.canvas != "maco":

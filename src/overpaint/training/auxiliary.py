@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from overpaint.device import device_of
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, seeded
 from overpaint.networks.taps import find_layer, taps
@@ -73,7 +74,7 @@ def _shapes(network: Network, layers: tuple[str, ...]) -> list[torch.Size]:
     """The shape of what each layer gives for one picture."""
     size = network.preprocessing.size
     with torch.inference_mode(), taps(network, layers, reduction=lambda maps: maps) as tap:
-        seen = tap(torch.zeros(1, 3, size, size))
+        seen = tap(torch.zeros(1, 3, size, size, device=device_of(network)))
     for layer, maps in seen.items():
         if maps.ndim != 4:
             raise NetworkError(

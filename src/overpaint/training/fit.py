@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from overpaint.datasets import Dataset, Split
+from overpaint.device import accelerator, on_best_device
 from overpaint.errors import NetworkError
 from overpaint.measures.scores import main_value
 from overpaint.networks import Network, build, seeded, tensor_digests
@@ -76,18 +77,17 @@ def fit(
     NetworkError when the loss is no number any more, and when something frozen has moved.
     """
     start = copy.deepcopy(child)
-    loop = _Loop(child, the_plan, dataset, recipe, seed, tracking)
-    with tracked(loop.accelerator, tracking, recipe):
-        loop.run(checkpoint, advance)
-    child.to("cpu")
+    with on_best_device(child, channels_last=True):
+        loop = _Loop(child, the_plan, dataset, recipe, seed, tracking)
+        with tracked(loop.accelerator, tracking, recipe):
+            loop.run(checkpoint, advance)
     check_frozen(start, child, the_plan)
     return Trained(child, start, the_plan, loop.state.history)
 
 
 def accelerate(tracking: Tracking | None = None) -> Accelerator:
-    """The device that there is; bfloat16 where a GPU has it, float32 on a CPU."""
-    precision = "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
-    return Accelerator(mixed_precision=precision, **(tracking.options if tracking else {}))
+    """Accelerate's object, as the device has it, that tells the trackers of this training."""
+    return accelerator(**(tracking.options if tracking else {}))
 
 
 def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Network, Plan]:
@@ -151,7 +151,6 @@ class _Loop:
         targets = labels.float() if dataset.multi_label else labels
         self.targets = targets.to(self.accelerator.device)
         freeze(network, the_plan)
-        network.to(memory_format=torch.channels_last)
         self.auxiliary = AuxiliaryHeads(
             network, len(recipe.auxiliary), dropout=recipe.auxiliary_dropout, seed=seed
         )
@@ -333,8 +332,8 @@ def predict(network: Network, split: Split) -> NDArray[np.float64]:
     """Probabilities [N, C] of a split."""
     pixels = pixels_of(split, network.preprocessing)
     pixels.keep()
-    logits = logits_of(network, pixels, accelerate())
-    network.to("cpu")
+    with on_best_device(network):
+        logits = logits_of(network, pixels, accelerate())
     return probabilities_of(torch.as_tensor(logits), split.multi_label)
 
 

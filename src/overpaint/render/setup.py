@@ -1,4 +1,4 @@
-"""The manner of a rendering: what it is painted on, what it must survive, how fast it changes.
+"""The setup of a rendering: what it is painted on, what it must survive, how fast it changes.
 
 >>> fourier().paint(32, [1], "cpu").pixels().shape
 torch.Size([1, 3, 32, 32])
@@ -27,12 +27,13 @@ RATE = 0.05
 """Adam's learning rate, as in Lucid."""
 
 
-@dataclass(frozen=True)
-class Manner:
+@dataclass(frozen=True, kw_only=True)
+class Setup:
     """How renderings are painted.
 
-    `paint(size, seeds, device)` gives the canvas. `views(side, own)` gives the transforms: `side`
-    is the size that a network insists on, or None, and `own` that of the pictures it is made for.
+    `paint(size, seeds, device)` gives the canvas. `views(side, network_side)` gives the transforms:
+    `side` is the size that a network insists on, or None, and `network_side` that of the pictures
+    that it is made for.
     `border` is by how many pixels a view is wider than its canvas. `alone` says that an image would
     depend on its batch mates, so that it must have none.
     """
@@ -44,58 +45,60 @@ class Manner:
     alone: bool = False
 
 
-def fourier(*, colours: Colours = "imagenet", alpha: bool = False) -> Manner:
+def fourier(*, colours: Colours = "imagenet", alpha: bool = False) -> Setup:
     """Painted in frequencies: Lucid's way, and the default."""
     return _plain(FourierCanvas, colours, alpha=alpha)
 
 
-def pixel(*, colours: Colours = "imagenet", alpha: bool = False) -> Manner:
+def pixel(*, colours: Colours = "imagenet", alpha: bool = False) -> Setup:
     """Painted in pixels, for comparison."""
     return _plain(PixelCanvas, colours, alpha=alpha)
 
 
 def _plain(
     canvas: Callable[..., FourierCanvas | PixelCanvas], colours: Colours, *, alpha: bool
-) -> Manner:
+) -> Setup:
     def paint(size: int, seeds: Sequence[int], device: torch.device | str) -> Canvas:
         return canvas(size, seeds, colours=colours, alpha=alpha, device=device)
 
-    def views(side: int | None, _own: int) -> Transform:
+    def views(side: int | None, _network_side: int) -> Transform:
         return compose(on_noise(), standard(side)) if alpha else standard(side)
 
-    return Manner(paint, views)
+    return Setup(paint=paint, views=views)
 
 
-def lucid(*, colours: Colours = "imagenet") -> Manner:
+def lucid(*, colours: Colours = "imagenet") -> Setup:
     """Painted in frequencies and seen exactly as by Lucid, oddities and all; one image at a time,
     because there a batch shares its draws.
     """
     paint = fourier(colours=colours).paint
-    return Manner(paint, lambda side, _own: lucid_exact(side), alone=True)
+    return Setup(paint=paint, views=lambda side, _network_side: lucid_exact(side), alone=True)
 
 
-def maco(pictures: Iterable[Picture], size: int, *, colours: Colours = "imagenet") -> Manner:
+def maco(pictures: Iterable[Picture], size: int, *, colours: Colours = "imagenet") -> Setup:
     """Painted in phases: the waves are as strong as in pictures of a collection."""
     spectrum = measured_spectrum(pictures, size, colours=colours)
 
     def paint(size: int, seeds: Sequence[int], device: torch.device | str) -> Canvas:
         return MacoCanvas(size, seeds, spectrum=spectrum, colours=colours, device=device)
 
-    return Manner(paint, lambda side, own: crops(side or own), border=0)
+    return Setup(
+        paint=paint, views=lambda side, network_side: crops(side or network_side), border=0
+    )
 
 
-MANNERS: dict[str, Callable[..., Manner]] = {"fourier": fourier, "pixel": pixel, "lucid": lucid}
+SETUPS: dict[str, Callable[..., Setup]] = {"fourier": fourier, "pixel": pixel, "lucid": lucid}
 
 
-def manner_of(manner: str | Manner, *networks: Network) -> Manner:
-    """A manner, or that of a name, in grey where all networks that look at it see one channel;
+def setup_of(setup: str | Setup, *networks: Network) -> Setup:
+    """A setup, or that of a name, in grey where all networks that look at it see one channel;
     `maco` has no name, because it needs pictures.
     """
-    if isinstance(manner, Manner):
-        return manner
-    if manner not in MANNERS:
+    if isinstance(setup, Setup):
+        return setup
+    if setup not in SETUPS:
         raise NetworkError(
-            "unknown-manner", f"there is no manner {manner!r}; {nearest(manner, MANNERS)}"
+            "unknown-setup", f"there is no setup {setup!r}; {nearest(setup, SETUPS)}"
         )
     grey = all(network.preprocessing.order == "grey" for network in networks)
-    return MANNERS[manner](colours="grey" if networks and grey else "imagenet")
+    return SETUPS[setup](colours="grey" if networks and grey else "imagenet")

@@ -10,7 +10,7 @@ from sklearn.svm import LinearSVC
 
 from overpaint.errors import MeasureError
 from overpaint.seeds import seed_for
-from overpaint.training.off_the_shelf import GRID, linear_svm
+from overpaint.training.linear_svm import GRID, linear_svm
 
 NAMES = ["angel", "book", "crown"]
 
