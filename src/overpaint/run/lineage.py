@@ -11,15 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from overpaint.cache import SOURCES, published, weights_file
-from overpaint.datasets import (
-    Dataset,
-    Split,
-    check_trainable,
-    duplicates,
-    leak,
-    open_dataset,
-)
-from overpaint.datasets.doctor import LeakRow, remember
+from overpaint.datasets import Dataset, Split
+from overpaint.datasets.doctor import LeakRow, check_trainable, duplicates, leak, remember
+from overpaint.datasets.opening import open_dataset
 from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
 from overpaint.progress import Progressing
 from overpaint.records import (
