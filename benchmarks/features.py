@@ -48,7 +48,9 @@ def split_of(folder: Path, count: int, side: int) -> Split:
     for number in range(min(count, FILES)):
         pixels = generator(0, "benchmark", number).integers(0, 255, (side, side, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    pictures = [Picture(f"{number}.png", "train", ("a",)) for number in range(count)]
+    pictures = [
+        Picture(image=f"{number}.png", split="train", labels=("a",)) for number in range(count)
+    ]
     for number in range(FILES, count):
         os.link(folder / f"{number % FILES}.png", folder / f"{number}.png")
     return dataset_of("benchmark", folder, pictures).split("train")

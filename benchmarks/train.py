@@ -44,7 +44,7 @@ def collection(folder: Path, count: int) -> Dataset:
     files = sorted(folder.rglob("*.jpg"))[:count]
     splits = [*(("train", each) for each in files), ("val", files[0])]
     pictures = [
-        Picture(file.relative_to(folder).as_posix(), split, ("ab"[number % 2],))
+        Picture(image=file.relative_to(folder).as_posix(), split=split, labels=("ab"[number % 2],))
         for number, (split, file) in enumerate(splits)
     ]
     return dataset_of("benchmark", folder, pictures)

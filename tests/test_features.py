@@ -15,7 +15,10 @@ import zarr
 from PIL import Image
 
 import overpaint.features
-from overpaint.datasets import Split, open_dataset
+from overpaint.datasets import Split
+from overpaint.datasets.folder import FolderEntry
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.rasta import RastaEntry
 from overpaint.errors import NetworkError, RecordError
 from overpaint.features import FeatureRequest, features_of, read_features, store_features, stored
 from overpaint.measures.classes import concentration
@@ -25,7 +28,6 @@ from overpaint.networks.taps import REDUCTIONS
 from overpaint.pixels.batches import Pixels, pixels_of
 from overpaint.records import Manifest, manifest
 from overpaint.seeds import generator
-from overpaint.study import FolderEntry, RastaEntry
 
 LAYERS = ("conv2d0", "mixed4b")
 MEANS = [f"{layer}/mean" for layer in LAYERS]

@@ -22,7 +22,7 @@ _HOME = {
     "Study": "overpaint.study",
     "Unit": "overpaint.networks.taps",
     "compare": "overpaint.comparison",
-    "dataset": "overpaint.datasets",
+    "dataset": "overpaint.datasets.opening",
     "load": "overpaint.networks",
     "read_study": "overpaint.study",
     "render": "overpaint.render",

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from overpaint.comparison import compare
-from overpaint.datasets import dataset
+from overpaint.datasets.opening import dataset
 from overpaint.errors import StudyError
 from overpaint.features import features_of, stored
 from overpaint.measures.cka import cka_interval, linear_cka

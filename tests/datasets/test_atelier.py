@@ -14,11 +14,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from overpaint.datasets import atelier
-from overpaint.datasets.atelier import DEPICTED, MANNERS, SIZES, SUBJECTS, TASKS, make, paint
+from overpaint.datasets.atelier import tasks as atelier
 from overpaint.datasets.atelier.manners import PAINTERS
 from overpaint.datasets.atelier.scenes import WORK, compose, photograph, see
 from overpaint.datasets.atelier.subjects import COATS, SHAPES
+from overpaint.datasets.atelier.tasks import DEPICTED, MANNERS, SIZES, SUBJECTS, TASKS, make, paint
 from overpaint.errors import DatasetError
 
 FEW = {"train": 7, "val": 2, "test": 3}
@@ -154,15 +154,14 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     assert all(a[name] != c[name] for name in a if name.endswith(".jpg"))
 
 
-def test_the_number_of_workers_does_not_show(tmp_path):
-    """One worker and two paint the same files and report the same rows."""
-    sizes = {"train": 100, "test": 3}
-    rows = {}
+def test_the_number_of_workers_does_not_show(tmp_path, monkeypatch):
+    """One worker and two paint the same files and list the same rows."""
+    monkeypatch.setattr(atelier, "FEW", 100)
     for workers in (1, 2):
-        (tmp_path / str(workers)).mkdir()
-        rows[workers] = atelier._fill(tmp_path / str(workers), "photographs", 0, sizes, workers)
-    assert rows[1] == rows[2]
+        monkeypatch.setattr(atelier, "cpu_count", lambda workers=workers: workers)
+        make(tmp_path / str(workers), "photographs", 0, {"train": 100, "val": 1, "test": 3})
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
+    assert len(contents(tmp_path / "1")) == 104 + 2
 
 
 def test_a_second_make_does_nothing(tmp_path):

@@ -8,15 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.dummy import DummyClassifier
 
-from overpaint.datasets import check_trainable, duplicates, leak, open_dataset
 from overpaint.datasets.catalogue import Picture, dataset_of
+from overpaint.datasets.doctor import check_trainable, duplicates, leak
+from overpaint.datasets.folder import FolderEntry
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.rasta import RastaEntry
 from overpaint.errors import DatasetError
-from overpaint.study import FolderEntry, RastaEntry
 
 
 def dataset(*rows: tuple[str, str, str, str], classes=None):
     """A dataset of (image, split, label, group)."""
-    pictures = [Picture(image, split, (label,), group) for image, split, label, group in rows]
+    pictures = [
+        Picture(image=image, split=split, labels=(label,), group=group)
+        for image, split, label, group in rows
+    ]
     return dataset_of("art", Path("art"), pictures, classes=classes)
 
 

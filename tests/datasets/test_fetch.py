@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from overpaint.cli import app
 from overpaint.datasets import fetch as module
-from overpaint.datasets import open_dataset
 from overpaint.datasets.fetch import fetch, unpack
+from overpaint.datasets.iconart import IconArtEntry
+from overpaint.datasets.opening import open_dataset
 from overpaint.errors import DatasetError
-from overpaint.study import IconArtEntry, parse
+from overpaint.study import parse
 
 HEAD = "item,angel,Child_Jesus,crucifixion_of_Jesus,Mary,nudity,ruins,Saint_Sebastien,set,Anno\n"
 

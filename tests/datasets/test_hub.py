@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 import datasets
-from overpaint.datasets import open_dataset
+from overpaint.datasets.hub import HubEntry
+from overpaint.datasets.opening import open_dataset
 from overpaint.errors import DatasetError, StudyError
-from overpaint.study import HubEntry, read_study
+from overpaint.study import read_study
 
 STYLES = ["rococo", "cubism", "baroque"]
 

@@ -1,14 +1,42 @@
 """The kinds of datasets: what is there is read, what is wrong is named."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from overpaint.datasets import draw_splits, open_dataset
 from overpaint.datasets.catalogue import Picture
 from overpaint.datasets.doctor import remember
+from overpaint.datasets.folder import FolderEntry
+from overpaint.datasets.kinds import KINDS
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.rasta import RastaEntry
+from overpaint.datasets.splits import draw_splits
+from overpaint.datasets.table import TableEntry
 from overpaint.errors import DatasetError
-from overpaint.study import FolderEntry, RastaEntry, TableEntry
+
+DOCS = Path(__file__).parents[2] / "docs" / "training.md"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_documented(kind):
+    """The table of kinds has a row for each kind, and the row names the kind's own keys."""
+    [row] = [line for line in DOCS.read_text().splitlines() if line.startswith(f"| `{kind}` |")]
+    shared = {"kind", "root", "disjoint", "cache"}
+    keys = [key for key in KINDS[kind].model_fields if key not in shared]
+    assert [key for key in keys if f"`{key}" not in row] == []
+
+
+def test_entries_are_light():
+    """A study is read without what is heavy: readers import it when they read."""
+    code = (
+        "import sys, overpaint.study\n"
+        "heavy = {'torch', 'pandas', 'pyarrow', 'PIL', 'joblib', 'sklearn'} & sys.modules.keys()\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
 
 
 def opened(root: Path, tmp_path: Path):
@@ -40,7 +68,7 @@ def test_drawn_splits_are_kept(pictures, tmp_path):
 
 def test_splits_depend_on_the_seed_alone():
     """The order in which pictures are found does not matter; another seed draws otherwise."""
-    many = [Picture(f"a/{n}.jpg", "", ("a",)) for n in range(50)]
+    many = [Picture(image=f"a/{n}.jpg", split="", labels=("a",)) for n in range(50)]
     drawn = {each.image: each.split for each in draw_splits(many, {}, 0, "x")}
     assert drawn == {each.image: each.split for each in draw_splits(many[::-1], {}, 0, "x")}
     assert drawn != {each.image: each.split for each in draw_splits(many, {}, 1, "x")}

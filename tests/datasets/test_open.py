@@ -7,7 +7,7 @@ import pytest
 import webdataset
 from PIL import Image
 
-from overpaint.datasets import dataset
+from overpaint.datasets.opening import dataset
 from overpaint.errors import DatasetError
 
 

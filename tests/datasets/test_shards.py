@@ -11,9 +11,10 @@ import pytest
 import webdataset
 from PIL import Image
 
-from overpaint.datasets import open_dataset
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.shards import ShardsEntry
 from overpaint.errors import DatasetError, StudyError
-from overpaint.study import ShardsEntry, read_study
+from overpaint.study import read_study
 
 
 def encoded(number: int = 0, kind: str = "JPEG") -> bytes:

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from overpaint.datasets import open_dataset
 from overpaint.datasets.catalogue import Picture
+from overpaint.datasets.folder import FolderEntry
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.rasta import RastaEntry
 from overpaint.datasets.splits import draw_groups, draw_val, with_splits
 from overpaint.errors import DatasetError, StudyError
-from overpaint.study import FolderEntry, RastaEntry, read_study
+from overpaint.study import read_study
 
 LABELS = ("cat", "dog", "eel")
 
@@ -36,7 +38,12 @@ def collections(draw, split: str = "", least: int = 1, most: int = 60) -> list[P
         )
     )
     return [
-        Picture(f"{number}.jpg", split, tuple(labels), f"g{group}" if group else "")
+        Picture(
+            image=f"{number}.jpg",
+            split=split,
+            labels=tuple(labels),
+            group=f"g{group}" if group else "",
+        )
         for number, (labels, group) in enumerate(rows)
     ]
 
@@ -78,7 +85,9 @@ def test_new_pictures_leave_the_others_where_they_are(pictures, first):
 
 def test_every_split_gets_a_group():
     """Three groups are enough for three splits."""
-    pictures = [Picture(f"{n}", "", ("a",), f"g{n % 3}") for n in range(30)]
+    pictures = [
+        Picture(image=f"{n}", split="", labels=("a",), group=f"g{n % 3}") for n in range(30)
+    ]
     assert Counter(splits_of(draw_groups(pictures, {}, 0, "x")).values()) == {
         "train": 10, "val": 10, "test": 10}  # fmt: skip
 
@@ -88,7 +97,7 @@ def test_shares_of_classes(seed):
     """With many groups of one class each, each class has 70, 10 and 20 % within two points."""
     rng = np.random.default_rng(seed)
     pictures = [
-        Picture(f"{group}-{n}", "", (LABELS[group % 3],), f"g{group}")
+        Picture(image=f"{group}-{n}", split="", labels=(LABELS[group % 3],), group=f"g{group}")
         for group in range(300)
         for n in range(rng.integers(1, 15))
     ]
@@ -101,14 +110,21 @@ def test_shares_of_classes(seed):
 
 def test_pictures_without_a_group_go_their_own_ways():
     """They are not taken for one group that nobody has named."""
-    pictures = [Picture(f"{n}", "", ("a",), "known" if n < 5 else "") for n in range(100)]
+    pictures = [
+        Picture(image=f"{n}", split="", labels=("a",), group="known" if n < 5 else "")
+        for n in range(100)
+    ]
     counts = Counter(each.split for each in draw_groups(pictures, {}, 0, "x"))
     assert counts == {"train": 70, "val": 10, "test": 20}
 
 
 def test_another_seed_draws_other_groups():
     """The seed matters, also when all groups differ in size."""
-    pictures = [Picture(f"{g}-{n}", "", ("a",), f"g{g}") for g in range(40) for n in range(g + 1)]
+    pictures = [
+        Picture(image=f"{g}-{n}", split="", labels=("a",), group=f"g{g}")
+        for g in range(40)
+        for n in range(g + 1)
+    ]
     drawn = [splits_of(draw_groups(pictures, {}, seed, "x")) for seed in (0, 1)]
     assert drawn[0] != drawn[1]
 
@@ -167,7 +183,10 @@ def test_a_tenth_of_train(pictures, seed):
 
 def test_each_class_gives_its_tenth():
     """Val has the shares of train, also of a rare class."""
-    pictures = [Picture(f"{n}", "train", ("rare" if n < 50 else "common",)) for n in range(500)]
+    pictures = [
+        Picture(image=f"{n}", split="train", labels=("rare" if n < 50 else "common",))
+        for n in range(500)
+    ]
     drawn = draw_val(pictures, {}, 0, "x")
     assert Counter(each.labels[0] for each in drawn if each.split == "val") == {
         "rare": 5, "common": 45}  # fmt: skip
@@ -175,7 +194,7 @@ def test_each_class_gives_its_tenth():
 
 def test_few_pictures_give_one():
     """Of six training pictures one becomes val, whatever the seed."""
-    pictures = [Picture(f"{n}", "train", ("a",)) for n in range(6)]
+    pictures = [Picture(image=f"{n}", split="train", labels=("a",)) for n in range(6)]
     for seed in range(20):
         drawn = draw_val(pictures, {}, seed, "x")
         assert sum(each.split == "val" for each in drawn) == 1
@@ -187,8 +206,11 @@ def test_few_pictures_give_one():
 @pytest.mark.parametrize(("split", "disjoint"), [("", None), ("train", None), ("", "group")])
 def test_what_was_drawn_is_kept(tmp_path: Path, split, disjoint):
     """Later looks keep it, also when pictures come and go; those that come get a split."""
-    many = [Picture(f"{n}", split, (LABELS[n % 2],), f"g{n // 3}") for n in range(150)]
-    fixed = [Picture("fixed", "test" if split else "", ("cat",))]
+    many = [
+        Picture(image=f"{n}", split=split, labels=(LABELS[n % 2],), group=f"g{n // 3}")
+        for n in range(150)
+    ]
+    fixed = [Picture(image="fixed", split="test" if split else "", labels=("cat",))]
     first = splits_of(with_splits(many[:100] + fixed, tmp_path, 0, "x", disjoint=disjoint))
     later = splits_of(with_splits(many[50:] + fixed, tmp_path, 0, "x", disjoint=disjoint))
     assert {image: first[image] for image in later if image in first} == {
@@ -201,7 +223,7 @@ def test_what_was_drawn_is_kept(tmp_path: Path, split, disjoint):
 
 def test_another_way_or_seed_draws_anew(tmp_path):
     """What was drawn class by class does not tear the groups that are to be kept together."""
-    many = [Picture(f"{n}", "", ("a",), f"g{n // 10}") for n in range(100)]
+    many = [Picture(image=f"{n}", split="", labels=("a",), group=f"g{n // 10}") for n in range(100)]
     by_class = splits_of(with_splits(many, tmp_path, 0, "x"))
     by_group = splits_of(with_splits(many, tmp_path, 0, "x", disjoint="group"))
     assert by_group == splits_of(draw_groups(many, {}, 0, "x"))
@@ -211,6 +233,6 @@ def test_another_way_or_seed_draws_anew(tmp_path):
 
 def test_own_splits_stay(tmp_path):
     """A collection that has train, val and test is left as it is, and nothing is written."""
-    own = [Picture(name, name, ("a",)) for name in ("train", "val", "test")]
+    own = [Picture(image=name, split=name, labels=("a",)) for name in ("train", "val", "test")]
     assert with_splits(own, tmp_path, 0, "x") == own
     assert list(tmp_path.iterdir()) == []

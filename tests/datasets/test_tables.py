@@ -6,9 +6,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from overpaint.datasets import open_dataset
+from overpaint.datasets.iconart import IconArtEntry
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.paintings import PaintingsEntry
+from overpaint.datasets.table import TableEntry
 from overpaint.errors import DatasetError, StudyError
-from overpaint.study import IconArtEntry, PaintingsEntry, TableEntry, read_study
+from overpaint.study import read_study
 
 
 def picture(path: Path, number: int = 0) -> None:

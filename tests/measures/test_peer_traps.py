@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from overpaint.comparison.layers import layer_row
-from overpaint.datasets import dataset
+from overpaint.datasets.opening import dataset
 from overpaint.features import features_of
 from overpaint.measures.centred import Centred
 from overpaint.measures.cka import linear_cka

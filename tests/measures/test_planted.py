@@ -25,9 +25,18 @@ def split_of(images=IMAGES, digests=None, labels=None):
     """A split of pictures that were never files; two of one digest are one picture."""
     digests = digests or [f"{row:04x}" for row in range(images)]
     labels = labels or [CLASSES[row % 4] for row in range(images)]
-    pictures = [Picture(f"{row:03}.png", "train", (labels[row],), "", digests[row])
-                for row in range(images)]  # fmt: skip
-    return Split("made", "train", Path(), tuple(pictures), CLASSES, multi_label=False)
+    pictures = [
+        Picture(image=f"{row:03}.png", split="train", labels=(labels[row],), digest=digests[row])
+        for row in range(images)
+    ]
+    return Split(
+        dataset="made",
+        name="train",
+        root=Path(),
+        pictures=tuple(pictures),
+        classes=CLASSES,
+        multi_label=False,
+    )
 
 
 @pytest.fixture(scope="module")

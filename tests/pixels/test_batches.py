@@ -12,13 +12,13 @@ from PIL import Image, JpegImagePlugin
 
 import overpaint.pixels.batches
 import overpaint.pixels.pixel_cache
-from overpaint.datasets import open_dataset
+from overpaint.datasets.folder import FolderEntry
+from overpaint.datasets.opening import open_dataset
 from overpaint.errors import DatasetError
 from overpaint.networks.parts import Preprocessing
 from overpaint.pixels.batches import Pixels, batches, shuffled
 from overpaint.pixels.images import decode
 from overpaint.seeds import generator
-from overpaint.study import FolderEntry
 
 SMALL = Preprocessing(size=24, resize=32)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from overpaint.datasets import open_dataset
+from overpaint.datasets.folder import FolderEntry
+from overpaint.datasets.opening import open_dataset
 from overpaint.errors import NetworkError
 from overpaint.networks import build, tensor_digests
 from overpaint.pixels.batches import pixels_of
-from overpaint.study import FolderEntry
 from overpaint.study.recipe import PRESETS, PUBLISHED, Recipe, recipe
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.checkpoint import Checkpoint

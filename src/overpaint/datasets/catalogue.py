@@ -11,13 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
-from overpaint.records import digest
-
-SPLITS = ("train", "val", "test")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Picture:
     """One row of a catalogue. `image` is the id: the path below the root, with "/"."""
 
@@ -28,7 +26,7 @@ class Picture:
     digest: str = ""  # SHA-256 of the file, once it was read
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Catalogue:
     """What the reader of a kind found."""
 
@@ -45,7 +43,7 @@ class Catalogue:
         return any(len(picture.labels) != 1 for picture in self.pictures)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Split:
     """The pictures of one split, in the order in which every result lists them."""
 
@@ -92,11 +90,13 @@ class Split:
     @cached_property
     def digest(self) -> str:
         """The digest of the pictures, their labels and their order."""
-        rows = [(each.image, each.digest, each.labels) for each in self.pictures]
+        from overpaint.records import digest
+
+        rows = [(picture.image, picture.digest, picture.labels) for picture in self.pictures]
         return digest([rows, self.classes, self.multi_label])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
     """A named collection: its catalogue, its classes, where it lies."""
 
@@ -110,19 +110,28 @@ class Dataset:
     @property
     def split_names(self) -> list[str]:
         """The splits that have pictures, in the order train, val, test."""
-        return [name for name in SPLITS if any(each.split == name for each in self.pictures)]
+        names = {picture.split for picture in self.pictures}
+        return [name for name in SPLITS if name in names]
 
     def split(self, name: str) -> Split:
         """The pictures of one split; a DatasetError when it has none."""
         chosen = tuple(picture for picture in self.pictures if picture.split == name)
         if not chosen:
-            known = sorted({picture.split for picture in self.pictures})
+            splits = sorted({picture.split for picture in self.pictures})
             raise DatasetError(
                 "empty-split",
                 f"dataset {self.name!r} ({self.root}) has no picture in the split {name!r}; "
-                f"{nearest(name, known)}",
+                f"{nearest(name, splits)}",
             )
-        return Split(self.name, name, self.root, chosen, self.classes, self.multi_label, self.cache)
+        return Split(
+            dataset=self.name,
+            name=name,
+            root=self.root,
+            pictures=chosen,
+            classes=self.classes,
+            multi_label=self.multi_label,
+            cache=self.cache,
+        )
 
 
 def dataset_of(
@@ -135,11 +144,17 @@ def dataset_of(
 ) -> Dataset:
     """A dataset whose classes are those given, or the labels that occur in alphabetical order.
 
-    >>> cat = Picture("a/cat.jpg", "train", ("cat",))
-    >>> dog = Picture("a/dog.jpg", "train", ("dog",))
+    >>> cat = Picture(image="a/cat.jpg", split="train", labels=("cat",))
+    >>> dog = Picture(image="a/dog.jpg", split="train", labels=("dog",))
     >>> pets = dataset_of("pets", Path("pets"), [dog, cat])
     >>> pets.classes, pets.split("train").labels.tolist()
     (('cat', 'dog'), [1, 0])
     """
-    found = sorted({label for picture in pictures for label in picture.labels})
-    return Dataset(name, root, tuple(pictures), tuple(classes or found), multi_label)
+    labels = sorted({label for picture in pictures for label in picture.labels})
+    return Dataset(
+        name=name,
+        root=root,
+        pictures=tuple(pictures),
+        classes=tuple(classes or labels),
+        multi_label=multi_label,
+    )

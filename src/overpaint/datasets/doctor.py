@@ -9,13 +9,15 @@ stand in two splits, and groups (artists, sitters, books) that do.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 
-from overpaint.datasets.catalogue import SPLITS, Dataset, Picture
+from overpaint.datasets.catalogue import Dataset, Picture
+from overpaint.datasets.stamp import Stamp, stamp
+from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, RecordError
 from overpaint.pixels.images import survey
 from overpaint.records import (
@@ -28,9 +30,6 @@ from overpaint.records import (
     write_table,
 )
 
-Stamp = tuple[int, int]
-"""Size and time of change of a file, in bytes and nanoseconds; (-1, 0) for none."""
-
 
 def examine(
     root: Path,
@@ -39,41 +38,40 @@ def examine(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ImageRow]:
     """One row a picture, in order; only files that are new or have changed are read."""
-    known = _known(workplace)
-    stamps = [stamp(root / picture.image) for picture in pictures]
-    seen = [known.get(picture.image) for picture in pictures]
-    stale = [n for n, old in enumerate(seen) if old is None or old[0] != stamps[n]]
-    fresh = dict(
-        zip(stale, _survey([root / pictures[n].image for n in stale], progress), strict=True)
-    )
-    return [
-        _row(picture, stamps[number][0], fresh.get(number), seen[number])
-        for number, picture in enumerate(pictures)
+    last_look = remembered(workplace)
+    stamps = {picture.image: stamp(root / picture.image) for picture in pictures}
+    stale = [
+        image
+        for image, current in stamps.items()
+        if image not in last_look or last_look[image][0] != current
     ]
-
-
-def _row(
-    picture: Picture,
-    size: int,
-    found: tuple[str, int, int, str] | None,
-    old: tuple[Stamp, ImageRow] | None,
-) -> ImageRow:
-    """The row of a picture from a fresh look, or else from the last one."""
-    if found is None:
-        assert old is not None
-        found = (old[1].digest, old[1].width, old[1].height, old[1].status)
-    digest, width, height, status = found
-    return ImageRow(
-        image=picture.image,
-        split=picture.split,
-        labels=list(picture.labels),
-        group=picture.group,
-        bytes=max(size, 0),
-        digest=digest,
-        width=width,
-        height=height,
-        status=status,
-    )
+    looks = {
+        image: (row.digest, row.width, row.height, row.status)
+        for image, (_, row) in last_look.items()
+    }
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        surveys = pool.map(survey, [root / image for image in stale])
+        for number, (image, look) in enumerate(zip(stale, surveys, strict=True), start=1):
+            looks[image] = look
+            if progress:
+                progress(number, len(stale))
+    rows = []
+    for picture in pictures:
+        digest, width, height, status = looks[picture.image]
+        rows.append(
+            ImageRow(
+                image=picture.image,
+                split=picture.split,
+                labels=list(picture.labels),
+                group=picture.group,
+                bytes=max(stamps[picture.image][0], 0),
+                digest=digest,
+                width=width,
+                height=height,
+                status=status,
+            )
+        )
+    return rows
 
 
 def remember(root: Path, rows: Sequence[ImageRow], workplace: Path) -> None:
@@ -88,36 +86,16 @@ def remember(root: Path, rows: Sequence[ImageRow], workplace: Path) -> None:
     )
 
 
-def _known(workplace: Path) -> dict[str, tuple[Stamp, ImageRow]]:
+def remembered(workplace: Path) -> dict[str, tuple[Stamp, ImageRow]]:
+    """What the last look found of each picture, and the stamp that its file had."""
     try:
         rows = read_rows(workplace / "images.parquet", ImageRow)
         stamps = read_table(workplace / "stamps.parquet")
     except RecordError:
         return {}
     times = zip(stamps["bytes"].tolist(), stamps["time"].tolist(), strict=True)
-    at = dict(zip(stamps["image"].tolist(), times, strict=True))
-    return {row.image: (at[row.image], row) for row in rows if row.image in at}
-
-
-def stamp(path: Path) -> Stamp:
-    """Size and time of a file."""
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, 0)
-    return (status.st_size, status.st_mtime_ns)
-
-
-def _survey(
-    paths: Sequence[Path], progress: Callable[[int, int], None] | None
-) -> list[tuple[str, int, int, str]]:
-    found = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for number, result in enumerate(pool.map(survey, paths), start=1):
-            found.append(result)
-            if progress:
-                progress(number, len(paths))
-    return found
+    by_image = dict(zip(stamps["image"].tolist(), times, strict=True))
+    return {row.image: (by_image[row.image], row) for row in rows if row.image in by_image}
 
 
 # --- what cannot be learnt ---------------------------------------------------------------------
@@ -129,30 +107,18 @@ def check_trainable(dataset: Dataset) -> None:
     Each of train, val and test needs pictures, and each class needs pictures in train: one that is
     only in val or test cannot be learnt, and is named with its count.
     """
-    for split in SPLITS:
-        dataset.split(split)
-    known = {label for each in _of(dataset, "train") for label in each.labels}
-    elsewhere = Counter(label for each in dataset.pictures for label in each.labels)
+    counts = {split: Counter(label for picture in dataset.split(split).pictures
+                             for label in picture.labels) for split in SPLITS}  # fmt: skip
     for label in dataset.classes:
-        if label not in known:
-            raise DatasetError("class-not-in-train", _not_learnt(dataset, label, elsewhere[label]))
-
-
-def _of(dataset: Dataset, split: str) -> list[Picture]:
-    return [picture for picture in dataset.pictures if picture.split == split]
-
-
-def _not_learnt(dataset: Dataset, label: str, count: int) -> str:
-    where = ", ".join(
-        f"{split} {found}"
-        for split in SPLITS
-        if (found := sum(label in each.labels for each in _of(dataset, split)))
-    )
-    return (
-        f"dataset {dataset.name!r} ({dataset.root}): no picture in train shows the class {label!r} "
-        f"({count} elsewhere{': ' if where else ''}{where}): it cannot be learnt; move pictures of "
-        "it to train, or leave the class out"
-    )
+        if not counts["train"][label]:
+            places = [f"{split} {counts[split][label]}" for split in SPLITS if counts[split][label]]
+            elsewhere = sum(counts[split][label] for split in SPLITS)
+            raise DatasetError(
+                "class-not-in-train",
+                f"dataset {dataset.name!r} ({dataset.root}): no picture in train shows the class "
+                f"{label!r} ({elsewhere} elsewhere{': ' if places else ''}{', '.join(places)}): it "
+                "cannot be learnt; move pictures of it to train, or leave the class out",
+            )
 
 
 # --- pictures in two splits --------------------------------------------------------------------
@@ -163,24 +129,25 @@ def duplicates(dataset: Dataset) -> list[DuplicateRow]:
 
     Large collections have some; a training goes on, and whoever reads its scores should know.
     """
-    same: dict[str, list[Picture]] = defaultdict(list)
+    copies: dict[str, list[Picture]] = defaultdict(list)
     for picture in dataset.pictures:
         if picture.digest:
-            same[picture.digest].append(picture)
-    return [pair for pictures in same.values() for pair in _across(pictures)]
-
-
-def _across(pictures: Sequence[Picture]) -> Iterable[DuplicateRow]:
-    first, *others = sorted(pictures, key=lambda each: SPLITS.index(each.split))
-    for other in others:
-        if other.split != first.split:
-            yield DuplicateRow(
-                digest=first.digest,
+            copies[picture.digest].append(picture)
+    rows = []
+    for digest, pictures in copies.items():
+        first, *rest = sorted(pictures, key=lambda picture: SPLITS.index(picture.split))
+        rows += [
+            DuplicateRow(
+                digest=digest,
                 first=first.image,
                 first_split=first.split,
-                second=other.image,
-                second_split=other.split,
+                second=copy.image,
+                second_split=copy.split,
             )
+            for copy in rest
+            if copy.split != first.split
+        ]
+    return rows
 
 
 # --- groups in two splits ----------------------------------------------------------------------
@@ -188,38 +155,41 @@ def _across(pictures: Sequence[Picture]) -> Iterable[DuplicateRow]:
 
 def leak(dataset: Dataset) -> list[LeakRow]:
     """The leak of groups from train into val and test; no row for a split without groups."""
-    train = _of(dataset, "train")
+    in_split = {
+        split: [picture for picture in dataset.pictures if picture.split == split]
+        for split in SPLITS
+    }
+    train = in_split.pop("train")
     members: dict[str, Counter[tuple[str, ...]]] = defaultdict(Counter)
     for picture in train:
         if picture.group:
             members[picture.group][picture.labels] += 1
-    usual = {group: _most(counts) for group, counts in members.items()}
-    default = _most(Counter(picture.labels for picture in train))
-    splits = {split: [each for each in _of(dataset, split) if each.group] for split in SPLITS[1:]}
-    return [_leak(split, each, usual, default) for split, each in splits.items() if each]
+    usual = {group: most_frequent(counts) for group, counts in members.items()}
+    default = most_frequent(Counter(picture.labels for picture in train))
+    rows = []
+    for split, pictures in in_split.items():
+        grouped = [picture for picture in pictures if picture.group]
+        if not grouped:
+            continue
+        groups = {picture.group for picture in grouped}
+        familiar = [picture for picture in grouped if picture.group in usual]
+        right = sum(picture.labels == usual[picture.group] for picture in familiar)
+        lucky = sum(picture.labels == default for picture in familiar)
+        rows.append(
+            LeakRow(
+                split=split,
+                n=len(grouped),
+                known=len(familiar),
+                share=len(familiar) / len(grouped),
+                groups=len(groups),
+                known_groups=len(groups & usual.keys()),
+                accuracy=right / len(familiar) if familiar else None,
+                chance=lucky / len(familiar) if familiar else None,
+            )
+        )
+    return rows
 
 
-def _most(counts: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+def most_frequent(counts: Counter[tuple[str, ...]]) -> tuple[str, ...]:
+    """The labels that most pictures have; of equals, the first in alphabetical order."""
     return max(sorted(counts), key=lambda labels: counts[labels], default=())
-
-
-def _leak(
-    split: str,
-    pictures: Sequence[Picture],
-    usual: Mapping[str, tuple[str, ...]],
-    default: tuple[str, ...],
-) -> LeakRow:
-    known = [picture for picture in pictures if picture.group in usual]
-    groups = {picture.group for picture in pictures}
-    right = sum(picture.labels == usual[picture.group] for picture in known)
-    lucky = sum(picture.labels == default for picture in known)
-    return LeakRow(
-        split=split,
-        n=len(pictures),
-        known=len(known),
-        share=len(known) / len(pictures),
-        groups=len(groups),
-        known_groups=len(groups & usual.keys()),
-        accuracy=right / len(known) if known else None,
-        chance=lucky / len(known) if known else None,
-    )

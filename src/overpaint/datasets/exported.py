@@ -12,7 +12,6 @@ from typing import Any
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.errors import RecordError
-from overpaint.records import digest, read_json, read_rows, whole_folder, write_json, write_rows
 
 FORMAT = 1
 """Raised when what is written out changes, so that it is written anew."""
@@ -28,7 +27,7 @@ MAGIC = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Item:
     """A picture of a source, with what the source says of it."""
 
@@ -39,7 +38,7 @@ class Item:
     group: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """All pictures of a source. Classes and `multi_label` as a catalogue has them."""
 
@@ -61,27 +60,35 @@ class ExportedRow:
 
 def exported(folder: Path, made_of: Any, read: Callable[[], Source]) -> Catalogue:
     """The catalogue of a source, written out into `folder` anew when `made_of` has changed."""
+    from overpaint.records import digest, read_json, read_rows, whole_folder
+
     key = digest([FORMAT, made_of])
-    if not _fresh(folder, key):
+    try:
+        fresh = read_json(folder / "export.json")["key"] == key
+    except RecordError:
+        fresh = False
+    if not fresh:
         with whole_folder(folder) as draft:
-            _write(draft, key, read())
+            _write_out(read(), draft, key)
     facts = read_json(folder / "export.json")
     pictures = [
-        Picture(row.image, row.split, tuple(row.labels), row.group)
+        Picture(image=row.image, split=row.split, labels=tuple(row.labels), group=row.group)
         for row in read_rows(folder / "pictures.parquet", ExportedRow)
     ]
-    classes = facts["classes"] or numbered({label for each in pictures for label in each.labels})
-    return Catalogue(folder, pictures, tuple(classes) if classes else None, facts["multi_label"])
+    labels = {label for picture in pictures for label in picture.labels}
+    classes = facts["classes"] or numbered(labels)
+    return Catalogue(
+        root=folder,
+        pictures=pictures,
+        classes=tuple(classes) if classes else None,
+        multi_label=facts["multi_label"],
+    )
 
 
-def _fresh(folder: Path, key: str) -> bool:
-    try:
-        return bool(read_json(folder / "export.json")["key"] == key)
-    except RecordError:
-        return False
+def _write_out(source: Source, folder: Path, key: str) -> None:
+    """Write each picture as a file, and what was said of it beside them."""
+    from overpaint.records import write_json, write_rows
 
-
-def _write(folder: Path, key: str, source: Source) -> None:
     rows = []
     counts: Counter[str] = Counter()
     for item in source.items:
@@ -90,7 +97,15 @@ def _write(folder: Path, key: str, source: Source) -> None:
         counts[place] += 1
         (folder / place).mkdir(exist_ok=True)
         (folder / image).write_bytes(item.data)
-        rows.append(ExportedRow(image, item.split, list(item.labels), item.group, item.source))
+        rows.append(
+            ExportedRow(
+                image=image,
+                split=item.split,
+                labels=list(item.labels),
+                group=item.group,
+                source=item.source,
+            )
+        )
     write_rows(folder / "pictures.parquet", rows, ExportedRow)
     facts = {"key": key, "classes": source.classes, "multi_label": source.multi_label}
     write_json(folder / "export.json", facts)
@@ -111,8 +126,8 @@ def numbered(labels: Iterable[str]) -> Sequence[str] | None:
     >>> numbered(["10", "9"]), numbered(["10", "nine"])
     (['9', '10'], None)
     """
-    found = list(labels)
-    return sorted(found, key=int) if all(label.isdecimal() for label in found) else None
+    names = list(labels)
+    return sorted(names, key=int) if all(name.isdecimal() for name in names) else None
 
 
 def splits_or_none(names: Sequence[str]) -> dict[str, str]:

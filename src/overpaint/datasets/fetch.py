@@ -15,7 +15,7 @@ from overpaint.errors import DatasetError, nearest
 from overpaint.records import whole_folder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Collection:
     """An archive that is published under a DOI, and the kind of dataset that it holds."""
 
@@ -26,7 +26,12 @@ class Collection:
 
 
 COLLECTIONS = {
-    "iconart": Collection("10.5281/zenodo.4737435", "IconArt_v1.zip", "iconart", "data/IconArt_v1")
+    "iconart": Collection(
+        doi="10.5281/zenodo.4737435",
+        archive="IconArt_v1.zip",
+        kind="iconart",
+        folder="data/IconArt_v1",
+    )
 }
 
 LARGEST = 2**35
@@ -49,7 +54,18 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         raise DatasetError(
             "folder-not-empty", f"{place} is there already: give a folder that is to be made"
         )
-    unpack(_archive(collection), place)
+    archive = cache_folder() / collection.archive
+    if not archive.is_file():
+        try:
+            archive = downloaded(collection, archive.parent)
+        except Exception as error:
+            raise DatasetError(
+                "no-archive",
+                f"cannot download {collection.archive} of doi:{collection.doi} "
+                f"({first_line(error)}): fetch it from https://doi.org/{collection.doi} and put it "
+                f"into {archive.parent}",
+            ) from None
+    unpack(archive, place)
     return place
 
 
@@ -63,22 +79,8 @@ def study_line(name: str, folder: Path) -> str:
     return f"datasets:\n  {name}: {{kind: {COLLECTIONS[name].kind}, root: {folder.as_posix()}}}"
 
 
-def _archive(collection: Collection) -> Path:
-    """The archive in the cache folder, downloaded and compared with the publisher's hash."""
-    path = cache_folder() / collection.archive
-    if path.is_file():
-        return path
-    try:
-        return _download(collection, path.parent)
-    except Exception as error:
-        raise DatasetError(
-            "no-archive",
-            f"cannot download {collection.archive} of doi:{collection.doi} ({first_line(error)}): "
-            f"fetch it from https://doi.org/{collection.doi} and put it into {path.parent}",
-        ) from None
-
-
-def _download(collection: Collection, folder: Path) -> Path:
+def downloaded(collection: Collection, folder: Path) -> Path:
+    """The archive, downloaded into a folder and compared with the publisher's hash."""
     import pooch  # and with it requests: only where something is downloaded
 
     publisher = pooch.create(path=folder, base_url=f"doi:{collection.doi}/")
@@ -96,8 +98,8 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with zipfile.ZipFile(archive) as file, whole_folder(folder) as draft:
-            members = _members(file, archive)
-            for target, member in _targets(members, draft):
+            for path, member in _members(file, archive).items():
+                target = draft / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # What is a link in the archive becomes a file: nothing is followed.
                 with file.open(member) as source, target.open("wb") as out:
@@ -110,25 +112,19 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def _members(file: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipfile.ZipInfo]:
-    """The files of an archive by their paths, those that a Mac adds left out."""
-    members = {PurePosixPath(each.filename): each for each in file.infolist() if not each.is_dir()}
+    """The files of an archive by where they go, those that a Mac adds left out."""
+    members = {PurePosixPath(info.filename): info for info in file.infolist() if not info.is_dir()}
     for path in members:
         if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in path.parts[0]:
             raise DatasetError(
                 "unsafe-archive", f"{archive} holds {str(path)!r}, which leads out of its folder"
             )
-    size = sum(each.file_size for each in members.values())
+    size = sum(info.file_size for info in members.values())
     if size > LARGEST:
         raise DatasetError(
             "unsafe-archive", f"{archive} would unpack to {size} bytes; at most {LARGEST} are taken"
         )
-    return {path: each for path, each in members.items() if path.parts[0] != "__MACOSX"}
-
-
-def _targets(
-    members: dict[PurePosixPath, zipfile.ZipInfo], folder: Path
-) -> list[tuple[Path, zipfile.ZipInfo]]:
-    """Where each member goes."""
+    members = {path: info for path, info in members.items() if path.parts[0] != "__MACOSX"}
     above = {path.parts[0] for path in members}
     skip = 1 if len(above) == 1 and all(len(path.parts) > 1 for path in members) else 0
-    return [(folder.joinpath(*path.parts[skip:]), member) for path, member in members.items()]
+    return {PurePosixPath(*path.parts[skip:]): info for path, info in members.items()}

@@ -7,120 +7,134 @@ runs no script that comes with a set.
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, Self, cast
 
-from overpaint.datasets.catalogue import SPLITS, Catalogue
-from overpaint.datasets.doctor import stamp
+from pydantic import model_validator
+
+from overpaint.datasets.catalogue import Catalogue
+from overpaint.datasets.entry import CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
 from overpaint.datasets.folder import OTHER_NAMES
+from overpaint.datasets.stamp import stamp
+from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
-from overpaint.study import HubEntry
 
 Tables = Mapping[str, Any]
 """The library's sets by the names of their splits."""
 
 
-def read_hub(root: Path | None, entry: HubEntry, folder: Path) -> Catalogue:
-    """The catalogue of a set of the hub, or of a folder `root` that holds one.
+class HubEntry(CollectionEntry):
+    """A set of the Hugging Face hub by `name`, or one that lies in the folder `root`."""
 
-    Pictures are written out into `folder` once; a set that was written out needs neither the
-    library nor the network. Raises DatasetError for a set that cannot be had, a column or a split
-    that it lacks.
-    """
-    made_of = entry.model_dump(mode="json", include={"name", "revision", "image", "label", "group",
-                                                     "splits"})  # fmt: skip
-    files = sorted(path for path in root.rglob("*") if path.is_file()) if root else []
-    stamps = [[str(path.relative_to(root)), *stamp(path)] for path in files if root]
-    return exported(folder, [made_of, stamps], lambda: _source(root, entry))
+    writes_out: ClassVar[bool] = True
 
+    kind: Literal["hub"]
+    name: str | None = None
+    root: Path | None = None
+    revision: str | None = None
+    image: str = "image"
+    label: str = "label"
+    group: str | None = None
+    splits: dict[SplitName, str] | None = None
 
-def _source(root: Path | None, entry: HubEntry) -> Source:
-    library = _library()
-    place = str(root) if root else str(entry.name)
-    tables = _local(library, root) if root else _loaded(library, entry)
-    chosen = _chosen(tables, entry, place)
-    first = next(iter(chosen.values()))
-    for column in [entry.image, entry.label, *([entry.group] if entry.group else [])]:
-        if column not in first.features:
-            known = nearest(column, first.features)
-            raise DatasetError("missing-column", f"{place} has no column {column!r}; {known}")
-    feature = first.features[entry.label]
-    several = not isinstance(feature, dict) and hasattr(feature, "feature")
-    names = getattr(feature.feature if several else feature, "names", None)
-    below = root or Path(library.config.HF_CACHE_HOME)
-    encoded = {
-        split: table.cast_column(entry.image, library.Image(decode=False))
-        for split, table in chosen.items()
-    }
-    items = _items(encoded, entry, names, below)
-    return Source(items, tuple(names) if names else None, several or None)
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.name is None) == (self.root is None):
+            raise ValueError("needs either 'name' (a set of the hub) or 'root' (a folder)")
+        return self
+
+    def read(self, surroundings: Surroundings) -> Catalogue:
+        """The catalogue of the set, whose pictures are written out once.
+
+        A set that was written out needs neither the library nor the network. Raises DatasetError
+        for a set that cannot be had, a column or a split that it lacks.
+        """
+        root = surroundings.path(self.root) if self.root else None
+        made_of = self.model_dump(mode="json", include={"name", "revision", "image", "label",
+                                                        "group", "splits"})  # fmt: skip
+        files = sorted(path for path in root.rglob("*") if path.is_file()) if root else []
+        stamps = [[str(path.relative_to(root)), *stamp(path)] for path in files if root]
+        return exported(surroundings.pictures, [made_of, stamps], lambda: _source(self, root))
 
 
-def _library() -> Any:
+def _source(entry: HubEntry, root: Path | None) -> Source:
     try:
-        import datasets
+        import datasets as library
     except ModuleNotFoundError:
         raise DatasetError(
             "missing-extra",
             "datasets of kind 'hub' need an extra: pip install 'overpaint[hub]'",
         ) from None
-    return datasets
+    place = str(root) if root else str(entry.name)
+    tables = saved(library, root) if root else published(library, str(entry.name), entry.revision)
+    tables = chosen(tables, entry.splits, place)
+    features = next(iter(tables.values())).features
+    for column in [entry.image, entry.label, *([entry.group] if entry.group else [])]:
+        if column not in features:
+            close = nearest(column, features)
+            raise DatasetError("missing-column", f"{place} has no column {column!r}; {close}")
+    feature = features[entry.label]
+    several = not isinstance(feature, dict) and hasattr(feature, "feature")
+    names = getattr(feature.feature if several else feature, "names", None)
+    below = root or Path(library.config.HF_CACHE_HOME)
+    encoded = {
+        split: table.cast_column(entry.image, library.Image(decode=False))
+        for split, table in tables.items()
+    }
+    items = _items(encoded, entry, names, below)
+    return Source(items=items, classes=tuple(names) if names else None, multi_label=several or None)
 
 
-def _loaded(library: Any, entry: HubEntry) -> Tables:
+def published(library: Any, name: str, revision: str | None) -> Tables:
+    """A set of the hub, downloaded or from the library's own cache."""
     try:
-        tables: Tables = library.load_dataset(entry.name, revision=entry.revision)
+        tables: Tables = library.load_dataset(name, revision=revision)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DatasetError(
             "no-hub-dataset",
-            f"cannot load {entry.name!r} from the hub: {reason}; without a network, save it where "
-            f"there is one with datasets.load_dataset({entry.name!r}).save_to_disk('FOLDER'), and "
+            f"cannot load {name!r} from the hub: {reason}; without a network, save it where "
+            f"there is one with datasets.load_dataset({name!r}).save_to_disk('FOLDER'), and "
             "give 'root: FOLDER' instead of 'name'",
         ) from None
     return tables
 
 
-def _local(library: Any, root: Path) -> Tables:
+def saved(library: Any, root: Path) -> Tables:
     """A folder that `save_to_disk` wrote, or one of Parquet files named after their splits."""
     if not root.is_dir():
         raise DatasetError("missing-folder", f"there is no folder {root}")
-    try:
-        if (root / "dataset_dict.json").is_file():
-            tables: Tables = library.load_from_disk(str(root))
-            return tables
-        if (root / "state.json").is_file():
-            return {"train": library.load_from_disk(str(root))}
-        return _parquet(library, root)
-    except DatasetError:
-        raise
-    except Exception as error:
-        raise DatasetError("no-hub-dataset", f"cannot read {root}: {error}") from None
-
-
-def _parquet(library: Any, root: Path) -> Tables:
     files: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.parquet")):
-        files.setdefault(_split_in(path.relative_to(root).as_posix()), []).append(str(path))
-    if not files:
-        raise DatasetError(
-            "no-hub-dataset",
-            f"{root} holds neither what save_to_disk writes (dataset_dict.json) nor Parquet files",
-        )
-    import pyarrow.parquet
+        files.setdefault(split_in(path.relative_to(root).as_posix()), []).append(str(path))
+    try:
+        if (root / "dataset_dict.json").is_file():
+            return cast("Tables", library.load_from_disk(str(root)))
+        if (root / "state.json").is_file():
+            return {"train": library.load_from_disk(str(root))}
+        if files:
+            import pyarrow.parquet
 
-    schema = pyarrow.parquet.read_schema(next(iter(files.values()))[0])
-    features = library.Features.from_arrow_schema(schema)
-    tables: Tables = library.load_dataset(
-        "parquet", data_files=files, features=features, streaming=True
+            schema = pyarrow.parquet.read_schema(next(iter(files.values()))[0])
+            features = library.Features.from_arrow_schema(schema)
+            return cast(
+                "Tables",
+                library.load_dataset(
+                    "parquet", data_files=files, features=features, streaming=True
+                ),
+            )
+    except Exception as error:
+        raise DatasetError("no-hub-dataset", f"cannot read {root}: {error}") from None
+    raise DatasetError(
+        "no-hub-dataset",
+        f"{root} holds neither what save_to_disk writes (dataset_dict.json) nor Parquet files",
     )
-    return tables
 
 
-def _split_in(path: str) -> str:
+def split_in(path: str) -> str:
     """The split that the path of a Parquet file names.
 
-    >>> _split_in("data/validation-00000-of-00002.parquet"), _split_in("default/0000.parquet")
+    >>> split_in("data/validation-00000-of-00002.parquet"), split_in("default/0000.parquet")
     ('val', 'train')
     """
     words = re.findall(r"[a-z]+", path.lower())
@@ -128,44 +142,47 @@ def _split_in(path: str) -> str:
     return next((name for name in reversed(names) if name in SPLITS), "train")
 
 
-def _chosen(tables: Tables, entry: HubEntry, place: str) -> Tables:
-    """The tables under our names of splits."""
-    if entry.splits is None:
-        ours = {OTHER_NAMES.get(name, name): table for name, table in tables.items()}
-        chosen = {split: ours[split] for split in SPLITS if split in ours}
-        if chosen:
-            return chosen
+def chosen(tables: Tables, splits: Mapping[SplitName, str] | None, place: str) -> Tables:
+    """The tables under the names train, val and test."""
+    if splits is None:
+        renamed = {OTHER_NAMES.get(name, name): table for name, table in tables.items()}
+        usual = {split: renamed[split] for split in SPLITS if split in renamed}
+        if usual:
+            return usual
         raise DatasetError(
             "unknown-split",
             f"{place} has the splits {', '.join(tables)}: say in 'splits' which of them is train, "
             "val and test",
         )
-    for name in entry.splits.values():
+    for name in splits.values():
         if name not in tables:
             raise DatasetError(
                 "unknown-split", f"{place} has no split {name!r}; {nearest(name, tables)}"
             )
-    return {split: tables[name] for split, name in entry.splits.items()}
+    return {split: tables[name] for split, name in splits.items()}
 
 
 def _items(tables: Tables, entry: HubEntry, names: list[str] | None, below: Path) -> Iterator[Item]:
-    named = splits_or_none(list(tables))
+    """The rows of all tables: the encoded bytes of the picture, its labels and its group."""
+    splits = splits_or_none(list(tables))
     for split, table in tables.items():
         for number, row in enumerate(table):
             value = row[entry.label]
             values = value if isinstance(value, list) else [value]
-            labels = [names[each] if names and isinstance(each, int) else str(each)
-                      for each in values if each is not None and each != -1]  # fmt: skip
+            labels = [names[label] if names and isinstance(label, int) else str(label)
+                      for label in values if label is not None and label != -1]  # fmt: skip
+            group = row[entry.group] if entry.group else None
+            where = f"{entry.name or below}, {split} {number}"
             yield Item(
-                named[split],
-                _bytes(row[entry.image], below, f"{entry.name or below}, {split} {number}"),
-                tuple(dict.fromkeys(labels)),
-                f"{split}/{number}",
-                str(row[entry.group]) if entry.group and row[entry.group] is not None else "",
+                split=splits[split],
+                data=encoded_bytes(row[entry.image], below, where),
+                labels=tuple(dict.fromkeys(labels)),
+                source=f"{split}/{number}",
+                group="" if group is None else str(group),
             )
 
 
-def _bytes(image: Mapping[str, Any] | None, below: Path, where: str) -> bytes:
+def encoded_bytes(image: Mapping[str, Any] | None, below: Path, where: str) -> bytes:
     """The encoded bytes of a picture; of one that is a file, only if it lies where it should."""
     if image is None:
         return b""

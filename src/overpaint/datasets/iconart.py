@@ -4,8 +4,10 @@ It has the sets train and test; the validation pictures are drawn from train.
 """
 
 from pathlib import Path
+from typing import Literal
 
-from overpaint.datasets.catalogue import Picture
+from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.paintings import jpeg
 from overpaint.datasets.table import Row, inside, marked, read_pictures, split_of
 
@@ -13,10 +15,18 @@ CLASSES = ("angel", "Child_Jesus", "crucifixion_of_Jesus", "Mary", "nudity", "ru
            "Saint_Sebastien")  # fmt: skip
 
 
-def iconart_root(root: Path) -> Path:
-    """The folder IconArt_v1, of which the folder above may be given as well."""
-    below = root / "IconArt_v1"
-    return below if below.is_dir() else root
+class IconArtEntry(CollectionEntry):
+    """IconArt_v1, or the folder that holds it."""
+
+    kind: Literal["iconart"]
+    root: Path
+
+    def read(self, surroundings: Surroundings) -> Catalogue:
+        root = surroundings.path(self.root)
+        if (root / "IconArt_v1").is_dir():
+            root /= "IconArt_v1"
+        pictures = read_iconart(root)
+        return Catalogue(root=root, pictures=pictures, classes=CLASSES, multi_label=True)
 
 
 def read_iconart(root: Path) -> list[Picture]:
@@ -27,7 +37,8 @@ def read_iconart(root: Path) -> list[Picture]:
 
     def picture(row: Row, where: str) -> Picture:
         image = inside(f"JPEGImages/{jpeg(str(row['item']))}", root, where)
-        return Picture(image, split_of(row["set"], where), marked(row, CLASSES, where))
+        labels = marked(row, CLASSES, where)
+        return Picture(image=image, split=split_of(row["set"], where), labels=labels)
 
     file = root / "ImageSets" / "Main" / "IconArt_v1.csv"
     return read_pictures(file, ["item", "set", *CLASSES], picture)

@@ -5,12 +5,26 @@
 
 import re
 from pathlib import Path
+from typing import Literal
 
-from overpaint.datasets.catalogue import Picture
+from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.table import Row, check_known, inside, read_pictures, split_of
 
 CLASSES = ("aeroplane", "bird", "boat", "chair", "cow", "diningtable", "dog", "horse", "sheep",
            "train")  # fmt: skip
+
+
+class PaintingsEntry(CollectionEntry):
+    """The Paintings of Art UK: Paintings.txt beside the folder Painting_Dataset."""
+
+    kind: Literal["paintings"]
+    root: Path
+
+    def read(self, surroundings: Surroundings) -> Catalogue:
+        root = surroundings.path(self.root)
+        pictures = read_paintings(root)
+        return Catalogue(root=root, pictures=pictures, classes=CLASSES, multi_label=True)
 
 
 def read_paintings(root: Path) -> list[Picture]:
@@ -23,7 +37,7 @@ def read_paintings(root: Path) -> list[Picture]:
         labels = words(str(row["classe"]))
         check_known(labels, CLASSES, where)
         image = inside(f"Painting_Dataset/{jpeg(str(row['name_img']))}", root, where)
-        return Picture(image, split_of(row["set"], where), labels)
+        return Picture(image=image, split=split_of(row["set"], where), labels=labels)
 
     return read_pictures(root / "Paintings.txt", ["name_img", "set", "classe"], picture)
 

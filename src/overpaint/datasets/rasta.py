@@ -5,10 +5,24 @@ The artist, which stands before the first underscore of the file name, is the pi
 
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
-from overpaint.datasets.catalogue import SPLITS, Picture
+from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.folder import class_folders, read_classes
+from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
+
+
+class RastaEntry(CollectionEntry):
+    """The layout of RASTA: wikipaintings_train, _val and _test with a folder a style."""
+
+    kind: Literal["rasta"]
+    root: Path
+
+    def read(self, surroundings: Surroundings) -> Catalogue:
+        root = surroundings.path(self.root)
+        return Catalogue(root=root, pictures=read_rasta(root))
 
 
 def read_rasta(root: Path) -> list[Picture]:

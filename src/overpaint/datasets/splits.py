@@ -79,7 +79,7 @@ def draw_splits(
 ) -> list[Picture]:
     """Pictures with splits drawn within each class, those already drawn kept as they were.
 
-    >>> many = [Picture(f"cat/{n}.jpg", "", ("cat",)) for n in range(10)]
+    >>> many = [Picture(image=f"cat/{n}.jpg", split="", labels=("cat",)) for n in range(10)]
     >>> drawn = draw_splits(many, {}, 0, "pets")
     >>> sorted(picture.split for picture in drawn)
     ['test', 'test', 'train', 'train', 'train', 'train', 'train', 'train', 'train', 'val']
@@ -110,7 +110,7 @@ def draw_val(
 ) -> list[Picture]:
     """Pictures of which a tenth of train has become val; no class loses its last of train.
 
-    >>> many = [Picture(f"{n}.jpg", "train", ("cat",)) for n in range(40)]
+    >>> many = [Picture(image=f"{n}.jpg", split="train", labels=("cat",)) for n in range(40)]
     >>> [each.split for each in draw_val(many, {}, 0, "pets")].count("val")
     4
 
@@ -142,7 +142,10 @@ def draw_groups(
 ) -> list[Picture]:
     """Pictures with splits such that no group stands in two of them.
 
-    >>> many = [Picture(f"{n}.jpg", "", ("cat",), group=f"sitter {n // 5}") for n in range(100)]
+    >>> many = [
+    ...     Picture(image=f"{n}.jpg", split="", labels=("cat",), group=f"sitter {n // 5}")
+    ...     for n in range(100)
+    ... ]
     >>> drawn = draw_groups(many, {}, 0, "pets")
     >>> [sum(each.split == name for each in drawn) for name in ("train", "val", "test")]
     [70, 10, 20]

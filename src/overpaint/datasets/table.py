@@ -6,17 +6,53 @@ The readers of other tables (`paintings`, `iconart`) are made of the same parts.
 import os.path
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import pandas as pd
-
-from overpaint.datasets.catalogue import SPLITS, Picture
+from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.entry import Classes, CollectionEntry, Surroundings
 from overpaint.datasets.folder import OTHER_NAMES
+from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SEPARATOR = "|"
 
 Row = Mapping[Hashable, Any]
+
+
+class TableEntry(CollectionEntry):
+    """A CSV or Parquet file that names each picture's path, label or labels, and split.
+
+    With `classes`, their order is kept and any other class in the file is an error.
+    """
+
+    kind: Literal["table"]
+    root: Path
+    file: Path
+    path: str = "path"
+    label: str | list[str] = "label"
+    split: str = "split"
+    group: str | None = None
+    classes: Classes | None = None
+
+    def read(self, surroundings: Surroundings) -> Catalogue:
+        root, file = surroundings.path(self.root), surroundings.path(self.file)
+        return Catalogue(
+            root=root,
+            pictures=read_table(
+                root,
+                file,
+                path=self.path,
+                label=self.label,
+                split=self.split,
+                group=self.group,
+                classes=self.classes,
+            ),
+            classes=tuple(self.classes) if self.classes else None,
+            multi_label=True if isinstance(self.label, list) else None,
+        )
 
 
 def read_table(
@@ -41,9 +77,12 @@ def read_table(
     def picture(row: Row, where: str) -> Picture:
         labels = marked(row, label, where) if isinstance(label, list) else _listed(row[label])
         check_known(labels, classes, where)
-        drawn = split_of(row[split], where) if split in row else ""
-        group_name = _text(row[group]) if group else ""
-        return Picture(inside(_text(row[path]), root, where), drawn, labels, group_name)
+        return Picture(
+            image=inside(_text(row[path]), root, where),
+            split=split_of(row[split], where) if split in row else "",
+            labels=labels,
+            group=_text(row[group]) if group else "",
+        )
 
     pictures = read_pictures(file, columns, picture)
     if isinstance(label, str):
@@ -61,8 +100,8 @@ def read_pictures(
     frame = _load(file)
     for column in columns:
         if column not in frame.columns:
-            known = nearest(column, map(str, frame.columns))
-            raise DatasetError("missing-column", f"{file} has no column {column!r}; {known}")
+            close = nearest(column, map(str, frame.columns))
+            raise DatasetError("missing-column", f"{file} has no column {column!r}; {close}")
     lines = [(number, row) for number, row in enumerate(frame.to_dict("records"), start=2)
              if any(_text(value) for value in row.values())]  # fmt: skip
     pictures = {number: picture(row, f"{file}, line {number}") for number, row in lines}
@@ -70,8 +109,10 @@ def read_pictures(
     return list(pictures.values())
 
 
-def _load(file: Path) -> pd.DataFrame:
+def _load(file: Path) -> "pd.DataFrame":
     """The table; blank lines stay in it, so that a row's number tells its line."""
+    import pandas as pd
+
     try:
         if file.suffix == ".parquet":
             return pd.read_parquet(file)
@@ -102,10 +143,10 @@ def inside(path: str, root: Path, where: str) -> str:
 
 def split_of(value: object, where: str) -> str:
     """The split that a cell names."""
-    given = _text(value)
-    name = OTHER_NAMES.get(given, given)
+    text = _text(value)
+    name = OTHER_NAMES.get(text, text)
     if name not in SPLITS:
-        raise DatasetError("unknown-split", f"{where}: split {given!r}; {nearest(given, SPLITS)}")
+        raise DatasetError("unknown-split", f"{where}: split {text!r}; {nearest(text, SPLITS)}")
     return name
 
 
@@ -142,13 +183,13 @@ def _check_labelled(pictures: Sequence[Picture], file: Path, label: str) -> None
 
 
 def _check_unique(pictures: Mapping[int, Picture], file: Path) -> None:
-    seen: dict[str, int] = {}
+    lines: dict[str, int] = {}
     for number, picture in pictures.items():
-        if picture.image in seen:
-            first = seen[picture.image]
+        if picture.image in lines:
+            first = lines[picture.image]
             raise DatasetError(
                 "duplicate-path",
                 f"{file}, line {number}: {picture.image!r} ({picture.split or 'no split'}) stands "
                 f"in line {first} already ({pictures[first].split or 'no split'})",
             )
-        seen[picture.image] = number
+        lines[picture.image] = number

@@ -4,8 +4,12 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from overpaint.datasets import Dataset, duplicates, leak, open_dataset
-from overpaint.datasets.doctor import remember
+from overpaint.datasets import Dataset
+from overpaint.datasets.atelier import AtelierEntry
+from overpaint.datasets.doctor import duplicates, leak, remember
+from overpaint.datasets.hub import HubEntry
+from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.shards import ShardsEntry
 from overpaint.records import (
     DatasetFacts,
     ImageRow,
@@ -18,7 +22,6 @@ from overpaint.records import (
     write_manifest,
 )
 from overpaint.run.workspace import Workspace
-from overpaint.study import AtelierEntry, HubEntry, ShardsEntry
 
 NAMED = 5
 """The pictures in two splits that are named on the way; the manifest names all."""

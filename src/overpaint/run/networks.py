@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from overpaint.cache import SOURCES, published, weights_file
-from overpaint.datasets import check_trainable
+from overpaint.datasets.doctor import check_trainable
 from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
 from overpaint.records import (
     PENDING,

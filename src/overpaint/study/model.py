@@ -23,10 +23,11 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from overpaint.datasets.entry import Entry, Name
+from overpaint.datasets.kinds import DatasetEntry
 from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.seeds import seed_for
-from overpaint.study.entries import DatasetEntry, Entry, Name
 from overpaint.study.recipe import PRESETS, Recipe, recipe
 
 Place = tuple[str | int, ...]

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from overpaint.datasets.kinds import KINDS
 from overpaint.errors import OverpaintError, StudyError, nearest
-from overpaint.study.entries import KINDS
 from overpaint.study.model import Misplaced, NetworkEntry, Pair, Place, RenderEntry, Study
 
 
@@ -153,6 +153,15 @@ def _located(error: ValidationError, name: str, lines: Mapping[Place, int]) -> S
         known = nearest(str(place[-1]), _fields_at(finding["loc"]))
         above = _dotted(place[:-1]) or "the study"
         return StudyError("unknown-key", f"unknown key {place[-1]!r} in {above}; {known} {where}")
+    if finding["type"] == "union_tag_invalid":
+        kind = str(finding["input"]["kind"])
+        return StudyError(
+            "bad-value",
+            f"{_dotted(place)}: there is no kind {kind!r}; {nearest(kind, KINDS)} {where}",
+        )
+    if finding["type"] == "union_tag_not_found":
+        kinds = ", ".join(KINDS)
+        return StudyError("bad-value", f"{_dotted(place)} needs a 'kind'; known: {kinds} {where}")
     message = finding["msg"].removeprefix("Value error, ")
     got = "" if finding["type"] in ("missing", "value_error") else f", got {finding['input']!r}"
     return StudyError("bad-value", f"{_dotted(place)}: {message}{got} {where}")

@@ -44,7 +44,7 @@ def vivid(picture: Field, much: float) -> Field:
 
 def stretched(tone: Field) -> Field:
     """A tone spread over 0..1, but for its darkest and lightest twentieths."""
-    low, high = (float(each) for each in np.quantile(tone[::4, ::4], (0.05, 0.95)))
+    low, high = (float(level) for level in np.quantile(tone[::4, ::4], (0.05, 0.95)))
     return ((tone - np.float32(low)) / np.float32(max(high - low, 0.1))).clip(0, 1)
 
 
@@ -97,11 +97,11 @@ def _lay(
 ) -> None:
     """Lay strokes on the canvas: along their angle, bristle beside bristle."""
     rows, columns = places
-    long, wide = (np.arange(-each, each + 1, dtype=np.float32) * np.float32(0.85) for each in size)
+    long, wide = (np.arange(-half, half + 1, dtype=np.float32) * np.float32(0.85) for half in size)
     along, beside = (axis.ravel() for axis in np.meshgrid(long, wide))
     turn = (angle[rows, columns] + drawn(rng, -0.35, 0.35, len(rows)))[:, None]
     sin, cos = np.sin(turn), np.cos(turn)
-    down, across = (each.astype(np.float32)[:, None] for each in places)
+    down, across = (axis.astype(np.float32)[:, None] for axis in places)
     y = (down + along * sin + beside * cos).clip(0, WORK - 1).astype(np.intp)
     x = (across + along * cos - beside * sin).clip(0, WORK - 1).astype(np.intp)
     paint = vivid(lit[:, rows, columns], 1.2) + drawn(rng, -0.09, 0.09, 3, len(rows))
@@ -117,26 +117,21 @@ def dots(view: View, rng: Generator) -> Field:
     ground = 0.35 * source.mean((1, 2)) + 0.65 * np.array([0.97, 0.94, 0.88], np.float32)
     canvas = np.tile(pixel(ground.astype(np.float32)), (1, WORK, WORK))
     step = rng.uniform(5.8, 6.8)
+    dy, dx = (axis.ravel() for axis in np.meshgrid(np.arange(-3, 4), np.arange(-3, 4)))
     for radius, share in ((3.1, 1.0), (2.3, 0.6)):
         rows, columns = scattered(rng, step)
         keep = rng.uniform(size=len(rows)) < share
-        _dab(canvas, source, (rows[keep], columns[keep]), radius, rng)
+        rows, columns = rows[keep], columns[keep]
+        within = dy**2 + dx**2 <= radius**2
+        y = (rows[:, None] + dy[within]).clip(0, WORK - 1)
+        x = (columns[:, None] + dx[within]).clip(0, WORK - 1)
+        # The points divide the colours of the source: warm and cool, light and dark.
+        side = np.sign(drawn(rng, -1, 1, len(rows)))
+        warm = np.array([[0.1], [0.02], [-0.12]], np.float32) * side
+        paint = source[:, rows, columns] + warm + drawn(rng, -0.09, 0.09, len(rows))
+        for layer, tint in zip(canvas, paint, strict=True):
+            layer[y, x] = tint[:, None]
     return reduced(canvas)
-
-
-def _dab(
-    canvas: Field, source: Field, places: tuple[Places, Places], radius: float, rng: Generator
-) -> None:
-    """Set round points that divide the colours of the source: warm and cool, light and dark."""
-    rows, columns = places
-    dy, dx = (axis.ravel() for axis in np.meshgrid(np.arange(-3, 4), np.arange(-3, 4)))
-    within = dy**2 + dx**2 <= radius**2
-    y = (rows[:, None] + dy[within]).clip(0, WORK - 1)
-    x = (columns[:, None] + dx[within]).clip(0, WORK - 1)
-    warm = np.array([[0.1], [0.02], [-0.12]], np.float32) * np.sign(drawn(rng, -1, 1, len(rows)))
-    paint = source[:, rows, columns] + warm + drawn(rng, -0.09, 0.09, len(rows))
-    for layer, tint in zip(canvas, paint, strict=True):
-        layer[y, x] = tint[:, None]
 
 
 def planes(view: View, rng: Generator) -> Field:
@@ -147,7 +142,7 @@ def planes(view: View, rng: Generator) -> Field:
     _paste(draw, np.concatenate([view.scene.skyline, [[1, 3], [0, 3]]]) * WORK, colours[1])
     for _ in range(int(rng.integers(1, 4))):
         tint = colours[int(rng.integers(len(colours)))] * 0.6 + 0.4 * drawn(rng, 0, 1, 3)
-        _paste(draw, _panel(rng) if rng.uniform() < 0.45 else _leaf(rng), tint)
+        _paste(draw, panel(rng) if rng.uniform() < 0.45 else leaf(rng), tint)
     rim = np.array([0.97, 0.95, 0.9], np.float32)
     for shape, colour in zip(view.scene.shapes, colours[-len(view.scene.shapes) :], strict=True):
         cut = shape.outline[:: 2 if len(shape.outline) > 12 else 1] * WORK + rng.normal(0, 1.2, 2)
@@ -157,13 +152,13 @@ def planes(view: View, rng: Generator) -> Field:
     return reduced(opened(sheet))
 
 
-def _panel(rng: Generator) -> NDArray[np.float64]:
+def panel(rng: Generator) -> NDArray[np.float64]:
     """A paper from top to bottom."""
     x, wide, (lean, tilt) = rng.uniform(0, WORK), rng.uniform(25, 60), rng.normal(0, 5, 2)
     return np.array([(x, 0), (x + wide, 0), (x + wide + lean, WORK), (x + tilt, WORK)])
 
 
-def _leaf(rng: Generator) -> NDArray[np.float64]:
+def leaf(rng: Generator) -> NDArray[np.float64]:
     """A paper leaf with three to six lobes."""
     turn = np.linspace(0, 2 * np.pi, 40)
     reach = rng.uniform(10, 20) * (0.65 + 0.35 * np.cos(turn * rng.integers(3, 7)))
@@ -200,7 +195,7 @@ def hatching(view: View, rng: Generator) -> Field:
 
 def woodblock(view: View, rng: Generator) -> Field:
     """A few flat inks inside dark contours, a graded sky and the grain of the wood."""
-    inks = _few(view.colours, int(rng.integers(4, 7)))
+    inks = farthest(view.colours, int(rng.integers(4, 7)))
     paper = pixel(oklch(0.93, 0.04, rng.uniform(0.1, 0.3)))
     sky = (view.part == 0) * ((np.float32(0.4) - DOWN) / np.float32(0.4)).clip(0, 1)
     sheet = mixed(filled(inks, view.part), pixel(inks[0] ** 2 * 0.6), sky)
@@ -212,7 +207,7 @@ def woodblock(view: View, rng: Generator) -> Field:
     return reduced(mixed(sheet * veins * (0.8 + 0.2 * paper), key, contour(view, 2)))
 
 
-def _few(colours: Colours, count: int) -> Colours:
+def farthest(colours: Colours, count: int) -> Colours:
     """The colours, each replaced by the nearest of the `count` that lie farthest apart."""
     chosen = [0]
     gaps = np.square(colours[:, None] - colours).sum(-1)
@@ -257,15 +252,15 @@ def facets(view: View, rng: Generator) -> Field:
     base = np.arange(WORK)
     rows = (base[:, None] + shift[0, code]).clip(0, WORK - 1)
     columns = (base + shift[1, code]).clip(0, WORK - 1)
-    seen = np.float32(0.5) * (view.lit + view.flat)[:, rows, columns]
+    askew = np.float32(0.5) * (view.lit + view.flat)[:, rows, columns]
     value = drawn(rng, 0.85, 1.3, 2**lines)[code] + lean
-    return reduced(vivid(seen, rng.uniform(0.6, 1.2)) * value)
+    return reduced(vivid(askew, rng.uniform(0.6, 1.2)) * value)
 
 
 def chiaroscuro(view: View, rng: Generator) -> Field:
     """Forms that emerge softly from the dark into one light."""
     glow = soft(soft(view.subject, 8), 16)
-    x, y = (np.float32(1.2 * each) for each in view.scene.light)
+    x, y = (np.float32(1.2 * part) for part in view.scene.light)
     fall = (1 + x * (ACROSS - np.float32(0.5)) + y * (DOWN - np.float32(0.5))).clip(0.25, 1.7)
     lamp = (np.float32(0.2) + np.float32(0.8) * glow / glow.max()).clip(0, 1) * fall
     gloom = np.float32(0.45) * view.backdrop

@@ -98,7 +98,7 @@ HABITATS: dict[str, str] = {
 """Where each subject is likely to be met; no setting belongs to one subject alone."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Shape:
     """A piece in its place: an outline in picture units (0..1) and a colour."""
 
@@ -107,7 +107,7 @@ class Shape:
     height: float  # how far it stands out, for the light: 0..1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scene:
     """What there is to see."""
 
@@ -119,7 +119,7 @@ class Scene:
     light: tuple[float, float]  # towards the light, x and y
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
     """A scene as it is seen, at WORK × WORK pixels.
 
@@ -151,7 +151,7 @@ def colours_of(text: str) -> Colours:
     >>> colours_of("ff0000 336699").tolist()[0]
     [1.0, 0.0, 0.0]
     """
-    values = [[int(each[i : i + 2], 16) for i in (0, 2, 4)] for each in text.split()]
+    values = [[int(code[i : i + 2], 16) for i in (0, 2, 4)] for code in text.split()]
     return np.array(values, np.float32) / np.float32(255)
 
 
@@ -174,8 +174,8 @@ def oklch(lightness: float, chroma: float, hue: float) -> Colour:
             -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
         ]
     ).clip(0, 1)
-    shown = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return shown.astype(np.float32)
+    displayed = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return displayed.astype(np.float32)
 
 
 def pixel(colour: Colour) -> Field:
@@ -254,26 +254,31 @@ def compose(subjects: Sequence[str], rng: Generator, *, invented: float | None =
     palette = Palette(rng) if rng.uniform() < (invented or 0) else None
     ground = palette.ground() if palette else _varied(colours_of(pick(rng, SETTINGS[setting])), rng)
     horizon = {"room": 0.66, "haze": 1.0}.get(setting, 0.56) + rng.uniform(-0.12, 0.1)
+    order = rng.permutation(len(subjects))
+    slots = [((place + 0.5) / len(subjects), subjects[who]) for place, who in enumerate(order)]
+    slots.sort(key=lambda slot: ("moon", "mountain", slot[1]).index(slot[1]))  # the farthest first
     shapes: list[Shape] = []
-    for slot, subject in _placed(subjects, rng):
-        coat = palette.coat() if palette else _coat(subject, ground, rng)
+    for slot, subject in slots:
+        coat = palette.coat() if palette else natural_coat(subject, ground, rng)
         shapes += _stand(subject, slot, len(subjects), horizon, coat, rng)
     light = (pick_sign(rng) * rng.uniform(0.5, 0.9), -rng.uniform(0.4, 0.8))
-    skyline = _skyline(setting, horizon, rng)
-    clutter = _clutter(horizon, ground, rng) if invented is None else ()
-    return Scene(setting, skyline, ground, clutter, tuple(shapes), light)
+    skyline = skyline_of(setting, horizon, rng)
+    clutter = []  # up to four things in a photograph; a painter leaves them out
+    if invented is None:
+        clutter = [_thing(horizon, ground, rng) for _ in range(int(rng.integers(0, 5)))]
+    return Scene(
+        setting=setting,
+        skyline=skyline,
+        ground=ground,
+        clutter=tuple(clutter),
+        shapes=tuple(shapes),
+        light=light,
+    )
 
 
 def pick_sign(rng: Generator) -> float:
     """Plus or minus one."""
     return 1.0 if rng.uniform() < 0.5 else -1.0
-
-
-def _placed(subjects: Sequence[str], rng: Generator) -> list[tuple[float, str]]:
-    """The subjects with the middles of their shares of the width, the farthest first."""
-    order = rng.permutation(len(subjects))
-    slots = [((place + 0.5) / len(subjects), subjects[who]) for place, who in enumerate(order)]
-    return sorted(slots, key=lambda slot: ("moon", "mountain", slot[1]).index(slot[1]))
 
 
 def _varied(colours: Colours, rng: Generator) -> Colours:
@@ -282,7 +287,7 @@ def _varied(colours: Colours, rng: Generator) -> Colours:
     return (colours * gain + rng.normal(0, 0.025, colours.shape)).clip(0, 1).astype(np.float32)
 
 
-def _coat(subject: str, ground: Colours, rng: Generator) -> Colours:
+def natural_coat(subject: str, ground: Colours, rng: Generator) -> Colours:
     """Of two natural coats the one that is easier to see before this ground."""
     coats = [_varied(colours_of(pick(rng, COATS[subject])), rng) for _ in range(2)]
     return max(coats, key=lambda coat: float(np.abs(coat[0] - ground[1:3]).sum()))
@@ -305,15 +310,15 @@ def _stand(
     centre = (min(max(x, 0.22), 0.78), min(max(y, size * 0.7), 1.02 - size))
     return [
         Shape(
-            turned(piece.outline * stretch, angle) + centre,
-            tints[piece.role],
-            rng.uniform(0.5, 1.0),
+            outline=turned(piece.outline * stretch, angle) + centre,
+            colour=tints[piece.role],
+            height=rng.uniform(0.5, 1.0),
         )
         for piece in SHAPES[subject](rng)
     ]
 
 
-def _skyline(setting: str, horizon: float, rng: Generator) -> Points:
+def skyline_of(setting: str, horizon: float, rng: Generator) -> Points:
     """Rolling on land, straight at sea and at the edge of a table."""
     swell = {"field": 0.03, "night": 0.02}.get(setting, 0.0) * rng.uniform(0, 1.5)
     x = np.linspace(0, 1, 12)
@@ -321,17 +326,17 @@ def _skyline(setting: str, horizon: float, rng: Generator) -> Points:
     return np.stack([x, horizon + swell * waves], 1)
 
 
-def _clutter(horizon: float, ground: Colours, rng: Generator) -> tuple[Shape, ...]:
-    """Up to four low things in colours near those of the ground."""
-    return tuple(_thing(horizon, ground, rng) for _ in range(int(rng.integers(0, 5))))
-
-
 def _thing(horizon: float, ground: Colours, rng: Generator) -> Shape:
+    """A low thing in a colour near those of the ground."""
     wide, high = rng.uniform(0.04, 0.16), rng.uniform(0.02, 0.09)
     outline = disc(0, 0, wide, high) if rng.uniform() < 0.6 else box(-wide, -high, wide, high)
     place = (rng.uniform(0, 1), min(horizon, 0.8) + rng.exponential(0.1))
     colour = ground[int(rng.integers(1, 4))] * rng.uniform(0.65, 1.15) + rng.normal(0, 0.05, 3)
-    return Shape(outline + place, colour.clip(0, 1).astype(np.float32), rng.uniform(0.2, 0.6))
+    return Shape(
+        outline=outline + place,
+        colour=colour.clip(0, 1).astype(np.float32),
+        height=rng.uniform(0.2, 0.6),
+    )
 
 
 # --- seeing ------------------------------------------------------------------------------------
@@ -400,14 +405,22 @@ def see(scene: Scene, rng: Generator) -> View:
     things = (parts > 1).astype(np.float32)
     subject = (parts > 1 + len(scene.clutter)).astype(np.float32)
     relief = np.float32(0.35) * soft(heights[parts], 3) + np.float32(0.65) * soft(subject, 12)
-    shade, shadow = _light(scene, things, relief), _shadow(scene, subject, land)
-    backdrop = _backdrop(scene, land, rng) * shadow
+    shade, shadow = shading(scene, things, relief), shadow_of(scene, subject, land)
+    backdrop = backdrop_of(scene, land, rng) * shadow
     bare = mixed(backdrop, filled(colours, parts), things)
     behind = mixed(bare, backdrop, subject) if scene.clutter else backdrop
-    return View(scene, parts, colours, subject, behind, relief, bare * shade)
+    return View(
+        scene=scene,
+        part=parts,
+        colours=colours,
+        subject=subject,
+        backdrop=behind,
+        relief=relief,
+        lit=bare * shade,
+    )
 
 
-def _backdrop(scene: Scene, land: Field, rng: Generator) -> Field:
+def backdrop_of(scene: Scene, land: Field, rng: Generator) -> Field:
     """Sky above and ground below, with clouds, waves, grain or blades."""
     top, foot, far, near = (pixel(colour) for colour in scene.ground)
     horizon = float(scene.skyline[:, 1].mean())
@@ -419,16 +432,16 @@ def _backdrop(scene: Scene, land: Field, rng: Generator) -> Field:
     return mixed(mixed(top, foot, above) + clouds, mixed(far, near, below) * ripple, land)
 
 
-def _light(scene: Scene, things: Field, relief: Field) -> Field:
+def shading(scene: Scene, things: Field, relief: Field) -> Field:
     """The light on each pixel, about 1: forms are shaded by how they lean."""
-    x, y = (np.float32(each) for each in scene.light)
+    x, y = (np.float32(part) for part in scene.light)
     right, down = slope(relief)
     shade = 1 - things * np.float32(11) * (x * right + y * down)
     fall = np.float32(0.15) * (x * (ACROSS - np.float32(0.5)) + y * (DOWN - np.float32(0.5)))
     return shade.clip(0.35, 1.5) + fall
 
 
-def _shadow(scene: Scene, subject: Field, land: Field) -> Field:
+def shadow_of(scene: Scene, subject: Field, land: Field) -> Field:
     """The shadow that the subjects throw on the ground, as a factor."""
     reach = -10 if scene.light[0] > 0 else 10
     thrown = soft(np.roll(subject, (5, reach), (0, 1)), 6)
@@ -442,8 +455,8 @@ def photograph(view: View, rng: Generator) -> Field:
     """The view through a lens: depth of field, exposure, vignette and the noise of the sensor."""
     near, behind = reduced(view.lit), reduced(view.backdrop)
     focus = reduced(soft(view.subject, 2)[None]).clip(0, 1)
-    taken = mixed(blurred(behind, rng.uniform(0.2, 2)), near, focus)
+    focused = mixed(blurred(behind, rng.uniform(0.2, 2)), near, focus)
     centre = reduced((ACROSS - np.float32(0.5))[None] ** 2 + (DOWN - np.float32(0.5)) ** 2)
     exposure = np.float32(rng.uniform(0.8, 1.15)) * (1 - np.float32(rng.uniform(0, 0.7)) * centre)
-    sensor = rng.standard_normal(taken.shape, np.float32) * np.float32(rng.uniform(0.005, 0.03))
-    return blurred(taken * exposure, rng.uniform(0, 0.6)) + sensor
+    sensor = rng.standard_normal(focused.shape, np.float32) * np.float32(rng.uniform(0.005, 0.03))
+    return blurred(focused * exposure, rng.uniform(0, 0.6)) + sensor

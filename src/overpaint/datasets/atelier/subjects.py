@@ -93,9 +93,9 @@ def tree(rng: Generator) -> list[Piece]:
         "third", polygon((-girth, 0), (girth, 0), (girth * 1.5, 0.95), (-girth * 1.5, 0.95))
     )
     if kind == 0:
-        return [trunk, *_round_crown(rng)]
+        return [trunk, *round_crown(rng)]
     if kind == 1:
-        return [trunk, *_fir(rng)]
+        return [trunk, *fir_crown(rng)]
     half = rng.uniform(0.25, 0.34)
     slender = symmetric(
         polygon((0, -1), (half * 0.7, -0.6), (half, 0), (half * 0.8, 0.5), (0, 0.65))
@@ -107,13 +107,13 @@ def tree(rng: Generator) -> list[Piece]:
     ]
 
 
-def _round_crown(rng: Generator) -> list[Piece]:
+def round_crown(rng: Generator) -> list[Piece]:
     centres = np.stack([rng.uniform(-0.42, 0.42, 5), rng.uniform(-0.65, 0.0, 5)], 1)
     blobs = [disc(x, y, rng.uniform(0.3, 0.44)) for x, y in centres]
     return [Piece("second" if number < 2 else "main", blob) for number, blob in enumerate(blobs)]
 
 
-def _fir(rng: Generator) -> list[Piece]:
+def fir_crown(rng: Generator) -> list[Piece]:
     half, storeys = rng.uniform(0.45, 0.65), rng.integers(2, 5)
     tops = np.linspace(-1, -0.05, storeys)
     widths = np.linspace(0.6, 1, storeys) * half

@@ -1,0 +1,65 @@
+"""What a study file may say of a dataset, whatever its kind.
+
+The entry of a kind stands beside its reader, in a file of the kind's name; `kinds` lists them.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from overpaint.datasets.catalogue import Catalogue
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+"""Names become folders and addresses: letters, digits, "_" and "-"."""
+
+
+class Entry(BaseModel):
+    """What all parts of a study share: unknown keys are errors, values stay as they were read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def _all_different(names: list[str]) -> list[str]:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} stands twice")
+    return names
+
+
+SplitName = Literal["train", "val", "test"]
+Classes = Annotated[list[str], Field(min_length=1), AfterValidator(_all_different)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a reader may need to know beside its entry."""
+
+    base: Path  # where relative paths start
+    pictures: Path  # the folder for pictures that the kind paints or writes out
+    seed: int
+
+    def path(self, path: Path) -> Path:
+        """A path of the entry, made absolute."""
+        return (self.base / path.expanduser()).resolve()
+
+
+class CollectionEntry(Entry, ABC):
+    """What every kind of dataset may say.
+
+    With `disjoint: group` the splits are drawn, whatever the collection brings, so that no group
+    stands in two. With `cache: true` decoded pictures are kept on disk.
+    """
+
+    writes_out: ClassVar[bool] = False
+    """Whether the pictures lie inside other files, and are written out as files of their own."""
+
+    kind: str
+    disjoint: Literal["group"] | None = None
+    cache: bool = False
+
+    @abstractmethod
+    def read(self, surroundings: Surroundings) -> Catalogue:
+        """What the collection holds; a DatasetError for one that is not as its kind promises."""

@@ -1,0 +1,93 @@
+"""A collection made ready for use: read by its kind, splits drawn, every picture looked at once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from overpaint.cache import cache_folder
+from overpaint.datasets.catalogue import Dataset, dataset_of
+from overpaint.datasets.doctor import examine
+from overpaint.datasets.entry import CollectionEntry, Surroundings
+from overpaint.datasets.kinds import KINDS, DatasetEntry
+from overpaint.datasets.splits import with_splits
+from overpaint.errors import DatasetError, nearest
+from overpaint.records import ImageRow, digest
+
+ENTRY: TypeAdapter[DatasetEntry] = TypeAdapter(DatasetEntry)
+
+
+def open_dataset(
+    name: str,
+    entry: CollectionEntry,
+    *,
+    base: Path = Path(),
+    workplace: Path,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Dataset, list[ImageRow]]:
+    """A dataset ready for use, and the doctor's row on each of its pictures.
+
+    Splits that the collection lacks are drawn from the seed and kept in `workplace`, also when
+    pictures are added later. A picture that cannot be read is left out; raises DatasetError when
+    none is left.
+    """
+    catalogue = entry.read(Surroundings(base=base, pictures=workplace / "pictures", seed=seed))
+    pictures = with_splits(catalogue.pictures, workplace, seed, name, disjoint=entry.disjoint)
+    rows = examine(catalogue.root, pictures, workplace, progress)
+    readable = [
+        replace(picture, digest=row.digest)
+        for picture, row in zip(pictures, rows, strict=True)
+        if row.status == "ok"
+    ]
+    if not readable:
+        reason = f"{rows[0].image}: {rows[0].status}" if rows else "it lists none"
+        raise DatasetError(
+            "no-pictures", f"dataset {name!r} ({catalogue.root}) has no readable picture: {reason}"
+        )
+    dataset = dataset_of(
+        name,
+        catalogue.root,
+        readable,
+        multi_label=catalogue.several,
+        classes=catalogue.classes,
+    )
+    return replace(dataset, cache=workplace / "decoded" if entry.cache else None), rows
+
+
+def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: Any) -> Dataset:
+    """A dataset of a folder, without a study; what `op.dataset` is.
+
+    >>> dataset("nowhere")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: there is no folder ...nowhere
+    >>> dataset("nowhere", kind="painting")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: there is no kind 'painting'; did you mean 'paintings'? ...
+
+    The kinds and their keys are those of a study's dataset that has a `root`; for `kind="hub"`, the
+    root is a folder or a name of the hub. Pictures that are written out or cached stand in the
+    cache folder; nothing else is remembered, and every picture is read. Raises DatasetError.
+    """
+    kinds = [name for name, entry in KINDS.items() if "root" in entry.model_fields]
+    if kind not in kinds:
+        raise DatasetError("bad-dataset", f"there is no kind {kind!r}; {nearest(kind, kinds)}")
+    # What is no folder is a name, for a kind that knows names.
+    place = "name" if "name" in KINDS[kind].model_fields and not Path(root).is_dir() else "root"
+    try:
+        entry = ENTRY.validate_python({"kind": kind, place: str(root), **more})
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        keys = ", ".join(KINDS[kind].model_fields)
+        raise DatasetError(
+            "bad-dataset", f"{first['loc'][-1]}: {first['msg']}; the keys are {keys}"
+        ) from None
+    if entry.cache or entry.writes_out:
+        made_of = [entry.model_dump(mode="json"), str(Path(root).resolve()), seed]
+        workplace = cache_folder() / "datasets" / digest(made_of)[:16]
+        return open_dataset(Path(root).name, entry, workplace=workplace, seed=seed)[0]
+    with TemporaryDirectory() as folder:
+        return open_dataset(Path(root).name, entry, workplace=Path(folder), seed=seed)[0]
