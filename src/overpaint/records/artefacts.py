@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,12 @@ VERSIONED = ("overpaint", "torch", "torchvision", "timm", "numpy", "pillow")
 
 
 def versions() -> dict[str, str]:
-    """The versions of what computes the numbers."""
-    return {name: importlib.metadata.version(name) for name in VERSIONED}
+    """The versions of what computes the numbers, as far as it is installed."""
+    installed = {}
+    for name in VERSIONED:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            installed[name] = importlib.metadata.version(name)
+    return installed
 
 
 def read_manifest(folder: Path) -> Manifest:
