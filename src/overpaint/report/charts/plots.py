@@ -50,7 +50,7 @@ CROWDED = 640
 def _drawn(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
     spec = chart.to_dict()
     spec["config"] = theme
-    return str(vl_convert.vegalite_to_svg(spec, vl_version="6.4"))
+    return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
 
 
 def _in_inches(drawing: str) -> str:
