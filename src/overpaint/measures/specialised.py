@@ -189,6 +189,7 @@ def _tail(
 ) -> Table:
     """(1 + draws that reach the observed value) / (1 + draws), for each channel."""
     alike, kind = np.unique(sizes, axis=0, return_inverse=True)
+    kind = kind.reshape(-1)  # NumPy 2.0 gives it a second axis
     reached, drawn = np.zeros(len(observed), np.intp), np.zeros(len(observed), np.intp)
     unsettled, done = np.ones(len(observed), bool), 0
     for total in _stages(len(observed)):
