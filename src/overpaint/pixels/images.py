@@ -11,6 +11,8 @@ import io
 import logging
 import math
 import os
+import re
+import struct
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -120,15 +122,17 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
     Raises ValueError with the reason for what is no picture, cut off, or too large.
     """
     _quiet()
+    limit = most_pixels()
     try:
         with _open(data) as opened:
-            return _upright_rgb(_small_enough(opened, data, side))
+            return _upright_rgb(_small_enough(opened, data, side, limit))
     except UnidentifiedImageError:
         raise ValueError(_unknown(data)) from None
-    except DatasetError:
-        raise
+    except Image.DecompressionBombError as error:  # of a format that is decoded as it is opened
+        pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
+        raise ValueError(_too_large(f"{pixels} pixels", pixels, limit)) from None
     except Exception as error:  # a broken file may trip Pillow anywhere
-        raise ValueError(_in_words(error)) from None
+        raise ValueError(str(error) or type(error).__name__) from None
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
@@ -137,9 +141,10 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         return Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError:
         for name in _formats():
-            factory, accept = Image.OPEN[name]
-            if accept and accept(data[:16]) is True:
-                return factory(io.BytesIO(data), "")  # which does not look at the size
+            opens, accepts = Image.OPEN[name]
+            if accepts is None or accepts(data[:16]):
+                with suppress(SyntaxError, IndexError, TypeError, struct.error):  # another format's
+                    return opens(io.BytesIO(data), "")  # which does not look at the size
         raise
 
 
@@ -150,8 +155,11 @@ def _unknown(data: bytes) -> str:
     return "not a picture that Pillow can read"
 
 
-def _in_words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _too_large(size: str, pixels: int, limit: float) -> str:
+    return (
+        f"{size}, above the limit of {limit / 1e6:.3g} megapixels; to read it, set "
+        f"OVERPAINT_MEGAPIXELS={math.ceil(pixels / 1e6)}"
+    )
 
 
 def most_pixels() -> float:
@@ -170,11 +178,11 @@ def most_pixels() -> float:
 
 
 def _small_enough(
-    picture: ImageFile.ImageFile, data: bytes, side: int | None
+    picture: ImageFile.ImageFile, data: bytes, side: int | None, limit: float
 ) -> ImageFile.ImageFile:
     """The picture, decoded as small as its format allows for the side, and within the limit."""
     width, height = picture.size
-    limit, shorter = most_pixels(), min(picture.size)
+    shorter = min(picture.size)
     large = width * height > limit
     # A progressive JPEG must be held in memory whole, however small it comes out.
     if (
@@ -198,14 +206,11 @@ def _small_enough(
     if side is not None and picture.format == "TIFF":
         for frame in range(getattr(picture, "n_frames", 1) - 1, 0, -1):  # smaller and smaller
             picture.seek(frame)
-            same = abs(picture.width * height - picture.height * width) <= width + height
-            if same and min(picture.size) >= side and picture.width * picture.height <= limit:
+            copy = getattr(picture, "tag_v2", {}).get(254, 0) & 1  # of the first, in small
+            if copy and min(picture.size) >= side and picture.width * picture.height <= limit:
                 picture.load()
                 return picture
-    raise ValueError(
-        f"{width} × {height} pixels, above the limit of {limit / 1e6:.3g} megapixels; to read it, "
-        f"set OVERPAINT_MEGAPIXELS={math.ceil(width * height / 1e6)}"
-    )
+    raise ValueError(_too_large(f"{width} × {height} pixels", width * height, limit))
 
 
 TURNS = {

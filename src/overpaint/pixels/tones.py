@@ -71,7 +71,8 @@ def _grey_of_numbers(picture: Image.Image) -> Image.Image:
     tags = getattr(picture, "tag_v2", {})
     if picture.mode == "I" and tags.get(258) == (32,) and tags.get(339, (1,)) == (1,):
         values = values.view(np.uint32)  # Pillow has no mode for them
-    shares = shares_of_white(values, signed=tags.get(339) == (2,))
+    most = tags[258][0] - 1 if tags.get(339) == (2,) else max(BITS)  # one bit is the sign
+    shares = shares_of_white(values, most)
     if tags.get(262) == 0:  # WhiteIsZero, which Pillow heeds up to 8 bits
         shares = 1 - shares
     clear = picture.info.get("transparency")
@@ -80,8 +81,8 @@ def _grey_of_numbers(picture: Image.Image) -> Image.Image:
     return Image.fromarray((shares * 255 + 0.5).astype(np.uint8))
 
 
-def shares_of_white(values: NDArray[Any], *, signed: bool = False) -> NDArray[np.float64]:
-    """Greys as shares of white, 0..1.
+def shares_of_white(values: NDArray[Any], most: int = max(BITS)) -> NDArray[np.float64]:
+    """Greys as shares of white, 0..1; whole numbers have `most` bits at most.
 
     >>> shares_of_white(np.array([0, 2048, 4095])).round(2).tolist()
     [0.0, 0.5, 1.0]
@@ -96,11 +97,10 @@ def shares_of_white(values: NDArray[Any], *, signed: bool = False) -> NDArray[np
     finite = tones[np.isfinite(tones)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
     tones = np.nan_to_num(tones, nan=low, posinf=high, neginf=low)
-    if low < -abs(high) / 10 or (signed and low < 0):
+    if low < -abs(high) / 10:
         return (tones - low) / ((high - low) or 1)
     if values.dtype.kind == "f":
         white = 1.0 if high <= 1.5 else 255.0 if high <= 400 else high
     else:
-        bits = next(bits for bits in BITS if high < 2**bits)
-        white = 2.0 ** (bits - (signed and bits in (16, 32))) - 1
+        white = 2.0 ** min(most, next(bits for bits in BITS if high < 2**bits)) - 1
     return np.clip(tones / white, 0, 1)
