@@ -7,16 +7,24 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from overpaint.errors import DatasetError, NetworkError
-from overpaint.pixels.images import MOVIES, SUFFIXES, movie, read, sheet, shorter_side
+from overpaint.errors import NetworkError
+from overpaint.pixels.images import (
+    MOVIES,
+    SUFFIXES,
+    movie,
+    read,
+    readable_below,
+    sheet,
+    shorter_side,
+)
 from overpaint.progress import Progressing
 from overpaint.records import whole_file, write_picture
 
@@ -78,9 +86,10 @@ class OneOff:
             network = load(self.network)
         self._check_layers(network, [layer for layer, _ in wanted])
         found: list[Rendering] = []
+        manner = self._manner(progress)
         with at_its_best(network):
             for layer, channels in wanted:
-                found += self._layer(network, layer, channels, progress)
+                found += self._layer(network, layer, channels, manner, progress)
         for each in found:
             if each.status != "ok":
                 progress.say(f"  {each.name}: {each.status}")
@@ -107,24 +116,32 @@ class OneOff:
             pass
 
     def _layer(
-        self, network: "Network", layer: str, channels: list[int] | None, progress: Progressing
+        self,
+        network: "Network",
+        layer: str,
+        channels: list[int] | None,
+        manner: "str | Manner",
+        progress: Progressing,
     ) -> "list[Rendering]":
         from overpaint.render import render
 
         with progress.stage(f"render {self.network} {layer}") as advance:
             return render(
                 network, layer, channels, steps=self.steps or 512, size=self.size or 128,
-                seed=self.seed, manner=self._manner, frames=FRAMES if self.movie else 0,
+                seed=self.seed, manner=manner, frames=FRAMES if self.movie else 0,
                 progress=advance, say=progress.say, drawn=self._keep,
             )  # fmt: skip
 
-    @property
-    def _manner(self) -> "str | Manner":
+    def _manner(self, progress: Progressing) -> "str | Manner":
         if self.spectrum is None:
             return self.canvas
         from overpaint.render.manner import maco
 
-        return maco(pictures_below(self.spectrum, self.size or 128), self.size or 128)
+        side = self.size or 128
+        pictures = readable_below(self.spectrum, side, progress.say)
+        return maco(
+            (np.asarray(shorter_side(picture, side, "bilinear")) for picture in pictures), side
+        )
 
     @property
     def _folder(self) -> Path | None:
@@ -208,12 +225,3 @@ class Dream:
                 written.append((self.out or Path("renderings")) / file)
                 write_picture(written[-1], changed, {"network": self.network, "unit": name})
         return written
-
-
-def pictures_below(folder: Path, side: int) -> Iterator[Any]:
-    """The pictures of a folder, each with its shorter side at `side`; a DatasetError if none."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DatasetError("no-pictures", f"there are no pictures below {folder}")
-    for path in files:
-        yield np.asarray(shorter_side(read(path, side), side, "bilinear"))

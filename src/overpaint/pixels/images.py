@@ -14,7 +14,7 @@ import os
 import re
 import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -243,6 +243,27 @@ def read(path: Path, side: int | None = None) -> Image.Image:
         return decode(path.read_bytes(), side)
     except (OSError, ValueError) as error:
         raise DatasetError("unreadable-picture", f"cannot read {path}: {error}") from None
+
+
+def readable_below(folder: Path, side: int, say: Callable[[str], None]) -> Iterator[Image.Image]:
+    """The pictures below a folder, as `read`; each that cannot be read is said, and left out.
+
+    What is hidden is not looked at. Raises DatasetError when none can be read.
+    """
+    paths = sorted(folder.rglob("*"))
+    shown = [path for path in paths if not any(
+        name.startswith(".") for name in path.relative_to(folder).parts)]  # fmt: skip
+    count = 0
+    for path in filter(is_picture, shown):
+        try:
+            picture = read(path, side)
+        except DatasetError as error:
+            say(f"  left out: {error}")
+            continue
+        count += 1
+        yield picture
+    if not count:
+        raise DatasetError("no-pictures", f"there are no pictures below {folder}")
 
 
 def shorter_side(picture: Image.Image, side: int, interpolation: str) -> Image.Image:
