@@ -7,7 +7,14 @@ import pytest
 from PIL import Image
 
 from overpaint.errors import DatasetError
-from overpaint.pixels.images import centre_square, decode, read, shorter_side, survey
+from overpaint.pixels.images import (
+    centre_square,
+    decode,
+    read,
+    readable_below,
+    shorter_side,
+    survey,
+)
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -81,4 +88,27 @@ def test_bomb(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     path = tmp_path / "a.png"
     Image.new("RGB", (20, 20)).save(path)
-    assert "decompression bomb" in survey(path)[3]
+    assert "above the limit" in survey(path)[3]
+
+
+def test_the_readable_pictures_below_a_folder(tmp_path):
+    """What is no picture or hidden is passed over, what is broken is said and left out."""
+    (tmp_path / "deep" / ".git").mkdir(parents=True)
+    good = encoded(Image.new("RGB", (9, 9), "tan"), "PNG")
+    for name in ("deep/a.PNG", "no ending", "deep/.git/a.png", "._a.png"):
+        (tmp_path / name).write_bytes(good)
+    (tmp_path / "notes.txt").write_text("blue period")
+    (tmp_path / "deep" / "b.jpg").write_bytes(good[:40])
+    said: list[str] = []
+    assert len(list(readable_below(tmp_path, 9, said.append))) == 2
+    assert len(said) == 1
+    assert "b.jpg" in said[0]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "broken.png"])
+def test_nothing_readable_below_a_folder(tmp_path, name):
+    """It is an error that names the folder."""
+    (tmp_path / name).write_text("blue period")
+    with pytest.raises(DatasetError, match="no pictures below") as caught:
+        list(readable_below(tmp_path, 9, lambda text: None))
+    assert caught.value.slug == "no-pictures"

@@ -7,17 +7,25 @@
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
-from overpaint.errors import DatasetError, NetworkError
-from overpaint.pixels.images import MOVIES, SUFFIXES, movie, read, sheet, shorter_side
+from overpaint.errors import NetworkError
+from overpaint.pixels.images import (
+    MOVIES,
+    SUFFIXES,
+    movie,
+    read,
+    readable_below,
+    sheet,
+    shorter_side,
+)
 from overpaint.progress import Progressing
 from overpaint.records import whole_file, write_picture
 
@@ -80,8 +88,9 @@ class Drawing:
         with taps(network, [layer for layer, _ in layers]):
             pass  # a typo in the last layer is found before the first is drawn
         renderings: list[Rendering] = []
+        setup = self._setup(progress)
         for layer, channels in layers:
-            renderings += self._layer(network, layer, channels, progress)
+            renderings += self._layer(network, layer, channels, setup, progress)
         for rendering in renderings:
             if rendering.status != "ok":
                 progress.say(f"  {rendering.name}: {rendering.status}")
@@ -101,26 +110,33 @@ class Drawing:
             )
 
     def _layer(
-        self, network: "Network", layer: str, channels: list[int] | None, progress: Progressing
+        self,
+        network: "Network",
+        layer: str,
+        channels: list[int] | None,
+        setup: "str | Setup",
+        progress: Progressing,
     ) -> "list[Rendering]":
         from overpaint.render import render
 
         with progress.stage(f"render {self.network} {layer}") as advance:
             return render(
                 network, layer, channels, steps=self.steps or RENDER_STEPS,
-                size=self.size or RENDER_SIZE, seed=self.seed, setup=self._setup,
+                size=self.size or RENDER_SIZE, seed=self.seed, setup=setup,
                 frames=FRAMES if self.movie else 0, progress=advance, say=progress.say,
                 drawn=self._save,
             )  # fmt: skip
 
-    @property
-    def _setup(self) -> "str | Setup":
+    def _setup(self, progress: Progressing) -> "str | Setup":
         if self.spectrum is None:
             return self.canvas
         from overpaint.render.setup import maco
 
         side = self.size or RENDER_SIZE
-        return maco(pictures_below(self.spectrum, side), side)
+        pictures = readable_below(self.spectrum, side, progress.say)
+        return maco(
+            (np.asarray(shorter_side(picture, side, "bilinear")) for picture in pictures), side
+        )
 
     @property
     def _folder(self) -> Path | None:
@@ -201,12 +217,3 @@ class Dream:
             files.append((self.out or Path("renderings")) / file)
             write_picture(files[-1], changed, {"network": self.network, "unit": name})
         return files
-
-
-def pictures_below(folder: Path, side: int) -> Iterator[Any]:
-    """The pictures of a folder, each with its shorter side at `side`; a DatasetError if none."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DatasetError("no-pictures", f"there are no pictures below {folder}")
-    for path in files:
-        yield np.asarray(shorter_side(read(path, side), side, "bilinear"))

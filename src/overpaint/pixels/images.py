@@ -6,15 +6,30 @@
 """
 
 import hashlib
+import importlib
 import io
+import logging
 import math
+import os
+import re
+import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import (
+    Image,
+    ImageDraw,
+    ImageFile,
+    ImageFont,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+)
 
 from overpaint.errors import DatasetError
+from overpaint.pixels.tones import as_rgb
 
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -23,41 +38,203 @@ RESAMPLING = {
 }
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+"""Endings of pictures that are written, too."""
+
+ENDINGS = (
+    *SUFFIXES, ".jpe", ".jfif", ".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".apng", ".avif",
+    ".avifs", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".tga", ".icb", ".vda",
+    ".vst", ".dib", ".qoi",
+)  # fmt: skip
+"""Endings in lower case that promise a picture."""
+
+FORMATS = (
+    "JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "DIB", "JPEG2000", "AVIF", "HEIF", "PPM", "ICO",
+    "PCX", "SGI", "SUN", "QOI", "DDS", "TGA",
+)  # fmt: skip
+"""What is read, by Pillow's names. Not among them is what Pillow hands to another program
+(EPS to Ghostscript), cannot decode (MPEG, HDF5) or takes for a picture by chance. TGA has no magic
+number: it stands last.
+"""
+
+
+# --- which files are pictures ------------------------------------------------------------------
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture: its ending says so, or else its first bytes.
+
+    What ends in .jpg and is none is a broken picture, and is told as one when it is read. A file is
+    opened only if its ending is unfamiliar or missing.
+    """
+    if path.suffix.lower() in ENDINGS:
+        return True
+    _quiet()
+    magical = [name for name in _formats() if name != "TGA"]
+    try:
+        with Image.open(path, formats=magical) if path.is_file() else io.BytesIO() as picture:
+            return isinstance(picture, Image.Image)
+    except Image.DecompressionBombError:
+        return True
+    except Exception:
+        return False
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of the formats that this Pillow reads."""
+    Image.init()
+    with suppress(ImportError):  # HEIC comes with a plugin, where that is installed
+        importlib.import_module("pillow_heif").register_heif_opener()
+    # Without a handler of its own, a library's remarks go to the terminal.
+    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # Grey that Pillow can read but does not list for this order of bytes.
+    for key, modes in {
+        (b"MM", 0, (1,), 1, (16,), ()): ("I;16B", "I;16B"),
+        (b"MM", 1, (1,), 1, (12,), ()): ("I;16", "I;12"),
+        (b"II", 0, (1,), 1, (12,), ()): ("I;16", "I;12"),
+        (b"MM", 0, (1,), 1, (12,), ()): ("I;16", "I;12"),
+    }.items():
+        TiffImagePlugin.OPEN_INFO.setdefault(key, modes)
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _quiet() -> None:
+    """Nothing that Pillow thinks of a file goes to the terminal: what matters is in the status.
+
+    Set before each picture: a filter is soon another's, and `catch_warnings` is for one thread.
+    """
+    for category in (UserWarning, RuntimeWarning):
+        warnings.filterwarnings("ignore", module=r"PIL\.", category=category)
+
+
+# --- from a file to pixels ---------------------------------------------------------------------
 
 
 def decode(data: bytes, side: int | None = None) -> Image.Image:
-    """A picture as upright RGB, from the bytes of a file.
+    """A picture as upright RGB of 8 bits, from the bytes of a file, as a viewer shows it.
 
     With `side`, a JPEG may be decoded at a fraction of its size, never below `side` pixels on its
-    shorter side: a picture of 12 megapixels need not be decoded in full to make 224 pixels.
-    Transparent parts become white. Raises ValueError with the reason for what is no picture, cut
-    off, or large enough to be an attack (Pillow's limit of 179 megapixels).
+    shorter side: a picture of 12 megapixels need not be decoded in full to make 224 pixels. Only so
+    are scans beyond `most_pixels` read: JPEG at a fraction, JPEG 2000 and TIFF by a smaller copy
+    inside. Of several frames it is the first. Transparent parts become white. More than 8 bits,
+    floats and inverted greys keep their tones; colours are those of the profile that comes with it.
+
+    Raises ValueError with the reason for what is no picture, cut off, or too large.
     """
+    _quiet()
+    limit = most_pixels()
     try:
-        with warnings.catch_warnings():
-            # Above 89 megapixels Pillow only warns; large scans are what museums have.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data))
-            if side is not None and picture.format == "JPEG":
-                picture.draft("RGB", (side * picture.width // min(picture.size) + 1,
-                                      side * picture.height // min(picture.size) + 1))  # fmt: skip
-            picture.load()
-            return _upright_rgb(picture)
+        with _open(data) as opened:
+            return _upright_rgb(_small_enough(opened, data, side, limit))
     except UnidentifiedImageError:
-        raise ValueError("not a picture that Pillow can read") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(_unknown(data)) from None
+    except Image.DecompressionBombError as error:  # of a format that is decoded as it is opened
+        pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
+        raise ValueError(_too_large(f"{pixels} pixels", pixels, limit)) from None
+    except Exception as error:  # a broken file may trip Pillow anywhere
         raise ValueError(str(error) or type(error).__name__) from None
 
 
+def _open(data: bytes) -> ImageFile.ImageFile:
+    """A picture of any size, nothing of which is decoded yet."""
+    try:
+        return Image.open(io.BytesIO(data), formats=_formats())
+    except Image.DecompressionBombError:
+        for name in _formats():
+            opens, accepts = Image.OPEN[name]
+            if accepts is None or accepts(data[:16]):
+                with suppress(SyntaxError, IndexError, TypeError, struct.error):  # another format's
+                    return opens(io.BytesIO(data), "")  # which does not look at the size
+        raise
+
+
+def _unknown(data: bytes) -> str:
+    """What is said of bytes that are no picture."""
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+        return "HEIC is read with a plugin of Pillow: pip install pillow-heif"
+    return "not a picture that Pillow can read"
+
+
+def _too_large(size: str, pixels: int, limit: float) -> str:
+    return (
+        f"{size}, above the limit of {limit / 1e6:.3g} megapixels; to read it, set "
+        f"OVERPAINT_MEGAPIXELS={math.ceil(pixels / 1e6)}"
+    )
+
+
+def most_pixels() -> float:
+    """The pixels of the largest picture that is decoded: Pillow's limit of 179 megapixels, beyond
+    which a file may be an attack, or the environment's OVERPAINT_MEGAPIXELS.
+    """
+    megapixels = os.environ.get("OVERPAINT_MEGAPIXELS")
+    if megapixels:
+        try:
+            Image.MAX_IMAGE_PIXELS = int(float(megapixels) * 1e6 / 2)  # Pillow refuses twice that
+        except (ValueError, OverflowError):
+            raise DatasetError(
+                "bad-limit", f"OVERPAINT_MEGAPIXELS is {megapixels!r}, which is no number"
+            ) from None
+    return math.inf if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
+
+
+def _small_enough(
+    picture: ImageFile.ImageFile, data: bytes, side: int | None, limit: float
+) -> ImageFile.ImageFile:
+    """The picture, decoded as small as its format allows for the side, and within the limit."""
+    width, height = picture.size
+    shorter = min(picture.size)
+    large = width * height > limit
+    # A progressive JPEG must be held in memory whole, however small it comes out.
+    if (
+        side is not None
+        and picture.format == "JPEG"
+        and not (large and "progressive" in picture.info)
+    ):
+        picture.draft("RGB", (side * width // shorter + 1, side * height // shorter + 1))
+        large = picture.width * picture.height > limit
+    if not large:
+        picture.load()
+        return picture
+    if side is not None and picture.format == "JPEG2000":
+        for halvings in range(int(math.log2(max(shorter / side, 1))), 0, -1):
+            if width * height / 4**halvings <= limit:
+                with suppress(OSError):  # fewer halvings are in the file
+                    smaller = _open(data)
+                    smaller.reduce = halvings  # type: ignore[method-assign, assignment]
+                    smaller.load()
+                    return smaller
+    if side is not None and picture.format == "TIFF":
+        for frame in range(getattr(picture, "n_frames", 1) - 1, 0, -1):  # smaller and smaller
+            picture.seek(frame)
+            copy = getattr(picture, "tag_v2", {}).get(254, 0) & 1  # of the first, in small
+            if copy and min(picture.size) >= side and picture.width * picture.height <= limit:
+                picture.load()
+                return picture
+    raise ValueError(_too_large(f"{width} × {height} pixels", width * height, limit))
+
+
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by the orientation in its EXIF data."""
+
+
 def _upright_rgb(picture: Image.Image) -> Image.Image:
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        picture = picture.point(lambda value: value / 256).convert("L")  # 16 bits to 8
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        layer = picture.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "white")
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return picture.convert("RGB")
+    """A decoded picture as it is shown."""
+    try:
+        # Read before anything is converted. Pillow's own exif_transpose also rewrites the data, and
+        # fails where a camera wrote what it cannot.
+        turn = TURNS.get(picture.getexif().get(0x0112, 1))
+    except Exception:
+        turn = None
+    shown = as_rgb(picture)
+    return shown.transpose(turn) if turn is not None else shown
 
 
 def read(path: Path, side: int | None = None) -> Image.Image:
@@ -66,6 +243,27 @@ def read(path: Path, side: int | None = None) -> Image.Image:
         return decode(path.read_bytes(), side)
     except (OSError, ValueError) as error:
         raise DatasetError("unreadable-picture", f"cannot read {path}: {error}") from None
+
+
+def readable_below(folder: Path, side: int, say: Callable[[str], None]) -> Iterator[Image.Image]:
+    """The pictures below a folder, as `read`; each that cannot be read is said, and left out.
+
+    What is hidden is not looked at. Raises DatasetError when none can be read.
+    """
+    paths = sorted(folder.rglob("*"))
+    shown = [path for path in paths if not any(
+        name.startswith(".") for name in path.relative_to(folder).parts)]  # fmt: skip
+    count = 0
+    for path in filter(is_picture, shown):
+        try:
+            picture = read(path, side)
+        except DatasetError as error:
+            say(f"  left out: {error}")
+            continue
+        count += 1
+        yield picture
+    if not count:
+        raise DatasetError("no-pictures", f"there are no pictures below {folder}")
 
 
 def shorter_side(picture: Image.Image, side: int, interpolation: str) -> Image.Image:
@@ -151,15 +349,9 @@ def survey(path: Path) -> tuple[str, int, int, str]:
         return "", 0, 0, error.strerror or str(error)
     digest = hashlib.sha256(data).hexdigest()
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
         decode(data, 224)
-    except (ValueError, OSError, Image.DecompressionBombError) as error:
-        return digest, 0, 0, _reason(error)
+        with _open(data) as picture:
+            width, height = picture.size
+    except ValueError as error:
+        return digest, 0, 0, str(error)
     return digest, width, height, "ok"
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
-        return "not a picture that Pillow can read"
-    return str(error) or type(error).__name__

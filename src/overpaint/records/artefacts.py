@@ -1,33 +1,66 @@
-"""Artefacts: what each was made from, and whether what lies in the folder is still right."""
+"""Artefacts: what each was made from, and the one way to keep it.
+
+An artefact is a folder with `manifest.json` in it, or a file with its manifest beside it
+(`scores.json` and `scores.manifest.json`). Whether it is done already is decided here and nowhere
+else: `reasons_to_make` compares the manifest that lies there with the one that the artefact would
+have now; a run makes it where they differ (`run.workspace.Workspace.keep`).
+
+>>> wanted = manifest("features", inputs={"network": "12ab"}, settings={"layers": ["x"]}, seed=0)
+>>> differences(wanted, manifest("features", inputs={}, settings={"layers": ["y"]}, seed=0))
+['no network among what it was made from', "layers is ['x'], was ['y']"]
+"""
 
 import importlib.metadata
+import json
 import os
 import platform
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from overpaint.errors import RecordError
-from overpaint.records.files import digest, read_json
+from overpaint.records.files import digest, read_json, write_json
+
+VERSIONS: dict[str, int] = {
+    "dataset": 1,
+    "network": 1,
+    "features": 1,
+    "comparison": 3,
+    "scores": 1,
+    "ensemble": 1,
+    "repeats": 1,
+    "findings": 1,
+    "renderings": 1,
+    "thumbnails": 1,
+    "advice": 1,
+    "site": 1,
+}
+"""The version of each kind of artefact. Raise it when the kind is made in another way or holds
+something else, so that a folder that exists has it made again; what is made from it follows, where
+it came out other than it was."""
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What an artefact was made from; no clock in it, so that equal work gives equal bytes.
 
-    An artefact is fresh when `key`, the digest of inputs, settings and seed, is what it would be
-    made with now.
+    `settings` are the effective ones, whole, for readers; those that stand at their `defaults` do
+    not count for `key`, so that a field that is added with a neutral default changes no key.
     """
 
     kind: str
-    key: str
+    key: str  # digest of kind, version, inputs, seed and the settings that are no default
     inputs: dict[str, str]  # name -> digest
     settings: dict[str, Any]
     seed: int
-    versions: dict[str, str]
+    versions: dict[str, str]  # of the libraries that compute the numbers
     hardware: str
-    facts: dict[str, Any]  # what else the artefact says of itself
+    facts: dict[str, Any]  # what else the artefact says of itself: see `facts`
+    version: int | None = None  # of its kind: see VERSIONS; None in folders from before there were
+    defaults: dict[str, Any] = field(default_factory=dict, compare=False)  # not written
 
 
 def manifest(
@@ -36,19 +69,77 @@ def manifest(
     inputs: dict[str, str],
     settings: dict[str, Any],
     seed: int,
-    facts: dict[str, Any] | None = None,
-    hardware: str = "",
+    defaults: dict[str, Any] | None = None,
+    facts: object = None,
 ) -> Manifest:
-    """The manifest of an artefact made here and now.
+    """The manifest of an artefact made here and now. `facts` are a row of `records.facts`.
 
-    >>> a = manifest("features", inputs={"network": "12ab"}, settings={"layers": ["x"]}, seed=0)
-    >>> b = manifest("features", inputs={"network": "12ab"}, settings={"layers": ["y"]}, seed=0)
-    >>> a.key == b.key
-    False
+    >>> plain = manifest("features", inputs={}, settings={"layers": ["x"]}, seed=0)
+    >>> grown = manifest("features", inputs={}, settings={"layers": ["x"], "new": None}, seed=0,
+    ...                  defaults={"new": None})
+    >>> grown.key == plain.key, grown.settings
+    (True, {'layers': ['x'], 'new': None})
     """
-    key = digest({"kind": kind, "inputs": inputs, "settings": settings, "seed": seed})
-    place = hardware or f"{platform.machine()}, {os.cpu_count()} cores"
-    return Manifest(kind, key, inputs, settings, seed, versions(), place, facts or {})
+    neutral = defaults or {}
+    counting = {
+        "kind": kind,
+        "version": VERSIONS[kind],
+        "inputs": inputs,
+        "settings": without_defaults(settings, neutral),
+        "seed": seed,
+    }
+    return Manifest(
+        kind=kind,
+        key=digest(counting),
+        inputs=inputs,
+        settings=settings,
+        seed=seed,
+        versions=versions(),
+        hardware=f"{platform.machine()}, {os.cpu_count()} cores",
+        facts=_plain(facts),
+        version=VERSIONS[kind],
+        defaults=neutral,
+    )
+
+
+def with_facts(wanted: Manifest, facts: object) -> Manifest:
+    """A manifest that tells these facts, a row of `records.facts`."""
+    return replace(wanted, facts=_plain(facts))
+
+
+def _plain(facts: object) -> dict[str, Any]:
+    """Facts as they are written: a row as a dictionary; a dictionary as it is."""
+    if facts is None:
+        return {}
+    return asdict(facts) if hasattr(facts, "__dataclass_fields__") else dict(facts)  # type: ignore[call-overload]
+
+
+def without_defaults(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that differ from their defaults, at any depth.
+
+    >>> without_defaults({"recipe": {"epochs": 5, "flip": False}, "load": None},
+    ...                  {"recipe": {"epochs": 20, "flip": False}, "load": None})
+    {'recipe': {'epochs': 5}}
+    """
+    counting = {}
+    for name, value in settings.items():
+        neutral = defaults.get(name)
+        if isinstance(value, Mapping) and isinstance(neutral, Mapping):
+            counting[name] = without_defaults(value, neutral)
+        elif name not in defaults or not _same(value, neutral):
+            counting[name] = value
+    return counting
+
+
+def defaults_of(entry: type[BaseModel]) -> dict[str, Any]:
+    """The defaults of an entry's fields, as settings."""
+    fields = entry.model_fields
+    return {name: field.default for name, field in fields.items() if not field.is_required()}
+
+
+def _same(first: object, second: object) -> bool:
+    """Whether two settings are equal once both are JSON, where a tuple is a list."""
+    return first == second or json.dumps(first, default=str) == json.dumps(second, default=str)
 
 
 VERSIONED = ("overpaint", "torch", "torchvision", "timm", "numpy", "pillow")
@@ -56,27 +147,109 @@ VERSIONED = ("overpaint", "torch", "torchvision", "timm", "numpy", "pillow")
 
 def versions() -> dict[str, str]:
     """The versions of what computes the numbers, as far as it is installed."""
-    installed = {}
+    present = {}
     for name in VERSIONED:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            installed[name] = importlib.metadata.version(name)
-    return installed
+        try:
+            present[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # whoever only reads and reports has no torch
+    return present
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of an artefact's folder; a RecordError when there is none."""
-    data = read_json(folder / "manifest.json")
+# --- where it lies -------------------------------------------------------------------------------
+
+
+def manifest_path(place: Path) -> Path:
+    """Where the manifest of an artefact lies: in its folder, or beside its file.
+
+    >>> manifest_path(Path("networks/tuned/scores.json")).as_posix()
+    'networks/tuned/scores.manifest.json'
+    """
+    if place.suffix in (".json", ".parquet"):
+        return place.with_suffix(".manifest.json")
+    return place / "manifest.json"
+
+
+def read_manifest(place: Path) -> Manifest:
+    """The manifest of an artefact; a RecordError when there is none."""
+    path = manifest_path(place)
+    data = read_json(path)
     try:
         return Manifest(**data)
     except TypeError:
-        raise RecordError(
-            "not-a-manifest", f"{folder / 'manifest.json'} is no manifest of overpaint"
-        ) from None
+        raise RecordError("not-a-manifest", f"{path} is no manifest of overpaint") from None
 
 
-def fresh(folder: Path, wanted: Manifest) -> bool:
-    """Whether the folder already holds what this manifest would make."""
+def write_manifest(place: Path, made: Manifest) -> None:
+    """Write the manifest of an artefact: the last thing of it, and only when it is whole."""
+    data = asdict(made)
+    del data["defaults"]
+    write_json(manifest_path(place), data)
+
+
+# --- whether it is as wanted ---------------------------------------------------------------------
+
+
+def reasons_to_make(place: Path, wanted: Manifest) -> list[str]:
+    """Why an artefact must be made, in words; nothing where what lies there is as wanted."""
+    if place != manifest_path(place).parent and not place.exists():
+        return ["it is not there"]
     try:
-        return read_manifest(folder).key == wanted.key
-    except RecordError:
-        return False
+        present = read_manifest(place)
+    except RecordError as error:
+        return ["it is not there" if error.slug == "missing-record" else str(error)]
+    return differences(wanted, present)
+
+
+def differences(wanted: Manifest, present: Manifest) -> list[str]:
+    """What of a manifest is not as wanted, in words.
+
+    A manifest from before kinds had versions counts as version 1, and is compared field by field,
+    its settings without their defaults: what it tells of may be as good as new.
+    """
+    if present.key == wanted.key:
+        return []
+    reasons = []
+    if (present.version or 1) != wanted.version:
+        reasons.append(
+            f"it is of version {present.version or 1} of the kind {wanted.kind}, now "
+            f"{wanted.version}"
+        )
+    for name in dict.fromkeys([*wanted.inputs, *present.inputs]):
+        now, before = wanted.inputs.get(name), present.inputs.get(name)
+        if now == before:
+            continue
+        if now is None:
+            reasons.append(f"{name} is no longer among what it is made from")
+        elif before is None:
+            reasons.append(f"no {name} among what it was made from")
+        else:
+            reasons.append(f"{name} {PENDING if now == PENDING else 'is another'}")
+    reasons += _changed_settings(
+        without_defaults(wanted.settings, wanted.defaults),
+        without_defaults(present.settings, wanted.defaults),
+    )
+    if present.seed != wanted.seed:
+        reasons.append(f"seed is {wanted.seed}, was {present.seed}")
+    if not reasons and present.version is not None:
+        reasons.append("its key is not that of what it tells")
+    return reasons
+
+
+PENDING = "is to be made"
+"""Stands for the digest of what a dry run would make: it cannot be known before."""
+
+
+def _changed_settings(now: Mapping[str, Any], before: Mapping[str, Any], at: str = "") -> list[str]:
+    reasons = []
+    for name in dict.fromkeys([*now, *before]):
+        new, old = now.get(name), before.get(name)
+        if isinstance(new, Mapping) and isinstance(old, Mapping):
+            reasons += _changed_settings(new, old, f"{at}{name}.")
+        elif name not in before:
+            reasons.append(f"{at}{name} is {new!r}, was at its default")
+        elif name not in now:
+            reasons.append(f"{at}{name} is at its default, was {old!r}")
+        elif not _same(new, old):
+            reasons.append(f"{at}{name} is {new!r}, was {old!r}")
+    return reasons

@@ -39,7 +39,7 @@ def svg_for_print(chart: alt.TopLevelMixin) -> str:
 def draw(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
     """A chart as SVG in a theme: the `config` of Vega-Lite."""
     spec = chart.to_dict() | {"config": theme}
-    return str(vl_convert.vegalite_to_svg(spec, vl_version="6.4"))
+    return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
 
 
 _AXIS = {

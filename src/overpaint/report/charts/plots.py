@@ -1,170 +1,31 @@
-"""Charts from tables: Altair describes them, vl-convert draws them as SVG, without a browser.
+"""Charts from tables, as Altair describes them.
 
-Every chart is drawn from the table that lies beside it as CSV. The paper is the same in light and
-in dark; colours are told apart without red and green, and the second of two is dashed as well.
+Every chart is drawn from the table that lies beside it as CSV.
 """
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
-import vl_convert
 
-PAPER, INK, FAINT, RULE = "#fffdf8", "#23201b", "#5d574d", "#e6dfd2"
-BEFORE, AFTER, CHANCE = "#b45f06", "#1f5a8c", "#8a1c5b"
-SANS = "Helvetica, Arial, sans-serif"
-
-LINES = (AFTER, BEFORE, "#12876f", INK, CHANCE, "#c25fa3")
-"""Colours of several curves, the least alike first; each has a dash and a shape of its own too."""
-
-DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3])
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-
-POINTS = 1500
-"""The most points that a scatter plot draws."""
+from overpaint.defaults import SPLITS
+from overpaint.report.charts.colours import (
+    AFTER,
+    BEFORE,
+    CHANCE,
+    DASHES,
+    INK,
+    LINES,
+    PAPER,
+    PARTS,
+    RULE,
+    SHADES,
+    SHAPES,
+)
 
 NAMED = 15
 """The most classes whose confusions are written as numbers into the heat map."""
-
-
-def svg(chart: alt.TopLevelMixin) -> str:
-    """A chart as the text of an SVG file."""
-    return _drawn(chart, _THEME)
-
-
-def svg_for_print(chart: alt.TopLevelMixin) -> str:
-    """A chart for a page of a paper: on white, as wide as one column or as both."""
-    return _in_inches(_drawn(chart, _PRINT))
-
-
-COLUMN, BOTH = 3.5, 7.16
-"""The widths of a figure in print, in inches: those of a paper in two columns."""
-
-CROWDED = 640
-"""A chart that needs more pixels than these would be too small in one column."""
-
-
-def _drawn(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
-    spec = chart.to_dict()
-    spec["config"] = theme
-    return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
-
-
-def _in_inches(drawing: str) -> str:
-    """The same drawing with its size in inches; its coordinates stay."""
-    start = re.search(r'width="([\d.]+)" height="([\d.]+)"', drawing)
-    assert start is not None
-    width, height = (float(side) for side in start.groups())
-    inches = COLUMN if width <= CROWDED else BOTH
-    size = f'width="{inches}in" height="{inches * height / width:.3f}in"'
-    return drawing[: start.start()] + size + drawing[start.end() :]
-
-
-_AXIS = {
-    "labelColor": FAINT,
-    "titleColor": INK,
-    "domainColor": FAINT,
-    "tickColor": FAINT,
-    "gridColor": RULE,
-    "labelFontSize": 12,
-    "titleFontSize": 12,
-    "titleFontWeight": "normal",
-    "titlePadding": 10,
-    "labelLimit": 160,
-}
-_THEME: dict[str, Any] = {
-    "background": PAPER,
-    "font": SANS,
-    "padding": 16,
-    "aria": False,  # the page says what the picture shows; a text for each mark is megabytes
-    "view": {"stroke": None},
-    "axis": _AXIS,
-    "axisX": {"grid": False},
-    "axisY": {"domain": False, "ticks": False},
-    "legend": {
-        "orient": "top",
-        "title": None,
-        "labelColor": INK,
-        "labelFontSize": 12,
-        "labelLimit": 260,
-        "titleFontWeight": "normal",
-        "titleColor": INK,
-        "symbolStrokeWidth": 2,
-        "columnPadding": 20,
-    },
-    "header": {"title": None, "labelColor": INK, "labelFontSize": 13, "labelAnchor": "start"},
-}
-
-_LARGE = {"labelFontSize": 14, "titleFontSize": 14}
-_PRINT: dict[str, Any] = {
-    **_THEME,
-    "background": "#ffffff",
-    "padding": 2,
-    "axis": {**_AXIS, **_LARGE, "labelColor": INK},  # in one column about 7 points
-    "legend": {**_THEME["legend"], **_LARGE},
-    "header": {**_THEME["header"], "labelFontSize": 14},
-}
-
-# --- tables that charts are drawn from ---------------------------------------------------------
-
-
-def boxes(channels: pd.DataFrame, columns: dict[str, str], order: Sequence[str]) -> pd.DataFrame:
-    """For each layer and column the quantiles over its channels: 5, 25, 50, 75 and 95 %.
-
-    >>> table = pd.DataFrame({"layer": ["a"] * 5, "overlap": [0.0, 0.1, 0.2, 0.3, 0.4]})
-    >>> boxes(table, {"overlap": "overlap"}, ["a"])[["channels", "q25", "median"]].values.tolist()
-    [[5.0, 0.1, 0.2]]
-    """
-    found = []
-    for layer in order:
-        of_layer = channels[channels["layer"] == layer]
-        for column, what in columns.items():
-            values = of_layer[column].dropna().to_numpy(float)
-            if len(values):
-                quantiles = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
-                found.append([layer, what, len(values), *quantiles])
-    return pd.DataFrame(
-        found, columns=["layer", "what", "channels", "q05", "q25", "median", "q75", "q95"]
-    )
-
-
-def with_chance(table: pd.DataFrame, channels: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The same table and, for each layer, the median of a level of chance."""
-    return table.assign(chance=table["layer"].map(channels.groupby("layer")[column].median()))
-
-
-def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> pd.DataFrame:
-    """At most so many rows, spread evenly over the ranks of a column.
-
-    >>> evenly(pd.DataFrame({"x": [3, 1, 2, 5, 4]}), "x", 3)["x"].tolist()
-    [1, 3, 5]
-    """
-    if len(frame) <= most:
-        return frame
-    ranked = frame.sort_values(column, kind="stable", ignore_index=True)
-    return ranked.iloc[np.linspace(0, len(ranked) - 1, most).round().astype(int)]
-
-
-def confusion(square: Sequence[Sequence[int]], classes: Sequence[str]) -> pd.DataFrame:
-    """How often each class was taken for each: a row for every pair, with its share of the truth.
-
-    >>> confusion([[1, 1], [0, 0]], ["a", "b"])["share"].tolist()
-    [0.5, 0.5, 0.0, 0.0]
-
-    square: [C, C], a row a true class.
-    """
-    found = [
-        [true, taken, int(n), float(n / max(sum(line), 1))]
-        for true, line in zip(classes, square, strict=True)
-        for taken, n in zip(classes, line, strict=True)
-    ]
-    return pd.DataFrame(found, columns=["true", "predicted", "n", "share"])
-
-
-# --- charts ------------------------------------------------------------------------------------
 
 
 def _data(frame: pd.DataFrame) -> alt.InlineData:
@@ -212,30 +73,6 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
     return alt.layer(band, line, point).properties(width=_width(steps), height=280)
 
 
-def layer_matrix(
-    pairs: pd.DataFrame, column: str, networks: tuple[str, str], order: Sequence[str]
-) -> alt.TopLevelMixin:
-    """A measure of each layer of one network with each of the other, in the order of layers.
-
-    Columns: layer_before, layer_after and that of the measure.
-    """
-    before, after = networks
-    base = alt.Chart(_data(pairs)).encode(
-        alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
-        alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
-    )
-    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
-        alt.Color(f"{column}:Q", scale=SHADES, legend=_shade_legend("CKA", ".2f"))
-    )
-    side = 34 if len(order) <= NAMED else 20
-    chart = alt.layer(cell)
-    if len(order) <= NAMED:
-        dark = alt.condition(f"datum.{column} > 0.5", alt.value(PAPER), alt.value(INK))
-        text = base.mark_text(fontSize=10).encode(alt.Text(f"{column}:Q", format=".2f"), color=dark)
-        chart = alt.layer(cell, text)
-    return chart.properties(width=side * len(order), height=side * len(order))
-
-
 def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLevelMixin:
     """A curve by layer for each of at most six names; with their intervals where they are two.
 
@@ -264,12 +101,8 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
     )
     line = base.mark_line(strokeWidth=2).encode(y, colour, dash)
     point = base.mark_point(filled=True, size=42, opacity=1).encode(y, colour, shape)
-    told = [band, line, point] if many <= 2 else [line, point]
-    return alt.layer(*told).properties(width=_width(len(order)), height=260)
-
-
-SPLITS = ("train", "val", "test")
-PARTS = (AFTER, "#6598c0", BEFORE)
+    marks = [band, line, point] if many <= 2 else [line, point]
+    return alt.layer(*marks).properties(width=_width(len(order)), height=260)
 
 
 def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
@@ -406,7 +239,7 @@ def intervals(scores: pd.DataFrame, title: str) -> alt.TopLevelMixin:
 
 def history(epochs: pd.DataFrame, score: str) -> alt.TopLevelMixin:
     """Losses and validation score by epoch, the kept epoch marked by a line."""
-    kept = epochs[epochs["best"].astype(bool)]
+    best = epochs[epochs["best"].astype(bool)]
     names = ["validation", "training"]
     losses = pd.concat(
         [
@@ -415,10 +248,10 @@ def history(epochs: pd.DataFrame, score: str) -> alt.TopLevelMixin:
         ]
     )
     return alt.hconcat(
-        _curve(losses, kept, "loss", names),
+        _curve(losses, best, "loss", names),
         _curve(
             epochs.assign(what="validation", value=epochs["val_score"])[["epoch", "what", "value"]],
-            kept,
+            best,
             score,
             names,
             alt.Axis(format="%", title=f"validation {score}", grid=True),
@@ -429,7 +262,7 @@ def history(epochs: pd.DataFrame, score: str) -> alt.TopLevelMixin:
 
 def _curve(
     frame: pd.DataFrame,
-    kept: pd.DataFrame,
+    best: pd.DataFrame,
     title: str,
     names: Sequence[str],
     axis: alt.Axis | None = None,
@@ -441,28 +274,24 @@ def _curve(
         strokeWidth=2, point=alt.OverlayMarkDef(filled=True, size=30)
     )
     colour = _two(names, legend=alt.Legend(symbolType="stroke"))
-    best = alt.Chart(_data(kept[["epoch"]])).mark_rule(color=CHANCE, strokeDash=[4, 3])
-    return alt.layer(best.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
+    epoch = alt.Chart(_data(best[["epoch"]])).mark_rule(color=CHANCE, strokeDash=[4, 3])
+    return alt.layer(epoch.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
 
 
-SHADES = alt.Scale(
-    domain=[0, 1], range=[PAPER, "#c9dbe8", "#6c9dc4", "#1f5a8c", "#0c2c4a"], clamp=True
-)
-"""From nothing to all."""
+def layer_matrix(
+    pairs: pd.DataFrame, column: str, networks: tuple[str, str], order: Sequence[str]
+) -> alt.TopLevelMixin:
+    """A measure of each layer of one network with each of the other, in the order of layers.
 
-
-def _shade_legend(title: str, written: str) -> alt.Legend:
-    return alt.Legend(
-        type="symbol",  # a gradient would have an id that counts through the process
-        orient="right",
-        title=title,
-        format=written,
-        values=[0, 0.25, 0.5, 0.75, 1],
-        symbolType="square",
-        symbolSize=200,
-        symbolStrokeColor=RULE,
-        symbolOpacity=1,
+    Columns: layer_before, layer_after and that of the measure.
+    """
+    before, after = networks
+    base = alt.Chart(_data(pairs)).encode(
+        alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
+        alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
     )
+    numbers = base.mark_text(fontSize=10).encode(alt.Text(f"{column}:Q", format=".2f"))
+    return _squares(base, column, numbers, steps=len(order), legend="CKA", legend_format=".2f")
 
 
 def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
@@ -471,16 +300,42 @@ def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
         alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
         alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
     )
-    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
-        alt.Color("share:Q", scale=SHADES, legend=_shade_legend("share of the row", "%"))
+    numbers = base.transform_filter("datum.n > 0").mark_text(fontSize=11).encode(alt.Text("n:Q"))
+    return _squares(
+        base, "share", numbers, steps=len(classes), legend="share of the row", legend_format="%"
     )
-    side = 34 if len(classes) <= NAMED else 20
-    chart = alt.layer(cell)
-    if len(classes) <= NAMED:
-        dark = alt.condition("datum.share > 0.5", alt.value(PAPER), alt.value(INK))
-        text = base.transform_filter("datum.n > 0").mark_text(fontSize=11)
-        chart = alt.layer(cell, text.encode(alt.Text("n:Q"), color=dark))
-    return chart.properties(width=side * len(classes), height=side * len(classes))
+
+
+def _squares(
+    base: alt.Chart,
+    column: str,
+    numbers: alt.Chart,
+    *,
+    steps: int,
+    legend: str,
+    legend_format: str,
+) -> alt.LayerChart | alt.FacetChart:
+    """Squares shaded by a column from 0 to 1; where they are few, with numbers in them."""
+    scale = alt.Scale(domain=[0, 1], range=list(SHADES), clamp=True)
+    shades = alt.Legend(
+        type="symbol",  # a gradient would have an id that counts through the process
+        orient="right",
+        title=legend,
+        format=legend_format,
+        values=[0, 0.25, 0.5, 0.75, 1],
+        symbolType="square",
+        symbolSize=200,
+        symbolStrokeColor=RULE,
+        symbolOpacity=1,
+    )
+    cell = base.mark_rect(stroke=RULE, strokeWidth=0.5).encode(
+        alt.Color(f"{column}:Q", scale=scale, legend=shades)
+    )
+    side, chart = 20, alt.layer(cell)
+    if steps <= NAMED:
+        readable = alt.condition(f"datum.{column} > 0.5", alt.value(PAPER), alt.value(INK))
+        side, chart = 34, alt.layer(cell, numbers.encode(color=readable))
+    return chart.properties(width=side * steps, height=side * steps)
 
 
 def _class_axis(angle: int) -> alt.Axis:

@@ -1,0 +1,344 @@
+"""Museum exports: the pictures that a table of addresses or a IIIF manifest names, fetched.
+
+Each picture becomes a file, and each line of `pictures.csv` says of one what the museum says: its
+label, artist, rights and the page that it comes from. What cannot be had stands in `lost.csv`.
+"""
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pandas as pd
+
+from overpaint.datasets.exported import suffix
+from overpaint.datasets.iiif import ARTISTS, Lost, Work, described, service_of, works
+from overpaint.datasets.web import Web
+from overpaint.errors import DatasetError, RecordError, nearest
+from overpaint.pixels.images import ENDINGS, decode
+from overpaint.progress import Progressing
+from overpaint.records import read_json, whole_file, write_json
+
+LABELS = ("label", "class", "category", "classification", "genre", "style", "type", "object type")
+RIGHTS = ("rights", "licence", "license", "rights statement", "copyright", "credit", "credit line",
+          "attribution")  # fmt: skip
+SOURCES = ("source", "link", "page", "permalink", "link resource", "object url", "web page",
+           "landing page", "url", "uri")  # fmt: skip
+"""What museums call these columns, in lower case; the first that is there is taken."""
+
+COLUMNS = ("path", "label", "artist", "rights", "source", "address")
+"""The first columns of `pictures.csv`; all that the museum says follows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """What came of it."""
+
+    table: Path
+    pictures: int
+    lost: int
+    labels: int  # different ones
+    artists: int
+
+    def study_line(self) -> str:
+        """What a study says to use the pictures."""
+        folder = self.table.parent
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", folder.resolve().name).lstrip("-") or "pictures"
+        entry = {"kind": "table", "root": folder.as_posix(), "file": self.table.as_posix()}
+        if self.artists:
+            entry["group"] = "artist"
+        plain = re.compile(r"[\w./\\-]+")
+        said = [f"{key}: {value if plain.fullmatch(value) else json.dumps(value)}"
+                for key, value in entry.items()]  # fmt: skip
+        return f"datasets:\n  {name}: {{{', '.join(said)}}}"
+
+
+def fetch_pictures(
+    what: str,
+    folder: Path,
+    *,
+    size: int = 1024,
+    rate: float = 2,
+    column: str | None = None,
+    progress: Progressing,
+) -> Fetched:
+    """Fetch the pictures that a table or a manifest (a file, or an address) names into a folder.
+
+    Of image servers they are asked for with the longer side at `size` pixels; not more than `rate`
+    requests are made in a second. `column` names the table's column of addresses where it is not
+    plain. What was fetched before is not fetched again; Ctrl-C leaves whole pictures and a table of
+    them. Raises DatasetError for what names no pictures, and for a folder of other things.
+    """
+    _claim(folder, {"pictures of": what, "size": size})
+    web = Web(rate, folder / "documents")
+    with progress.stage(f"read {what}"):
+        named = list(_named(what, column, web))
+    pictures = Pictures(folder / "pictures", size, web)
+    rows: list[dict[str, str]] = []
+    lost: list[Lost] = []
+    try:
+        with progress.stage(f"fetch {len(named)} pictures") as advance:
+            for done, work in enumerate(named, start=1):
+                outcome = pictures.path(work) if isinstance(work, Work) else work
+                if isinstance(work, Work) and isinstance(outcome, Path):
+                    rows.append(_row(work, outcome.relative_to(folder)))
+                elif isinstance(outcome, Lost):
+                    lost.append(outcome)
+                    place = outcome.address or what
+                    progress.say(f"  lost: {work.label or 'a picture'}: {place}: {outcome.reason}")
+                advance(done, len(named))
+        shutil.rmtree(folder / "documents", ignore_errors=True)
+    finally:
+        _write(folder, rows, lost)
+    if not rows:
+        raise DatasetError("no-pictures", f"not one picture of {what} could be fetched; "
+                           f"{folder / 'lost.csv'} tells why")  # fmt: skip
+    return Fetched(
+        table=folder / "pictures.csv",
+        pictures=len(rows),
+        lost=len(lost),
+        labels=len({row["label"] for row in rows}),
+        artists=len({row["artist"] for row in rows} - {""}),
+    )
+
+
+def _claim(folder: Path, asked: dict[str, Any]) -> None:
+    """Make the folder, or see that it holds an earlier fetch of the same."""
+    if folder.exists() and not folder.is_dir():
+        raise DatasetError("folder-not-empty", f"{folder} is a file: give a folder")
+    if folder.exists() and any(folder.iterdir()):
+        try:
+            before = read_json(folder / "fetch.json")
+        except RecordError:
+            before = None
+        if before != asked:
+            holds = f"other pictures ({before})" if before else "other things"
+            raise DatasetError("folder-not-empty", f"{folder} holds {holds}: give a new folder")
+    else:
+        write_json(folder / "fetch.json", asked)
+
+
+# --- what is named -----------------------------------------------------------------------------
+
+
+def _named(what: str, column: str | None, web: Web) -> Iterator[Work | Lost]:
+    """The pictures that a table or a manifest names; a file, or an address."""
+    if re.match(r"https?://", what):
+        try:
+            data = web.get(what).data
+        except ValueError as error:
+            raise DatasetError("no-document", f"cannot fetch {what}: {error}") from None
+    else:
+        try:
+            data = Path(what).read_bytes()
+        except OSError as error:
+            raise DatasetError("no-document", f"cannot read {what}: {error.strerror}") from None
+    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        try:
+            document = json.loads(data)
+        except ValueError as error:
+            raise DatasetError("no-document", f"{what} is not JSON: {error}") from None
+        if not isinstance(document, dict):
+            raise DatasetError("no-document", f"{what} is neither a IIIF manifest nor a table")
+        yield from works(document, what, web.document)
+    else:
+        yield from _tabled(data, what, column, web)
+
+
+def _tabled(data: bytes, what: str, column: str | None, web: Web) -> Iterator[Work | Lost]:
+    """The pictures in the lines of a table; a line may also name a manifest."""
+    frame = _frame(data, what)
+    names = [str(name) for name in frame.columns]
+    address = _address_column(frame, what, column)
+    label, artist, rights = (_first(names, known) for known in (LABELS, ARTISTS, RIGHTS))
+    source = _first([name for name in names if name != address], SOURCES)
+    for line, row in enumerate(frame.to_dict("records"), start=2):
+        cells = {str(name): str(value).strip() for name, value in row.items()}
+        work = Work(
+            address=cells[address],
+            service=service_of(cells[address]),
+            label=cells[label] if label else "",
+            artist=cells[artist] if artist else "",
+            rights=cells[rights] if rights else "",
+            source=cells[source] if source else cells[address],
+            remarks=cells,
+        )
+        if not any(cells.values()):
+            continue
+        if not work.address:
+            yield Lost(address="", reason=f"line {line} has no address", label=work.label,
+                       source=work.source)  # fmt: skip
+        elif re.search(r"[/.=]manifest(\.json)?$", work.address):
+            try:
+                found = list(works(web.document(work.address), work.address, web.document))
+            except ValueError as error:
+                found = [Lost(address=work.address, reason=str(error), label=work.label)]
+            for part in found:
+                yield _joined(part, work) if isinstance(part, Work) else part
+        else:
+            yield work
+
+
+def _joined(part: Work, line: Work) -> Work:
+    """A picture of a manifest, with what a line of the table says of the manifest."""
+    return replace(
+        part,
+        label=line.label or part.label,
+        artist=line.artist or part.artist,
+        rights=line.rights or part.rights,
+        source=line.source if line.source != line.address else part.source,
+        remarks={**part.remarks, **line.remarks},
+    )
+
+
+def _frame(data: bytes, what: str) -> pd.DataFrame:
+    try:
+        return pd.read_csv(
+            io.BytesIO(data), dtype=str, keep_default_na=False, skip_blank_lines=False
+        )
+    except ValueError as error:
+        raise DatasetError("broken-table", f"cannot read the table {what}: {error}") from None
+
+
+def _first(names: Sequence[str], known: Sequence[str]) -> str | None:
+    """The column with the first of the known names, however that is written."""
+    plain: dict[str, str] = {}
+    for name in names:
+        words = re.sub(r"[_\W]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
+        plain.setdefault(words.strip().casefold(), name)
+    return next((plain[name] for name in known if name in plain), None)
+
+
+def _address_column(frame: pd.DataFrame, what: str, column: str | None) -> str:
+    """The column of the pictures' addresses."""
+    names = [str(name) for name in frame.columns]
+    if column is not None:
+        if column not in names:
+            raise DatasetError(
+                "missing-column", f"{what} has no column {column!r}; {nearest(column, names)}"
+            )
+        return column
+    likely = {}
+    for name in names:
+        cells = [cell.strip() for cell in frame[name] if cell.strip()]
+        web = sum(bool(re.match(r"https?://", cell)) for cell in cells)
+        pictures = sum(_looks_like_a_picture(cell) for cell in cells)
+        if cells and web > len(cells) / 2:
+            called = bool(
+                re.search("image|img|pic|photo|iiif|manifest|download|media", name.lower())
+            )
+            likely[name] = 2 * (pictures > len(cells) / 2) + called
+    best = [name for name in likely if likely[name] == max(likely.values())]
+    if len(best) != 1:
+        said = "several columns" if best else "no column"
+        known = ", ".join(best or names)
+        raise DatasetError("no-addresses", f"{what} has {said} of addresses of pictures ({known}): "
+                           "say which with --column")  # fmt: skip
+    return best[0]
+
+
+def _looks_like_a_picture(address: str) -> bool:
+    return service_of(address) is not None or Path(urlsplit(address).path).suffix.lower() in ENDINGS
+
+
+# --- what is fetched ---------------------------------------------------------------------------
+
+
+class Pictures:
+    """The pictures of a folder, fetched if they are not there.
+
+    A file's name ends with a digest of its address, so that it is found again, and no two are one.
+    """
+
+    def __init__(self, folder: Path, size: int, web: Web) -> None:
+        self.folder, self.size, self.web = folder, size, web
+        self.there = {path.stem.rpartition("-")[2]: path for path in folder.glob("[!.]*")}
+        self.times: Counter[str] = Counter()  # that an address was named
+
+    def path(self, work: Work) -> Path | Lost:
+        """Where a picture lies. One that is named twice lies there twice: the labels may differ."""
+        self.times[work.address] += 1
+        key, first = _key(work.address, self.times[work.address]), _key(work.address, 1)
+        try:
+            if key not in self.there:
+                again = self.there.get(first)
+                data = again.read_bytes() if again else self._fetched(work)
+                self.there[key] = self._kept(data, work.label, key)
+        except ValueError as error:
+            return Lost(address=work.address, reason=str(error), label=work.label,
+                        source=work.source)  # fmt: skip
+        return self.there[key]
+
+    def _fetched(self, work: Work) -> bytes:
+        """The picture: of an image server in the size asked for, or else as it lies there."""
+        addresses = [work.address]
+        if work.service is not None:
+            with suppress(ValueError):  # a server that cannot describe a picture may yet send it
+                service = work.service
+                if service.vague:
+                    info = self.web.document(f"{service.address}/info.json")
+                    service = described(service, info)
+                addresses.insert(0, service.request(self.size))
+        reasons = []
+        for address in dict.fromkeys(addresses):
+            try:
+                answer = self.web.get(address)
+            except ValueError as error:
+                reasons.append(str(error))
+                continue
+            try:
+                decode(answer.data, 64)
+            except ValueError as error:
+                reasons.append(f"{error} ({answer.kind})" if answer.kind else str(error))
+            else:
+                return answer.data
+        raise ValueError(reasons[0])
+
+    def _kept(self, data: bytes, label: str, key: str) -> Path:
+        """Write a picture; of its label only letters and digits get into the name."""
+        plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+        start = re.sub(r"[^a-z0-9]+", "-", plain.lower())[:40].strip("-") or "picture"
+        path = self.folder / f"{start}-{key}{suffix(data)}"
+        with whole_file(path) as draft:
+            draft.write_bytes(data)
+        return path
+
+
+def _key(address: str, time: int) -> str:
+    return hashlib.sha256(f"{address} {time}".encode()).hexdigest()[:12]
+
+
+def _row(work: Work, path: Path) -> dict[str, str]:
+    """A line of the table; what the museum calls by one of our names keeps it, when it differs."""
+    row = {
+        "path": path.as_posix(),
+        "label": work.label,
+        "artist": work.artist,
+        "rights": work.rights,
+        "source": work.source,
+        "address": work.address,
+    }
+    for name, value in work.remarks.items():
+        if name and value != row.get(name):
+            row[f"{name} of the museum" if name in row else name] = value
+    return row
+
+
+def _write(folder: Path, rows: Sequence[dict[str, str]], lost: Sequence[Lost]) -> None:
+    """The two tables, whole; that of what is lost only if something is."""
+    names = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
+    with whole_file(folder / "pictures.csv") as draft:
+        pd.DataFrame(rows, columns=names).fillna("").to_csv(draft, index=False)
+    (folder / "lost.csv").unlink(missing_ok=True)
+    if lost:
+        with whole_file(folder / "lost.csv") as draft:
+            pd.DataFrame([asdict(row) for row in lost]).to_csv(draft, index=False)
