@@ -188,9 +188,8 @@ def duplicates() -> list[dict]:
 
 def the_manifest(kind: str, name: str, facts: dict) -> object:
     """A manifest that names no machine."""
-    return manifest(
-        kind, inputs={"name": name}, settings={}, seed=0, facts=facts, hardware="x86_64, 2 cores"
-    )
+    made = manifest(kind, inputs={"name": name}, settings={}, seed=0, facts=facts)
+    return replace(made, hardware="x86_64, 2 cores")
 
 
 # --- networks ----------------------------------------------------------------------------------
