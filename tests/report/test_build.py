@@ -509,10 +509,10 @@ def test_missing_pictures(lean):
     shutil.rmtree(lean / "thumbnails")
     build(lean)
     page = read_page(lean / "site" / COMPARISON)
-    for network in ("imagenet", "fine_tuned"):
-        told = f"{layer}:{channel} of {network}: the feature visualisation is missing."
+    for name in ("imagenet", "fine_tuned"):
+        told = f"{layer}:{channel} of {name}: the feature visualisation is missing."
         assert told in page.plain
-        assert f"{layer}:{channel} of {network}: 4 thumbnails missing." in page.plain
+        assert f"{layer}:{channel} of {name}: 4 thumbnails missing." in page.plain
     assert "no picture" in page.plain
 
 

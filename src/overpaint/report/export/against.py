@@ -181,7 +181,9 @@ def _score_line(
 
 
 def _score_cell(score: Score) -> Cell:
-    return Cell(percent(score.value), aside=f"{interval(score.low, score.high)}; N\xa0{count(score.n)}")
+    return Cell(
+        percent(score.value), aside=f"{interval(score.low, score.high)}; N\xa0{count(score.n)}"
+    )
 
 
 def _overlap(a: Score, b: Score) -> str:
