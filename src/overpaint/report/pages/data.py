@@ -173,7 +173,11 @@ def _section(site: Site, dataset: DatasetRecords) -> DatasetSection:
         ),
         more_classes=_more(len(counts) - LINES, "class"),
         leaks=tuple(map(_leak_line, facts.leak)),
-        leak_remarks=tuple(leak_in_words(dataset.name, row) for row in facts.leak if row.known),
+        leak_remarks=tuple(
+            f"{dataset.name}/{row.split}: {row.describe(percent)}"
+            for row in facts.leak
+            if row.known
+        ),
         why=listed(f"{why} ({count(n)})" for why, n in reasons) if reasons else "",
         left_out=tuple((row.image, row.status) for row in left_out[:NAMED]),
         more_left_out=_more(len(left_out) - NAMED, "picture"),
@@ -301,19 +305,4 @@ def _leak_line(row: LeakRow) -> LeakLine:
             percent(row.accuracy),
             percent(row.chance),
         ),
-    )
-
-
-def leak_in_words(dataset: str, row: LeakRow) -> str:
-    """How much a split gives away by its groups."""
-    start = (
-        f"{dataset}/{row.split}: of the {counted(row.n, 'picture')} that have a group (an "
-        f"artist, a sitter, a book), {percent(row.share)} are of one that is in train too."
-    )
-    if row.accuracy is None or row.chance is None:
-        return start
-    return (
-        f"{start} The group alone, without a look at the picture, names {percent(row.accuracy)} "
-        f"of them rightly, where the most frequent class of train is right for "
-        f"{percent(row.chance)}."
     )
