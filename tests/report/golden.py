@@ -13,19 +13,20 @@ KEPT = Path(__file__).parent / "golden"
 CHANGED = Path(__file__).parents[2] / "artefacts" / "golden"
 """Where the pages that differ are left to be looked at; not under version control."""
 
-PAIR = "comparisons/imagenet--fine_tuned"
-PAGES = (
-    "index.html",
-    f"{PAIR}.html",
-    f"{PAIR}/mixed4d.html",
-    f"{PAIR}/mixed4d/3.html",
-    f"{PAIR}/classes/浮世絵.html",
-    "networks/fine_tuned.html",
-)
+NAMES = {
+    "network": "fine_tuned",
+    "before": "imagenet",
+    "after": "fine_tuned",
+    "layer": "mixed4d",
+    "channel": "3",
+    "class": "浮世絵",
+}
+"""Whose pages are kept: one of each kind that the report has."""
 
 PROGRAMS = "overpaint|torch|torchvision|timm|numpy|pillow|pandas|altair"
 SCRUBBED = (
     (rf"\b({PROGRAMS})(\s+)\d+(\.\w+)+(\+\w+)?", r"\1\2VERSION"),
+    (r"version = \{[^}]*\}", "version = {VERSION}"),
     (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
     (r'(\.svg" width=)"\d+" height="\d+"', r'\1"SIZE" height="SIZE"'),
 )
@@ -34,13 +35,15 @@ SCRUBBED = (
 
 def made(folder: Path) -> dict[str, str]:
     """The pages as the report makes them now from the tiny study, scrubbed."""
-    from overpaint.report.parts.text import slug
+    from overpaint.report.pages.listing import PAGES
+    from overpaint.report.parts.addresses import address
 
-    site = folder / "site"
-    places = {name: "/".join(map(slug, name.removesuffix(".html").split("/"))) for name in PAGES}
+    kept_as = NAMES | {"class": "ukiyo-e"}  # a file name that every system can have
     return {
-        name.replace("浮世絵", "ukiyo-e"): scrubbed((site / f"{place}.html").read_text("utf-8"))
-        for name, place in places.items()
+        address(page.address, kept_as): scrubbed(
+            (folder / "site" / address(page.address, NAMES)).read_text("utf-8")
+        )
+        for page in PAGES
     }
 
 

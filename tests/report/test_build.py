@@ -28,7 +28,7 @@ from overpaint.records import (
     write_text,
 )
 from overpaint.report import build
-from overpaint.report import build_site as page_module
+from overpaint.report.pages import network
 from overpaint.report.pages.channel import SHORT
 
 COMPARISON = "comparisons/imagenet--fine_tuned.html"
@@ -147,7 +147,7 @@ def test_a_failed_build_leaves_the_old_site(lean, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(page_module, "fitted", fail)
+    monkeypatch.setattr(network, "network_page", fail)
     with pytest.raises(KeyboardInterrupt):
         build(lean)
     assert (lean / "site/index.html").read_bytes() == before
@@ -509,10 +509,10 @@ def test_missing_pictures(lean):
     shutil.rmtree(lean / "thumbnails")
     build(lean)
     page = read_page(lean / "site" / COMPARISON)
-    for network in ("imagenet", "fine_tuned"):
-        told = f"{layer}:{channel} of {network}: the feature visualisation is missing."
+    for name in ("imagenet", "fine_tuned"):
+        told = f"{layer}:{channel} of {name}: the feature visualisation is missing."
         assert told in page.plain
-        assert f"{layer}:{channel} of {network}: 4 thumbnails missing." in page.plain
+        assert f"{layer}:{channel} of {name}: 4 thumbnails missing." in page.plain
     assert "no picture" in page.plain
 
 

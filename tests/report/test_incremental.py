@@ -10,7 +10,7 @@ from tiny_study import write_study
 from overpaint.records import StudyFolder, read_json, read_table, write_json, write_table
 from overpaint.report import build
 from overpaint.report.charts import drawing, formats
-from overpaint.report.pages import comparison as comparison_module
+from overpaint.report.pages import subjects
 from overpaint.report.site import incremental
 
 PAIR = "comparisons/imagenet--fine_tuned"
@@ -51,7 +51,7 @@ def test_a_second_build_writes_nothing(lean, monkeypatch):
     state = (lean / "site.json").stat().st_mtime_ns
     monkeypatch.setattr(drawing, "svg", lambda chart: pytest.fail("a chart was drawn again"))
     monkeypatch.setattr(
-        comparison_module, "read_maximal", lambda found: pytest.fail("the channels were read again")
+        subjects, "read_maximal", lambda pair: pytest.fail("the channels were read again")
     )
     assert rebuilt(lean) == set()
     assert (lean / "site.json").stat().st_mtime_ns == state

@@ -365,13 +365,13 @@ def test_what_two_trainings_of_one_route_make_different_is_luck(records):
     pair = next(iter(records.comparisons.values()))
     control = replace(pair, before="double", after="double.2")
     changed = replace(records, comparisons={"pair": pair, "control": control})
-    told = [each.text for each in overview._change_findings(changed)]
+    told = [each.text for each in overview.change_findings(changed)]
     assert told[0].startswith("From imagenet to fine_tuned, ")
     assert told[1].startswith(
         "Between double and double.2, by luck alone, as only their seeds differ, mixed5b differs"
     )
     assert told[1].endswith(" on 6 pictures.")
-    assert {id(each) for _, each in overview._chosen(changed)} == {id(pair)}
+    assert {id(each) for _, each in overview.chosen_channels(changed)} == {id(pair)}
 
 
 def test_a_network_and_itself_are_no_two_trainings(records):

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from parsed import read_page
 from tiny_study import HOSTILE, SCRIPT, TINY
 
+from overpaint.defaults import SHOWN_IMAGES
 from overpaint.pixels.boxes import Line
 from overpaint.records import (
     ChannelRow,
     MaximalRow,
     PairRenderingRow,
+    ReceptiveFields,
     ResponseRow,
     read_json,
     read_rows,
@@ -26,8 +28,8 @@ from overpaint.records import (
     write_table,
 )
 from overpaint.report import build
-from overpaint.report.parts.maximal import SHOWN, _maximal
-from overpaint.report.parts.outline import Sight, sights
+from overpaint.report.parts.maximal import by_channel
+from overpaint.report.parts.outline import Outline, outlines
 from overpaint.report.parts.text import number, slug
 
 PAIR = "comparisons/imagenet--fine_tuned"
@@ -145,20 +147,43 @@ def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole):
 def test_a_box_of_all_that_is_shown_is_left_out():
     """Where the box holds the whole picture, the dot alone tells something."""
     seen = Line(start=-600, jump=32, size=1200)
-    outline = Sight(seen, seen, size=224, resize=256).outline(3, 4, 112, 84)
+    outline = Outline(rows=seen, columns=seen, size=224, resize=256).draw(3, 4, 112, 84)
     assert re.findall("<path .*?>", outline) == ['<path d="M61.1 36.8h0"/>']
 
 
+LINE = [0, 1, 1]
+
+
 @pytest.mark.parametrize(
-    "told",
-    [None, [], {"layers": 3}, {"size": 224, "layers": {"mixed4d": {"rows": [0, 1, 1]}}},
-     {"size": 0, "resize": 0, "layers": {"mixed4d": {"rows": [0, 1, 1], "columns": [0, 1, 1]}}},
+    "field",
+    [[], {"layers": 3}, {"size": 224, "layers": {"mixed4d": {"rows": LINE}}},
      {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": "123", "columns": "123"}}},
-     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": [0, 1, 1e999], "columns": [0, 1, 1]}}},
-     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": "</svg>", "columns": [0, 1, 1]}}}],
+     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": [0, 1, "x"], "columns": LINE}}},
+     {"size": 9, "resize": 9, "layers": {"mixed4d": {"rows": "</svg>", "columns": LINE}}}],
 )  # fmt: skip
-def test_receptive_fields_that_make_no_sense(told):
-    assert sights(told) == {}
+@pytest.mark.usefixtures("quick")
+def test_receptive_fields_that_make_no_sense(lean, field):
+    """Receptive fields in another shape are noted, and the pictures are there without outlines."""
+    path = lean / PAIR / "manifest.json"
+    manifest = read_json(path)
+    manifest["facts"]["receptive_fields"] = {"before": field, "after": field}
+    write_json(path, manifest)
+    build(lean)
+    page = read_page(lean / f"site/{PAIR}/mixed4d/3.html")
+    assert "<svg" not in page.text.split('id="maximal"')[1]
+    told = f"{PAIR}/manifest.json does not tell of “receptive_fields” as a run does."
+    assert told in read_page(lean / "site/index.html").plain
+
+
+@pytest.mark.parametrize(
+    "field",
+    [None, ReceptiveFields(size=0, resize=0, layers={"a": {"rows": LINE, "columns": LINE}}),
+     ReceptiveFields(size=9, resize=8, layers={"a": {"rows": LINE, "columns": LINE}}),
+     ReceptiveFields(size=9, resize=9, layers={"a": {"rows": LINE}})],
+)  # fmt: skip
+def test_positions_that_cannot_be_told_apart(field):
+    """A network that tells of no position, or of sizes that cannot be, has no outlines."""
+    assert outlines(field) == {}
 
 
 @pytest.mark.usefixtures("quick")
@@ -322,7 +347,7 @@ cell = st.tuples(
     st.sampled_from(["b", "a"]),
     st.integers(0, 2),
     st.sampled_from(["before", "after"]),
-    st.integers(1, SHOWN),
+    st.integers(1, SHOWN_IMAGES),
     st.integers(0, 4),
     st.sampled_from(["x", None]),
     st.sampled_from([(0, 3), (2, 1), (None, None)]),
@@ -338,7 +363,7 @@ def test_maximal_images_by_column(cells):
         [[*row[:4], f"i{row[4]}", f"d{row[4]}", row[5], *row[6]] for row in cells], columns=columns
     )
     frame = frame.astype({"channel": "int64", "rank": "int64", "row": "Int32", "column": "Int32"})
-    found = _maximal(frame)
+    found = by_channel(frame)
     slow, places = {}, {}
     for layer, channel, side, _, image, label, at in sorted(cells, key=lambda row: row[3]):
         slow.setdefault((layer, channel, side), []).append((f"i{image}", f"d{image}", label or ""))

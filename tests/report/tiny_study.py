@@ -188,9 +188,8 @@ def duplicates() -> list[dict]:
 
 def the_manifest(kind: str, name: str, facts: dict) -> object:
     """A manifest that names no machine."""
-    return manifest(
-        kind, inputs={"name": name}, settings={}, seed=0, facts=facts, hardware="x86_64, 2 cores"
-    )
+    made = manifest(kind, inputs={"name": name}, settings={}, seed=0, facts=facts)
+    return replace(made, hardware="x86_64, 2 cores")
 
 
 # --- networks ----------------------------------------------------------------------------------
@@ -324,18 +323,23 @@ def repeats() -> dict:
 
 def findings() -> list[FindingRow]:
     """Every verdict, and a statement that nothing tests."""
-    first, second = "imagenet → fine_tuned", f"double against single {SCRIPT}"
+    first = {"subject": "imagenet → fine_tuned", "before": "imagenet", "after": "fine_tuned"}
+    second = {"subject": "fine_tuned → double", "before": "fine_tuned", "after": "double"}
+    routes = {"subject": f"double against single {SCRIPT}", "before": "single", "after": "double"}
+    nothing = dict.fromkeys(("value", "low", "high", "chance"))
+    correlation = {"measured": "rank correlation", "chance": 0.0, "remark": ""}
     return [
-        FindingRow("layers", first, "yes", "rank correlation", -0.93, -1.0, -0.71, 0.0, 6,
-                   "pictures", ""),
-        FindingRow("layers", "fine_tuned → double", "undecided", "rank correlation", -0.1, -0.4,
-                   0.2, 0.0, 6, "pictures", ""),
-        FindingRow("classes", first, "no", "rank correlation", 0.3, 0.2, 0.4, 0.0, 48, "channels",
-                   ""),
-        FindingRow("filters", first, "untested", "share", None, None, None, None, 0, "channels",
-                   f"no channel was tested {SCRIPT}"),
-        FindingRow("double", second, "undecided", "difference of mAP", 0.021, -0.02, 0.062, 0.0, 6,
-                   "trainings", ""),
+        FindingRow(statement="layers", **first, verdict="yes", value=-0.93, low=-1.0, high=-0.71,
+                   n=6, unit="pictures", **correlation),
+        FindingRow(statement="layers", **second, verdict="undecided", value=-0.1, low=-0.4,
+                   high=0.2, n=6, unit="pictures", **correlation),
+        FindingRow(statement="classes", **first, verdict="no", value=0.3, low=0.2, high=0.4, n=48,
+                   unit="channels", **correlation),
+        FindingRow(statement="filters", **first, verdict="untested", measured="share", **nothing,
+                   n=0, unit="channels", remark=f"no channel was tested {SCRIPT}"),
+        FindingRow(statement="double", **routes, verdict="undecided",
+                   measured="difference of mAP", value=0.021, low=-0.02, high=0.062, chance=0.0,
+                   n=6, unit="trainings", remark=""),
     ]  # fmt: skip
 
 

@@ -1,14 +1,22 @@
 """`build`: the site of a study folder, brought up to date."""
 
+from collections.abc import Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from overpaint.records import StudyFolder
 from overpaint.report.charts import formats
-from overpaint.report.pages import data, findings, method
-from overpaint.report.pages.comparison import compared
-from overpaint.report.pages.network import fitted
-from overpaint.report.pages.overview import overview
+from overpaint.report.pages.listing import (
+    NAVIGATION,
+    OF_COMPARISON,
+    OF_NETWORK,
+    OF_STUDY,
+    PAGES,
+    Page,
+)
+from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.site.search import INDEX, index_script
@@ -23,8 +31,10 @@ def build(folder: Path) -> Path:
     report too, which says what is missing. Raises RecordError where there is no study at all.
     """
     records = read_records(StudyFolder(folder))
+    charts = sum(page.charts(records) for page in PAGES if page.charts)
     site = Site(
-        IncrementalFiles(records.folder.site, records.folder.site_state), chart_formats(records)
+        IncrementalFiles(records.folder.site, records.folder.site_state),
+        () if charts > MANY else tuple(formats.WRITERS),
     )
     write_pages(site, records)
     site.files.finish()
@@ -35,27 +45,35 @@ MANY = 120
 """A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
 
 
-def chart_formats(records: Records) -> tuple[str, ...]:
-    """What the charts of a site are written as, beside SVG."""
-    trained = sum(each.trained for each in records.networks.values())
-    charts = 8 * len(records.comparisons) + 2 * trained
-    return () if charts > MANY else tuple(formats.WRITERS)
-
-
 def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
     """Write every page of a study, with all that it shows; or only those that have charts."""
-    templates = Templates.of(site, records.study.study)
+    templates = Templates.of(site, records.study.study, navigation=NAVIGATION)
     copy_assets(site)
-    for comparison in records.comparisons.values():
-        compared(templates, records, comparison, charts_only=charts_only)
-    for network in records.networks.values():
-        if network.trained:
-            fitted(templates, records, network)
-    templates.page("finding", findings.PAGE, findings.findings_page(site, records))
-    templates.page("data", data.PAGE, data.data_page(site, records))
-    templates.page("method", method.PAGE, method.method_page(site, records))
-    site.text(INDEX, index_script(records))
-    templates.page("index", "index.html", overview(site, records))
+    study = StudySubject(templates, records)
+    networks = [NetworkSubject(templates, records, network) for network in records.trained]
+    comparisons = [
+        ComparisonSubject(templates, records, comparison)
+        for comparison in records.comparisons.values()
+    ]
+
+    def write(pages: Sequence[Page[Any]], subject: StudySubject) -> None:
+        for page in reversed(pages):
+            if page.charts or not charts_only:
+                page.write(subject)
+
+    for pair in comparisons:
+        name = f"comparison {pair.comparison.name}"
+        site.files.part(name, pair.made_from(), partial(write, OF_COMPARISON, pair))
+    for trained in networks:
+        name = f"network {trained.network.name}"
+        site.files.part(name, trained.made_from(), partial(write, OF_NETWORK, trained))
+    entries = [
+        *(entry for page in OF_STUDY for entry in page.entries(study)),
+        *(entry for trained in networks for page in OF_NETWORK for entry in page.entries(trained)),
+        *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.entries(pair)),
+    ]
+    site.text(INDEX, index_script(entries))
+    write(OF_STUDY, study)  # the first page last
 
 
 def copy_assets(site: Site) -> None:

@@ -13,7 +13,6 @@ from overpaint.datasets.shards import ShardsEntry
 from overpaint.records import (
     DatasetFacts,
     ImageRow,
-    LeakRow,
     Manifest,
     defaults_of,
     manifest,
@@ -59,7 +58,7 @@ def keep_dataset(work: Workspace, name: str) -> None:
         work.progress.say(f"  and {more} more pictures that stand in two splits")
     for leak_row in facts.leak:
         if leak_row.known:
-            work.progress.say(f"  {leak_in_words(leak_row)}")
+            work.progress.say(f"  {leak_row.split}: {leak_row.describe()}")
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:
@@ -117,11 +116,3 @@ def _look_only(work: Workspace, name: str) -> None:
     work.must_make(place, _wanted(work, name))
     if place in work.pending and isinstance(entry, AtelierEntry | HubEntry | ShardsEntry):
         work.split_digests[name] = {}  # known only once the pictures are written
-
-
-def leak_in_words(row: LeakRow) -> str:
-    """How much a split gives away by its groups, in one line."""
-    return (
-        f"{row.split}: {row.share:.0%} of {row.n} pictures are of a group that is in train too; "
-        f"the group alone names {row.accuracy:.0%} of them rightly (chance {row.chance:.0%})"
-    )

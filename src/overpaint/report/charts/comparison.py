@@ -45,7 +45,7 @@ DEFINED = {
 
 
 def _why_not(found: ComparisonRecords, name: str) -> str:
-    if found.facts.get("multi_label") and name in ("entropy", "scatter"):
+    if found.facts.multi_label and name in ("entropy", "scatter"):
         return "Class entropy is defined for one label a picture only."
     return "Nothing to draw: no record of it is left."
 
@@ -113,7 +113,7 @@ def _overlap(site: Site, place: str, title: str, found: ComparisonRecords) -> Fi
         place,
         title=title,
         reading=(
-            f"The share of a channel’s {count(found.facts.get('k'))} maximal activation images "
+            f"The share of a channel’s {count(found.facts.k)} maximal activation images "
             f"that it keeps, over {counted(int(table['channels'].sum()), 'channel')}: {BOX} The "
             "thin line across is chance: two random choices of so many pictures."
         ),
@@ -140,7 +140,7 @@ def _entropy(site: Site, place: str, title: str, found: ComparisonRecords) -> Fi
         title=title,
         reading=(
             "Class entropy of a channel’s maximal activation images, divided by its maximum: 0 "
-            f"when all show one class, 1 when all {count(found.facts.get('classes'))} classes are "
+            f"when all show one class, 1 when all {count(found.facts.classes)} classes are "
             f"equally frequent. Over {counted(int(table['channels'].max()), 'channel')} a layer at "
             f"most: {BOX} The thin line across is the entropy of as many random pictures."
         ),

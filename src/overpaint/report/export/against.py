@@ -21,6 +21,7 @@ from overpaint.report.export.against_rows import (
 )
 from overpaint.report.export.figures import into
 from overpaint.report.pages.findings import STATEMENTS, value_cell
+from overpaint.report.pages.listing import NAVIGATION
 from overpaint.report.pages.method import effective
 from overpaint.report.pages.overview import all_missing, summary
 from overpaint.report.parts.routes import score_name
@@ -67,7 +68,8 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     with into(out or first.folder.site) as draft:
         site = Site(IncrementalFiles(draft))
         found = against_page(site, page, names, first, second)
-        Templates.of(site, names[0], alone=out is not None).page("against", f"{page}.html", found)
+        templates = Templates.of(site, names[0], navigation=NAVIGATION if out is None else ())
+        templates.page("against", f"{page}.html", found)
         if out is not None:
             copy_assets(site)
     return (out or first.folder.site) / f"{page}.html"
@@ -179,7 +181,9 @@ def _score_line(
 
 
 def _score_cell(score: Score) -> Cell:
-    return Cell(percent(score.value), f"{interval(score.low, score.high)}; N\xa0{count(score.n)}")
+    return Cell(
+        percent(score.value), aside=f"{interval(score.low, score.high)}; N\xa0{count(score.n)}"
+    )
 
 
 def _overlap(a: Score, b: Score) -> str:
@@ -249,8 +253,8 @@ def _change_line(one: ComparisonRecords, other: ComparisonRecords) -> BothChange
     gap = None if first is None or second is None else second - first
     return BothChanges(
         f"{one.before} → {one.after}",
-        Cell(number(first), _on(one)),
-        Cell(number(second), _on(other)),
+        Cell(number(first), aside=_on(one)),
+        Cell(number(second), aside=_on(other)),
         f"{'+' if gap and gap > 0 else ''}{number(gap)}",
         f"{len(clear)} of {len(both)}{': ' if clear else ''}{', '.join(clear)}",
     )
@@ -258,7 +262,7 @@ def _change_line(one: ComparisonRecords, other: ComparisonRecords) -> BothChange
 
 def _on(each: ComparisonRecords) -> str:
     n = count(known(each.layers["n_images"].max()))
-    return f"{each.facts.get('dataset', ABSENT)}, N\xa0{n}"
+    return f"{each.facts.dataset or ABSENT}, N\xa0{n}"
 
 
 def _figure(

@@ -54,13 +54,16 @@ def write(site: Site, records: Records) -> Iterable[tuple[str, tuple[Link, ...]]
     ]:
         if grids:
             links = [
-                Link("LaTeX", site.text(f"tables/{place}.tex", "\n".join(map(in_latex, grids)))),
                 Link(
-                    "Markdown", site.text(f"tables/{place}.md", "\n".join(map(in_markdown, grids)))
+                    "LaTeX", href=site.text(f"tables/{place}.tex", "\n".join(map(in_latex, grids)))
+                ),
+                Link(
+                    "Markdown",
+                    href=site.text(f"tables/{place}.md", "\n".join(map(in_markdown, grids))),
                 ),
             ]
             if frame is not None:
-                links.append(Link("CSV", site.data(f"tables/{place}", frame)))
+                links.append(Link("CSV", href=site.data(f"tables/{place}", frame)))
             yield title, tuple(links)
 
 
@@ -154,7 +157,7 @@ def _change(each: ComparisonRecords) -> dict[str, Any]:
     return {
         "before": each.before,
         "after": each.after,
-        "dataset": each.facts.get("dataset"),
+        "dataset": each.facts.dataset or None,
         "pictures": known(layers["n_images"].max()),
         "layers": len(told),
         **_mean_cka(told, "cka"),
@@ -171,8 +174,8 @@ def _change(each: ComparisonRecords) -> dict[str, Any]:
         **over_channels(channels, "entropy_after"),
         "entropy_chance": known(channels["entropy_chance"].mean()),
         "channels": len(channels),
-        "k": each.facts.get("k"),
-        "pictures_maximal": each.facts.get("n_maximal"),
+        "k": each.facts.k,
+        "pictures_maximal": each.facts.n_maximal,
     }
 
 

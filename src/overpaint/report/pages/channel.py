@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from overpaint.defaults import SHOWN_IMAGES
 from overpaint.records import ChannelRow
-from overpaint.report.parts.gallery import Gallery, seen
-from overpaint.report.parts.maximal import SHOWN, SIDES
-from overpaint.report.parts.rows import Card, ChannelPage, Fact, Link
+from overpaint.report.parts.gallery import Gallery, Side, marks
+from overpaint.report.parts.maximal import SIDES
+from overpaint.report.parts.rows import Fact, Link, Picture
 from overpaint.report.parts.text import (
     ABSENT,
     count,
@@ -43,40 +44,40 @@ def anchor(layer: str, channel: int) -> str:
 class Channels:
     """All channels of a comparison, in the order in which the networks run them."""
 
-    found: ComparisonRecords
+    comparison: ComparisonRecords
 
     @cached_property
     def rows(self) -> dict[Unit, ChannelRow]:
         """What the tables tell of each."""
-        place = {layer: at for at, layer in enumerate(self.found.order)}
-        frame = self.found.channels
-        told = rows(frame.assign(channel=frame["channel"].astype("int64")), ChannelRow)
-        told.sort(key=lambda row: (place[row.layer], row.channel))
-        return {(row.layer, row.channel): row for row in told}
+        places = {layer: place for place, layer in enumerate(self.comparison.order)}
+        frame = self.comparison.channels
+        channels = rows(frame.assign(channel=frame["channel"].astype("int64")), ChannelRow)
+        channels.sort(key=lambda row: (places[row.layer], row.channel))
+        return {(row.layer, row.channel): row for row in channels}
 
     @cached_property
     def by_layer(self) -> dict[str, list[ChannelRow]]:
         """The same, layer by layer; a layer may have none."""
-        found: dict[str, list[ChannelRow]] = {layer: [] for layer in self.found.order}
+        by_layer: dict[str, list[ChannelRow]] = {layer: [] for layer in self.comparison.order}
         for row in self.rows.values():
-            found[row.layer].append(row)
-        return found
+            by_layer[row.layer].append(row)
+        return by_layer
 
     @cached_property
     def ranks(self) -> dict[str, dict[Unit, tuple[int, int]]]:
         """By each criterion the rank of a channel, equals alike, and of how many."""
-        frame = self.found.channels
+        frame = self.comparison.channels
         units = list(zip(frame["layer"], frame["channel"].astype("int64"), strict=True))
-        found = {}
+        ranks = {}
         for name, (_, ascending) in CRITERIA.items():
-            known = int(frame[name].notna().sum())
-            placed = frame[name].rank(ascending=ascending, method="min").to_numpy()
-            found[name] = {
-                unit: (int(at), known)
-                for unit, at in zip(units, placed, strict=True)
-                if at == at  # noqa: PLR0124  (it is not NaN)
+            n = int(frame[name].notna().sum())
+            column = frame[name].rank(ascending=ascending, method="min").to_numpy()
+            ranks[name] = {
+                unit: (int(rank), n)
+                for unit, rank in zip(units, column, strict=True)
+                if rank == rank  # noqa: PLR0124  (it is not NaN)
             }
-        return found
+        return ranks
 
     @cached_property
     def units(self) -> list[Unit]:
@@ -85,18 +86,18 @@ class Channels:
 
     @cached_property
     def _places(self) -> dict[Unit, int]:
-        return {unit: at for at, unit in enumerate(self.units)}
+        return {unit: place for place, unit in enumerate(self.units)}
 
     def beside(self, unit: Unit, step: int) -> Link | None:
         """The channel after or before one, on to the next layer at the end of one."""
-        at = self._places[unit] + step
-        return self.link(*self.units[at]) if 0 <= at < len(self.units) else None
+        place = self._places[unit] + step
+        return self.link(*self.units[place]) if 0 <= place < len(self.units) else None
 
     def link(self, layer: str, channel: int) -> Link:
         """A channel, leading to its page where it has one."""
-        there = (layer, channel) in self.rows
-        where = self.found.channel(layer, channel) if there else None
-        return Link(f"{layer}:{channel}", where)
+        has_page = (layer, channel) in self.rows
+        href = self.comparison.channel(layer, channel) if has_page else None
+        return Link(f"{layer}:{channel}", href=href)
 
 
 CRITERIA = {
@@ -106,27 +107,91 @@ CRITERIA = {
 }
 """What channels are ranked by: its words, and whether the least stands first."""
 
+
+@dataclass(frozen=True, kw_only=True)
+class ClassShare:
+    """The class most frequent among a channel's maximal images in one of the two networks."""
+
+    label: str | None
+    share: float | None  # of the images
+    lift: float | None  # the share over that among all pictures
+    entropy: float | None  # of the classes of the images
+
+
+def leading(row: ChannelRow, side: str) -> ClassShare:
+    """What leads a channel on a side, "before" or "after"."""
+    if side == "before":
+        return ClassShare(
+            label=row.top_class_before,
+            share=row.top_share_before,
+            lift=row.top_lift_before,
+            entropy=row.entropy_before,
+        )
+    return ClassShare(
+        label=row.top_class_after,
+        share=row.top_share_after,
+        lift=row.top_lift_after,
+        entropy=row.entropy_after,
+    )
+
+
 # --- pages and cards ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelPage:
+    """The page of a channel."""
+
+    comparison: Link
+    layer: Link
+    channel: int
+    summary: str
+    sides: tuple[Side, ...]
+    together: tuple[tuple[Picture, str], ...]
+    facts: tuple[Fact, ...]
+    ranks: tuple[Fact, ...]
+    remark: str
+    marks: str  # what is drawn over its maximal images
+    previous: Link | None
+    next: Link | None
 
 
 def channel_page(channels: Channels, gallery: Gallery, row: ChannelRow, at: str) -> ChannelPage:
     """All that the page of a channel shows; the root of the site is `at`."""
-    found, unit = channels.found, (row.layer, row.channel)
-    sides = gallery.sides(*unit, SHOWN, at)
+    comparison, unit = channels.comparison, (row.layer, row.channel)
+    sides = gallery.sides(*unit, SHOWN_IMAGES, at)
+    ranks = []
+    for name, (words, _) in CRITERIA.items():
+        rank, n = channels.ranks[name].get(unit, (None, 0))
+        aside = f"of {count(n)} channels" if rank is not None else ""
+        ranks.append(Fact(name=Link(words), value=Link(count(rank)), aside=aside))
     return ChannelPage(
-        Link(f"{found.before} → {found.after}", found.address()),
-        Link(row.layer, found.layer(row.layer)),
-        row.channel,
-        sentence(row, found),
-        sides,
-        tuple(gallery.together(*unit)),
-        tuple(facts(channels, row)),
-        tuple(_ranks(channels, unit)),
-        remark(row, found.facts.get("k")),
-        seen(sides),
-        channels.beside(unit, -1),
-        channels.beside(unit, 1),
+        comparison=Link(comparison.title, href=comparison.address()),
+        layer=Link(row.layer, href=comparison.layer(row.layer)),
+        channel=row.channel,
+        summary=sentence(row, comparison),
+        sides=sides,
+        together=tuple(gallery.together(*unit)),
+        facts=tuple(facts(channels, row)),
+        ranks=tuple(ranks),
+        remark=remark(row, comparison.facts.k),
+        marks=marks(sides),
+        previous=channels.beside(unit, -1),
+        next=channels.beside(unit, 1),
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """A chosen channel on the page of its comparison."""
+
+    id: str
+    link: Link
+    layer: str
+    channel: int
+    sides: tuple[Side, ...]
+    numbers: tuple[Fact, ...]
+    remark: str
 
 
 def card(
@@ -141,26 +206,27 @@ def card(
         if side.lost:
             missing.append(f"{name}: {counted(side.lost, 'thumbnail')} missing.")
     row = channels.rows.get((layer, channel))
+    no_record = "no record of its numbers"
     return Card(
-        anchor(layer, channel),
-        channels.link(layer, channel),
-        layer,
-        channel,
-        sides,
-        tuple(_few_facts(channels, row)) if row else (),
-        remark(row, channels.found.facts.get("k")) if row else "no record of its numbers",
+        id=anchor(layer, channel),
+        link=channels.link(layer, channel),
+        layer=layer,
+        channel=channel,
+        sides=sides,
+        numbers=tuple(few_facts(channels, row)) if row else (),
+        remark=remark(row, channels.comparison.facts.k) if row else no_record,
     )
 
 
 # --- what is said of a channel -----------------------------------------------------------------
 
 
-def sentence(row: ChannelRow, found: ComparisonRecords) -> str:
+def sentence(row: ChannelRow, comparison: ComparisonRecords) -> str:
     """What became of a channel, in one sentence.
 
     It tells of entropy where the channel has one before and after, or else of overlap.
     """
-    start = f"From {found.before} to {found.after}, its"
+    start = f"From {comparison.before} to {comparison.after}, its"
     if row.concentration is None:
         return (
             f"{start} maximal activation images overlap by {number(row.overlap)} "
@@ -174,17 +240,17 @@ def sentence(row: ChannelRow, found: ComparisonRecords) -> str:
     )
 
 
-def _few_facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
+def few_facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
     """The facts of a card."""
     yield _overlap(row)
     yield _matched(channels, row)
     yield _entropy(row)
     yield Fact(
-        Link("Concentration", method("concentration")),
-        Link(number(row.concentration)),
-        q_value(row.specialised_q),
+        name=Link("Concentration", href=method("concentration")),
+        value=Link(number(row.concentration)),
+        aside=q_value(row.specialised_q),
     )
-    yield from (_leading(channels.found, row, side) for side in SIDES)
+    yield from _leading(channels.comparison, row)
     yield _filter(row)
 
 
@@ -193,85 +259,84 @@ def facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
     yield _overlap(row)
     yield _entropy(row)
     yield Fact(
-        Link("Concentration", method("concentration")),
-        Link(number(row.concentration)),
-        f"after by chance {p_value(row.entropy_p_after)}",
+        name=Link("Concentration", href=method("concentration")),
+        value=Link(number(row.concentration)),
+        aside=f"after by chance {p_value(row.entropy_p_after)}",
     )
     yield Fact(
-        Link("Specialised", method("specialised")),
-        Link(q_value(row.specialised_q) or ABSENT),
-        p_value(row.specialised_p),
+        name=Link("Specialised", href=method("specialised")),
+        value=Link(q_value(row.specialised_q) or ABSENT),
+        aside=p_value(row.specialised_p),
     )
     yield Fact(
-        Link("Information gain", method("gain")),
-        Link(f"{number(row.gain_before)} → {number(row.gain_after)}"),
+        name=Link("Information gain", href=method("gain")),
+        value=Link(f"{number(row.gain_before)} → {number(row.gain_after)}"),
     )
-    yield from (_leading(channels.found, row, side) for side in SIDES)
+    yield from _leading(channels.comparison, row)
     yield _filter(row)
     yield _matched(channels, row)
 
 
 def _overlap(row: ChannelRow) -> Fact:
     return Fact(
-        Link("Overlap", method("overlap")),
-        Link(number(row.overlap)),
-        f"chance {number(row.overlap_chance)}, {p_value(row.overlap_p)}",
+        name=Link("Overlap", href=method("overlap")),
+        value=Link(number(row.overlap)),
+        aside=f"chance {number(row.overlap_chance)}, {p_value(row.overlap_p)}",
     )
 
 
 def _entropy(row: ChannelRow) -> Fact:
     return Fact(
-        Link("Class entropy", method("entropy")),
-        Link(f"{number(row.entropy_before)} → {number(row.entropy_after)}"),
-        f"chance {number(row.entropy_chance)}",
+        name=Link("Class entropy", href=method("entropy")),
+        value=Link(f"{number(row.entropy_before)} → {number(row.entropy_after)}"),
+        aside=f"chance {number(row.entropy_chance)}",
     )
 
 
-def _leading(found: ComparisonRecords, row: ChannelRow, side: str) -> Fact:
-    label, share, lift = (getattr(row, f"top_{name}_{side}") for name in ("class", "share", "lift"))
-    times = "" if lift is None else f", {number(lift, 1)} times its share of all"
-    where = found.label(label) if label else None
-    return Fact(
-        Link(f"Leading class {side}"), Link(label or ABSENT, where), f"{percent(share)}{times}"
-    )
+def _leading(comparison: ComparisonRecords, row: ChannelRow) -> Iterable[Fact]:
+    for side in SIDES:
+        first = leading(row, side)
+        times = "" if first.lift is None else f", {number(first.lift, 1)} times its share of all"
+        href = comparison.label(first.label) if first.label else None
+        yield Fact(
+            name=Link(f"Leading class {side}"),
+            value=Link(first.label or ABSENT, href=href),
+            aside=f"{percent(first.share)}{times}",
+        )
 
 
 def _filter(row: ChannelRow) -> Fact:
-    moved = "identical" if row.filter_change == 0 else number(row.filter_change)
-    aside = "relative L1" if row.filter_change is not None else ""
-    return Fact(Link("Filter change", method("filter_change")), Link(moved), aside)
-
-
-def _matched(channels: Channels, row: ChannelRow) -> Fact:
-    name = Link("Overlap, matched", method("overlap"))
-    if row.matched_channel is None:
-        return Fact(name, Link(number(row.overlap_matched)))
-    own = row.matched_channel == row.channel
-    where = None if own else channels.link(row.layer, int(row.matched_channel)).href
-    which = "itself" if own else f"channel {int(row.matched_channel)}"
     return Fact(
-        name,
-        Link(number(row.overlap_matched), where),
-        f"{which}, correlation {number(row.matched_correlation)}",
+        name=Link("Filter change", href=method("filter_change")),
+        value=Link("identical" if row.filter_change == 0 else number(row.filter_change)),
+        aside="relative L1" if row.filter_change is not None else "",
     )
 
 
-def _ranks(channels: Channels, unit: Unit) -> Iterable[Fact]:
-    for name, (words, _) in CRITERIA.items():
-        rank, known = channels.ranks[name].get(unit, (None, 0))
-        aside = f"of {count(known)} channels" if rank is not None else ""
-        yield Fact(Link(words), Link(count(rank)), aside)
+def _matched(channels: Channels, row: ChannelRow) -> Fact:
+    name = Link("Overlap, matched", href=method("overlap"))
+    if row.matched_channel is None:
+        return Fact(name=name, value=Link(number(row.overlap_matched)))
+    which, href = "itself", None
+    if row.matched_channel != row.channel:
+        which = f"channel {int(row.matched_channel)}"
+        href = channels.link(row.layer, int(row.matched_channel)).href
+    return Fact(
+        name=name,
+        value=Link(number(row.overlap_matched), href=href),
+        aside=f"{which}, correlation {number(row.matched_correlation)}",
+    )
 
 
 def remark(row: ChannelRow, k: int | None) -> str:
-    """What is odd about a channel."""
-    few = [
+    """What is odd about a channel of which k maximal images were asked for."""
+    odd = [] if row.status in ("ok", None) else [in_words(row.status)]
+    odd += [
         f"only {counted(n, 'positive image')} {side}"
         for side, n in [("before", row.n_before), ("after", row.n_after)]
         if k is not None and n is not None and n < k
     ]
-    odd = [] if row.status in ("ok", None) else [in_words(row.status)]
-    return f"{listed([*odd, *few])}." if odd or few else ""
+    return f"{listed(odd)}." if odd else ""
 
 
 STATUSES = {

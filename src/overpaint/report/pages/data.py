@@ -1,28 +1,21 @@
 """The datasets of a study: how many pictures of what, and what makes their scores doubtful."""
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from overpaint.defaults import SPLITS
-from overpaint.records import ImageRow
+from overpaint.records import ImageRow, LeakRow
 from overpaint.report.charts import plots
-from overpaint.report.parts.rows import (
-    ClassLine,
-    DataPage,
-    DatasetLine,
-    DatasetSection,
-    Figure,
-    LeakLine,
-    Link,
-)
+from overpaint.report.parts.addresses import DATA
+from overpaint.report.parts.rows import Figure, Link
 from overpaint.report.parts.text import ABSENT, count, counted, listed, percent, slug
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import DatasetRecords, Records
-
-PAGE = "data.html"
 
 NAMED = 50
 """The pictures left out, and those in two splits, that the page names; the tables name all."""
@@ -37,82 +30,180 @@ FEW = 10
 """A class with fewer pictures to train on is told of."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatasetLine:
+    """A dataset in the list of the first page, with what may make its scores doubtful."""
+
+    id: str
+    name: Link
+    kind: str
+    labels: str
+    classes: str
+    counts: tuple[str, ...]  # train, val, test
+    left_out: str
+    duplicates: str  # pictures in two splits
+    leak: str  # the share of a split that is of groups of train
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassLine:
+    """A class of a dataset and how many pictures show it."""
+
+    label: str
+    cells: tuple[str, ...]  # train, val, test, all, share of the pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakLine:
+    """What a split shares with train by its groups."""
+
+    split: str
+    cells: tuple[str, ...]  # pictures, of known groups, share, groups, named rightly, chance
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateLine:
+    """One picture under two names."""
+
+    first: str
+    first_split: str
+    second: str
+    second_split: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetSection:
+    """A dataset on the page of the data."""
+
+    id: str
+    name: str
+    fields: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+    figure: Figure
+    classes: tuple[ClassLine, ...]
+    more_classes: str
+    leaks: tuple[LeakLine, ...]
+    leak_remarks: tuple[str, ...]  # a sentence a split that shares groups with train
+    why: str  # the reasons for what was left out, counted
+    left_out: tuple[tuple[str, str], ...]  # picture, reason
+    more_left_out: str  # how many are only in the table
+    duplicates_summary: str
+    duplicates: tuple[DuplicateLine, ...]
+    more_duplicates: str
+    duplicates_data: str | None
+    data: str | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataPage:
+    """The page of the data."""
+
+    datasets: tuple[DatasetSection, ...]
+
+
 def data_page(site: Site, records: Records) -> DataPage:
     """All that the page of the data shows."""
-    return DataPage(tuple(_section(site, each) for each in records.datasets.values()))
+    return DataPage(
+        datasets=tuple(_section(site, dataset) for dataset in records.datasets.values())
+    )
 
 
-def dataset_line(found: DatasetRecords) -> DatasetLine:
+def dataset_line(dataset: DatasetRecords) -> DatasetLine:
     """What the first page tells of a dataset."""
-    used, classes = _used(found), _classes(found)
-    known = [f"{row['split']} {percent(row['share'])}" for row in found.leak if row["known"]]
+    facts, classes = dataset.facts, _classes(dataset)
+    leaks = [f"{row.split} {percent(row.share)}" for row in facts.leak if row.known]
     return DatasetLine(
-        f"dataset-{slug(found.name)}",
-        Link(found.name, f"{PAGE}#{_anchor(found)}"),
-        *_kind(found),
-        count(len(classes)) if classes else ABSENT,
-        tuple(count(int((used["split"] == split).sum())) for split in SPLITS),
-        count(len(found.images) - len(used)),
-        count(len(found.duplicates)),
-        ", ".join(known) or ("none" if found.leak else ABSENT),
+        id=f"dataset-{slug(dataset.name)}",
+        name=Link(dataset.name, href=f"{DATA}#{_anchor(dataset)}"),
+        kind=facts.kind or ABSENT,
+        labels=_labels(dataset),
+        classes=count(len(classes)) if classes else ABSENT,
+        counts=_counts(dataset),
+        left_out=count(len(dataset.images) - len(dataset.usable)),
+        duplicates=count(len(facts.duplicates)),
+        leak=", ".join(leaks) or ("none" if facts.leak else ABSENT),
     )
 
 
-def _anchor(found: DatasetRecords) -> str:
-    return f"data-{slug(found.name)}"
+def _anchor(dataset: DatasetRecords) -> str:
+    return f"data-{slug(dataset.name)}"
 
 
-def _kind(found: DatasetRecords) -> tuple[str, str]:
-    several = "several a picture" if found.facts.get("multi_label") else "one a picture"
-    return str(found.facts.get("kind", ABSENT)), several
+def _labels(dataset: DatasetRecords) -> str:
+    return "several a picture" if dataset.facts.multi_label else "one a picture"
 
 
-def _used(found: DatasetRecords) -> pd.DataFrame:
-    return found.images[found.images["status"] == "ok"]
+def _counts(dataset: DatasetRecords) -> tuple[str, ...]:
+    splits = dataset.usable["split"]
+    return tuple(count(int((splits == split).sum())) for split in SPLITS)
 
 
-def _classes(found: DatasetRecords) -> list[str]:
-    """The classes in their order; where the manifest tells none, those of the pictures."""
-    told: list[str] = found.facts.get("classes", [])
-    return told or sorted({label for labels in found.images["labels"] for label in labels})
+def _classes(dataset: DatasetRecords) -> list[str]:
+    """The classes in their order; where the manifest names none, those of the pictures."""
+    return dataset.facts.classes or sorted(
+        {label for labels in dataset.images["labels"] for label in labels}
+    )
 
 
-def _section(site: Site, found: DatasetRecords) -> DatasetSection:
-    images, used = found.images, _used(found)
-    out = rows(images[images["status"] != "ok"], ImageRow)
+def _section(site: Site, dataset: DatasetRecords) -> DatasetSection:
+    images, facts = dataset.images, dataset.facts
+    left_out = rows(images[images["status"] != "ok"], ImageRow)
     flat = images.assign(labels=[" · ".join(labels) for labels in images["labels"]])
-    twice = pd.DataFrame(found.duplicates)
-    counts = class_counts(used, _classes(found))
-    kind, labels = _kind(found)
-    place, anchor = f"datasets/{found.name}", _anchor(found)
+    duplicates = pd.DataFrame(facts.duplicates)
+    counts = class_counts(dataset.usable, _classes(dataset))
+    # Reasons alike are told together.
+    reasons = Counter(row.status.split(":")[0] for row in left_out).most_common()
+    place = f"datasets/{dataset.name}"
     return DatasetSection(
-        anchor,
-        found.name,
-        (
-            ("Kind", kind),
-            ("Labels", labels),
+        id=_anchor(dataset),
+        name=dataset.name,
+        fields=(
+            ("Kind", facts.kind or ABSENT),
+            ("Labels", _labels(dataset)),
             ("Classes", count(len(counts)) if len(counts) else ABSENT),
-            *((split.capitalize(), count(int((used["split"] == split).sum()))) for split in SPLITS),
-            ("Left out", count(len(out))),
+            *zip(map(str.capitalize, SPLITS), _counts(dataset), strict=True),
+            ("Left out", count(len(left_out))),
         ),
-        tuple(_remarks(used, counts)),
-        _figure(site, found, counts),
-        tuple(_class_line(line, len(used)) for line in counts[:LINES].itertuples(index=False)),
-        f"{counted(len(counts) - LINES, 'more class')} in the table."
-        if len(counts) > LINES
-        else "",
-        tuple(map(_leak_line, found.leak)),
-        tuple(leak_in_words(found.name, row) for row in found.leak if row["known"]),
-        _reasons(out),
-        tuple((row.image, row.status) for row in out[:NAMED]),
-        _unnamed(len(out)),
-        _twice(found),
-        tuple(_place(row) for row in found.duplicates[:NAMED]),
-        _unnamed(len(twice)),
-        site.data(f"{place}.duplicates", twice) if len(twice) else None,
-        site.data(place, flat) if len(images) else None,
-        tuple(found.notes),
+        remarks=tuple(_remarks(dataset.usable, counts)),
+        figure=_figure(site, dataset, counts),
+        classes=tuple(
+            _class_line(line, len(dataset.usable))
+            for line in counts[:LINES].itertuples(index=False)
+        ),
+        more_classes=_more(len(counts) - LINES, "class"),
+        leaks=tuple(map(_leak_line, facts.leak)),
+        leak_remarks=tuple(
+            f"{dataset.name}/{row.split}: {row.describe(percent)}"
+            for row in facts.leak
+            if row.known
+        ),
+        why=listed(f"{why} ({count(n)})" for why, n in reasons) if reasons else "",
+        left_out=tuple((row.image, row.status) for row in left_out[:NAMED]),
+        more_left_out=_more(len(left_out) - NAMED, "picture"),
+        duplicates_summary=(
+            f"In two splits of {dataset.name}: {counted(len(duplicates), 'picture')}"
+            if len(duplicates)
+            else ""
+        ),
+        duplicates=tuple(
+            DuplicateLine(
+                first=row.first,
+                first_split=row.first_split,
+                second=row.second,
+                second_split=row.second_split,
+            )
+            for row in facts.duplicates[:NAMED]
+        ),
+        more_duplicates=_more(len(duplicates) - NAMED, "picture"),
+        duplicates_data=site.data(f"{place}.duplicates", duplicates) if len(duplicates) else None,
+        data=site.data(place, flat) if len(images) else None,
+        missing=tuple(dataset.notes),
     )
+
+
+def _more(rest: int, noun: str) -> str:
+    return f"{counted(rest, f'more {noun}')} in the table." if rest > 0 else ""
 
 
 # --- classes -----------------------------------------------------------------------------------
@@ -127,10 +218,10 @@ def class_counts(used: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
     A picture with several labels counts for each.
     """
-    shown = used[["split", "labels"]].explode("labels").dropna(subset="labels")
-    every = list(dict.fromkeys([*classes, *shown["labels"]]))
-    table = pd.crosstab(shown["labels"], shown["split"]).reindex(
-        index=every, columns=list(SPLITS), fill_value=0
+    labels = used[["split", "labels"]].explode("labels").dropna(subset="labels")
+    order = list(dict.fromkeys([*classes, *labels["labels"]]))
+    table = pd.crosstab(labels["labels"], labels["split"]).reindex(
+        index=order, columns=list(SPLITS), fill_value=0
     )
     total = table.sum(axis=1)
     table = table.assign(all=total).loc[total.sort_values(ascending=False, kind="stable").index]
@@ -138,17 +229,17 @@ def class_counts(used: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
 
 def _class_line(row: Any, pictures: int) -> ClassLine:
-    label, *parts, every = row
-    share = every / pictures if pictures else None
-    return ClassLine(str(label), (*map(count, parts), count(every), percent(share)))
+    label, *by_split, total = row
+    share = percent(total / pictures if pictures else None)
+    return ClassLine(label=str(label), cells=(*map(count, by_split), count(total), share))
 
 
-def _figure(site: Site, found: DatasetRecords, counts: pd.DataFrame) -> Figure:
-    name, title = f"classes-{slug(found.name)}", "How many pictures show each class"
+def _figure(site: Site, dataset: DatasetRecords, counts: pd.DataFrame) -> Figure:
+    name, title = f"classes-{slug(dataset.name)}", "How many pictures show each class"
     if not len(counts) or not counts["all"].sum():
         return no_figure(name, title, "No picture is recorded.")
-    drawn = counts[:BARS]
-    long = drawn.melt(["label"], list(SPLITS), "split", "pictures")
+    bars = counts[:BARS]
+    long = bars.melt(["label"], list(SPLITS), "split", "pictures")
     most, least = counts.iloc[0], counts.iloc[-1]
     rest = f" The {BARS} most frequent of {len(counts)} classes are drawn." if len(
         counts) > BARS else ""  # fmt: skip
@@ -163,7 +254,7 @@ def _figure(site: Site, found: DatasetRecords, counts: pd.DataFrame) -> Figure:
             f"Pictures by class: {count(most['all'])} show {most['label']}, the most frequent; "
             f"{count(least['all'])} show {least['label']}, the rarest."
         ),
-        chart=plots.class_bars(long, drawn["label"].tolist()),
+        chart=plots.class_bars(long, bars["label"].tolist()),
         table=counts,
     )
 
@@ -180,80 +271,38 @@ def _remarks(used: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
         without = counts[counts[split] == 0]["label"].tolist()
         if without:
             verb = "has" if len(without) == 1 else "have"
-            remarks.append(f"{_some(without)} {verb} no picture {what}.")
+            remarks.append(f"{_named(without)} {verb} no picture {what}.")
     few = counts[(counts["train"] > 0) & (counts["train"] < FEW)]["label"].tolist()
     if few:
-        remarks.append(f"Fewer than {FEW} pictures to train on: {_some(few)}.")
+        remarks.append(f"Fewer than {FEW} pictures to train on: {_named(few)}.")
     most, least = counts["all"].max(), counts["all"][counts["all"] > 0].min()
     if most > 1.5 * least:
         remarks.append(
             f"The most frequent class has {most / least:.1f} times the pictures of the rarest."
         )
-    remarks.append(_sizes(used))
-    return remarks
-
-
-def _some(labels: list[str]) -> str:
-    more = len(labels) - NAMED
-    return listed([*labels[:NAMED], *([f"{more} more"] if more > 0 else [])])
-
-
-def _sizes(used: pd.DataFrame) -> str:
-    """How large the pictures are, which says how far they were enlarged or shrunk."""
+    # It says how far the pictures were enlarged or shrunk.
     shorter = np.minimum(used["width"].to_numpy(float), used["height"].to_numpy(float))
-    return (
+    remarks.append(
         f"The shorter side of a picture has {count(float(np.nanmedian(shorter)))} pixels at the "
         f"median, {count(float(np.nanmin(shorter)))} at least."
     )
+    return remarks
 
 
-def _unnamed(found: int) -> str:
-    return f"{counted(found - NAMED, 'more picture')} in the table." if found > NAMED else ""
+def _named(labels: list[str]) -> str:
+    rest = len(labels) - NAMED
+    return listed([*labels[:NAMED], *([f"{rest} more"] if rest > 0 else [])])
 
 
-def _reasons(out: list[ImageRow]) -> str:
-    """Why pictures were left out: reasons alike are told together."""
-    kinds = pd.Series([row.status.split(":")[0] for row in out], dtype=object).value_counts()
-    return listed(f"{kind} ({count(n)})" for kind, n in kinds.items()) if len(kinds) else ""
-
-
-def _leak_line(row: dict[str, Any]) -> LeakLine:
+def _leak_line(row: LeakRow) -> LeakLine:
     return LeakLine(
-        str(row["split"]),
-        (
-            count(row["n"]),
-            count(row["known"]),
-            percent(row["share"]),
-            f"{count(row.get('known_groups'))} of {count(row.get('groups'))}",
-            percent(row["accuracy"]),
-            percent(row["chance"]),
+        split=row.split,
+        cells=(
+            count(row.n),
+            count(row.known),
+            percent(row.share),
+            f"{count(row.known_groups)} of {count(row.groups)}",
+            percent(row.accuracy),
+            percent(row.chance),
         ),
     )
-
-
-def leak_in_words(dataset: str, row: dict[str, Any]) -> str:
-    """How much a split gives away by its groups."""
-    start = (
-        f"{dataset}/{row['split']}: of the {counted(row['n'], 'picture')} that have a group (an "
-        f"artist, a sitter, a book), {percent(row['share'])} are of one that is in train too."
-    )
-    if row["accuracy"] is None or row["chance"] is None:
-        return start
-    return (
-        f"{start} The group alone, without a look at the picture, names {percent(row['accuracy'])} "
-        f"of them rightly, where the most frequent class of train is right for "
-        f"{percent(row['chance'])}."
-    )
-
-
-def _twice(found: DatasetRecords) -> str:
-    if not found.duplicates:
-        return ""
-    return f"In two splits of {found.name}: {counted(len(found.duplicates), 'picture')}"
-
-
-def _place(row: dict[str, Any]) -> tuple[str, str, str, str]:
-    first, first_split, second, second_split = (
-        str(row[key]) for key in ("first", "first_split", "second", "second_split")
-    )
-    return first, first_split, second, second_split

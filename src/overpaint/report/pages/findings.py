@@ -1,21 +1,19 @@
 """The paper's statements, and what this study says of each."""
 
 from collections import Counter
-from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import pandas as pd
 
 from overpaint.records import FindingRow
-from overpaint.report.parts.rows import Cell, FindingLine, FindingsPage, Link, Statement
+from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import ABSENT, counted, listed, number, points
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import Records
 
-PAGE = "findings.html"
 
-
-class Stated(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Stated:
     """A statement, how it is tested, and what is said where nothing tests it."""
 
     title: str
@@ -89,20 +87,59 @@ STATEMENTS = {
 VERDICTS = ("yes", "no", "undecided", "untested")
 
 
+@dataclass(frozen=True, kw_only=True)
+class FindingLine:
+    """A statement put to one comparison or pair of routes."""
+
+    link: Link
+    verdict: str  # "yes", "no", "undecided", "untested"
+    value: Cell
+    chance: str
+    n: str
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statement:
+    """A statement of the paper with all that tests it; `nothing` says what would."""
+
+    id: str
+    title: str
+    reading: str
+    summary: str
+    measured: str
+    lines: tuple[FindingLine, ...]
+    nothing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingsPage:
+    """The page of the paper's statements."""
+
+    statements: tuple[Statement, ...]
+    data: str | None
+
+
 def findings_page(site: Site, records: Records) -> FindingsPage:
     """Every statement with its rows."""
+    statements = []
+    for key, stated in STATEMENTS.items():
+        rows = [row for row in records.findings if row.statement == key]
+        statement = Statement(
+            id=key,
+            title=stated.title,
+            reading=stated.reading,
+            summary=together([row.verdict for row in rows]),
+            measured=rows[0].measured if rows else "",
+            lines=tuple(_line(records, row) for row in rows),
+            nothing="" if rows else stated.nothing,
+        )
+        statements.append(statement)
     frame = pd.DataFrame(records.findings)
-    data = site.data("findings", frame) if records.findings else None
-    return FindingsPage(tuple(_statement(records, key) for key in STATEMENTS), data)
-
-
-def _statement(records: Records, key: str) -> Statement:
-    title, reading, nothing = STATEMENTS[key]
-    own = [row for row in records.findings if row.statement == key]
-    lines = tuple(_line(records, row) for row in own)
-    measured = own[0].measured if own else ""
-    return Statement(key, title, reading, together([row.verdict for row in own]), measured, lines,
-                     "" if own else nothing)  # fmt: skip
+    return FindingsPage(
+        statements=tuple(statements),
+        data=site.data("findings", frame) if records.findings else None,
+    )
 
 
 def together(verdicts: list[str]) -> str:
@@ -111,47 +148,36 @@ def together(verdicts: list[str]) -> str:
     >>> together([]), together(["yes"]), together(["no", "no"]), together(["yes", "no", "yes"])
     ('untested', 'yes', 'no, in 2 of 2', '2 yes and 1 no')
     """
-    found = Counter(verdicts)
-    if len(found) == 1:
-        (verdict,) = found
-        return (
-            verdict if len(verdicts) == 1 else f"{verdict}, in {len(verdicts)} of {len(verdicts)}"
-        )
-    return (
-        listed(f"{found[each]} {each}" for each in VERDICTS if found[each])
-        if found
-        else VERDICTS[-1]
-    )
+    counts = Counter(verdicts)
+    if not counts:
+        return VERDICTS[-1]
+    if len(verdicts) == 1:
+        return verdicts[0]
+    if len(counts) == 1:
+        return f"{verdicts[0]}, in {len(verdicts)} of {len(verdicts)}"
+    return listed(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
 
 
 def _line(records: Records, row: FindingRow) -> FindingLine:
-    told = VALUES.get(row.statement, number)
-    n = counted(row.n, row.unit.removesuffix("s")) if row.n else ABSENT
+    comparison = records.comparisons.get(f"{row.before}--{row.after}")
     return FindingLine(
-        _link(records, row),
-        row.verdict,
-        value_cell(row),
-        ABSENT if row.chance is None else told(row.chance),
-        n,
-        row.remark,
+        link=Link(row.subject, href=comparison.address() if comparison else None),
+        verdict=row.verdict,
+        value=value_cell(row),
+        chance=ABSENT if row.chance is None else _value(row, row.chance),
+        n=counted(row.n, row.unit.removesuffix("s")) if row.n else ABSENT,
+        remark=row.remark,
     )
 
 
 def value_cell(row: FindingRow) -> Cell:
     """The value of a finding with its interval."""
-    told = VALUES.get(row.statement, number)
-    within = "" if row.low is None else f"{told(row.low)} to {told(row.high)}"
-    return Cell(ABSENT if row.value is None else told(row.value), within)
+    within = "" if row.low is None else f"{_value(row, row.low)} to {_value(row, row.high)}"
+    return Cell(ABSENT if row.value is None else _value(row, row.value), aside=within)
 
 
-def _points(value: float | None) -> str:
-    return ABSENT if value is None else f"{points(value)} points"
-
-
-VALUES: dict[str, Callable[[float | None], str]] = {"filters": _points, "double": _points}
-
-
-def _link(records: Records, row: FindingRow) -> Link:
-    name = row.subject.replace(" → ", "--")
-    found = records.comparisons.get(name)
-    return Link(row.subject, found.address() if found else None)
+def _value(row: FindingRow, value: float | None) -> str:
+    """A value as its statement measures it: a correlation, or a difference in points."""
+    if value is None or row.statement not in ("filters", "double"):
+        return number(value)
+    return f"{points(value)} points"

@@ -1,17 +1,16 @@
 """How everything was done: settings, versions, digests; the definitions stand in the template."""
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
 
 from overpaint.records import LayerRow, Manifest
-from overpaint.report.parts.rows import Link, MethodPage, Provenance, RecipeLine
-from overpaint.report.parts.text import ABSENT, count, number, setting, slug
+from overpaint.report.parts.addresses import network_page
+from overpaint.report.parts.rows import Link
+from overpaint.report.parts.text import ABSENT, count, number, setting
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import Records
-
-PAGE = "method.html"
 
 PAPER = """@inproceedings{gonthier2021analysis,
   author    = {Gonthier, Nicolas and Gousseau, Yann and Ladjal, Sa{\\"\\i}d},
@@ -33,25 +32,94 @@ PROGRAM = """@software{{overpaint,
 }}"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """An artefact and the digests that say what it is and what it was made from."""
+
+    artefact: str
+    key: str
+    weights: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeLine:
+    """A trained network and the fields of its recipe that not all share."""
+
+    network: Link
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """What some networks of the study have in common."""
+
+    names: str
+    architecture: str
+    parameters: str
+    preprocessing: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodPage:
+    """The page of definitions, settings and provenance."""
+
+    settings: tuple[tuple[str, str], ...]  # of the study
+    shared: tuple[tuple[str, str], ...]  # fields of the recipes that all networks share
+    heads: tuple[str, ...]  # the other fields
+    recipes: tuple[RecipeLine, ...]
+    networks: tuple[Architecture, ...]
+    small: str  # what few pictures mean for CKA in this study
+    charts: str  # what charts are written as
+    versions: tuple[str, ...]
+    hardware: tuple[str, ...]
+    provenance: tuple[Provenance, ...]
+    paper: str  # BibTeX
+    program: str
+
+
 def method_page(site: Site, records: Records) -> MethodPage:
     """All that the page of the method shows."""
-    made = manifests(records)
-    shared, heads, recipes = _recipes(records)
+    made_of = manifests(records)
+    weights = {
+        f"network {network.name}": network.facts.weights for network in records.networks.values()
+    }
+    recipes = {
+        network.name: {
+            **effective(records, network.name),
+            "seed": ", ".join(
+                str(records.study.seed_of(repeat))
+                for repeat in records.study.repeated(network.name)
+            ),
+        }
+        for network in records.trained
+        if records.route(network.name) == network.name
+    }
+    keys = list(dict.fromkeys(key for fields in recipes.values() for key in fields))
+    values = {key: {fields.get(key, ABSENT) for fields in recipes.values()} for key in keys}
+    same = [key for key in keys if len(values[key]) == 1 and key != "name"]
+    heads = tuple(key for key in keys if key not in same)
     return MethodPage(
-        tuple(_settings(records)),
-        shared,
-        heads,
-        recipes,
-        tuple(_networks(records)),
-        _small(records),
-        _charts(site),
-        tuple(versions(made)),
-        tuple(hardware(made)),
-        tuple(
-            Provenance(name, each.key, str(each.facts.get("weights", ""))) for name, each in made
+        settings=tuple(_settings(records)),
+        shared=tuple((key, next(iter(values[key]))) for key in same),
+        heads=heads,
+        recipes=tuple(
+            RecipeLine(
+                network=Link(name, href=network_page(name)),
+                fields=tuple(fields.get(key, ABSENT) for key in heads),
+            )
+            for name, fields in recipes.items()
         ),
-        PAPER,
-        PROGRAM.format(version=version("overpaint")),
+        networks=tuple(_architectures(records)),
+        small=_small(records),
+        charts=_charts(site),
+        versions=tuple(versions(made_of)),
+        hardware=tuple(hardware(made_of)),
+        provenance=tuple(
+            Provenance(artefact=name, key=manifest.key, weights=weights.get(name, ""))
+            for name, manifest in made_of
+        ),
+        paper=PAPER,
+        program=PROGRAM.format(version=version("overpaint")),
     )
 
 
@@ -82,77 +150,36 @@ def _charts(site: Site) -> str:
     )
 
 
-# --- settings of the trainings -----------------------------------------------------------------
-
-Fields = dict[str, str]
-
-
-def effective(records: Records, name: str) -> Fields:
+def effective(records: Records, name: str) -> dict[str, str]:
     """The settings that a training ran with, or, where that is not recorded, those planned."""
-    training = records.study.all_networks[name].training()
-    planned = training.model_dump() if training else {}
-    told = records.networks[name].facts.get("recipe")
-    fields = (
-        told
-        if isinstance(told, dict)
-        else {"name": records.study.all_networks[name].recipe, **planned}
-    )
-    seed = {"seed": records.study.seed_of(name)}
-    return {key.replace("_", " "): setting(value) for key, value in {**fields, **seed}.items()}
+    entry = records.study.all_networks[name]
+    training = entry.training()
+    planned = {"name": entry.recipe, **(training.model_dump() if training else {})}
+    recipe = records.networks[name].facts.recipe or planned
+    fields = {**recipe, "seed": records.study.seed_of(name)}
+    return {key.replace("_", " "): setting(value) for key, value in fields.items()}
 
 
-def _recipes(
-    records: Records,
-) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...], tuple[RecipeLine, ...]]:
-    """The fields that all trainings share, the names of the others, and a line a training."""
-    trained = [
-        name
-        for name, each in records.networks.items()
-        if each.trained and records.route(name) == name
-    ]
-    every = {name: {**effective(records, name), "seed": _seeds(records, name)} for name in trained}
-    keys = list(dict.fromkeys(key for fields in every.values() for key in fields))
-    values = {key: {fields.get(key, ABSENT) for fields in every.values()} for key in keys}
-    same = [key for key in keys if len(values[key]) == 1 and key != "name"]
-    heads = tuple(key for key in keys if key not in same)
-    lines = tuple(
-        RecipeLine(
-            Link(name, f"networks/{slug(name)}.html"),
-            tuple(every[name].get(key, ABSENT) for key in heads),
+def _architectures(records: Records) -> Iterable[Architecture]:
+    """The networks that are alike in architecture and preprocessing, told of together."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for network in records.networks.values():
+        facts = network.facts
+        pixels = asdict(facts.preprocessing) if facts.preprocessing else {}
+        described = (
+            facts.architecture or ABSENT,
+            count(facts.parameters),
+            "; ".join(f"{key} {setting(value)}" for key, value in pixels.items()) or ABSENT,
         )
-        for name in trained
-    )
-    return tuple((key, next(iter(values[key]))) for key in same), heads, lines
-
-
-def _seeds(records: Records, name: str) -> str:
-    """The seed of a training and those of its repeats."""
-    study = records.study
-    return ", ".join(str(study.seed_of(each)) for each in study.repeated(name))
-
-
-def _networks(records: Records) -> Iterable[tuple[str, ...]]:
-    """A line for the networks that are alike in architecture and preprocessing."""
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for name, each in records.networks.items():
-        if each.facts:
-            alike.setdefault(_network(each.facts), []).append(name)
-    return ((", ".join(names), *told) for told, names in alike.items())
-
-
-def _network(facts: dict[str, Any]) -> tuple[str, ...]:
-    parameters = facts.get("parameters")
-    return (
-        str(facts.get("architecture", ABSENT)),
-        count(parameters if isinstance(parameters, int) else None),
-        _preprocessing(facts.get("preprocessing")),
-    )
-
-
-def _preprocessing(told: Any) -> str:
-    if not isinstance(told, dict) or not told:
-        return ABSENT
-    return "; ".join(f"{key} {setting(value)}" for key, value in told.items())
+        if network.manifest:
+            alike.setdefault(described, []).append(network.name)
+    for (architecture, parameters, preprocessing), names in alike.items():
+        yield Architecture(
+            names=", ".join(names),
+            architecture=architecture,
+            parameters=parameters,
+            preprocessing=preprocessing,
+        )
 
 
 def unrelated_cka(channels: int, images: int) -> float:
@@ -169,16 +196,16 @@ def unrelated_cka(channels: int, images: int) -> float:
 def _small(records: Records) -> str:
     """What this study's number of pictures means for the biased CKA of its widest layer."""
     layers = [
-        (row, each)
-        for each in records.comparisons.values()
-        for row in rows(each.layers.dropna(subset=["channels", "n_images"]), LayerRow)
+        (row, comparison)
+        for comparison in records.comparisons.values()
+        for row in rows(comparison.layers.dropna(subset=["channels", "n_images"]), LayerRow)
         if row.n_images > 0
     ]
     if not layers:
         return ""
-    row, each = max(layers, key=lambda found: found[0].channels / found[0].n_images)
+    row, comparison = max(layers, key=lambda pair: pair[0].channels / pair[0].n_images)
     return (
-        f"In this study the extreme is {row.layer} of {each.before} → {each.after}: "
+        f"In this study the extreme is {row.layer} of {comparison.title}: "
         f"{count(row.channels)} channels on {count(row.n_images)} pictures, where unrelated "
         "features would have a biased CKA of up to about "
         f"{number(unrelated_cka(int(row.channels), int(row.n_images)), 2)}."
@@ -190,20 +217,26 @@ def _small(records: Records) -> str:
 
 def manifests(records: Records) -> list[tuple[str, Manifest]]:
     """The manifest of every artefact that was read, with its name."""
-    found = [
-        *((f"dataset {name}", each.manifest) for name, each in records.datasets.items()),
-        *((f"network {name}", each.manifest) for name, each in records.networks.items()),
-        *((f"ensemble {name}", each.manifest) for name, each in records.ensembles.items()),
-        *((f"comparison {name}", each.manifest) for name, each in records.comparisons.items()),
+    artefacts = [
+        *((f"dataset {name}", dataset.manifest) for name, dataset in records.datasets.items()),
+        *((f"network {name}", network.manifest) for name, network in records.networks.items()),
+        *((f"ensemble {name}", ensemble.manifest) for name, ensemble in records.ensembles.items()),
+        *((f"comparison {name}", pair.manifest) for name, pair in records.comparisons.items()),
     ]
-    return [(name, manifest) for name, manifest in found if manifest]
+    return [(name, manifest) for name, manifest in artefacts if manifest]
 
 
-def versions(made: list[tuple[str, Manifest]]) -> list[str]:
+def versions(made_of: list[tuple[str, Manifest]]) -> list[str]:
     """What computed the numbers: one version of each, unless there were several."""
-    return sorted({f"{name} {each}" for _, part in made for name, each in part.versions.items()})
+    return sorted(
+        {
+            f"{name} {number}"
+            for _, manifest in made_of
+            for name, number in manifest.versions.items()
+        }
+    )
 
 
-def hardware(made: list[tuple[str, Manifest]]) -> list[str]:
+def hardware(made_of: list[tuple[str, Manifest]]) -> list[str]:
     """The machines that it was computed on."""
-    return sorted({each.hardware for _, each in made if each.hardware})
+    return sorted({manifest.hardware for _, manifest in made_of if manifest.hardware})

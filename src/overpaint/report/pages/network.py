@@ -1,16 +1,18 @@
 """The page of a trained network: its recipe, its training, its scores class by class."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from overpaint.measures.most_confident import Guess, surest
-from overpaint.records import Score, SvmRow
+from overpaint.records import SvmRow
 from overpaint.report.charts import plots, tables
+from overpaint.report.parts.addresses import network_page as address
 from overpaint.report.parts.gallery import thumbnail
 from overpaint.report.parts.routes import score_name
-from overpaint.report.parts.rows import Cell, Figure, Link, NetworkPage, Surest
-from overpaint.report.parts.scores import GROUPS, SIDES
+from overpaint.report.parts.rows import Cell, Figure, Link, Picture
+from overpaint.report.parts.scores import GROUP_SIDES, GROUPS
 from overpaint.report.parts.text import (
     ABSENT,
     count,
@@ -20,11 +22,8 @@ from overpaint.report.parts.text import (
     number,
     percent,
     setting,
-    slug,
 )
 from overpaint.report.site.files import Site, no_figure
-from overpaint.report.site.incremental import digests
-from overpaint.report.site.templates import Templates
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import NetworkRecords, Records
 
@@ -34,150 +33,195 @@ SQUARE = 60
 CONFUSED = 10
 """The rows of the table of confusions."""
 
-
 OF_AN_SVM = ("name", "train", "reinit", "optimiser", "as_published")
 """The fields of a recipe that mean something where no descent is made."""
 
 
-def fitted(templates: Templates, records: Records, found: NetworkRecords) -> None:
-    """Write the page of a trained network, unless it stands."""
-    files, folder = templates.site.files, records.folder
-    dataset = records.study.all_networks[found.name].fit or ""
-    own = sorted(each for each in folder.network(found.name).glob("*") if each.suffix in TABLES)
-    paths = [folder.study, folder.failures, folder.dataset(dataset) / "images.parquet", *own]
-    made_from = [digests(folder.root, paths), files.pictures_below(folder.thumbnails(dataset))]
+@dataclass(frozen=True, kw_only=True)
+class Surest:
+    """A picture with what it shows and what a network is surest that it shows."""
 
-    def write() -> None:
-        place = f"networks/{slug(found.name)}.html"
-        templates.page("network", place, network_page(templates.site, records, found))
-
-    files.part(f"network {found.name}", made_from, write)
+    picture: Picture | None
+    image: str
+    labels: str
+    named: str
+    probability: str
 
 
-TABLES = (".json", ".parquet")
-"""What the page is made from; the weights are no table."""
+@dataclass(frozen=True, kw_only=True)
+class ClassScores:
+    """How well a class is told from the others."""
+
+    label: str
+    n: str
+    scores: tuple[str, ...]
 
 
-def network_page(site: Site, records: Records, found: NetworkRecords) -> NetworkPage:
+@dataclass(frozen=True, kw_only=True)
+class Confusion:
+    """A class that was taken for another."""
+
+    label: str
+    predicted: str
+    n: str
+    share: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SvmLine:
+    """The linear SVM of a class."""
+
+    label: str
+    n: str
+    cost: str
+    score: str
+    converged: str
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkPage:
+    """The page of a trained network."""
+
+    name: str
+    summary: str
+    fields: tuple[tuple[str, str], ...]
+    scores: tuple[tuple[str, Cell], ...]
+    figures: tuple[Figure, ...]
+    several: bool  # labels a picture
+    classes: tuple[ClassScores, ...]
+    classes_data: str | None
+    confused: tuple[Confusion, ...]
+    comparisons: tuple[Link, ...]
+    siblings: tuple[Link, ...]  # itself and the others of its route, where it was repeated
+    svm: tuple[SvmLine, ...]
+    svm_data: str | None
+    mistakes: tuple[Surest, ...]
+    hits: tuple[Surest, ...]
+    failed: str
+    remarks: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def network_page(site: Site, records: Records, network: NetworkRecords) -> NetworkPage:
     """All that the page of a trained network shows."""
-    pairs = _confusions(found)
-    hits, mistakes = surest(found.predictions)
+    scores, name = network.scores, network.name
+    route = records.route(name)
+    siblings = [sibling for sibling in records.networks if records.route(sibling) == route]
+    hits, mistakes = surest(network.predictions)
+    figures = [make(site, network) for make in FIGURES] if not network.failed else []
     return NetworkPage(
-        found.name,
-        summary(records, found),
-        _fields(records, found),
-        _scores(found),
-        tuple(_figures(site, found, pairs)) if not found.failed else (),
-        found.scores is not None and found.scores.multi_label,
-        _classes(found),
-        _classes_data(site, found),
-        _confused(pairs),
-        tuple(_comparisons(records, found.name)),
-        tuple(_siblings(records, found.name)),
-        tuple(_svm(found)),
-        _svm_data(site, found),
-        tuple(_guesses(site, records, found, mistakes)),
-        tuple(_guesses(site, records, found, hits)),
-        found.failed,
-        tuple(_remarks(found)),
-        tuple(found.notes),
+        name=name,
+        summary=summary(records, network),
+        fields=_fields(records, network),
+        scores=tuple(_scores(network)),
+        figures=tuple(figure for figure in figures if figure),
+        several=scores is not None and scores.multi_label,
+        classes=tuple(_classes(network)),
+        classes_data=(
+            site.data(f"networks/{name}/classes", pd.DataFrame(scores.classes)) if scores else None
+        ),
+        confused=tuple(_confused(network)),
+        comparisons=tuple(
+            Link(comparison.title, href=comparison.address())
+            for comparison in records.comparisons.values()
+            if name in (comparison.before, comparison.after)
+        ),
+        siblings=tuple(
+            Link(sibling, href=address(sibling)) for sibling in siblings if len(siblings) > 1
+        ),
+        svm=tuple(_svm(network)),
+        svm_data=(
+            None
+            if network.svm is None or network.svm.empty
+            else site.data(f"networks/{name}/svm", network.svm)
+        ),
+        mistakes=tuple(_guesses(site, records, network, mistakes)),
+        hits=tuple(_guesses(site, records, network, hits)),
+        failed=network.failed,
+        remarks=tuple(_remarks(network)),
+        missing=tuple(network.notes),
     )
 
 
-def summary(records: Records, found: NetworkRecords) -> str:
+def summary(records: Records, network: NetworkRecords) -> str:
     """Where the network comes from, what was trained, in one or two sentences."""
-    entry = records.study.all_networks[found.name]
-    parent = found.facts.get("parent") or entry.parent or entry.load
+    entry, facts = records.study.all_networks[network.name], network.facts
+    parent = facts.parent or entry.parent or entry.load
     text = f"From {parent}, fitted to {entry.fit} by the recipe {entry.recipe}."
-    if found.failed:
+    if network.failed:
         return f"{text} It failed, and there is nothing of it."
-    trained = found.facts.get("trained")
-    best = found.facts.get("best_epoch")
-    kept = f" The weights of epoch {best} were kept." if best is not None else ""
-    return f"{text} It {trained}.{kept}" if trained else f"{text}{kept}"
+    trained = f" It {facts.trained}." if facts.trained else ""
+    best = facts.best_epoch
+    epoch = f" The weights of epoch {best} were kept." if best is not None else ""
+    return f"{text}{trained}{epoch}"
 
 
-def _comparisons(records: Records, name: str) -> list[Link]:
-    return [
-        Link(f"{each.before} → {each.after}", each.address())
-        for each in records.comparisons.values()
-        if name in (each.before, each.after)
-    ]
-
-
-def _siblings(records: Records, name: str) -> list[Link]:
-    """All trainings of a route that was repeated."""
-    own = records.route(name)
-    found = [each for each in records.networks if records.route(each) == own]
-    return [Link(each, f"networks/{slug(each)}.html") for each in found if len(found) > 1]
-
-
-def _fields(records: Records, found: NetworkRecords) -> tuple[tuple[str, str], ...]:
-    entry = records.study.all_networks[found.name]
-    training = entry.training()
+def _fields(records: Records, network: NetworkRecords) -> tuple[tuple[str, str], ...]:
+    training = records.study.all_networks[network.name].training()
     planned = training.model_dump() if training else {}
-    recipe = found.facts.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else planned
-    if found.svm is not None:
+    recipe = network.facts.recipe or planned
+    if network.svm is not None:
         recipe = {name: value for name, value in recipe.items() if name in OF_AN_SVM}
-    told = {"architecture": found.facts.get("architecture", ABSENT), **recipe}
-    parameters = found.facts.get("parameters")
-    told["parameters"] = count(parameters if isinstance(parameters, int) else None)
-    told["seed"] = records.study.seed_of(found.name)
-    return tuple((name.replace("_", " "), setting(value)) for name, value in told.items())
+    fields = {
+        "architecture": network.facts.architecture or ABSENT,
+        **recipe,
+        "parameters": count(network.facts.parameters),
+        "seed": records.study.seed_of(network.name),
+    }
+    return tuple((name.replace("_", " "), setting(value)) for name, value in fields.items())
 
 
-def _scores(found: NetworkRecords) -> tuple[tuple[str, Cell], ...]:
+def _scores(network: NetworkRecords) -> Iterable[tuple[str, Cell]]:
     """The main score, that of either side of the groups, and then the others."""
-    if not found.scores:
-        return ()
-    main, scores, groups = found.scores.main, found.scores.scores, found.scores.groups
-    apart = [
-        (f"{score_name(main)}, {side} groups", groups[side]) for side in SIDES if side in groups
+    if not network.scores:
+        return
+    main, scores, groups = network.scores.main, network.scores.scores, network.scores.groups
+    sides = [side for side in GROUP_SIDES if side in groups]
+    in_order = [
+        (score_name(main), scores[main]),
+        *((f"{score_name(main)}, {side} groups", groups[side]) for side in sides),
+        *((score_name(name), score) for name, score in scores.items() if name != main),
     ]
-    others = [(score_name(name), score) for name, score in scores.items() if name != main]
-    told = [(score_name(main), scores[main]), *apart, *others]
-    return tuple((name, _score_cell(score)) for name, score in told)
-
-
-def _score_cell(score: Score) -> Cell:
-    return Cell(
-        percent(score.value),
-        f"{interval(score.low, score.high)}; chance {percent(score.chance)}; N\xa0{count(score.n)}",
-    )
+    for name, score in in_order:
+        within = interval(score.low, score.high)
+        aside = f"{within}; chance {percent(score.chance)}; N\xa0{count(score.n)}"
+        yield name, Cell(percent(score.value), aside=aside)
 
 
 def _guesses(
-    site: Site, records: Records, found: NetworkRecords, guesses: list[Guess]
+    site: Site, records: Records, network: NetworkRecords, guesses: list[Guess]
 ) -> Iterable[Surest]:
     """Pictures that the network was sure of, in small."""
-    dataset = records.study.all_networks[found.name].fit or ""
+    dataset = records.study.all_networks[network.name].fit or ""
     images = records.datasets[dataset].images
-    wanted = images[images["image"].isin([each.image for each in guesses])]
-    digests = dict(zip(wanted["image"], wanted["digest"], strict=True))
-    for each in guesses:
-        picture = thumbnail(site, records.folder, dataset, each.image, digests.get(each.image))
-        labels = " · ".join(each.labels) or "none of the classes"
-        yield Surest(picture, each.image, labels, each.named, percent(each.probability))
+    images = images[images["image"].isin([guess.image for guess in guesses])]
+    digests = dict(zip(images["image"], images["digest"], strict=True))
+    for guess in guesses:
+        yield Surest(
+            picture=thumbnail(site, records.folder, dataset, guess.image, digests.get(guess.image)),
+            image=guess.image,
+            labels=" · ".join(guess.labels) or "none of the classes",
+            named=guess.named,
+            probability=percent(guess.probability),
+        )
 
 
 # --- charts ------------------------------------------------------------------------------------
 
 
-def _figures(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> list[Figure]:
-    began = [_history(site, found)] if found.svm is None else []
-    return [*began, _heat_map(site, found, pairs)]
-
-
-def _history(site: Site, found: NetworkRecords) -> Figure:
+def history(site: Site, network: NetworkRecords) -> Figure | None:
+    """Epoch by epoch; nothing of a network whose head a linear SVM found."""
     title = "How the training went"
-    epochs = found.history.dropna(subset="epoch")
+    if network.svm is not None:
+        return None
+    epochs = network.history.dropna(subset="epoch")
     if epochs.empty:
         return no_figure("history", title, "No history of the training is left.")
     last = epochs.iloc[-1]
-    main = score_name(found.scores.main) if found.scores else "score"
+    main = score_name(network.scores.main) if network.scores else "score"
     return site.figure(
-        f"networks/{found.name}/history",
+        f"networks/{network.name}/history",
         title=title,
         reading=(
             f"Loss and validation {main} over {counted(len(epochs), 'epoch')}; the dashed upright "
@@ -193,17 +237,11 @@ def _history(site: Site, found: NetworkRecords) -> Figure:
     )
 
 
-def _confusions(found: NetworkRecords) -> pd.DataFrame | None:
-    """Confusions by pair of classes; None for several labels a picture, or where none are left."""
-    if not found.scores or found.scores.confusion is None:
-        return None
-    classes = [row.label for row in found.scores.classes]
-    return tables.confusion(found.scores.confusion, classes)
-
-
-def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> Figure:
-    title = "What was taken for what"
-    if found.scores.multi_label if found.scores else found.facts.get("multi_label"):
+def confusions(site: Site, network: NetworkRecords) -> Figure:
+    """What was taken for what."""
+    title, pairs = "What was taken for what", _pairs(network)
+    several = network.scores.multi_label if network.scores else network.facts.multi_label
+    if several:
         why = "A picture has several labels here, so no class is taken for another."
         return no_figure("confusion", title, why)
     if pairs is None:
@@ -213,7 +251,7 @@ def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> 
         return no_figure("confusion", title, f"{len(classes)} classes are too many to draw.")
     right = pairs[pairs["true"] == pairs["predicted"]]["n"].sum()
     return site.figure(
-        f"networks/{found.name}/confusion",
+        f"networks/{network.name}/confusion",
         title=title,
         reading=(
             f"A row for what {count(pairs['n'].sum())} pictures show, a column for what they were "
@@ -228,65 +266,56 @@ def _heat_map(site: Site, found: NetworkRecords, pairs: pd.DataFrame | None) -> 
     )
 
 
+FIGURES = (history, confusions)
+"""The charts of the page."""
+
+
+def _pairs(network: NetworkRecords) -> pd.DataFrame | None:
+    """How often each class was taken for each; None where that is not left."""
+    if not network.scores or network.scores.confusion is None:
+        return None
+    classes = [row.label for row in network.scores.classes]
+    return tables.confusion(network.scores.confusion, classes)
+
+
 # --- tables ------------------------------------------------------------------------------------
 
 
-def _classes(found: NetworkRecords) -> tuple[tuple[str, ...], ...]:
+def _classes(network: NetworkRecords) -> Iterable[ClassScores]:
     """A line a class; precision at 20 is of several labels a picture only."""
-    if not found.scores:
-        return ()
-    return tuple(
-        (
-            row.label,
-            count(row.n),
-            *map(percent, (row.precision, row.recall, row.f1, row.average_precision)),
-            *([percent(row.precision_at_20)] if found.scores.multi_label else []),
-        )
-        for row in found.scores.classes
-    )
+    for row in network.scores.classes if network.scores else ():
+        scores = [row.precision, row.recall, row.f1, row.average_precision]
+        if network.scores and network.scores.multi_label:
+            scores.append(row.precision_at_20)
+        yield ClassScores(label=row.label, n=count(row.n), scores=tuple(map(percent, scores)))
 
 
-def _classes_data(site: Site, found: NetworkRecords) -> str | None:
-    if not found.scores:
-        return None
-    return site.data(f"networks/{found.name}/classes", pd.DataFrame(found.scores.classes))
-
-
-def _svm(found: NetworkRecords) -> list[tuple[str, ...]]:
+def _svm(network: NetworkRecords) -> Iterable[SvmLine]:
     """What cross-validation chose for each class."""
-    svm = [] if found.svm is None else rows(found.svm, SvmRow)
-    return [
-        (
-            row.label,
-            count(row.n),
-            ABSENT if row.cost is None else f"{row.cost:g}",
-            percent(row.cv_score),
-            ABSENT if row.converged is None else setting(bool(row.converged)),
-            "" if row.status in ("ok", None) else row.status,
+    for row in [] if network.svm is None else rows(network.svm, SvmRow):
+        yield SvmLine(
+            label=row.label,
+            n=count(row.n),
+            cost=ABSENT if row.cost is None else f"{row.cost:g}",
+            score=percent(row.cv_score),
+            converged=ABSENT if row.converged is None else setting(bool(row.converged)),
+            remark="" if row.status in ("ok", None) else row.status,
         )
-        for row in svm
-    ]
 
 
-def _svm_data(site: Site, found: NetworkRecords) -> str | None:
-    if found.svm is None or found.svm.empty:
-        return None
-    return site.data(f"networks/{found.name}/svm", found.svm)
-
-
-def _confused(pairs: pd.DataFrame | None) -> tuple[tuple[str, ...], ...]:
+def _confused(network: NetworkRecords) -> Iterable[Confusion]:
+    """The classes that were most often taken for another."""
+    pairs = _pairs(network)
     if pairs is None:
-        return ()
+        return
     wrong = pairs[(pairs["true"] != pairs["predicted"]) & (pairs["n"] > 0)]
-    return tuple(
-        (true, predicted, count(n), percent(share))
-        for true, predicted, n, share in wrong.nlargest(CONFUSED, "n").to_numpy().tolist()
-    )
+    for true, predicted, n, share in wrong.nlargest(CONFUSED, "n").to_numpy().tolist():
+        yield Confusion(label=true, predicted=predicted, n=count(n), share=percent(share))
 
 
-def _remarks(found: NetworkRecords) -> list[str]:
-    without = found.scores.without_positives if found.scores else []
-    remarks = [GROUPS] if found.scores and found.scores.groups else []
+def _remarks(network: NetworkRecords) -> list[str]:
+    without = network.scores.without_positives if network.scores else []
+    remarks = [GROUPS] if network.scores and network.scores.groups else []
     if without:
         remarks.append(f"Without a picture in the split, so not scored: {', '.join(without)}.")
     return remarks

@@ -1,76 +1,136 @@
 """The first page: what was done, what came out of it, and where each number is."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 
 from overpaint.records import ChannelRow
 from overpaint.report.charts import plots
 from overpaint.report.export import tables
-from overpaint.report.pages.data import dataset_line
-from overpaint.report.pages.findings import PAGE, STATEMENTS, together
-from overpaint.report.parts.advice import advice_table
+from overpaint.report.pages.channel import sentence
+from overpaint.report.pages.data import DatasetLine, dataset_line
+from overpaint.report.pages.findings import STATEMENTS, together
+from overpaint.report.parts.addresses import FINDINGS
+from overpaint.report.parts.advice import AdviceTable, advice_table
 from overpaint.report.parts.gallery import rendering
 from overpaint.report.parts.routes import best_route, routes, score_name
-from overpaint.report.parts.rows import (
-    Cell,
-    ComparisonLine,
-    Exhibit,
-    Figure,
-    Finding,
-    Link,
-    Overview,
-    StatementLine,
-)
-from overpaint.report.parts.scores import score_table
+from overpaint.report.parts.rows import Cell, Figure, Link, Picture
+from overpaint.report.parts.scores import ScoreTable, score_table
 from overpaint.report.parts.text import ABSENT, count, counted, known, listed, number, percent, slug
-from overpaint.report.parts.tree import tree
+from overpaint.report.parts.tree import Node, tree
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
 
 EXHIBITS = 3
 
-TOLD = 6
+CURVES = 6
 """The comparisons that have a sentence and a curve; the table has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A number that stands out, the sentence that it is from, and where to read on."""
+
+    figure: Cell
+    text: str
+    link: Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatementLine:
+    """A statement of the paper, and how often this study says yes to it."""
+
+    link: Link
+    verdict: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exhibit:
+    """A channel worth looking at: what it saw before and after, in pictures and one sentence."""
+
+    link: Link
+    text: str
+    before: Picture | None
+    after: Picture | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonLine:
+    """A comparison in the list."""
+
+    link: Link
+    on: str
+    cka: str
+    debiased: str
+    overlap: Cell
+    most: Link  # the layer that changed most
+    least: Link
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """The first page."""
+
+    title: str
+    summary: str
+    missing: tuple[str, ...]
+    won: tuple[Finding, ...]  # a dataset each
+    changed: tuple[Finding, ...]  # a comparison each
+    more_changed: str  # the comparisons that are only in the table
+    changes: Figure | None  # None where nothing was compared
+    exhibits: tuple[Exhibit, ...]
+    statements: tuple[StatementLine, ...]
+    tree: tuple[Node, ...]
+    advice: AdviceTable | None
+    scores: tuple[ScoreTable, ...]
+    comparisons: tuple[ComparisonLine, ...]
+    datasets: tuple[DatasetLine, ...]
+    tables: tuple[tuple[str, tuple[Link, ...]], ...]  # what for a paper, and as what
 
 
 def overview(site: Site, records: Records) -> Overview:
     """All that the first page shows."""
-    changed = _change_findings(records)
-    more = len(changed) - TOLD
+    changed = change_findings(records)
+    rest = len(changed) - CURVES
     return Overview(
-        records.study.study,
-        summary(records),
-        tuple(all_missing(records)),
-        tuple(_score_findings(records)),
-        tuple(changed[:TOLD]),
-        f"{counted(more, 'more comparison')} in the table." if more > 0 else "",
-        _changes(site, records),
-        tuple(_exhibits(site, records)),
-        tuple(_statements(records)),
-        tuple(tree(records)),
-        advice_table(site, records),
-        tuple(score_table(site, records, name) for name in fitted(records)),
-        tuple(_comparison_line(each) for each in records.comparisons.values()),
-        tuple(dataset_line(each) for each in records.datasets.values()),
-        tuple(tables.write(site, records)),
+        title=records.study.study,
+        summary=summary(records),
+        missing=tuple(all_missing(records)),
+        won=tuple(_score_findings(records)),
+        changed=tuple(changed[:CURVES]),
+        more_changed=f"{counted(rest, 'more comparison')} in the table." if rest > 0 else "",
+        changes=_changes(site, records),
+        exhibits=tuple(_exhibits(site, records)),
+        statements=tuple(
+            StatementLine(
+                link=Link(stated.title, href=f"{FINDINGS}#{key}"),
+                verdict=together([row.verdict for row in records.findings if row.statement == key]),
+            )
+            for key, stated in STATEMENTS.items()
+        ),
+        tree=tuple(tree(records)),
+        advice=advice_table(site, records),
+        scores=tuple(score_table(site, records, name) for name in fitted(records)),
+        comparisons=tuple(map(_comparison_line, records.comparisons.values())),
+        datasets=tuple(map(dataset_line, records.datasets.values())),
+        tables=tuple(tables.write(site, records)),
     )
 
 
 def summary(records: Records) -> str:
     """What was done, in one sentence."""
-    planned = [each for each in records.networks.values() if each.trained]
-    trained = [each for each in planned if not each.failed]
-    compared = [each for each in records.comparisons.values() if not each.failed]
-    failed = len(planned) - len(trained)
-    scored = [each for each in trained if each.scores]
-    pictures = sum(int((each.images["status"] == "ok").sum()) for each in records.datasets.values())
-    some = "" if len(scored) == len(trained) else f", {len(scored)} of them scored"
+    trained = [network for network in records.trained if not network.failed]
+    compared = [pair for pair in records.comparisons.values() if not pair.failed]
+    failed = len(records.trained) - len(trained)
+    scored = [network for network in trained if network.scores]
+    pictures = sum(len(dataset.usable) for dataset in records.datasets.values())
+    how_many = "" if len(scored) == len(trained) else f", {len(scored)} of them scored"
     lost = f"; {failed} failed" if failed else ""
     return (
         f"{counted(len(trained), 'network')} trained on {listed(fitted(records))} "
-        f"({count(pictures)} pictures){some}{lost}; "
+        f"({count(pictures)} pictures){how_many}{lost}; "
         f"{counted(len(compared), 'comparison')} of what a training changed inside."
     )
 
@@ -86,11 +146,11 @@ def all_missing(records: Records) -> list[str]:
     notes = [
         *(f"{name} failed: {why}" for name, why in records.failures.items()),
         *records.notes,
-        *(note for each in records.datasets.values() for note in each.notes),
-        *(note for each in records.networks.values() for note in each.notes),
-        *(note for each in records.ensembles.values() for note in each.notes),
+        *(note for dataset in records.datasets.values() for note in dataset.notes),
+        *(note for network in records.networks.values() for note in network.notes),
+        *(note for ensemble in records.ensembles.values() for note in ensemble.notes),
         *records.repeats.notes,
-        *(note for each in records.comparisons.values() for note in each.notes),
+        *(note for comparison in records.comparisons.values() for note in comparison.notes),
     ]
     return list(dict.fromkeys(notes))
 
@@ -99,44 +159,57 @@ def all_missing(records: Records) -> list[str]:
 
 
 def _score_findings(records: Records) -> list[Finding]:
-    found = []
-    contests = [each for each in fitted(records) if len(routes(records, each)) > 1]
+    findings = []
+    contests = [dataset for dataset in fitted(records) if len(routes(records, dataset)) > 1]
     for dataset in contests or fitted(records):  # a source alone on its own task has not won
         if text := best_route(records, dataset):
             best = next(route for route in routes(records, dataset) if not route.members)
-            figure = Cell(percent(best.mean), f"{best.name}, {score_name(best.main)} on {dataset}")
-            found.append(Finding(figure, text, Link("scores", f"#scores-{slug(dataset)}")))
-    return found
+            aside = f"{best.name}, {score_name(best.main)} on {dataset}"
+            findings.append(
+                Finding(
+                    figure=Cell(percent(best.mean), aside=aside),
+                    text=text,
+                    link=Link("scores", href=f"#scores-{slug(dataset)}"),
+                )
+            )
+    return findings
 
 
-def _statements(records: Records) -> Iterable[StatementLine]:
-    """The paper's statements, each with the verdicts that this study gives."""
-    for key, stated in STATEMENTS.items():
-        verdicts = [row.verdict for row in records.findings if row.statement == key]
-        yield StatementLine(Link(stated.title, f"{PAGE}#{key}"), together(verdicts))
-
-
-def _change_findings(records: Records) -> list[Finding]:
-    found = []
-    for each in records.comparisons.values():
-        most, least = _extremes(each)
+def change_findings(records: Records) -> list[Finding]:
+    """What changed most and least in each comparison."""
+    findings = []
+    for comparison in records.comparisons.values():
+        most, least = _extremes(comparison)
         if most is not None and least is not None:
-            value = each.layers.set_index("layer")[each.trusted]
-            figure = Cell(number(value[most]), f"{most}, {_cka_name(each)}")
-            text = _changed(each, value, most, least, is_control=records.is_control(each))
-            found.append(Finding(figure, text, Link("comparison", each.address())))
-    return found
+            value = comparison.layers.set_index("layer")[comparison.trusted]
+            is_control = records.is_control(comparison)
+            findings.append(
+                Finding(
+                    figure=Cell(number(value[most]), aside=f"{most}, {_cka_name(comparison)}"),
+                    text=_changed(comparison, value, most, least, is_control=is_control),
+                    link=Link("comparison", href=comparison.address()),
+                )
+            )
+    return findings
 
 
 def _changed(
-    each: ComparisonRecords, value: "pd.Series[float]", most: str, least: str, *, is_control: bool
+    comparison: ComparisonRecords,
+    value: "pd.Series[float]",
+    most: str,
+    least: str,
+    *,
+    is_control: bool,
 ) -> str:
     """Which layers changed; of two trainings that differ by their seed, how much is luck."""
-    start, changed = f"From {each.before} to {each.after}", "changed"
+    start, changed = f"From {comparison.before} to {comparison.after}", "changed"
     if is_control:
-        start = f"Between {each.before} and {each.after}, by luck alone, as only their seeds differ"
+        start = (
+            f"Between {comparison.before} and {comparison.after}, by luck alone, as only their "
+            "seeds differ"
+        )
         changed = "differs"
-    name, n = _cka_name(each), count(each.layers["n_images"].max())
+    name, n = _cka_name(comparison), count(comparison.layers["n_images"].max())
     if most == least:
         return f"{start}, {most} has {name} {number(value[most])} on {n} pictures."
     if value[most] == value[least]:
@@ -147,129 +220,108 @@ def _changed(
     )
 
 
-def _cka_name(each: ComparisonRecords) -> str:
-    return "debiased CKA" if each.trusted == "cka_debiased" else "CKA"
+def _cka_name(comparison: ComparisonRecords) -> str:
+    return "debiased CKA" if comparison.trusted == "cka_debiased" else "CKA"
 
 
 def _changes(site: Site, records: Records) -> Figure | None:
     """The curves of the first comparisons in one chart."""
-    told = [each for each in records.comparisons.values() if _extremes(each)[0]][:TOLD]
-    if not told:
+    measured = [pair for pair in records.comparisons.values() if _extremes(pair)[0]][:CURVES]
+    if not measured:
         return None
-    long = pd.concat([_curve(each) for each in told], ignore_index=True)
-    several = f"The first {TOLD} comparisons: a" if len(told) == TOLD else "A"
+    curves = []
+    for comparison in measured:
+        cka = comparison.trusted
+        curve = comparison.layers[["layer", cka, f"{cka}_low", f"{cka}_high"]]
+        curve = curve.set_axis(["layer", "value", "low", "high"], axis=1).dropna(subset="value")
+        curves.append(curve.assign(what=comparison.title))
+    long = pd.concat(curves, ignore_index=True)
+    start = f"The first {CURVES} comparisons: a" if len(measured) == CURVES else "A"
+    ends = [
+        f"{what} from {number(known(curve['value'].iloc[0]))} to "
+        f"{number(known(curve['value'].iloc[-1]))}"
+        for what, curve in long.groupby("what", sort=False)
+    ]
     return site.figure(
         "overview/changes",
         title="How alike a network sees before and after, layer by layer",
         reading=(
-            f"{several} curve each, from the first layer to the last. At 1 a layer still arranges "
+            f"{start} curve each, from the first layer to the last. At 1 a layer still arranges "
             "the pictures as before; the lower, the more it changed."
         ),
-        alt_text=(
-            "Debiased CKA by layer: "
-            + "; ".join(
-                f"{what} from {number(known(own['value'].iloc[0]))} to "
-                f"{number(known(own['value'].iloc[-1]))}"
-                for what, own in long.groupby("what", sort=False)
-            )
-        ),
+        alt_text=f"Debiased CKA by layer: {'; '.join(ends)}",
         chart=plots.curves(long, long["what"].drop_duplicates().tolist(), "linear CKA, debiased"),
         table=long,
     )
 
 
-def _curve(each: ComparisonRecords) -> pd.DataFrame:
-    measure = each.trusted
-    columns = ["layer", measure, f"{measure}_low", f"{measure}_high"]
-    own = each.layers[columns].set_axis(["layer", "value", "low", "high"], axis=1)
-    return own.dropna(subset="value").assign(what=f"{each.before} → {each.after}")
-
-
-def _extremes(each: ComparisonRecords) -> tuple[str | None, str | None]:
+def _extremes(comparison: ComparisonRecords) -> tuple[str | None, str | None]:
     """The layers that changed most and least."""
-    told = each.layers.dropna(subset=each.trusted)
-    if told.empty:
+    measured = comparison.layers.dropna(subset=comparison.trusted)
+    if measured.empty:
         return None, None
-    values = told.set_index("layer")[each.trusted]
+    values = measured.set_index("layer")[comparison.trusted]
     return str(values.idxmin()), str(values.idxmax())
 
 
 def _exhibits(site: Site, records: Records) -> Iterable[Exhibit]:
-    for row, each in _chosen(records)[:EXHIBITS]:
+    for row, comparison in chosen_channels(records)[:EXHIBITS]:
         before, after = (
             rendering(site, records.folder, network, row.layer, row.channel)
-            for network in (each.before, each.after)
+            for network in (comparison.before, comparison.after)
         )
-        where = Link(f"{row.layer}:{row.channel}", each.channel(row.layer, row.channel))
-        yield Exhibit(where, _exhibit(row, each), before, after)
+        href = comparison.channel(row.layer, row.channel)
+        yield Exhibit(
+            link=Link(f"{row.layer}:{row.channel}", href=href),
+            text=sentence(row, comparison),
+            before=before,
+            after=after,
+        )
 
 
-def _chosen(records: Records) -> list[tuple[ChannelRow, ComparisonRecords]]:
+def chosen_channels(records: Records) -> list[tuple[ChannelRow, ComparisonRecords]]:
     """Channels worth looking at: the one of each comparison that specialised most, then others.
 
     What two trainings of one route make different is luck, and shows nothing.
     """
-    ranked = [
-        (place, row, each)
-        for each in records.comparisons.values()
-        if not records.is_control(each)
-        for place, row in enumerate(sorted(_candidates(each), key=_least_concentrated))
-    ]
-    ranked.sort(key=lambda found: (found[0], _least_concentrated(found[1])))
-    return [(row, each) for _, row, each in ranked]
+    ranked = []
+    for comparison in records.comparisons.values():
+        channels, shown = comparison.channels, set(comparison.facts.shown)
+        units = zip(channels["layer"], channels["channel"], strict=True)
+        has_card = [unit in shown for unit in units]
+        candidates = channels[has_card]
+        if candidates.empty:
+            candidates = channels.nlargest(EXHIBITS, "concentration")
+        if not records.is_control(comparison):
+            in_order = sorted(rows(candidates, ChannelRow), key=_least_concentrated)
+            ranked += [(place, row, comparison) for place, row in enumerate(in_order)]
+    ranked.sort(key=lambda candidate: (candidate[0], _least_concentrated(candidate[1])))
+    return [(row, comparison) for _, row, comparison in ranked]
 
 
 def _least_concentrated(row: ChannelRow) -> float:
     return -(row.concentration or 0)
 
 
-def _candidates(each: ComparisonRecords) -> list[ChannelRow]:
-    """The channels with a card, or else those that specialised most."""
-    channels = each.channels
-    shown = set(each.shown)
-    carded = [pair in shown for pair in zip(channels["layer"], channels["channel"], strict=True)]
-    own = channels[carded] if any(carded) else channels.nlargest(EXHIBITS, "concentration")
-    return rows(own, ChannelRow)
-
-
-def _exhibit(row: ChannelRow, each: ComparisonRecords) -> str:
-    start = f"From {each.before} to {each.after}, its"
-    if row.concentration is None:
-        return (
-            f"{start} maximal activation images overlap by {number(row.overlap)} "
-            f"(chance {number(row.overlap_chance)})."
-        )
-    return (
-        f"{start} class entropy went from "
-        f"{number(row.entropy_before)} to {number(row.entropy_after)} "
-        f"(chance {number(row.entropy_chance)}); {percent(row.top_share_after)} of its maximal "
-        f"activation images are now of {row.top_class_after or ABSENT}."
-    )
-
-
 # --- comparisons ------------------------------------------------------------------------------
 
 
-def _comparison_line(found: ComparisonRecords) -> ComparisonLine:
-    facts = found.facts
-    most, least = _extremes(found)
-    on = f"{facts['dataset']}/{facts.get('cka_split', ABSENT)}" if "dataset" in facts else ABSENT
-    on = f"not made: {listed(found.failed)} failed" if found.failed else on
-    overlap, chance = (found.channels[name].mean() for name in ("overlap", "overlap_chance"))
-    return ComparisonLine(
-        Link(f"{found.before} → {found.after}", found.address()),
-        on,
-        number(_mean(found.layers["cka"])),
-        number(_mean(found.layers["cka_debiased"])),
-        Cell(number(known(overlap)), f"chance {number(known(chance))}"),
-        _layer_link(found, most),
-        _layer_link(found, least),
+def _comparison_line(comparison: ComparisonRecords) -> ComparisonLine:
+    facts = comparison.facts
+    on = f"{facts.dataset}/{facts.cka_split or ABSENT}" if facts.dataset else ABSENT
+    if comparison.failed:
+        on = f"not made: {listed(comparison.failed)} failed"
+    mean = {name: known(comparison.channels[name].mean()) for name in ("overlap", "overlap_chance")}
+    most, least = (
+        Link(layer, href=comparison.address(f"layer-{slug(layer)}")) if layer else Link(ABSENT)
+        for layer in _extremes(comparison)
     )
-
-
-def _layer_link(found: ComparisonRecords, layer: str | None) -> Link:
-    return Link(layer, found.address(f"layer-{slug(layer)}")) if layer else Link(ABSENT)
-
-
-def _mean(column: "pd.Series[float]") -> float | None:
-    return known(column.mean())
+    return ComparisonLine(
+        link=Link(comparison.title, href=comparison.address()),
+        on=on,
+        cka=number(known(comparison.layers["cka"].mean())),
+        debiased=number(known(comparison.layers["cka_debiased"].mean())),
+        overlap=Cell(number(mean["overlap"]), aside=f"chance {number(mean['overlap_chance'])}"),
+        most=most,
+        least=least,
+    )

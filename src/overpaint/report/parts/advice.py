@@ -1,65 +1,82 @@
 """What was advised before training, beside what the trainings then gave."""
 
+from dataclasses import dataclass
+
 import pandas as pd
 
 from overpaint.records import AdviceRow
 from overpaint.report.parts.routes import Route, routes, score_name
-from overpaint.report.parts.rows import AdviceLine, AdviceTable, Cell, Link
+from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import count, interval, number, percent
 from overpaint.report.parts.tree import anchor
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import Records
 
 
+@dataclass(frozen=True, kw_only=True)
+class AdviceLine:
+    """A start, for a dataset, and what the trainings from it gave."""
+
+    on: str
+    start: Link
+    logme: str
+    neighbours: Cell
+    chance: str
+    n: str
+    results: tuple[Cell, ...]
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdviceTable:
+    """What was advised before training."""
+
+    lines: tuple[AdviceLine, ...]
+    data: str
+
+
 def advice_table(site: Site, records: Records) -> AdviceTable | None:
     """The advice, as it was given; None where none was asked for."""
     if not records.advice:
         return None
-    frame = pd.DataFrame(records.advice)
-    lines = tuple(_line(records, row) for row in records.advice)
-    return AdviceTable(lines, site.data("overview/advice", frame))
+    return AdviceTable(
+        lines=tuple(_line(records, row) for row in records.advice),
+        data=site.data("overview/advice", pd.DataFrame(records.advice)),
+    )
 
 
 def _line(records: Records, row: AdviceRow) -> AdviceLine:
-    here = f"#{anchor(row.network)}" if row.network in records.networks else None
+    is_here = row.network in records.networks
     within = "" if row.low is None else interval(row.low, row.high)
+    begun = (_begun_from(records, route, row.network) for route in routes(records, row.dataset))
     return AdviceLine(
-        f"{row.dataset}/{row.split}",
-        Link(row.network, here),
-        number(row.logme),
-        Cell(percent(row.neighbour), within),
-        percent(row.chance),
-        count(row.n),
-        _given(records, row),
-        "" if row.status in ("ok", None) else row.status,
+        on=f"{row.dataset}/{row.split}",
+        start=Link(row.network, href=f"#{anchor(row.network)}" if is_here else None),
+        logme=number(row.logme),
+        neighbours=Cell(percent(row.neighbour), aside=within),
+        chance=percent(row.chance),
+        n=count(row.n),
+        results=tuple(_result(route) for route in begun if route),
+        remark="" if row.status in ("ok", None) else row.status,
     )
 
 
-def _given(records: Records, row: AdviceRow) -> tuple[Cell, ...]:
-    """What each route from the start to the dataset gave, the best first."""
-    found = (_from(records, route, row.network) for route in routes(records, row.dataset))
-    return tuple(
-        Cell(
-            f"{route.name} {percent(route.mean)}",
-            f"{score_name(route.main)}, {_how_sure(route)}",
-        )
-        for route in found
-        if route
-    )
-
-
-def _from(records: Records, route: Route, start: str) -> Route | None:
+def _begun_from(records: Records, route: Route, start: str) -> Route | None:
     """The trainings of a route that began from a network."""
-    every = records.study.all_networks
-    own = {
+    entries = records.study.all_networks
+    scores = {
         name: scores
         for name, scores in route.scores.items()
-        if name in every and every[name].parent == start
+        if name in entries and entries[name].parent == start
     }
-    return Route(next(iter(own)), own) if own else None
+    return Route(next(iter(scores)), scores) if scores else None
 
 
-def _how_sure(route: Route) -> str:
+def _result(route: Route) -> Cell:
+    """What a route gave, and how sure that is."""
+    how_sure = interval(route.score.low, route.score.high)
     if len(route.values) > 1:
-        return f"mean of {len(route.values)} trainings"
-    return interval(route.score.low, route.score.high)
+        how_sure = f"mean of {len(route.values)} trainings"
+    return Cell(
+        f"{route.name} {percent(route.mean)}", aside=f"{score_name(route.main)}, {how_sure}"
+    )

@@ -4,7 +4,7 @@ A picture is copied into the site when a page asks for it, once for all pages.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
 from overpaint.report.parts.maximal import SIDES, Maximal, Numbers
-from overpaint.report.parts.outline import Sight, sights
-from overpaint.report.parts.rows import Picture, Side, Thumb
+from overpaint.report.parts.outline import Outline, outlines
+from overpaint.report.parts.rows import Picture, Thumb
 from overpaint.report.parts.text import ABSENT, number, slug
 from overpaint.report.site.files import Site
 from overpaint.report.site.templates import Templates
@@ -24,20 +24,33 @@ from overpaint.report.study.reading import ComparisonRecords
 
 UNASKED = "no feature visualisation was asked for"
 LOST = "the feature visualisation is missing"
-SEEN = (
+MARKS = (
     "A dot marks the position of the layer's map that responded most, a box what of the picture it "
     "has seen; where there is no box, that is all the network was shown."
 )
-WANTED = {"both": "what both networks want", "only_after": "what only the network after wants"}
+OF_BOTH = {"both": "what both networks want", "only_after": "what only the network after wants"}
 """What was drawn of two networks at once."""
-
 
 Flags = NDArray[np.bool_]
 
 
-def seen(sides: Iterable[Side]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """A channel in one of the two networks: its feature visualisation and its maximal images."""
+
+    when: str  # "before" or "after"
+    network: str
+    rendering: Picture | None
+    caption: str
+    thumbs: Markup  # items of a list, one for each maximal image
+    n: int
+    lost: int  # maximal images without a thumbnail
+    located: bool  # whether it is drawn over any where the channel responded
+
+
+def marks(sides: Iterable[Side]) -> str:
     """What is drawn over the maximal images of a page, in words; nothing where nothing is."""
-    return SEEN if any(side.located for side in sides) else ""
+    return MARKS if any(side.located for side in sides) else ""
 
 
 def rendering(
@@ -65,7 +78,7 @@ class Gallery:
 
     templates: Templates
     folder: StudyFolder
-    found: ComparisonRecords
+    comparison: ComparisonRecords
     maximal: Maximal
     _thumbs: dict[int, Picture | None] = field(default_factory=dict)
     _items: dict[tuple[int, bool, str], Markup] = field(default_factory=dict)
@@ -73,7 +86,7 @@ class Gallery:
     @property
     def networks(self) -> tuple[str, str]:
         """The network before and that after."""
-        return self.found.before, self.found.after
+        return self.comparison.before, self.comparison.after
 
     # --- feature visualisations ----------------------------------------------------------------
 
@@ -81,17 +94,17 @@ class Gallery:
     def _rendered(self) -> dict[tuple[str, str, int], RenderingRow]:
         return {
             (network, row.layer, row.channel): row
-            for network, table in self.found.renderings.items()
+            for network, table in self.comparison.renderings.items()
             for row in rows(table, RenderingRow)
         }
 
     @cached_property
     def _chosen(self) -> set[tuple[str, int]]:
-        return set(self.found.shown)
+        return set(self.comparison.facts.shown)
 
     def rendering(self, network: str, layer: str, channel: int) -> tuple[Picture | None, str]:
         """The feature visualisation of a channel, and what is to be said of it."""
-        if network not in self.found.renderings:
+        if network not in self.comparison.renderings:
             return None, UNASKED
         row = self._rendered.get((network, layer, channel))
         if row is None and (layer, channel) not in self._chosen:
@@ -106,30 +119,25 @@ class Gallery:
 
     @cached_property
     def _together(self) -> dict[tuple[str, int], list[PairRenderingRow]]:
-        found: dict[tuple[str, int], list[PairRenderingRow]] = {}
-        for row in rows(self.found.together, PairRenderingRow):
-            found.setdefault((row.layer, row.channel), []).append(row)
-        return found
+        by_unit: dict[tuple[str, int], list[PairRenderingRow]] = {}
+        for row in rows(self.comparison.together, PairRenderingRow):
+            by_unit.setdefault((row.layer, row.channel), []).append(row)
+        return by_unit
 
     def together(self, layer: str, channel: int) -> Iterable[tuple[Picture, str]]:
         """The feature visualisations of a channel that are of both networks at once."""
         below = self.folder.pair_renderings(*self.networks)
         for row in self._together.get((layer, channel), ()):
             path = below / layer / f"{channel}-{row.kind}.png"
-            if row.kind in WANTED and path.resolve().is_relative_to(below.resolve()):
-                place = f"{self.found.name}/{slug(layer)}/{channel}-{row.kind}.png"
-                alt_text = f"Feature visualisation of {layer}:{channel}, {WANTED[row.kind]}"
+            if row.kind in OF_BOTH and path.resolve().is_relative_to(below.resolve()):
+                place = f"{self.comparison.name}/{slug(layer)}/{channel}-{row.kind}.png"
+                alt_text = f"Feature visualisation of {layer}:{channel}, {OF_BOTH[row.kind]}"
                 picture = self.templates.site.pair_rendering(path, place, alt_text)
+                status = "" if row.status in ("ok", None) else f"; {row.status}"
                 if picture:
-                    yield picture, self._reached(row)
-
-    def _reached(self, row: PairRenderingRow) -> str:
-        reached = (
-            f"{number(value, 2)} in {network}"
-            for network, value in zip(self.networks, (row.before, row.after), strict=True)
-        )
-        odd = "" if row.status in ("ok", None) else f"; {row.status}"
-        return f"{WANTED[row.kind]}: {', '.join(reached)}{odd}"
+                    before, after = number(row.before, 2), number(row.after, 2)
+                    reached = f"{before} in {self.networks[0]}, {after} in {self.networks[1]}"
+                    yield picture, f"{OF_BOTH[row.kind]}: {reached}{status}"
 
     # --- maximal images ------------------------------------------------------------------------
 
@@ -137,7 +145,7 @@ class Gallery:
         """The thumbnail of a picture, by its number."""
         if at not in self._thumbs:
             image, digest, _ = self.maximal.pictures[at]
-            dataset = str(self.found.facts.get("dataset", ""))
+            dataset = self.comparison.facts.dataset
             self._thumbs[at] = thumbnail(self.templates.site, self.folder, dataset, image, digest)
         return self._thumbs[at]
 
@@ -149,60 +157,63 @@ class Gallery:
 
     def sides(self, layer: str, channel: int, most: int, at: str) -> tuple[Side, ...]:
         """A channel in both networks, with at most so many images, for pages with the root `at`."""
-        return tuple(self._sides(layer, channel, most, at))
-
-    def _sides(self, layer: str, channel: int, most: int, at: str) -> Iterator[Side]:
-        numbers = [each[:most] for each in self.maximal.of(layer, channel)]
+        numbers = [of_side[:most] for of_side in self.maximal.of(layer, channel)]
         places = self.maximal.positions_of(layer, channel)
-        both = np.intersect1d(numbers[0], numbers[1])
-        for side, network, own, where in zip(SIDES, self.networks, numbers, places, strict=True):
-            outlines = self._outlines(side, layer, own, where)
-            yield Side(
-                side,
-                network,
-                *self.rendering(network, layer, channel),
-                self._strip(own, np.isin(own, both), outlines, at),
-                len(own),
-                sum(self.thumb(each) is None for each in own.tolist()),
-                any(outlines),
+        shared = np.intersect1d(numbers[0], numbers[1])
+        sides = []
+        for when, network, pictures, positions in zip(
+            SIDES, self.networks, numbers, places, strict=True
+        ):
+            drawing = self._outlines[when].get(layer)
+            over = [Markup("")] * len(pictures)
+            if drawing:
+                at_most = zip(pictures.tolist(), positions[: len(pictures)].tolist(), strict=True)
+                over = [self._over(drawing, number, *place) for number, place in at_most]
+            picture, caption = self.rendering(network, layer, channel)
+            sides.append(
+                Side(
+                    when=when,
+                    network=network,
+                    rendering=picture,
+                    caption=caption,
+                    thumbs=self._strip(pictures, np.isin(pictures, shared), over, at),
+                    n=len(pictures),
+                    lost=sum(self.thumb(number) is None for number in pictures.tolist()),
+                    located=any(over),
+                )
             )
+        return tuple(sides)
 
-    def _strip(self, numbers: Numbers, shared: Flags, outlines: list[Markup], at: str) -> Markup:
-        items = zip(numbers.tolist(), shared.tolist(), outlines, strict=True)
+    def _strip(self, numbers: Numbers, shared: Flags, over: list[Markup], at: str) -> Markup:
+        items = zip(numbers.tolist(), shared.tolist(), over, strict=True)
         end = Markup("</li>\n")
         return Markup("").join(
-            self._item(each, is_shared, at) + outline + end for each, is_shared, outline in items
+            self._item(number, is_shared, at) + outline + end
+            for number, is_shared, outline in items
         )
 
-    def _item(self, each: int, shared: bool, at: str) -> Markup:
+    def _item(self, number: int, shared: bool, at: str) -> Markup:
         """An item without its end: the same in the hundreds of lists where its picture stands."""
-        key = each, shared, at
+        key = number, shared, at
         if key not in self._items:
-            image, _, label = self.maximal.pictures[each]
-            thumb = Thumb(self.thumb(each), image, label or ABSENT, shared)
+            image, _, label = self.maximal.pictures[number]
+            thumb = Thumb(
+                picture=self.thumb(number), image=image, label=label or ABSENT, shared=shared
+            )
             self._items[key] = self.templates.thumb(at, thumb)
         return self._items[key]
 
     # --- what of a picture a channel has seen --------------------------------------------------
 
     @cached_property
-    def _sights(self) -> dict[str, dict[str, Sight]]:
+    def _outlines(self) -> dict[str, dict[str, Outline]]:
         """For each side the layers whose positions can be told apart."""
-        told = self.found.facts.get("receptive_fields")
-        return {side: sights(told.get(side) if isinstance(told, dict) else None) for side in SIDES}
+        fields = self.comparison.facts.receptive_fields
+        return {side: outlines(fields.get(side)) for side in SIDES}
 
-    def _outlines(self, side: str, layer: str, own: Numbers, places: Numbers) -> list[Markup]:
-        """What is drawn over each thumbnail of a channel."""
-        sight = self._sights[side].get(layer)
-        if sight is None:
-            return [Markup("")] * len(own)
-        at = places[: len(own)].tolist()
-        return [
-            self._outline(sight, each, *place) for each, place in zip(own.tolist(), at, strict=True)
-        ]
-
-    def _outline(self, sight: Sight, each: int, row: int, column: int) -> Markup:
-        thumb = self.thumb(each)
+    def _over(self, outline: Outline, number: int, row: int, column: int) -> Markup:
+        """What is drawn over a thumbnail."""
+        thumb = self.thumb(number)
         if thumb is None or row < 0:
             return Markup("")
-        return sight.outline(row, column, thumb.width, thumb.height)
+        return outline.draw(row, column, thumb.width, thumb.height)

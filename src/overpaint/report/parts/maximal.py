@@ -8,17 +8,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from overpaint.defaults import SHOWN_IMAGES
 from overpaint.report.study.reading import ComparisonRecords
-
-SHOWN = 100
-"""The maximal images of a channel and network that the report shows at most."""
 
 SIDES = ("before", "after")
 Numbers = NDArray[np.int64]
 NOTHING: Numbers = np.array([], np.int64)
 
 
-class Shown(NamedTuple):
+class MaximalPicture(NamedTuple):
     """A picture of a dataset, as a channel's maximal image."""
 
     image: str
@@ -26,13 +24,13 @@ class Shown(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Maximal:
     """For each channel and side the maximal images by rank, as numbers of `pictures`; and the row
     and the column of the position that responded most to each, −1 where that is not known.
     """
 
-    pictures: list[Shown]
+    pictures: list[MaximalPicture]
     rows: dict[tuple[str, int, str], Numbers]
     positions: dict[tuple[str, int, str], Numbers]  # [n, 2]
 
@@ -49,43 +47,40 @@ class Maximal:
         return before, after
 
 
-def read_maximal(found: ComparisonRecords) -> Maximal:
+def read_maximal(comparison: ComparisonRecords) -> Maximal:
     """The maximal images of a comparison; none, and a note, where the table cannot be read."""
-    if found.maximal is None:
-        return Maximal([], {}, {})
+    path = comparison.maximal
+    if path is None:
+        return Maximal(pictures=[], rows={}, positions={})
+    columns = [*WORDS, "channel", "rank", "row", "column"]
     try:
-        return _maximal(_frame(found))
+        present = {*pq.read_schema(path).names}
+        frame = pq.read_table(
+            path, columns=[name for name in columns if name in present], read_dictionary=WORDS
+        ).to_pandas()
+        frame = frame.reindex(columns=columns)  # a position that is not there is not known
+        frame = frame[frame["rank"] <= SHOWN_IMAGES].dropna(subset=["layer", "network"])
+        return by_channel(frame)
     except (OSError, ValueError, TypeError):
-        found.notes.append(f"comparisons/{found.name}/maximal.parquet cannot be read.")
-        return Maximal([], {}, {})
+        comparison.notes.append(f"comparisons/{comparison.name}/maximal.parquet cannot be read.")
+        return Maximal(pictures=[], rows={}, positions={})
 
 
 WORDS = ["layer", "network", "image", "digest", "label"]
 
 
-def _frame(found: ComparisonRecords) -> pd.DataFrame:
-    columns = [*WORDS, "channel", "rank", "row", "column"]
-    there = {*pq.read_schema(found.maximal).names}
-    table = pq.read_table(
-        found.maximal, columns=[name for name in columns if name in there], read_dictionary=WORDS
-    )
-    frame = table.to_pandas()
-    frame = frame.reindex(columns=columns)  # a position that is not there is not known
-    return frame[frame["rank"] <= SHOWN].dropna(subset=["layer", "network"])
-
-
-def _maximal(frame: pd.DataFrame) -> Maximal:
-    """By column and not by row; each word is a number until it is shown."""
+def by_channel(frame: pd.DataFrame) -> Maximal:
+    """The maximal images of a table: by column and not by row, a word is a number to the last."""
     codes, names = {}, {}
     for word in WORDS:
         codes[word], names[word] = pd.factorize(frame[word].astype("category"))
     picture = np.zeros(len(frame), np.int64)
-    for word in Shown._fields:
+    for word in MaximalPicture._fields:
         picture = picture * (len(names[word]) + 1) + codes[word] + 1
     _, first, numbers = np.unique(picture, return_index=True, return_inverse=True)
     words = [
         ["" if code < 0 else str(names[word][code]) for code in codes[word][first]]
-        for word in Shown._fields
+        for word in MaximalPicture._fields
     ]
     channel, rank = (frame[name].to_numpy(np.int64) for name in ("channel", "rank"))
     keys = (codes["layer"], channel, codes["network"])
@@ -98,7 +93,7 @@ def _maximal(frame: pd.DataFrame) -> Maximal:
     ]
     positions = frame[["row", "column"]].fillna(-1).to_numpy(np.int64)
     rows, places = (
-        dict(zip(units, np.split(each[order], starts[1:]), strict=True)) if units else {}
-        for each in (numbers, positions)
+        dict(zip(units, np.split(column[order], starts[1:]), strict=True)) if units else {}
+        for column in (numbers, positions)
     )
-    return Maximal(list(map(Shown, *words)), rows, places)
+    return Maximal(pictures=list(map(MaximalPicture, *words)), rows=rows, positions=places)

@@ -44,7 +44,7 @@ class Route:
     @property
     def values(self) -> list[float]:
         """The main score of each training."""
-        return [each.scores[each.main].value for each in self.scores.values()]
+        return [scores.scores[scores.main].value for scores in self.scores.values()]
 
     @property
     def mean(self) -> float:
@@ -54,17 +54,17 @@ class Route:
 
 def routes(records: Records, dataset: str) -> list[Route]:
     """What was scored on a dataset, ensembles too, the best mean first."""
-    found: dict[str, dict[str, Scores]] = {}
-    for each in records.networks.values():
-        if each.scores and each.scores.dataset == dataset:
-            found.setdefault(records.route(each.name), {})[each.name] = each.scores
-    trained = [Route(name, scores) for name, scores in found.items()]
-    together = [
-        Route(each.name, {each.name: each.scores}, tuple(each.members))
-        for each in records.ensembles.values()
-        if each.scores and each.scores.dataset == dataset
+    by_route: dict[str, dict[str, Scores]] = {}
+    for network in records.networks.values():
+        if network.scores and network.scores.dataset == dataset:
+            by_route.setdefault(records.route(network.name), {})[network.name] = network.scores
+    trained = [Route(name, scores) for name, scores in by_route.items()]
+    ensembles = [
+        Route(ensemble.name, {ensemble.name: ensemble.scores}, tuple(ensemble.members))
+        for ensemble in records.ensembles.values()
+        if ensemble.scores and ensemble.scores.dataset == dataset
     ]
-    return sorted([*trained, *together], key=lambda route: -route.mean)
+    return sorted([*trained, *ensembles], key=lambda route: -route.mean)
 
 
 # --- which is best -----------------------------------------------------------------------------
@@ -72,13 +72,26 @@ def routes(records: Records, dataset: str) -> list[Route]:
 
 def best_route(records: Records, dataset: str) -> str:
     """Which route classifies best and how sure that is, in words; "" where none was scored."""
-    found = routes(records, dataset)
-    trained = [route for route in found if not route.members]
+    scored = routes(records, dataset)
+    trained = [route for route in scored if not route.members]
     if not trained:
         return ""
-    best, *others = trained
-    text = f"{_start(dataset, best)}. {_lead(records, best, others)}"
-    top = found[0]
+    best, *rest = trained
+    start, name = f"On {dataset}, {best.name} classifies best", score_name(best.main)
+    chance = f"where chance is {percent(best.score.chance)}"
+    if len(best.values) == 1:
+        start = (
+            f"{start}: {name} {with_interval(best.score)} of {count(best.score.n)} pictures, "
+            f"{chance}"
+        )
+    else:
+        start = (
+            f"{start} on average: {name} {percent(best.mean)} over {len(best.values)} trainings "
+            f"({interval(min(best.values), max(best.values))}) on "
+            f"{counted(best.score.n, 'picture')}, {chance}"
+        )
+    text = f"{start}. {_lead(records, best, rest)}"
+    top = scored[0]
     if not top.members:
         return text
     return (
@@ -87,48 +100,32 @@ def best_route(records: Records, dataset: str) -> str:
     )
 
 
-def _start(dataset: str, best: Route) -> str:
-    pictures, name = counted(best.score.n, "picture"), score_name(best.main)
-    chance = f"where chance is {percent(best.score.chance)}"
-    if len(best.values) == 1:
-        return (
-            f"On {dataset}, {best.name} classifies best: {name} {with_interval(best.score)} of "
-            f"{count(best.score.n)} pictures, {chance}"
-        )
-    return (
-        f"On {dataset}, {best.name} classifies best on average: {name} {percent(best.mean)} over "
-        f"{len(best.values)} trainings ({interval(min(best.values), max(best.values))}) on "
-        f"{pictures}, {chance}"
-    )
-
-
-def _lead(records: Records, best: Route, others: list[Route]) -> str:
-    if not others:
-        several = len(best.values) > 1
-        return f"It is the only {'route' if several else 'network'} scored on it."
-    other = others[0]
-    if best.mean == other.mean:
-        return f"{other.name} is level with it."
-    start = f"That is {points(best.mean - other.mean)} points above {other.name}"
-    if len(best.values) == len(other.values) == 1:
-        return f"{start} {with_interval(other.score)}; {_by_pictures(best.score, other.score)}."
-    if len(other.values) == 1:
-        told = f"a single training with {with_interval(other.score)}"
+def _lead(records: Records, best: Route, rest: list[Route]) -> str:
+    """How far the best route is ahead of the second, and whether that is settled."""
+    if not rest:
+        kind = "route" if len(best.values) > 1 else "network"
+        return f"It is the only {kind} scored on it."
+    second = rest[0]
+    if best.mean == second.mean:
+        return f"{second.name} is level with it."
+    start = f"That is {points(best.mean - second.mean)} points above {second.name}"
+    if len(best.values) == len(second.values) == 1:
+        how_sure = "their intervals overlap, so the order is not settled"
+        if best.score.low > second.score.high:
+            how_sure = "their intervals do not overlap"
+        return f"{start} {with_interval(second.score)}; {how_sure}."
+    if len(second.values) == 1:
+        against = f"a single training with {with_interval(second.score)}"
     else:
-        told = f"{percent(other.mean)} on average of {len(other.values)} trainings"
-    return f"{start}, {told}; {_by_trainings(records, best, other)}."
+        against = f"{percent(second.mean)} on average of {len(second.values)} trainings"
+    return f"{start}, {against}; {_by_trainings(records, best, second)}."
 
 
-def _by_pictures(best: Score, other: Score) -> str:
-    if best.low > other.high:
-        return "their intervals do not overlap"
-    return "their intervals overlap, so the order is not settled"
-
-
-def _by_trainings(records: Records, best: Route, other: Route) -> str:
-    if 1 in (len(best.values), len(other.values)):
+def _by_trainings(records: Records, best: Route, second: Route) -> str:
+    """Whether other seeds would keep the order of two routes."""
+    if 1 in (len(best.values), len(second.values)):
         return "a single training does not tell its luck, so the order is not settled"
-    gap = difference(records, other.name, best.name)
+    gap = difference(records, second.name, best.name)
     if gap is None or gap.low is None or gap.high is None:
         return "whether other seeds would keep the order is not known"
     so = "so the order is settled" if gap.low > 0 else "so the order is not settled"
@@ -145,14 +142,14 @@ def with_interval(score: Score) -> str:
 
 def difference(records: Records, below: str, above: str) -> RouteDifference | None:
     """How much better one route scores than another, whichever of them the record names first."""
-    found = records.repeats.differences
-    if (below, above) in found:
-        return found[below, above]
-    return _turned(found[above, below]) if (above, below) in found else None
+    gaps = records.repeats.differences
+    if (below, above) in gaps:
+        return gaps[below, above]
+    return _turned(gaps[above, below]) if (above, below) in gaps else None
 
 
 def _turned(gap: RouteDifference) -> RouteDifference:
-    low, high = (None if each is None else -each for each in (gap.high, gap.low))
+    low, high = (None if end is None else -end for end in (gap.high, gap.low))
     return replace(
         gap,
         n_first=gap.n_second,

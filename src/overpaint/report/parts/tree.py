@@ -4,12 +4,40 @@ The repeats of a training stand in the box of the first: they and their children
 their seed only.
 """
 
+from dataclasses import dataclass
 from statistics import fmean
 
+from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.routes import score_name
-from overpaint.report.parts.rows import Cell, Link, Node, Repeat
+from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import interval, known, number, percent, setting, slug
 from overpaint.report.study.reading import NetworkRecords, Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """A network that differs from the one in whose box it stands by its seed only."""
+
+    id: str
+    link: Link
+    score: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A network in the lineage, the training that led to it, and what was trained from it."""
+
+    id: str
+    link: Link
+    kind: str  # "trained", "loaded" or "random"; and "failed"
+    origin: str
+    training: str
+    dataset: str
+    score: Cell | None
+    change: Link | None  # how much its training changed inside
+    repeats: tuple[Repeat, ...]
+    mean: str  # over the network and its repeats
+    children: tuple["Node", ...]
 
 
 def tree(records: Records) -> list[Node]:
@@ -22,9 +50,9 @@ def tree(records: Records) -> list[Node]:
 
 def parent_of(records: Records, name: str) -> str | None:
     """The network that a training began from: what the run says, or else the study."""
-    said = records.networks[name].facts.get("parent")
-    if said in records.networks and said != name:
-        return str(said)
+    recorded = records.networks[name].facts.parent
+    if recorded in records.networks and recorded != name:
+        return recorded
     if name not in records.study.all_networks:
         return None
     planned = records.study.all_networks[name].parent
@@ -44,39 +72,10 @@ def training(records: Records, name: str) -> str:
     entry = records.study.all_networks.get(name)
     if entry is None or entry.recipe is None:
         return ""
-    own = "; ".join(
+    overrides = "; ".join(
         f"{key.replace('_', ' ')} {setting(value)}" for key, value in entry.overrides.items()
     )
-    return f"{entry.recipe}, {own}" if own else entry.recipe
-
-
-def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
-    found = records.networks[name]
-    children = [child for child, parent in parents.items() if parent == name]
-    entry = records.study.all_networks.get(name)
-    repeats = [each for each in records.networks if each != name and records.route(each) == name]
-    return Node(
-        anchor(name),
-        _link(found),
-        f"{_kind(records, name)}{' failed' if found.failed else ''}",
-        origin(records, name),
-        training(records, name),
-        entry.fit or "" if entry else "",
-        _score(found),
-        _change(records, name, parents[name]),
-        tuple(_repeat(records.networks[each]) for each in repeats),
-        _mean([found, *(records.networks[each] for each in repeats)]) if repeats else "",
-        tuple(_node(records, parents, child) for child in children),
-    )
-
-
-def _change(records: Records, name: str, parent: str | None) -> Link | None:
-    """The mean CKA of the comparison with the parent, debiased where every layer has it."""
-    found = records.comparisons.get(f"{parent}--{name}")
-    mean = None if found is None else known(found.layers[found.trusted].mean())
-    if found is None or mean is None:
-        return None
-    return Link(f"CKA {number(mean)}", found.address())
+    return f"{entry.recipe}, {overrides}" if overrides else entry.recipe
 
 
 def anchor(name: str) -> str:
@@ -84,39 +83,67 @@ def anchor(name: str) -> str:
     return f"network-{slug(name)}"
 
 
-def _link(found: NetworkRecords) -> Link:
-    return Link(found.name, f"networks/{slug(found.name)}.html" if found.trained else None)
-
-
-def _kind(records: Records, name: str) -> str:
+def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
+    network = records.networks[name]
     entry = records.study.all_networks.get(name)
-    if records.networks[name].trained:
-        return "trained"
-    return "random" if entry is None or entry.weights == "random" else "loaded"
+    kind = "random" if entry is None or entry.weights == "random" else "loaded"
+    kind = "trained" if network.trained else kind
+    repeats = [
+        repeat
+        for repeat in records.networks.values()
+        if repeat.name != name and records.route(repeat.name) == name
+    ]
+    comparison = records.comparisons.get(f"{parents[name]}--{name}")
+    cka = None if comparison is None else known(comparison.layers[comparison.trusted].mean())
+    change = None
+    if comparison is not None and cka is not None:
+        change = Link(f"CKA {number(cka)}", href=comparison.address())
+    return Node(
+        id=anchor(name),
+        link=_link(network),
+        kind=f"{kind}{' failed' if network.failed else ''}",
+        origin=origin(records, name),
+        training=training(records, name),
+        dataset=(entry.fit or "") if entry else "",
+        score=_score(network),
+        change=change,
+        repeats=tuple(
+            Repeat(
+                id=anchor(repeat.name),
+                link=_link(repeat),
+                score=score.value if (score := _score(repeat)) else "",
+            )
+            for repeat in repeats
+        ),
+        mean=_mean([network, *repeats]) if repeats else "",
+        children=tuple(
+            _node(records, parents, child) for child, parent in parents.items() if parent == name
+        ),
+    )
 
 
-def _score(found: NetworkRecords) -> Cell | None:
-    if found.failed:
-        return Cell("failed" if found.trained else "not made")
-    if not found.trained:
+def _link(network: NetworkRecords) -> Link:
+    return Link(network.name, href=network_page(network.name) if network.trained else None)
+
+
+def _score(network: NetworkRecords) -> Cell | None:
+    if network.failed:
+        return Cell("failed" if network.trained else "not made")
+    if not network.trained:
         return None
-    if not found.scores:
+    if not network.scores:
         return Cell("not scored yet")
-    score = found.scores.scores[found.scores.main]
-    name = score_name(found.scores.main)
-    return Cell(percent(score.value), f"{name}, {interval(score.low, score.high)}")
+    score = network.scores.scores[network.scores.main]
+    name = score_name(network.scores.main)
+    return Cell(percent(score.value), aside=f"{name}, {interval(score.low, score.high)}")
 
 
-def _repeat(found: NetworkRecords) -> Repeat:
-    score = _score(found)
-    return Repeat(anchor(found.name), _link(found), score.value if score else "")
-
-
-def _mean(found: list[NetworkRecords]) -> str:
+def _mean(networks: list[NetworkRecords]) -> str:
     """How many trainings of one route there are, and the mean of what they score."""
-    values = [each.scores.scores[each.scores.main].value for each in found if each.scores]
-    if not found[0].trained:
-        return f"{len(found)} of them"
-    some = "" if len(values) in (0, len(found)) else f", {len(values)} scored"
-    told = f", mean {percent(fmean(values))}" if values else ""
-    return f"{len(found)} trainings{some}{told}"
+    if not networks[0].trained:
+        return f"{len(networks)} of them"
+    scored = [network.scores for network in networks if network.scores]
+    values = [scores.scores[scores.main].value for scores in scored]
+    number_scored = "" if len(values) in (0, len(networks)) else f", {len(values)} scored"
+    mean = f", mean {percent(fmean(values))}" if values else ""
+    return f"{len(networks)} trainings{number_scored}{mean}"

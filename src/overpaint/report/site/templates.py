@@ -1,12 +1,13 @@
 """Rows into pages: the templates, and where what they make is written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from overpaint.report.parts.rows import Thumb
+from overpaint.report.parts.rows import Link, Thumb
 from overpaint.report.site.files import Site
 
 
@@ -18,8 +19,8 @@ class Templates:
     templates: Environment
 
     @classmethod
-    def of(cls, site: Site, study: str, *, alone: bool = False) -> "Templates":
-        """The templates of a study's report; `alone`, of a page without the others around it."""
+    def of(cls, site: Site, study: str, *, navigation: Sequence[Link] = ()) -> "Templates":
+        """The templates of a study's report; without navigation, of a page that stands alone."""
         environment = Environment(
             loader=PackageLoader("overpaint.report"),
             autoescape=select_autoescape(default=True, default_for_string=True),
@@ -28,7 +29,7 @@ class Templates:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.globals |= {"study": study, "alone": alone}
+        environment.globals |= {"study": study, "navigation": navigation}
         return cls(site, environment)
 
     def page(self, template: str, place: str, page: object) -> None:

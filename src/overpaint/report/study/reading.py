@@ -4,9 +4,8 @@ What is missing or broken is noted in words for the page, and an empty table tak
 a failure kept from being made is no omission: the failure is told instead, once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -16,6 +15,8 @@ from overpaint.errors import OverpaintError, RecordError
 from overpaint.records import (
     AdviceRow,
     ChannelRow,
+    ComparisonFacts,
+    DatasetFacts,
     EpochRow,
     FindingRow,
     ImageRow,
@@ -23,6 +24,7 @@ from overpaint.records import (
     Manifest,
     MatrixRow,
     MaximalRow,
+    NetworkFacts,
     PairRenderingRow,
     RenderingRow,
     ResponseRow,
@@ -34,28 +36,27 @@ from overpaint.records import (
     WeightRow,
     table,
 )
-from overpaint.report.parts.text import slug
-from overpaint.report.study.reader import Reader, is_channels, is_labels, is_number, is_text, rows
+from overpaint.report.parts import addresses
+from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study
 
 # --- artefact by artefact ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetRecords:
-    """A dataset as it was found."""
+    """A dataset as it lies in the folder."""
 
     name: str
     manifest: Manifest | None
+    facts: DatasetFacts
     images: pd.DataFrame
-    leak: list[dict[str, Any]]  # fields of datasets.doctor.LeakRow, which reads pictures
-    duplicates: list[dict[str, Any]]  # of Duplicate
     notes: list[str]
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What the manifest says of the dataset."""
-        return self.manifest.facts if self.manifest else {}
+    def usable(self) -> pd.DataFrame:
+        """The pictures that were not left out."""
+        return self.images[self.images["status"] == "ok"]
 
 
 @dataclass(frozen=True)
@@ -66,13 +67,14 @@ class PredictionRow:
     labels: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkRecords:
-    """A network as it was found; all but its manifest is of a trained one."""
+    """A network as it lies in the folder; all but its manifest is of a trained one."""
 
     name: str
     trained: bool
     manifest: Manifest | None
+    facts: NetworkFacts
     scores: Scores | None
     history: pd.DataFrame
     svm: pd.DataFrame | None  # of one whose head a linear SVM found
@@ -80,19 +82,15 @@ class NetworkRecords:
     notes: list[str]
     failed: str = ""  # why; nothing of it is read then
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What the manifest says of the network."""
-        return self.manifest.facts if self.manifest else {}
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ComparisonRecords:
-    """A comparison as it was found; what is large in it is read when a page needs it."""
+    """A comparison as it lies in the folder; what is large is read when a page needs it."""
 
     before: str
     after: str
     manifest: Manifest | None
+    facts: ComparisonFacts
     layers: pd.DataFrame
     weights: pd.DataFrame
     channels: pd.DataFrame
@@ -110,25 +108,28 @@ class ComparisonRecords:
         return f"{self.before}--{self.after}"
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What the manifest says of the comparison."""
-        return self.manifest.facts if self.manifest else {}
+    def title(self) -> str:
+        """What it is called on pages."""
+        return f"{self.before} → {self.after}"
 
     def address(self, at: str = "") -> str:
         """The address of its page in the site, or of an anchor on it."""
-        return f"comparisons/{self.name}.html{'#' if at else ''}{at}"
+        return f"{self._address(addresses.COMPARISON)}{'#' if at else ''}{at}"
 
     def layer(self, layer: str) -> str:
         """The address of the page of a layer."""
-        return f"comparisons/{self.name}/{slug(layer)}.html"
+        return self._address(addresses.LAYER, layer=layer)
 
     def channel(self, layer: str, channel: int) -> str:
         """The address of the page of a channel."""
-        return f"comparisons/{self.name}/{slug(layer)}/{channel}.html"
+        return self._address(addresses.CHANNEL, layer=layer, channel=str(channel))
 
     def label(self, label: str) -> str:
         """The address of the page of a class."""
-        return f"comparisons/{self.name}/classes/{slug(label)}.html"
+        return self._address(addresses.CLASS, **{"class": label})
+
+    def _address(self, pattern: str, **names: str) -> str:
+        return addresses.address(pattern, {"before": self.before, "after": self.after, **names})
 
     @property
     def trusted(self) -> str:
@@ -138,30 +139,25 @@ class ComparisonRecords:
         return "cka_debiased" if self.layers["cka_debiased"].notna().all() else "cka"
 
     @property
-    def shown(self) -> list[tuple[str, int]]:
-        """The chosen channels, in order."""
-        return [(str(layer), int(channel)) for layer, channel in self.facts.get("shown") or []]
-
-    @property
     def order(self) -> list[str]:
         """The layers in the order of execution."""
         by_place = self.layers.sort_values("position")["layer"].tolist()
         return list(dict.fromkeys([*by_place, *self.channels["layer"].tolist()]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnsembleRecords:
-    """An ensemble as it was found."""
+    """An ensemble as it lies in the folder."""
 
     name: str
     members: list[str]
     manifest: Manifest | None
     scores: Scores | None
     notes: list[str]
-    hindered: bool = False  # by a member that failed
+    skipped: bool = False  # for a member that failed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RepeatRecords:
     """What `repeats.json` tells: the spread of each repeated route, and how far two differ."""
 
@@ -170,7 +166,7 @@ class RepeatRecords:
     notes: list[str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Records:
     """All that the report is made from."""
 
@@ -186,13 +182,19 @@ class Records:
     failures: dict[str, str]
     notes: list[str]
 
+    @property
+    def trained(self) -> list[NetworkRecords]:
+        """The networks that were to be trained, those that failed too."""
+        return [network for network in self.networks.values() if network.trained]
+
     def route(self, name: str) -> str:
         """The network that a repeat repeats; any other is its own. `x.2.init` repeats `x.init`."""
-        own = name.removesuffix(".init")
+        trained = name.removesuffix(".init")
         first = next(
-            (each for each in self.study.networks if own in self.study.repeated(each)), own
+            (entry for entry in self.study.networks if trained in self.study.repeated(entry)),
+            trained,
         )
-        return first + name[len(own) :]
+        return first + name[len(trained) :]
 
     def is_control(self, pair: ComparisonRecords) -> bool:
         """Whether a comparison is of two trainings that differ by their seed only."""
@@ -200,33 +202,56 @@ class Records:
         return pair.before != pair.after and routes[0] == routes[1]
 
 
+# --- reading -----------------------------------------------------------------------------------
+
+
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study folder; a RecordError when there is no study in it."""
-    study, reader = _study(folder.study), Reader(folder.root)
+    try:
+        study = Study.model_validate(yaml.safe_load(folder.study.read_text(encoding="utf-8")))
+    except OSError:
+        raise RecordError(
+            "missing-record",
+            f"{folder.study} is missing: give the folder that a run of a study left",
+        ) from None
+    except (ValueError, yaml.YAMLError, ValidationError, OverpaintError) as error:
+        raise RecordError("broken-record", f"{folder.study} holds no study: {error}") from None
+    reader = Reader(folder.root)
     failures = _failures(reader, folder.failures)
     pairs = dict.fromkeys(pair.pair for pair in study.compare)
     comparisons = [_comparison(folder, study, *pair, failures) for pair in pairs]
+    # An initialisation has a box when more than its head was random, or when it is compared.
+    compared = {name for pair in pairs for name in pair}
+    networks = [
+        name
+        for name in study.nodes()
+        if name in study.all_networks
+        or name in compared
+        or study.all_networks[name.removesuffix(".init")].draws_backbone
+    ]
     return Records(
-        folder,
-        study,
-        {name: _dataset(folder, name) for name in study.datasets},
-        {name: _network(folder, study, name, failures) for name in _told(study)},
-        {each.name: each for each in comparisons},
-        {name: _ensemble(folder, study, name, failures) for name in study.ensembles},
-        _repeats(folder, study),
-        _findings(reader, folder.findings),
-        _advice(reader, folder.advice),
-        failures,
-        reader.notes,
+        folder=folder,
+        study=study,
+        datasets={name: _dataset(folder, name) for name in study.datasets},
+        networks={name: _network(folder, study, name, failures) for name in networks},
+        comparisons={comparison.name: comparison for comparison in comparisons},
+        ensembles={name: _ensemble(folder, study, name, failures) for name in study.ensembles},
+        repeats=_repeats(folder, study),
+        findings=_findings(reader, folder.findings),
+        advice=_advice(reader, folder.advice),
+        failures=failures,
+        notes=reader.notes,
     )
 
 
 def _failures(reader: Reader, path: Path) -> dict[str, str]:
     """What failed, and why; there is no such file when nothing did."""
-    found = reader.json(path) if path.is_file() else {}
-    if found is not None and not isinstance(found, dict):
+    failures = reader.json(path) if path.is_file() else {}
+    if failures is not None and not isinstance(failures, dict):
         reader.say(path, "does not hold what failed")
-    return {name: str(why) for name, why in found.items()} if isinstance(found, dict) else {}
+    if not isinstance(failures, dict):
+        return {}
+    return {name: str(why) for name, why in failures.items()}
 
 
 def _why(failures: dict[str, str], name: str) -> str:
@@ -251,58 +276,31 @@ def _findings(reader: Reader, path: Path) -> list[FindingRow]:
 
 def _repeats(folder: StudyFolder, study: Study) -> RepeatRecords:
     reader = Reader(folder.root)
-    wanted = any(entry.repeats > 1 for entry in study.networks.values())
-    data = reader.json(folder.repeats) if wanted else None
+    is_repeated = any(entry.repeats > 1 for entry in study.networks.values())
+    data = reader.json(folder.repeats) if is_repeated else None
     try:
-        spreads = {name: Spread(**each) for name, each in (data or {})["spreads"].items()}
+        spreads = {name: Spread(**spread) for name, spread in (data or {})["spreads"].items()}
         differences = {
-            (each.pop("first"), each.pop("second")): RouteDifference(**each)
-            for each in (data or {})["differences"]
+            (row.pop("first"), row.pop("second")): RouteDifference(**row)
+            for row in (data or {})["differences"]
         }
     except (KeyError, TypeError, AttributeError):
         if data is not None:
             reader.say(folder.repeats, "does not hold the spread of repeated trainings")
-        return RepeatRecords({}, {}, reader.notes)
-    return RepeatRecords(spreads, differences, reader.notes)
-
-
-def _told(study: Study) -> list[str]:
-    """The networks of a report: an initialisation when more than its head was random, or when it
-    is compared.
-    """
-    compared = {name for pair in study.compare for name in pair.pair}
-    return [
-        name
-        for name in study.nodes()
-        if name in study.all_networks
-        or name in compared
-        or study.all_networks[name.removesuffix(".init")].draws_backbone
-    ]
-
-
-def _study(path: Path) -> Study:
-    try:
-        return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError:
-        raise RecordError(
-            "missing-record", f"{path} is missing: give the folder that a run of a study left"
-        ) from None
-    except (ValueError, yaml.YAMLError, ValidationError, OverpaintError) as error:
-        raise RecordError("broken-record", f"{path} holds no study: {error}") from None
+        spreads, differences = {}, {}
+    return RepeatRecords(spreads=spreads, differences=differences, notes=reader.notes)
 
 
 def _dataset(folder: StudyFolder, name: str) -> DatasetRecords:
     reader, place = Reader(folder.root), folder.dataset(name)
-    manifest = reader.manifest(place, {"classes": is_labels})
-    images = reader.table(place / "images.parquet", ImageRow)
-    facts = manifest.facts if manifest else {}
-    leak = reader.told(place / "manifest.json", facts, "leak", LEAK)
-    duplicates = reader.told(place / "manifest.json", facts, "duplicates", DUPLICATE)
-    return DatasetRecords(name, manifest, images, leak, duplicates, reader.notes)
-
-
-LEAK = ("split", "n", "known", "share", "accuracy", "chance")
-DUPLICATE = ("first", "first_split", "second", "second_split")
+    manifest = reader.manifest(place)
+    return DatasetRecords(
+        name=name,
+        manifest=manifest,
+        facts=reader.facts(place, manifest, DatasetFacts),
+        images=reader.table(place / "images.parquet", ImageRow),
+        notes=reader.notes,
+    )
 
 
 def _network(
@@ -310,31 +308,53 @@ def _network(
 ) -> NetworkRecords:
     reader, place = Reader(folder.root), folder.network(name)
     trained = name in study.all_networks and study.all_networks[name].fit is not None
-    nothing, none = table([], EpochRow), table([], PredictionRow)
-    if why := _why(failures, name):
-        return NetworkRecords(name, trained, None, None, nothing, None, none, [], why)
-    manifest = reader.manifest(place, {"parent": is_text})
+    failed = _why(failures, name)
+    network = NetworkRecords(
+        name=name,
+        trained=trained,
+        manifest=None,
+        facts=NetworkFacts(),
+        scores=None,
+        history=table([], EpochRow),
+        svm=None,
+        predictions=table([], PredictionRow),
+        notes=reader.notes,
+        failed=failed,
+    )
+    if failed:
+        return network
+    manifest = reader.manifest(place)
+    network = replace(network, manifest=manifest, facts=reader.facts(place, manifest, NetworkFacts))
     if not trained:
-        return NetworkRecords(name, False, manifest, None, nothing, None, none, reader.notes)
-    scores = reader.scores(place / "scores.json")
-    history = reader.table(place / "history.parquet", EpochRow)
+        return network
     training = study.all_networks[name].training()
     by_svm = training is not None and training.optimiser == "linear_svm"
-    svm = reader.table(place / "svm.parquet", SvmRow) if by_svm else None
-    predictions = reader.wide(place / "predictions.parquet", PredictionRow)
-    return NetworkRecords(name, True, manifest, scores, history, svm, predictions, reader.notes)
+    return replace(
+        network,
+        scores=reader.scores(place / "scores.json"),
+        history=reader.table(place / "history.parquet", EpochRow),
+        svm=reader.table(place / "svm.parquet", SvmRow) if by_svm else None,
+        predictions=reader.wide(place / "predictions.parquet", PredictionRow),
+    )
 
 
 def _ensemble(
     folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
 ) -> EnsembleRecords:
     reader, place, members = Reader(folder.root), folder.ensemble(name), study.ensembles[name]
-    failed = [each for each in members if _why(failures, each)]
+    failed = [member for member in members if _why(failures, member)]
     if failed:
         notes = [f"Ensemble {name} was not made: {', '.join(failed)} failed."]
-        return EnsembleRecords(name, members, None, None, notes, hindered=True)
-    manifest, scores = reader.manifest(place), reader.scores(place / "scores.json")
-    return EnsembleRecords(name, members, manifest, scores, reader.notes)
+        return EnsembleRecords(
+            name=name, members=members, manifest=None, scores=None, notes=notes, skipped=True
+        )
+    return EnsembleRecords(
+        name=name,
+        members=members,
+        manifest=reader.manifest(place),
+        scores=reader.scores(place / "scores.json"),
+        notes=reader.notes,
+    )
 
 
 def _comparison(
@@ -342,49 +362,42 @@ def _comparison(
 ) -> ComparisonRecords:
     reader, place = Reader(folder.root), folder.comparison(before, after)
     failed = tuple(name for name in (before, after) if _why(failures, name))
+    comparison = ComparisonRecords(
+        before=before,
+        after=after,
+        manifest=None,
+        facts=ComparisonFacts(),
+        layers=table([], LayerRow),
+        weights=table([], WeightRow),
+        channels=table([], ChannelRow),
+        matrix=table([], MatrixRow),
+        responses=table([], ResponseRow),
+        maximal=None,
+        renderings={},
+        together=table([], PairRenderingRow),
+        notes=reader.notes,
+        failed=failed,
+    )
     if failed:
-        return ComparisonRecords(
-            before,
-            after,
-            None,
-            layers=table([], LayerRow),
-            weights=table([], WeightRow),
-            channels=table([], ChannelRow),
-            matrix=table([], MatrixRow),
-            responses=table([], ResponseRow),
-            maximal=None,
-            renderings={},
-            together=table([], PairRenderingRow),
-            notes=[],
-            failed=failed,
-        )
-    manifest = reader.manifest(place, COMPARED)
+        return comparison
+    manifest = reader.manifest(place)
+    facts = reader.facts(place, manifest, ComparisonFacts)
     renderings = {}
     for network in (before, after) if study.render else ():
         path = folder.renderings(network) / "renderings.parquet"
         renderings[network] = reader.table(path, RenderingRow)
-    together = table([], PairRenderingRow)
     if study.render and study.render.together:
         path = folder.pair_renderings(before, after) / "renderings.parquet"
-        together = reader.table(path, PairRenderingRow)
-    return ComparisonRecords(
-        before,
-        after,
-        manifest,
-        reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
-        reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
-        reader.table(place / "channels.parquet", ChannelRow),
-        reader.table(place / "matrix.parquet", MatrixRow),
-        reader.table(place / "responses.parquet", ResponseRow),
-        reader.there(place / "maximal.parquet", MaximalRow),
-        renderings,
-        together,
-        reader.notes,
+        comparison = replace(comparison, together=reader.table(path, PairRenderingRow))
+    return replace(
+        comparison,
+        manifest=manifest,
+        facts=facts,
+        layers=reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
+        weights=reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
+        channels=reader.table(place / "channels.parquet", ChannelRow),
+        matrix=reader.table(place / "matrix.parquet", MatrixRow),
+        responses=reader.table(place / "responses.parquet", ResponseRow),
+        maximal=reader.there(place / "maximal.parquet", MaximalRow),
+        renderings=renderings,
     )
-
-
-COMPARED = {
-    "shown": is_channels,
-    **dict.fromkeys(("n_cka", "n_maximal", "k", "classes"), is_number),
-}
-"""What a comparison tells of itself that the pages count on."""

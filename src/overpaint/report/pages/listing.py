@@ -1,0 +1,210 @@
+"""Every kind of page, once: navigation, search, kept pages and documentation are made from this.
+
+To add a page: its row and what makes it in a module of its own, a template, and an entry here.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from overpaint.report.charts.comparison import DEFINED
+from overpaint.report.pages import (
+    channel,
+    comparison,
+    data,
+    findings,
+    label,
+    layer,
+    method,
+    network,
+    overview,
+)
+from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
+from overpaint.report.parts import addresses
+from overpaint.report.parts.rows import Link
+from overpaint.report.site.search import Entry
+from overpaint.report.site.templates import root
+from overpaint.report.study.reading import Records
+
+Subject = TypeVar("Subject", bound=StudySubject)
+
+
+def _nothing(_: Any) -> Sequence[Entry]:
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[Subject]):
+    """A kind of page: where it is, what makes it, and what others need to know of it."""
+
+    address: str
+    about: str  # what it shows, as the documentation has it
+    template: str
+    rows: Callable[[Subject], Iterable[tuple[str, object]]]  # the address and the row of each
+    charts: Callable[[Records], int] | None = None  # how many all of this kind have at most
+    entries: Callable[[Subject], Iterable[Entry]] = _nothing  # in the list for search
+    title: str = ""  # in the navigation, if it stands there
+
+    def write(self, subject: Subject) -> None:
+        """Write all pages of this kind that a subject has."""
+        for place, row in self.rows(subject):
+            subject.templates.page(self.template, place, row)
+
+
+def _entry(title: str, address: str) -> Callable[[StudySubject], Iterable[Entry]]:
+    return lambda _: [{"kind": "page", "name": title, "at": address}]
+
+
+OF_STUDY: tuple[Page[StudySubject], ...] = (
+    Page(
+        address=addresses.OVERVIEW,
+        title="Overview",
+        about="What was done, and what came out of it",
+        template="index",
+        rows=lambda subject: [
+            (addresses.OVERVIEW, overview.overview(subject.site, subject.records))
+        ],
+        charts=lambda records: 1 + len(overview.fitted(records)),
+        entries=_entry("Overview", addresses.OVERVIEW),
+    ),
+    Page(
+        address=addresses.FINDINGS,
+        title="Findings",
+        about="The statements of the paper, put to this study",
+        template="finding",
+        rows=lambda subject: [
+            (addresses.FINDINGS, findings.findings_page(subject.site, subject.records))
+        ],
+        entries=_entry("Findings", addresses.FINDINGS),
+    ),
+    Page(
+        address=addresses.DATA,
+        title="Data",
+        about="The datasets, and what makes scores on them doubtful",
+        template="data",
+        rows=lambda subject: [(addresses.DATA, data.data_page(subject.site, subject.records))],
+        charts=lambda records: len(records.datasets),
+        entries=_entry("Data", addresses.DATA),
+    ),
+    Page(
+        address=addresses.METHOD,
+        title="Method",
+        about="Definitions, settings, versions and digests",
+        template="method",
+        rows=lambda subject: [
+            (addresses.METHOD, method.method_page(subject.site, subject.records))
+        ],
+        entries=_entry("Method", addresses.METHOD),
+    ),
+)
+
+OF_NETWORK: tuple[Page[NetworkSubject], ...] = (
+    Page(
+        address=addresses.NETWORK,
+        about="A trained network",
+        template="network",
+        rows=lambda subject: [
+            (
+                addresses.network_page(subject.network.name),
+                network.network_page(subject.site, subject.records, subject.network),
+            )
+        ],
+        charts=lambda records: len(network.FIGURES) * len(records.trained),
+        entries=lambda subject: [
+            {
+                "kind": "network",
+                "name": subject.network.name,
+                "at": addresses.network_page(subject.network.name),
+            }
+        ],
+    ),
+)
+
+
+def _channel_pages(subject: ComparisonSubject) -> Iterable[tuple[str, object]]:
+    for row in subject.channels.rows.values():
+        place = subject.comparison.channel(row.layer, row.channel)
+        yield place, channel.channel_page(subject.channels, subject.gallery, row, root(place))
+
+
+def _layer_entries(subject: ComparisonSubject) -> Iterable[Entry]:
+    """Each layer with the number of the leading class of each of its channels."""
+    numbers = {name: number for number, name in enumerate(subject.classes.order)}
+    for name, rows in subject.channels.by_layer.items():
+        led = {int(row.channel): numbers.get(row.top_class_after or "", -1) for row in rows}
+        yield {
+            "kind": "layer",
+            "name": name,
+            "at": subject.comparison.layer(name),
+            "of": subject.comparison.title,
+            "channels": [led.get(number) for number in range(max(led, default=-1) + 1)],
+        }
+
+
+OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
+    Page(
+        address=addresses.COMPARISON,
+        about="Two networks",
+        template="comparison",
+        rows=lambda subject: [
+            (
+                subject.comparison.address(),
+                comparison.comparison_page(subject.site, subject.classes, subject.gallery),
+            )
+        ],
+        charts=lambda records: len(DEFINED) * len(records.comparisons),
+        entries=lambda subject: [
+            {
+                "kind": "comparison",
+                "name": subject.comparison.title,
+                "at": subject.comparison.address(),
+                "classes": subject.classes.order,
+            }
+        ],
+    ),
+    Page(
+        address=addresses.LAYER,
+        about="A layer of them: all its channels; a channel at `#c164`",
+        template="layer",
+        rows=lambda subject: (
+            (
+                subject.comparison.layer(name),
+                layer.layer_page(subject.channels, subject.gallery, name),
+            )
+            for name in subject.comparison.order
+        ),
+        entries=_layer_entries,
+    ),
+    Page(
+        address=addresses.CHANNEL,
+        about="A channel",
+        template="channel",
+        rows=_channel_pages,
+    ),
+    Page(
+        address=addresses.CLASS,
+        about="A class: the channels that speak for it",
+        template="class",
+        rows=lambda subject: (
+            (
+                subject.comparison.label(name),
+                label.class_page(subject.classes, subject.gallery, name),
+            )
+            for name in subject.classes.order
+        ),
+        entries=lambda subject: (
+            {
+                "kind": "class",
+                "name": name,
+                "at": subject.comparison.label(name),
+                "of": subject.comparison.title,
+            }
+            for name in subject.classes.order
+        ),
+    ),
+)
+
+PAGES: tuple[Page[Any], ...] = (*OF_STUDY, *OF_NETWORK, *OF_COMPARISON)
+
+NAVIGATION = tuple(Link(page.title, href=page.address) for page in PAGES if page.title)
+"""What stands on top of every page."""

@@ -1,0 +1,90 @@
+"""What a page is of: the whole study, one network of it, or two that are compared."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from overpaint.report.pages.channel import Channels
+from overpaint.report.pages.label import Classes
+from overpaint.report.parts.gallery import Gallery
+from overpaint.report.parts.maximal import read_maximal
+from overpaint.report.site.files import Site
+from overpaint.report.site.incremental import digests
+from overpaint.report.site.templates import Templates
+from overpaint.report.study.reading import ComparisonRecords, NetworkRecords, Records
+
+
+@dataclass(frozen=True)
+class StudySubject:
+    """The study as a whole."""
+
+    templates: Templates
+    records: Records
+
+    @property
+    def site(self) -> Site:
+        """Where its pages are written."""
+        return self.templates.site
+
+
+@dataclass(frozen=True)
+class NetworkSubject(StudySubject):
+    """A trained network."""
+
+    network: NetworkRecords
+
+    def made_from(self) -> list[Any]:
+        """All that its page depends on: a digest of each table, a look at the pictures."""
+        folder = self.records.folder
+        dataset = self.records.study.all_networks[self.network.name].fit or ""
+        paths = [folder.study, folder.failures, folder.dataset(dataset) / "images.parquet"]
+        paths += sorted(
+            path
+            for path in folder.network(self.network.name).glob("*")
+            if path.suffix in (".json", ".parquet")  # the weights are no table
+        )
+        return [
+            digests(folder.root, paths),
+            self.site.files.pictures_below(folder.thumbnails(dataset)),
+        ]
+
+
+@dataclass(frozen=True)
+class ComparisonSubject(StudySubject):
+    """Two networks that are compared; what is large is read when a page needs it."""
+
+    comparison: ComparisonRecords
+
+    @cached_property
+    def channels(self) -> Channels:
+        """All channels of the two."""
+        return Channels(self.comparison)
+
+    @cached_property
+    def classes(self) -> Classes:
+        """The classes, and the channels that each leads."""
+        return Classes(self.records, self.channels)
+
+    @cached_property
+    def gallery(self) -> Gallery:
+        """The pictures of the two."""
+        maximal = read_maximal(self.comparison)
+        return Gallery(self.templates, self.records.folder, self.comparison, maximal)
+
+    def made_from(self) -> list[Any]:
+        """All that its pages depend on: a digest of each table, a look at the pictures."""
+        folder, dataset = self.records.folder, self.comparison.facts.dataset
+        pair = self.comparison.before, self.comparison.after
+        drawings = [*map(folder.renderings, pair), folder.pair_renderings(*pair)]
+        pictures = list(drawings)
+        paths = [folder.study, folder.network(self.comparison.after) / "scores.json"]
+        if dataset in self.records.datasets:
+            paths.append(folder.dataset(dataset) / "manifest.json")
+            pictures.append(folder.thumbnails(dataset))
+        paths += [place / "renderings.parquet" for place in drawings]
+        paths += folder.comparison(*pair).glob("*")
+        return [
+            self.comparison.failed,
+            digests(folder.root, sorted(paths)),
+            [self.site.files.pictures_below(place) for place in pictures],
+        ]

@@ -1,0 +1,37 @@
+"""The addresses of the pages, stable: they can be sent to somebody who has the same study.
+
+What stands in angle brackets is a name; one that is no safe file name is replaced by its letters
+and eight digits of its digest.
+"""
+
+import re
+
+from overpaint.report.parts.text import slug
+
+OVERVIEW = "index.html"
+FINDINGS = "findings.html"
+DATA = "data.html"
+METHOD = "method.html"
+NETWORK = "networks/<network>.html"
+COMPARISON = "comparisons/<before>--<after>.html"
+LAYER = "comparisons/<before>--<after>/<layer>.html"
+CHANNEL = "comparisons/<before>--<after>/<layer>/<channel>.html"
+CLASS = "comparisons/<before>--<after>/classes/<class>.html"
+
+
+def address(pattern: str, names: dict[str, str]) -> str:
+    """The address of a page by the names of what it shows.
+
+    >>> address(LAYER, {"before": "a", "after": "b", "layer": "mixed4d"})
+    'comparisons/a--b/mixed4d.html'
+    """
+    return re.sub("<(.*?)>", lambda match: slug(names[match[1]]), pattern)
+
+
+def network_page(name: str, anchor: str = "") -> str:
+    """The address of the page of a trained network, or of an anchor on it.
+
+    >>> network_page("double.2", "classes")
+    'networks/double.2.html#classes'
+    """
+    return f"{address(NETWORK, {'network': name})}{'#' if anchor else ''}{anchor}"

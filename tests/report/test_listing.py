@@ -1,0 +1,52 @@
+"""The list of pages: what the site, the navigation and the documentation have of each."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from parsed import pages, read_page
+
+from overpaint.records import StudyFolder
+from overpaint.report.pages.listing import NAVIGATION, PAGES
+from overpaint.report.study.reading import read_records
+
+
+def test_every_page_of_the_site_is_of_one_kind(whole):
+    """Each address of the site is that of exactly one kind of the list, and each kind has pages."""
+    patterns = {
+        page.address: re.sub("<.*?>", "[^/]+", page.address.replace("<channel>", r"\d+"))
+        for page in PAGES
+    }
+    counts = Counter()
+    for name in pages(whole / "site"):
+        kinds = [address for address, pattern in patterns.items() if re.fullmatch(pattern, name)]
+        assert len(kinds) == 1, (name, kinds)
+        counts[kinds[0]] += 1
+    assert counts.keys() == patterns.keys()
+
+
+def test_the_navigation_is_that_of_the_list(whole):
+    """The pages with a title stand on top of every page, in order."""
+    for place in ("index.html", "networks/fine_tuned.html"):
+        text = read_page(whole / "site" / place).text
+        top = text.split('class="pages"')[1].split("</nav>")[0]
+        root = "../" * place.count("/")
+        links = re.findall('<a href="(.*?)">(.*?)</a>', top)
+        assert links == [(f"{root}{link.href}", link.text) for link in NAVIGATION]
+
+
+def test_the_documentation_lists_every_page():
+    """The table of pages in docs/report.md is that of the list."""
+    text = (Path(__file__).parents[2] / "docs/report.md").read_text("utf-8")
+    table = text.split("| page | address |\n|---|---|\n")[1].split("\n\n")[0]
+    assert table.splitlines() == [f"| {page.about} | `{page.address}` |" for page in PAGES]
+
+
+def test_the_list_counts_the_charts(whole):
+    """The list counts no fewer charts of each kind of page than are drawn."""
+    records = read_records(StudyFolder(whole))
+    counts = [page.charts(records) for page in PAGES if page.charts]
+    folders = ("overview", "datasets", "networks", "comparisons")
+    for folder, count in zip(folders, counts, strict=True):
+        charts = len(list((whole / "site/charts" / folder).rglob("*.svg")))
+        assert 0 < charts <= count, folder
