@@ -6,51 +6,76 @@
 'mixed5a'
 
 The public names, nothing else. Each is imported when it is first used, so that the command line
-answers before torch has loaded.
+answers before torch has loaded; a type checker sees the plain imports.
 """
 
 import sys
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOME = {
-    "Comparison": "overpaint.comparison",
-    "Dataset": "overpaint.datasets",
-    "Network": "overpaint.networks",
-    "OverpaintError": "overpaint.errors",
-    "Study": "overpaint.study",
-    "Unit": "overpaint.networks.taps",
-    "compare": "overpaint.comparison",
-    "dataset": "overpaint.datasets.opening",
-    "load": "overpaint.networks",
-    "read_study": "overpaint.study",
-    "render": "overpaint.render",
-    "report": "overpaint.report",
-    "taps": "overpaint.networks.taps",
+if TYPE_CHECKING:
+    from overpaint.comparison import Comparison, compare
+    from overpaint.datasets import Dataset
+    from overpaint.datasets.opening import dataset
+    from overpaint.errors import OverpaintError
+    from overpaint.networks import Network, load
+    from overpaint.networks.taps import Unit, taps
+    from overpaint.render import render
+    from overpaint.report import build as report
+    from overpaint.study import Study, read_study
+
+__all__ = [
+    "Comparison",
+    "Dataset",
+    "Network",
+    "OverpaintError",
+    "Study",
+    "Unit",
+    "compare",
+    "dataset",
+    "load",
+    "read_study",
+    "render",
+    "report",
+    "taps",
+]
+
+_HOMES = {
+    "Comparison": "overpaint.comparison:Comparison",
+    "Dataset": "overpaint.datasets:Dataset",
+    "Network": "overpaint.networks:Network",
+    "OverpaintError": "overpaint.errors:OverpaintError",
+    "Study": "overpaint.study:Study",
+    "Unit": "overpaint.networks.taps:Unit",
+    "compare": "overpaint.comparison:compare",
+    "dataset": "overpaint.datasets.opening:dataset",
+    "load": "overpaint.networks:load",
+    "read_study": "overpaint.study:read_study",
+    "render": "overpaint.render:render",
+    "report": "overpaint.report:build",
+    "taps": "overpaint.networks.taps:taps",
 }
+"""Where each name lives: module:name."""
 
-__all__ = sorted(_HOME)  # noqa: PLE0605 - a list, made from the table above
+if not TYPE_CHECKING:  # which would take every name for one of Any
 
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'overpaint' has no attribute {name!r}")
+        module, _, attribute = _HOMES[name].partition(":")
+        value = getattr(import_module(module), attribute)
+        globals()[name] = value  # a submodule of the same name must not stand in for it later
+        return value
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'overpaint' has no attribute {name!r}")
-    found = getattr(import_module(_HOME[name]), "build" if name == "report" else name)
-    globals()[name] = found  # a submodule of the same name must not stand in for it later
-    return found
+    def __dir__() -> list[str]:
+        return __all__
 
+    class _Front(ModuleType):
+        """Keeps `op.render` the function: importing the module of that name would replace it."""
 
-def __dir__() -> list[str]:
-    return __all__
+        def __setattr__(self, name: str, value: object) -> None:
+            if not (name in _HOMES and isinstance(value, ModuleType)):
+                super().__setattr__(name, value)
 
-
-class _Front(ModuleType):
-    """Keeps `op.render` the function: importing the module of that name would put itself there."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name in _HOME and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Front
+    sys.modules[__name__].__class__ = _Front

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from overpaint.comparison import InMemory, Stored, compare, tables
-from overpaint.datasets import dataset
+from overpaint.datasets.opening import dataset
 from overpaint.features import FeatureRequest, store_features, stored
 from overpaint.networks import build
 from overpaint.records import manifest

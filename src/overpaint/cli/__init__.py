@@ -42,20 +42,35 @@ def run(
     log_with: Annotated[
         str, typer.Option(help="Trackers to tell of each epoch: tensorboard,wandb,mlflow.")
     ] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Say of each artefact whether it is made, and why.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made, and why; make nothing.")
+    ] = False,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
 
     Ends with status 1 when a training failed; what does not depend on it is done all the same.
     """
+    # The study comes first: a misspelt key is told before anything heavy is imported.
+    from overpaint.study import read_study
+
+    read = read_study(study, override or [])
+    trackers = _trackers(log_with)
     from rich.console import Console
 
     from overpaint.progress import Progressing
     from overpaint.run import run_study
 
-    console = Console(soft_wrap=True)
-    read = _read(study, override or [])
-    folder = out or Path("runs") / read.study
-    outcome = run_study(read, folder, Progressing(console), _trackers(log_with))
+    outcome = run_study(
+        read,
+        out or Path("runs") / read.study,
+        Progressing(Console(soft_wrap=True)),
+        trackers,
+        explain=explain,
+        dry=dry_run,
+    )
     if outcome.failures:
         raise typer.Exit(1)
 
@@ -70,12 +85,6 @@ def _trackers(names: str) -> tuple[str, ...]:
     return trackers
 
 
-def _read(study: str, overrides: list[str]):  # type: ignore[no-untyped-def] # noqa: ANN202
-    from overpaint.study import read_study
-
-    return read_study(study, overrides)
-
-
 @app.command()
 def advise(
     study: Annotated[str, typer.Argument(help="A YAML file, or the name of a study that ships.")],
@@ -87,12 +96,14 @@ def advise(
     ] = None,
 ) -> None:
     """Say which network to start from, from features alone: no training."""
+    from overpaint.study import read_study
+
+    read = read_study(study)
     from rich.console import Console
 
     from overpaint.progress import Progressing
     from overpaint.run.advice import advise_study
 
-    read = _read(study, [])
     folder = out or Path("runs") / read.study
     advise_study(read, folder, Progressing(Console(soft_wrap=True)), on or [])
 

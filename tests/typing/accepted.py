@@ -1,0 +1,40 @@
+"""Code as a user would write it; mypy must accept it in strict mode, and know what comes out."""
+
+from pathlib import Path
+from typing import assert_type
+
+import pandas as pd
+
+import overpaint as op
+
+before = op.load("inception_v1.bvlc_in1k")
+after = op.load(Path("runs/styles/networks/fine_tuned").as_posix(), weights=None, seed=0)
+assert_type(before, op.Network)
+
+collection = op.dataset("data/rasta", kind="rasta", seed=1)
+assert_type(collection, op.Dataset)
+images = collection.split("test")
+
+change = op.compare(before, after, images, k=50, reduction="mean", related=True)
+assert_type(change, op.Comparison)
+assert_type(change.layers, pd.DataFrame)
+best = change.channels.nlargest(20, "concentration")
+
+drawn = op.render(after, "mixed4d", [164, 450], steps=64, size=96)
+drawn.save("mixed4d.png")
+for rendering in op.render(after, "mixed4d"):
+    print(rendering.objective_end, rendering.image.shape)
+
+unit = op.Unit.of("mixed4d:164")
+assert_type(unit, op.Unit)
+with op.taps(after, ["mixed4d"]) as tap:
+    print(tap)
+
+study = op.read_study("styles.yaml")
+assert_type(study, op.Study)
+assert_type(op.report(Path("runs/styles")), Path)
+
+try:
+    op.load("inception_v2")
+except op.OverpaintError as error:
+    assert_type(error.slug, str)
