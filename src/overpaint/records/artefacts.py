@@ -197,7 +197,9 @@ def reasons_to_make(place: Path, wanted: Manifest) -> list[str]:
     try:
         present = read_manifest(place)
     except RecordError as error:
-        return ["it is not there" if error.slug == "missing-record" else str(error)]
+        if error.slug != "missing-record":
+            return [str(error)]
+        return ["it has no manifest" if place.exists() else "it is not there"]
     return differences(wanted, present)
 
 
@@ -209,12 +211,9 @@ def differences(wanted: Manifest, present: Manifest) -> list[str]:
     """
     if present.key == wanted.key:
         return []
-    reasons = []
     if (present.version or 1) != wanted.version:
-        reasons.append(
-            f"it is of version {present.version or 1} of the kind {wanted.kind}, now "
-            f"{wanted.version}"
-        )
+        return [f"{wanted.kind} is of version {wanted.version}, was {present.version or 1}"]
+    reasons = []
     for name in dict.fromkeys([*wanted.inputs, *present.inputs]):
         now, before = wanted.inputs.get(name), present.inputs.get(name)
         if now == before:

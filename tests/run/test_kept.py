@@ -1,0 +1,220 @@
+"""One way to keep an artefact: what changed reaches a folder that exists, and nothing else does."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import Field
+from rich.console import Console
+
+from overpaint.progress import Progressing
+from overpaint.records import VERSIONS, FindingRow, read_json
+from overpaint.run import findings as run_findings
+from overpaint.run import run_study
+from overpaint.study import read_study, recipe
+
+STUDY = """\
+study: kept
+datasets:
+  photographs: {kind: atelier, task: photographs, sizes: {train: 24, val: 8, test: 16}}
+networks:
+  source: {load: inception_small, weights: random}
+  tuned: {from: source, fit: photographs, recipe: mode_a, with: {epochs: 1}, repeats: 2}
+ensembles: {both: [tuned, tuned.2]}
+compare: [[source, tuned]]
+maximal_images: 8
+render: {layers: [mixed3b], channels: [1, 4], steps: 3, size: 48, together: true}
+"""
+
+
+def carry_out(folder: Path, text: str = STUDY, *, dry: bool = False) -> str:
+    """Run a study into a folder and return what was said, with the reasons."""
+    file = folder.parent / "study.yaml"
+    file.write_text(text)
+    said = io.StringIO()
+    progress = Progressing(Console(file=said, soft_wrap=True))
+    run_study(read_study(str(file)), folder, progress, explain=True, dry=dry)
+    return said.getvalue()
+
+
+def made(said: str) -> set[str]:
+    """The artefacts that a run made, or that a dry run would make."""
+    lines = [line.split(": ")[0] for line in said.splitlines()]
+    return {line.split("  ")[1] for line in lines if line.startswith(("made  ", "to make  "))}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("kept") / "run"
+    carry_out(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(done, tmp_path) -> Path:
+    return shutil.copytree(done, tmp_path / "run")
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        path.relative_to(folder).as_posix(): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+SCORES = {f"networks/{name}/scores.json" for name in ("tuned", "tuned.2")}
+NETWORKS = {f"networks/{name}" for name in ("source", "tuned", "tuned.2")}
+FEATURES = {
+    f"features/{name}/photographs-{split}.zarr"
+    for name in ("source", "tuned")
+    for split in ("test", "train")
+}
+COMPARISON, PAIR = "comparisons/source--tuned", "renderings/source--tuned"
+LAYERS = {f"renderings/{name}/mixed3b" for name in ("source", "tuned")}
+TABLES = {f"renderings/{name}/renderings.parquet" for name in ("source", "tuned")}
+SMALL = {"thumbnails/photographs"}
+FOLLOWS = {
+    # Weights, features and scores that come out as they were cost nothing that is made from them.
+    "dataset": {"datasets/photographs"},
+    "network": NETWORKS | SCORES | SMALL,
+    # Features are compared by what they were made from, so what is made of them follows.
+    "features": FEATURES | {COMPARISON, "findings.json"} | TABLES | SMALL,
+    "comparison": {COMPARISON, "findings.json"} | TABLES | SMALL,
+    "scores": SCORES | {"ensembles/both/scores.json"},
+    "ensemble": {"ensembles/both", "ensembles/both/scores.json"},
+    "repeats": {"repeats.json"},
+    "findings": {"findings.json"},
+    "renderings": LAYERS | TABLES | {PAIR},
+    "thumbnails": SMALL,
+    "advice": set(),  # a command of its own
+    "site": set(),
+}
+"""What another version of a kind makes again, beside the site."""
+
+
+def test_every_kind_is_tried():
+    """The table of versions and the cases below name the same kinds."""
+    assert FOLLOWS.keys() == VERSIONS.keys()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FOLLOWS if kind != "advice"])
+def test_a_changed_version_makes_exactly_what_depends_on_it(copy, monkeypatch, kind):
+    """What is of another version is made again, and so is what is made from it."""
+    monkeypatch.setitem(VERSIONS, kind, VERSIONS[kind] + 1)
+    came_out_equal = {"repeats", "findings"}  # tables that the site is made from as they are
+    site = set() if kind in came_out_equal else {"site.json"}
+    assert made(carry_out(copy)) == FOLLOWS[kind] | site
+    assert made(carry_out(copy)) == set()
+
+
+def test_a_new_kind_of_finding_reaches_a_folder_that_exists(copy, monkeypatch):
+    """A statement that is added to the program is tested on what lies there, and shown."""
+    new = FindingRow(
+        statement="layers",
+        subject="a new one",
+        verdict="untested",
+        measured="nothing",
+        value=None,
+        low=None,
+        high=None,
+        chance=None,
+        n=0,
+        unit="pictures",
+        remark="for trial",
+        before="source",
+        after="tuned",
+    )
+    tested = run_findings._rows
+    monkeypatch.setattr(run_findings, "_rows", lambda work: [*tested(work), new])
+    monkeypatch.setattr(run_findings, "STATEMENTS", (*run_findings.STATEMENTS, "new"))
+    assert made(carry_out(copy)) == {"findings.json", "site.json"}
+    assert "a new one" in [row["subject"] for row in read_json(copy / "findings.json")["findings"]]
+    assert "for trial" in (copy / "site/findings.html").read_text()
+
+
+def test_a_recipe_field_with_a_neutral_default_makes_nothing_again(copy, monkeypatch):
+    """Settings enter a key without their defaults."""
+
+    class Grown(recipe.Recipe):
+        warm_up: int = Field(0, ge=0)
+
+    for module in ("overpaint.study.recipe", "overpaint.study.model", "overpaint.run.networks"):
+        monkeypatch.setattr(f"{module}.Recipe", Grown)
+    assert made(carry_out(copy)) == set()
+    other = STUDY.replace("epochs: 1}", "epochs: 1, warm_up: 2}")
+    said = carry_out(copy, other, dry=True)
+    assert "to make  networks/tuned: recipe.warm_up is 2, was at its default" in said
+
+
+def test_a_dry_run_says_what_would_be_made_and_writes_nothing(copy):
+    """Each artefact is named with its reason; what depends on it may have to be made too."""
+    before = files(copy)
+    said = carry_out(copy, STUDY.replace("epochs: 1", "epochs: 2"), dry=True)
+    assert files(copy) == before
+    assert "kept  networks/source" in said
+    assert "to make  networks/tuned: recipe.epochs is 2, was 1" in said
+    assert f"to make  {COMPARISON}: after is to be made" in said
+    assert made(said) >= NETWORKS - {"networks/source"} | SCORES | {COMPARISON, "findings.json"}
+
+
+def test_a_dry_run_of_a_new_study_needs_no_folder(tmp_path):
+    """Before anything is there, all is to be made, and nothing is written."""
+    said = carry_out(tmp_path / "run", dry=True)
+    assert not (tmp_path / "run").exists()
+    assert made(said) >= {"datasets/photographs"} | NETWORKS | {COMPARISON, "findings.json"}
+
+
+def test_a_dry_run_imports_no_torch(copy):
+    """What would be made is told from files alone."""
+    (copy.parent / "study.yaml").write_text(STUDY)
+    code = (
+        "import sys, io; from pathlib import Path; from rich.console import Console\n"
+        "from overpaint.study import read_study; from overpaint.run import run_study\n"
+        "from overpaint.progress import Progressing\n"
+        f"study = read_study({str(copy.parent / 'study.yaml')!r}, ['seed=3'])\n"
+        f"run_study(study, Path({str(copy)!r}), "
+        "Progressing(Console(file=io.StringIO())), dry=True)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_folder_from_before_versions_is_read_on(copy):
+    """Old manifests tell settings whole and no version, and scores and findings have none: trained
+    networks and features are kept, tables are made anew, and it is said why.
+    """
+    for path in copy.glob("**/*.manifest.json"):
+        path.unlink()
+    for path in copy.glob("**/manifest.json"):
+        told = read_json(path)
+        del told["version"]
+        path.write_text(json.dumps(told | {"key": "0" * 64}))
+    said = carry_out(copy)
+    assert made(said).isdisjoint(NETWORKS | FEATURES | LAYERS)
+    assert made(said) >= {COMPARISON, "findings.json"} | SCORES
+    assert f"made  {COMPARISON}: comparison is of version {VERSIONS['comparison']}, was 1" in said
+    assert "made  findings.json: it has no manifest" in said
+    assert made(carry_out(copy)) == set()
+
+
+def test_a_manifest_that_was_changed_by_hand_is_no_answer(copy):
+    """A key that does not belong to what the manifest tells makes the artefact anew."""
+    path = copy / "repeats.manifest.json"
+    path.write_text(json.dumps(read_json(path) | {"key": "0" * 64}))
+    assert "made  repeats.json: its key is not that of what it tells" in carry_out(copy)
+
+
+def test_thumbnails_of_another_size_are_made_anew(copy, monkeypatch):
+    """The size of a thumbnail is no secret of the file's name."""
+    monkeypatch.setattr("overpaint.run.thumbnails.SIDE", 40)
+    before = files(copy / "thumbnails")
+    assert made(carry_out(copy)) == {"thumbnails/photographs", "site.json"}
+    after = files(copy / "thumbnails")
+    pictures = [name for name in after if name.endswith(".jpg")]
+    assert pictures
+    assert all(after[name] != before[name] for name in pictures)
