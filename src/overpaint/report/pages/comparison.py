@@ -16,7 +16,6 @@ from overpaint.report.pages.channel import (
     Channels,
     Unit,
     anchor,
-    card,
     in_words,
     leading,
 )
@@ -100,7 +99,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
     comparison, chosen = channels.comparison, channels.comparison.facts.shown
     units = chosen[:CARDS]
     missing = list(comparison.notes)
-    cards = tuple(card(channels, gallery, *unit, missing) for unit in units)
+    cards = tuple(Card.of(channels, gallery, *unit, missing) for unit in units)
     rest = len(chosen) - len(cards)
     return ComparisonPage(
         name=comparison.name,
@@ -280,6 +279,11 @@ def _channel_lines(channels: Channels, with_card: set[Unit]) -> Iterable[Channel
         best = measured.nlargest(CONCENTRATED, "concentration")
     for row in rows(best.head(CONCENTRATED), ChannelRow):
         has_card = (row.layer, row.channel) in with_card
+        classes = []  # each with its share, and how much more that is than in the split
+        for first in (leading(row, side) for side in SIDES):
+            times = f", {number(first.lift, 1)}\xa0×" if first.lift is not None else ""
+            share = f"{percent(first.share)}{times}" if first.label else ""
+            classes.append(Cell(first.label or ABSENT, aside=share))
         yield ChannelLine(
             id=None if has_card else anchor(row.layer, row.channel),
             link=channels.link(row.layer, int(row.channel)),
@@ -288,18 +292,9 @@ def _channel_lines(channels: Channels, with_card: set[Unit]) -> Iterable[Channel
                 Cell(number(row.entropy_before)),
                 Cell(number(row.entropy_after), aside=f"chance {number(row.entropy_chance)}"),
                 Cell(number(row.overlap), aside=f"chance {number(row.overlap_chance)}"),
-                *(_leading(row, side) for side in SIDES),
+                *classes,
             ),
         )
-
-
-def _leading(row: ChannelRow, side: str) -> Cell:
-    """A class, its share of the maximal images, and how much more that is than in the split."""
-    first = leading(row, side)
-    if not first.label:
-        return Cell(ABSENT)
-    times = f", {number(first.lift, 1)}\xa0×" if first.lift is not None else ""
-    return Cell(first.label, aside=f"{percent(first.share)}{times}")
 
 
 def _remarks(comparison: ComparisonRecords) -> list[str]:

@@ -47,6 +47,20 @@ class RepeatLine:
     range: str
     values: str
 
+    @classmethod
+    def of(cls, name: str, spread: Spread) -> "RepeatLine":
+        """The line of a route."""
+        deviation = ABSENT if spread.deviation is None else f"{points(spread.deviation)} points"
+        return cls(
+            route=Link(name, href=network_page(name)),
+            score=score_name(spread.score),
+            n=count(spread.n),
+            mean=percent(spread.mean),
+            deviation=deviation,
+            range=f"{percent(spread.min)} to {percent(spread.max)}",
+            values=", ".join(map(percent, spread.values)),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
@@ -73,7 +87,11 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
     scored = routes(records, dataset)
     by_name = {name: scores for route in scored for name, scores in route.scores.items()}
     first = next(iter(by_name.values()), None)
-    columns = _columns(list(by_name.values()))
+    kinds = dict.fromkeys(kind for scores in by_name.values() for kind in scores.scores)
+    columns: list[Column] = [(kind, "") for kind in kinds]
+    has_groups = any(scores.groups for scores in by_name.values())
+    if first and has_groups:
+        columns += [(first.main, side) for side in GROUP_SIDES]
     without = sorted({label for scores in by_name.values() for label in scores.without_positives})
     fitted = [name for name, entry in records.study.all_networks.items() if entry.fit == dataset]
     waiting = [name for name in fitted if name not in by_name]
@@ -97,8 +115,8 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
         unscored=(*(name for name in waiting if not records.networks[name].failed), *ensembles),
         failed=tuple(name for name in waiting if records.networks[name].failed),
         aside=f"Without a picture in the split: {', '.join(without)}." if without else "",
-        groups=GROUPS if any(scores.groups for scores in by_name.values()) else "",
-        repeated=tuple(_repeat_line(name, spread) for name, spread in spreads.items()),
+        groups=GROUPS if has_groups else "",
+        repeated=tuple(RepeatLine.of(name, spread) for name, spread in spreads.items()),
         apart=tuple(
             apart(first, second, gap)
             for (first, second), gap in records.repeats.differences.items()
@@ -112,12 +130,6 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
 
 Column = tuple[str, str]
 """A score, and the side that its pictures are on: "" for all, "known" or "unknown"."""
-
-
-def _columns(scored: Sequence[Scores]) -> list[Column]:
-    kinds = dict.fromkeys((kind, "") for scores in scored for kind in scores.scores)
-    sides = [(scores.main, side) for scores in scored[:1] for side in GROUP_SIDES]
-    return [*kinds, *(sides if any(scores.groups for scores in scored) else [])]
 
 
 def _at(scores: Scores, column: Column) -> Score | None:
@@ -206,19 +218,6 @@ def _spreads(records: Records, dataset: str) -> dict[str, Spread]:
     spreads = records.repeats.spreads.items()
     of_dataset = [(name, spread) for name, spread in spreads if fits.get(name) == dataset]
     return dict(sorted(of_dataset, key=lambda pair: -pair[1].mean))
-
-
-def _repeat_line(name: str, spread: Spread) -> RepeatLine:
-    deviation = ABSENT if spread.deviation is None else f"{points(spread.deviation)} points"
-    return RepeatLine(
-        route=Link(name, href=network_page(name)),
-        score=score_name(spread.score),
-        n=count(spread.n),
-        mean=percent(spread.mean),
-        deviation=deviation,
-        range=f"{percent(spread.min)} to {percent(spread.max)}",
-        values=", ".join(map(percent, spread.values)),
-    )
 
 
 def _repeat_tables(site: Site, records: Records, dataset: str) -> Iterable[Link]:

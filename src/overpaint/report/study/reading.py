@@ -217,6 +217,9 @@ def read_records(folder: StudyFolder) -> Records:
     except (ValueError, yaml.YAMLError, ValidationError, OverpaintError) as error:
         raise RecordError("broken-record", f"{folder.study} holds no study: {error}") from None
     reader = Reader(folder.root)
+    advice = []
+    if folder.advice.is_file():  # asked for by a command of its own, so its absence is no omission
+        advice = rows(reader.table(folder.advice, AdviceRow), AdviceRow)
     failures = _failures(reader, folder.failures)
     pairs = dict.fromkeys(pair.pair for pair in study.compare)
     comparisons = [_comparison(folder, study, *pair, failures) for pair in pairs]
@@ -238,7 +241,7 @@ def read_records(folder: StudyFolder) -> Records:
         ensembles={name: _ensemble(folder, study, name, failures) for name in study.ensembles},
         repeats=_repeats(folder, study),
         findings=_findings(reader, folder.findings),
-        advice=_advice(reader, folder.advice),
+        advice=advice,
         failures=failures,
         notes=reader.notes,
     )
@@ -257,11 +260,6 @@ def _failures(reader: Reader, path: Path) -> dict[str, str]:
 def _why(failures: dict[str, str], name: str) -> str:
     """Why a network, or the training that its initialisation began, failed; "" if it did not."""
     return failures.get(name.removesuffix(".init"), "")
-
-
-def _advice(reader: Reader, path: Path) -> list[AdviceRow]:
-    """Advice is asked for by a command of its own, so its absence is no omission."""
-    return rows(reader.table(path, AdviceRow), AdviceRow) if path.is_file() else []
 
 
 def _findings(reader: Reader, path: Path) -> list[FindingRow]:
