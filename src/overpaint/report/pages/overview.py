@@ -91,9 +91,8 @@ class ComparisonLine:
         on = f"{facts.dataset}/{facts.cka_split or ABSENT}" if facts.dataset else ABSENT
         if comparison.failed:
             on = f"not made: {listed(comparison.failed)} failed"
-        mean = {
-            name: known(comparison.channels[name].mean()) for name in ("overlap", "overlap_chance")
-        }
+        overlap = number(known(comparison.channels["overlap"].mean()))
+        chance = number(known(comparison.channels["overlap_chance"].mean()))
         most, least = (
             Link(layer, href=comparison.address(f"layer-{slug(layer)}")) if layer else Link(ABSENT)
             for layer in _extremes(comparison)
@@ -103,7 +102,7 @@ class ComparisonLine:
             on=on,
             cka=number(known(comparison.layers["cka"].mean())),
             debiased=number(known(comparison.layers["cka_debiased"].mean())),
-            overlap=Cell(number(mean["overlap"]), aside=f"chance {number(mean['overlap_chance'])}"),
+            overlap=Cell(overlap, aside=f"chance {chance}"),
             most=most,
             least=least,
         )

@@ -93,6 +93,11 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
     if first and has_groups:
         columns += [(first.main, side) for side in GROUP_SIDES]
     without = sorted({label for scores in by_name.values() for label in scores.without_positives})
+    chance = []  # one number a column, unless networks were scored differently
+    for column in columns:
+        scored_in = [score for scores in by_name.values() if (score := _at(scores, column))]
+        levels = sorted({score.chance for score in scored_in})
+        chance.append(" to ".join(map(percent, levels[:1] + levels[1:][-1:])))
     fitted = [name for name, entry in records.study.all_networks.items() if entry.fit == dataset]
     waiting = [name for name in fitted if name not in by_name]
     ensembles = [
@@ -110,7 +115,7 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
             for kind, side in columns
         ),
         lines=tuple(line for route in scored for line in _lines(records, route, columns)),
-        chance=tuple(_chance(by_name.values(), column) for column in columns),
+        chance=tuple(chance),
         figure=_figure(site, dataset, scored),
         unscored=(*(name for name in waiting if not records.networks[name].failed), *ensembles),
         failed=tuple(name for name in waiting if records.networks[name].failed),
@@ -146,26 +151,22 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
             link, kind = Link(name, href=network_page(name)), "repeat" if number else ""
             begin = parent_of(records, name) or origin(records, name)
             way = "another seed" if number else f"{begin} → {training(records, name)}"
+        cells = []
+        for column in columns:
+            score = _at(scores, column)
+            n = f"; N\xa0{count(score.n)}" if score and column[1] else ""
+            cells.append(
+                Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
+                if score
+                else Cell(ABSENT)
+            )
         yield ScoreLine(
             network=link,
             route=way,
             kind=kind,
-            cells=tuple(_cell(_at(scores, column), column) for column in columns),
+            cells=tuple(cells),
             n=count(max(score.n for score in scores.scores.values())),
         )
-
-
-def _cell(score: Score | None, column: Column) -> Cell:
-    if score is None:
-        return Cell(ABSENT)
-    n = f"; N\xa0{count(score.n)}" if column[1] else ""
-    return Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
-
-
-def _chance(scored: Iterable[Scores], column: Column) -> str:
-    """The level of chance of a score; one number, unless networks were scored differently."""
-    levels = sorted({score.chance for scores in scored if (score := _at(scores, column))})
-    return " to ".join(map(percent, levels[:1] + levels[1:][-1:]))
 
 
 # --- the chart ---------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ class Node:
             ),
             mean=_mean([network, *repeats]) if repeats else "",
             children=tuple(
-                Node.of(records, parents, child)
+                cls.of(records, parents, child)
                 for child, parent in parents.items()
                 if parent == name
             ),
