@@ -28,8 +28,8 @@ from overpaint.records import (
     write_text,
 )
 from overpaint.report import build
-from overpaint.report.pages import network
 from overpaint.report.pages.channel import SHORT
+from overpaint.report.pages.subjects import NetworkSubject
 
 COMPARISON = "comparisons/imagenet--fine_tuned.html"
 
@@ -147,7 +147,7 @@ def test_a_failed_build_leaves_the_old_site(lean, monkeypatch):
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(network, "network_page", fail)
+    monkeypatch.setattr(NetworkSubject, "made_from", fail)
     with pytest.raises(KeyboardInterrupt):
         build(lean)
     assert (lean / "site/index.html").read_bytes() == before

@@ -68,9 +68,9 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
         name = f"network {trained.network.name}"
         site.files.part(name, trained.made_from(), partial(write, OF_NETWORK, trained))
     entries = [
-        *(entry for page in OF_STUDY for entry in page.entries(study)),
-        *(entry for trained in networks for page in OF_NETWORK for entry in page.entries(trained)),
-        *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.entries(pair)),
+        *(entry for page in OF_STUDY for entry in page.index(study)),
+        *(entry for trained in networks for page in OF_NETWORK for entry in page.index(trained)),
+        *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.index(pair)),
     ]
     site.text(INDEX, index_script(entries))
     write(OF_STUDY, study)  # the first page last

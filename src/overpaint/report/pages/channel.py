@@ -21,6 +21,7 @@ from overpaint.report.parts.text import (
     slug,
 )
 from overpaint.report.site.files import method
+from overpaint.report.site.templates import root
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -156,10 +157,10 @@ class ChannelPage:
     next: Link | None
 
 
-def channel_page(channels: Channels, gallery: Gallery, row: ChannelRow, at: str) -> ChannelPage:
-    """All that the page of a channel shows; the root of the site is `at`."""
+def channel_page(channels: Channels, gallery: Gallery, row: ChannelRow) -> ChannelPage:
+    """All that the page of a channel shows."""
     comparison, unit = channels.comparison, (row.layer, row.channel)
-    sides = gallery.sides(*unit, SHOWN_IMAGES, at)
+    sides = gallery.sides(*unit, SHOWN_IMAGES, root(comparison.channel(*unit)))
     ranks = []
     for name, (words, _) in CRITERIA.items():
         rank, n = channels.ranks[name].get(unit, (None, 0))
@@ -193,29 +194,29 @@ class Card:
     numbers: tuple[Fact, ...]
     remark: str
 
-
-def card(
-    channels: Channels, gallery: Gallery, layer: str, channel: int, missing: list[str]
-) -> Card:
-    """A chosen channel on the page of its comparison; what is missing is noted."""
-    sides = gallery.sides(layer, channel, SHORT, "../")
-    for side in sides:
-        name = f"{layer}:{channel} of {side.network}"
-        if side.rendering is None:
-            missing.append(f"{name}: {side.caption}.")
-        if side.lost:
-            missing.append(f"{name}: {counted(side.lost, 'thumbnail')} missing.")
-    row = channels.rows.get((layer, channel))
-    no_record = "no record of its numbers"
-    return Card(
-        id=anchor(layer, channel),
-        link=channels.link(layer, channel),
-        layer=layer,
-        channel=channel,
-        sides=sides,
-        numbers=tuple(few_facts(channels, row)) if row else (),
-        remark=remark(row, channels.comparison.facts.k) if row else no_record,
-    )
+    @classmethod
+    def of(
+        cls, channels: Channels, gallery: Gallery, layer: str, channel: int, missing: list[str]
+    ) -> "Card":
+        """A chosen channel on the page of its comparison; what is missing is noted."""
+        sides = gallery.sides(layer, channel, SHORT, root(channels.comparison.address()))
+        for side in sides:
+            name = f"{layer}:{channel} of {side.network}"
+            if side.rendering is None:
+                missing.append(f"{name}: {side.caption}.")
+            if side.lost:
+                missing.append(f"{name}: {counted(side.lost, 'thumbnail')} missing.")
+        row = channels.rows.get((layer, channel))
+        no_record = "no record of its numbers"
+        return cls(
+            id=anchor(layer, channel),
+            link=channels.link(layer, channel),
+            layer=layer,
+            channel=channel,
+            sides=sides,
+            numbers=tuple(few_facts(channels, row)) if row else (),
+            remark=remark(row, channels.comparison.facts.k) if row else no_record,
+        )
 
 
 # --- what is said of a channel -----------------------------------------------------------------

@@ -16,7 +16,6 @@ from overpaint.report.pages.channel import (
     Channels,
     Unit,
     anchor,
-    card,
     in_words,
     leading,
 )
@@ -54,6 +53,40 @@ class LayerLine:
     cells: tuple[Cell, ...]
     remark: str
 
+    @classmethod
+    def of(cls, comparison: ComparisonRecords, layer: str, row: LayerRow | None) -> "LayerLine":
+        """The line of a layer; the numbers of its channels are those of the median channel."""
+        channels = comparison.channels[comparison.channels["layer"] == layer]
+        median = {
+            name: float(values.median()) if len(values := channels[name].dropna()) else None
+            for name in ("overlap", "overlap_chance", "overlap_matched", "entropy_before",
+                         "entropy_after", "entropy_chance")
+        }  # fmt: skip
+        cka, debiased = Cell(ABSENT), Cell(ABSENT)
+        if row:
+            cka = Cell(number(row.cka), aside=_range(row.cka_low, row.cka_high))
+            debiased = Cell(
+                number(row.cka_debiased),
+                aside=_range(row.cka_debiased_low, row.cka_debiased_high),
+            )
+        return cls(
+            id=f"layer-{slug(layer)}",
+            link=Link(layer, href=comparison.layer(layer)),
+            cells=(
+                cka,
+                debiased,
+                Cell(number(median["overlap"]), aside=f"chance {number(median['overlap_chance'])}"),
+                Cell(number(median["overlap_matched"])),
+                Cell(
+                    f"{number(median['entropy_before'])} → {number(median['entropy_after'])}",
+                    aside=f"chance {number(median['entropy_chance'])}",
+                ),
+                _specialised_cell(channels),
+                Cell(count(len(channels) or (row.channels if row else None))),
+            ),
+            remark="" if row is None or row.status == "ok" else row.status,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChannelLine:
@@ -62,6 +95,27 @@ class ChannelLine:
     id: str | None  # None where a card has the anchor
     link: Link
     cells: tuple[Cell, ...]
+
+    @classmethod
+    def of(cls, channels: Channels, row: ChannelRow, with_card: set[Unit]) -> "ChannelLine":
+        """The line of a channel."""
+        has_card = (row.layer, row.channel) in with_card
+        classes = []  # each with its share, and how much more that is than in the split
+        for first in (leading(row, side) for side in SIDES):
+            times = f", {number(first.lift, 1)}\xa0×" if first.lift is not None else ""
+            share = f"{percent(first.share)}{times}" if first.label else ""
+            classes.append(Cell(first.label or ABSENT, aside=share))
+        return cls(
+            id=None if has_card else anchor(row.layer, row.channel),
+            link=channels.link(row.layer, int(row.channel)),
+            cells=(
+                Cell(number(row.concentration), aside=q_value(row.specialised_q)),
+                Cell(number(row.entropy_before)),
+                Cell(number(row.entropy_after), aside=f"chance {number(row.entropy_chance)}"),
+                Cell(number(row.overlap), aside=f"chance {number(row.overlap_chance)}"),
+                *classes,
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +153,13 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
     channels = classes.channels
     comparison, chosen = channels.comparison, channels.comparison.facts.shown
     units = chosen[:CARDS]
+    layers = {row.layer: row for row in rows(comparison.layers, LayerRow)}
+    measured = comparison.channels.dropna(subset="concentration")
+    best = specialised(measured, LEVEL)
+    if best.empty:
+        best = measured.nlargest(CONCENTRATED, "concentration")
     missing = list(comparison.notes)
-    cards = tuple(card(channels, gallery, *unit, missing) for unit in units)
+    cards = tuple(Card.of(channels, gallery, *unit, missing) for unit in units)
     rest = len(chosen) - len(cards)
     return ComparisonPage(
         name=comparison.name,
@@ -108,7 +167,9 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         after=comparison.after,
         summary=summary(comparison),
         figures=() if comparison.failed else tuple(comparison_figures(site, comparison)),
-        layers=tuple(_layer_lines(comparison)),
+        layers=tuple(
+            LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order
+        ),
         classes=tuple(
             ClassCount(
                 link=Link(label, href=comparison.label(label)),
@@ -125,7 +186,10 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         ),
         marks=marks(side for card in cards for side in card.sides),
         specialised=_specialised_lead(comparison),
-        channels=tuple(_channel_lines(channels, {*units})),
+        channels=tuple(
+            ChannelLine.of(channels, row, {*units})
+            for row in rows(best.head(CONCENTRATED), ChannelRow)
+        ),
         remarks=tuple(_remarks(comparison)),
         data=tuple(_tables(site, classes, gallery.maximal, units)),
         missing=tuple(dict.fromkeys(missing)),
@@ -193,42 +257,6 @@ def maximal_images(maximal: Maximal, units: list[Unit]) -> pd.DataFrame:
     return table.assign(**places.where(places >= 0))
 
 
-def _layer_lines(comparison: ComparisonRecords) -> Iterable[LayerLine]:
-    by_layer = {row.layer: row for row in rows(comparison.layers, LayerRow)}
-    for layer in comparison.order:
-        row = by_layer.get(layer)
-        channels = comparison.channels[comparison.channels["layer"] == layer]
-        median = {
-            name: float(values.median()) if len(values := channels[name].dropna()) else None
-            for name in ("overlap", "overlap_chance", "overlap_matched", "entropy_before",
-                         "entropy_after", "entropy_chance")
-        }  # fmt: skip
-        cka, debiased = Cell(ABSENT), Cell(ABSENT)
-        if row:
-            cka = Cell(number(row.cka), aside=_range(row.cka_low, row.cka_high))
-            debiased = Cell(
-                number(row.cka_debiased),
-                aside=_range(row.cka_debiased_low, row.cka_debiased_high),
-            )
-        yield LayerLine(
-            id=f"layer-{slug(layer)}",
-            link=Link(layer, href=comparison.layer(layer)),
-            cells=(
-                cka,
-                debiased,
-                Cell(number(median["overlap"]), aside=f"chance {number(median['overlap_chance'])}"),
-                Cell(number(median["overlap_matched"])),
-                Cell(
-                    f"{number(median['entropy_before'])} → {number(median['entropy_after'])}",
-                    aside=f"chance {number(median['entropy_chance'])}",
-                ),
-                _specialised_cell(channels),
-                Cell(count(len(channels) or (row.channels if row else None))),
-            ),
-            remark="" if row is None or row.status == "ok" else row.status,
-        )
-
-
 def _range(low: float | None, high: float | None) -> str:
     return f"{number(low)} to {number(high)}" if low is not None else ""
 
@@ -270,36 +298,6 @@ def _specialised_lead(comparison: ComparisonRecords) -> str:
         f"p\xa0≥\xa0{1 - LEVEL}; chance gives {number(LEVEL * len(p), 1)} each. Two networks that "
         "only differ, as two trainings from one start do, have as many of one kind as of the other."
     )
-
-
-def _channel_lines(channels: Channels, with_card: set[Unit]) -> Iterable[ChannelLine]:
-    """The channels that specialised, or else those that concentrated most."""
-    measured = channels.comparison.channels.dropna(subset="concentration")
-    best = specialised(measured, LEVEL)
-    if best.empty:
-        best = measured.nlargest(CONCENTRATED, "concentration")
-    for row in rows(best.head(CONCENTRATED), ChannelRow):
-        has_card = (row.layer, row.channel) in with_card
-        yield ChannelLine(
-            id=None if has_card else anchor(row.layer, row.channel),
-            link=channels.link(row.layer, int(row.channel)),
-            cells=(
-                Cell(number(row.concentration), aside=q_value(row.specialised_q)),
-                Cell(number(row.entropy_before)),
-                Cell(number(row.entropy_after), aside=f"chance {number(row.entropy_chance)}"),
-                Cell(number(row.overlap), aside=f"chance {number(row.overlap_chance)}"),
-                *(_leading(row, side) for side in SIDES),
-            ),
-        )
-
-
-def _leading(row: ChannelRow, side: str) -> Cell:
-    """A class, its share of the maximal images, and how much more that is than in the split."""
-    first = leading(row, side)
-    if not first.label:
-        return Cell(ABSENT)
-    times = f", {number(first.lift, 1)}\xa0×" if first.lift is not None else ""
-    return Cell(first.label, aside=f"{percent(first.share)}{times}")
 
 
 def _remarks(comparison: ComparisonRecords) -> list[str]:

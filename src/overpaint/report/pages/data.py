@@ -44,6 +44,23 @@ class DatasetLine:
     duplicates: str  # pictures in two splits
     leak: str  # the share of a split that is of groups of train
 
+    @classmethod
+    def of(cls, dataset: DatasetRecords) -> "DatasetLine":
+        """What the first page tells of a dataset."""
+        facts, classes = dataset.facts, _classes(dataset)
+        leaks = [f"{row.split} {percent(row.share)}" for row in facts.leak if row.known]
+        return cls(
+            id=f"dataset-{slug(dataset.name)}",
+            name=Link(dataset.name, href=f"{DATA}#{_anchor(dataset)}"),
+            kind=facts.kind or ABSENT,
+            labels=_labels(dataset),
+            classes=count(len(classes)) if classes else ABSENT,
+            counts=_counts(dataset),
+            left_out=count(len(dataset.images) - len(dataset.usable)),
+            duplicates=count(len(facts.duplicates)),
+            leak=", ".join(leaks) or ("none" if facts.leak else ABSENT),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassLine:
@@ -52,6 +69,13 @@ class ClassLine:
     label: str
     cells: tuple[str, ...]  # train, val, test, all, share of the pictures
 
+    @classmethod
+    def of(cls, row: Any, pictures: int) -> "ClassLine":
+        """A row of `class_counts`, of so many pictures."""
+        label, *by_split, total = row
+        share = percent(total / pictures if pictures else None)
+        return cls(label=str(label), cells=(*map(count, by_split), count(total), share))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LeakLine:
@@ -59,6 +83,21 @@ class LeakLine:
 
     split: str
     cells: tuple[str, ...]  # pictures, of known groups, share, groups, named rightly, chance
+
+    @classmethod
+    def of(cls, row: LeakRow) -> "LeakLine":
+        """The line of a split."""
+        return cls(
+            split=row.split,
+            cells=(
+                count(row.n),
+                count(row.known),
+                percent(row.share),
+                f"{count(row.known_groups)} of {count(row.groups)}",
+                percent(row.accuracy),
+                percent(row.chance),
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +133,65 @@ class DatasetSection:
     data: str | None
     missing: tuple[str, ...]
 
+    @classmethod
+    def of(cls, site: Site, dataset: DatasetRecords) -> "DatasetSection":
+        """All that the page shows of a dataset."""
+        images, facts = dataset.images, dataset.facts
+        left_out = rows(images[images["status"] != "ok"], ImageRow)
+        flat = images.assign(labels=[" · ".join(labels) for labels in images["labels"]])
+        duplicates = pd.DataFrame(facts.duplicates)
+        counts = class_counts(dataset.usable, _classes(dataset))
+        # Reasons alike are told together.
+        reasons = Counter(row.status.split(":")[0] for row in left_out).most_common()
+        place = f"datasets/{dataset.name}"
+        return cls(
+            id=_anchor(dataset),
+            name=dataset.name,
+            fields=(
+                ("Kind", facts.kind or ABSENT),
+                ("Labels", _labels(dataset)),
+                ("Classes", count(len(counts)) if len(counts) else ABSENT),
+                *zip(map(str.capitalize, SPLITS), _counts(dataset), strict=True),
+                ("Left out", count(len(left_out))),
+            ),
+            remarks=tuple(_remarks(dataset.usable, counts)),
+            figure=_figure(site, dataset, counts),
+            classes=tuple(
+                ClassLine.of(line, len(dataset.usable))
+                for line in counts[:LINES].itertuples(index=False)
+            ),
+            more_classes=_more(len(counts) - LINES, "class"),
+            leaks=tuple(map(LeakLine.of, facts.leak)),
+            leak_remarks=tuple(
+                f"{dataset.name}/{row.split}: {row.describe(percent)}"
+                for row in facts.leak
+                if row.known
+            ),
+            why=listed(f"{why} ({count(n)})" for why, n in reasons) if reasons else "",
+            left_out=tuple((row.image, row.status) for row in left_out[:NAMED]),
+            more_left_out=_more(len(left_out) - NAMED, "picture"),
+            duplicates_summary=(
+                f"In two splits of {dataset.name}: {counted(len(duplicates), 'picture')}"
+                if len(duplicates)
+                else ""
+            ),
+            duplicates=tuple(
+                DuplicateLine(
+                    first=row.first,
+                    first_split=row.first_split,
+                    second=row.second,
+                    second_split=row.second_split,
+                )
+                for row in facts.duplicates[:NAMED]
+            ),
+            more_duplicates=_more(len(duplicates) - NAMED, "picture"),
+            duplicates_data=site.data(f"{place}.duplicates", duplicates)
+            if len(duplicates)
+            else None,
+            data=site.data(place, flat) if len(images) else None,
+            missing=tuple(dataset.notes),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataPage:
@@ -105,24 +203,7 @@ class DataPage:
 def data_page(site: Site, records: Records) -> DataPage:
     """All that the page of the data shows."""
     return DataPage(
-        datasets=tuple(_section(site, dataset) for dataset in records.datasets.values())
-    )
-
-
-def dataset_line(dataset: DatasetRecords) -> DatasetLine:
-    """What the first page tells of a dataset."""
-    facts, classes = dataset.facts, _classes(dataset)
-    leaks = [f"{row.split} {percent(row.share)}" for row in facts.leak if row.known]
-    return DatasetLine(
-        id=f"dataset-{slug(dataset.name)}",
-        name=Link(dataset.name, href=f"{DATA}#{_anchor(dataset)}"),
-        kind=facts.kind or ABSENT,
-        labels=_labels(dataset),
-        classes=count(len(classes)) if classes else ABSENT,
-        counts=_counts(dataset),
-        left_out=count(len(dataset.images) - len(dataset.usable)),
-        duplicates=count(len(facts.duplicates)),
-        leak=", ".join(leaks) or ("none" if facts.leak else ABSENT),
+        datasets=tuple(DatasetSection.of(site, dataset) for dataset in records.datasets.values())
     )
 
 
@@ -143,62 +224,6 @@ def _classes(dataset: DatasetRecords) -> list[str]:
     """The classes in their order; where the manifest names none, those of the pictures."""
     return dataset.facts.classes or sorted(
         {label for labels in dataset.images["labels"] for label in labels}
-    )
-
-
-def _section(site: Site, dataset: DatasetRecords) -> DatasetSection:
-    images, facts = dataset.images, dataset.facts
-    left_out = rows(images[images["status"] != "ok"], ImageRow)
-    flat = images.assign(labels=[" · ".join(labels) for labels in images["labels"]])
-    duplicates = pd.DataFrame(facts.duplicates)
-    counts = class_counts(dataset.usable, _classes(dataset))
-    # Reasons alike are told together.
-    reasons = Counter(row.status.split(":")[0] for row in left_out).most_common()
-    place = f"datasets/{dataset.name}"
-    return DatasetSection(
-        id=_anchor(dataset),
-        name=dataset.name,
-        fields=(
-            ("Kind", facts.kind or ABSENT),
-            ("Labels", _labels(dataset)),
-            ("Classes", count(len(counts)) if len(counts) else ABSENT),
-            *zip(map(str.capitalize, SPLITS), _counts(dataset), strict=True),
-            ("Left out", count(len(left_out))),
-        ),
-        remarks=tuple(_remarks(dataset.usable, counts)),
-        figure=_figure(site, dataset, counts),
-        classes=tuple(
-            _class_line(line, len(dataset.usable))
-            for line in counts[:LINES].itertuples(index=False)
-        ),
-        more_classes=_more(len(counts) - LINES, "class"),
-        leaks=tuple(map(_leak_line, facts.leak)),
-        leak_remarks=tuple(
-            f"{dataset.name}/{row.split}: {row.describe(percent)}"
-            for row in facts.leak
-            if row.known
-        ),
-        why=listed(f"{why} ({count(n)})" for why, n in reasons) if reasons else "",
-        left_out=tuple((row.image, row.status) for row in left_out[:NAMED]),
-        more_left_out=_more(len(left_out) - NAMED, "picture"),
-        duplicates_summary=(
-            f"In two splits of {dataset.name}: {counted(len(duplicates), 'picture')}"
-            if len(duplicates)
-            else ""
-        ),
-        duplicates=tuple(
-            DuplicateLine(
-                first=row.first,
-                first_split=row.first_split,
-                second=row.second,
-                second_split=row.second_split,
-            )
-            for row in facts.duplicates[:NAMED]
-        ),
-        more_duplicates=_more(len(duplicates) - NAMED, "picture"),
-        duplicates_data=site.data(f"{place}.duplicates", duplicates) if len(duplicates) else None,
-        data=site.data(place, flat) if len(images) else None,
-        missing=tuple(dataset.notes),
     )
 
 
@@ -226,12 +251,6 @@ def class_counts(used: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
     total = table.sum(axis=1)
     table = table.assign(all=total).loc[total.sort_values(ascending=False, kind="stable").index]
     return table.rename_axis("label").rename_axis(None, axis=1).reset_index()
-
-
-def _class_line(row: Any, pictures: int) -> ClassLine:
-    label, *by_split, total = row
-    share = percent(total / pictures if pictures else None)
-    return ClassLine(label=str(label), cells=(*map(count, by_split), count(total), share))
 
 
 def _figure(site: Site, dataset: DatasetRecords, counts: pd.DataFrame) -> Figure:
@@ -292,17 +311,3 @@ def _remarks(used: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
 def _named(labels: list[str]) -> str:
     rest = len(labels) - NAMED
     return listed([*labels[:NAMED], *([f"{rest} more"] if rest > 0 else [])])
-
-
-def _leak_line(row: LeakRow) -> LeakLine:
-    return LeakLine(
-        split=row.split,
-        cells=(
-            count(row.n),
-            count(row.known),
-            percent(row.share),
-            f"{count(row.known_groups)} of {count(row.groups)}",
-            percent(row.accuracy),
-            percent(row.chance),
-        ),
-    )

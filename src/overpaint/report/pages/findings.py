@@ -98,6 +98,19 @@ class FindingLine:
     n: str
     remark: str
 
+    @classmethod
+    def of(cls, records: Records, row: FindingRow) -> "FindingLine":
+        """The line of a finding."""
+        comparison = records.comparisons.get(f"{row.before}--{row.after}")
+        return cls(
+            link=Link(row.subject, href=comparison.address() if comparison else None),
+            verdict=row.verdict,
+            value=value_cell(row),
+            chance=ABSENT if row.chance is None else _value(row, row.chance),
+            n=counted(row.n, row.unit.removesuffix("s")) if row.n else ABSENT,
+            remark=row.remark,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
@@ -131,7 +144,7 @@ def findings_page(site: Site, records: Records) -> FindingsPage:
             reading=stated.reading,
             summary=together([row.verdict for row in rows]),
             measured=rows[0].measured if rows else "",
-            lines=tuple(_line(records, row) for row in rows),
+            lines=tuple(FindingLine.of(records, row) for row in rows),
             nothing="" if rows else stated.nothing,
         )
         statements.append(statement)
@@ -156,18 +169,6 @@ def together(verdicts: list[str]) -> str:
     if len(counts) == 1:
         return f"{verdicts[0]}, in {len(verdicts)} of {len(verdicts)}"
     return listed(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
-
-
-def _line(records: Records, row: FindingRow) -> FindingLine:
-    comparison = records.comparisons.get(f"{row.before}--{row.after}")
-    return FindingLine(
-        link=Link(row.subject, href=comparison.address() if comparison else None),
-        verdict=row.verdict,
-        value=value_cell(row),
-        chance=ABSENT if row.chance is None else _value(row, row.chance),
-        n=counted(row.n, row.unit.removesuffix("s")) if row.n else ABSENT,
-        remark=row.remark,
-    )
 
 
 def value_cell(row: FindingRow) -> Cell:

@@ -136,11 +136,22 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
     comparison, channels = classes.channels.comparison, classes.channels
     before, after = (classes.led[side].get(label, []) for side in SIDES)
     layers_before, layers_after = (Counter(row.layer for row in led) for led in (before, after))
-    responding = [
-        (network, [_responding(channels, gallery, side, row) for row in responses])
-        for side, network in reversed([*enumerate(gallery.networks)])
-        if (responses := classes.responding.get((label, SIDES[side])))
-    ]
+    responding = []
+    for side, network in reversed([*enumerate(gallery.networks)]):
+        lines = tuple(
+            ClassChannelLine(
+                link=channels.link(row.layer, int(row.channel)),
+                picture=gallery.face(side, row.layer, int(row.channel)),
+                cells=(
+                    Cell(number(row.standardised, 2)),
+                    Cell(number(row.mean_class), aside=f"of all {number(row.mean_all)}"),
+                    Cell(count(row.n)),
+                ),
+            )
+            for row in classes.responding.get((label, SIDES[side]), ())
+        )
+        if lines:
+            responding.append((network, lines))
     return ClassPage(
         comparison=Link(comparison.title, href=comparison.address()),
         label=label,
@@ -160,7 +171,7 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
             for layer, of_layer in channels.by_layer.items()
         ),
         led=(_led(channels, gallery, after, 1), _led(channels, gallery, before, 0)),
-        responding=tuple((network, tuple(lines)) for network, lines in responding),
+        responding=tuple(responding),
         previous=classes.beside(label, -1),
         next=classes.beside(label, 1),
         missing=tuple(comparison.notes),
@@ -209,18 +220,4 @@ def _led(channels: Channels, gallery: Gallery, led: list[ChannelRow], side: int)
         n=counted(len(led), "channel"),
         lines=tuple(lines),
         more=f"{counted(rest, 'more channel')}." if rest else "",
-    )
-
-
-def _responding(
-    channels: Channels, gallery: Gallery, side: int, row: ResponseRow
-) -> ClassChannelLine:
-    return ClassChannelLine(
-        link=channels.link(row.layer, int(row.channel)),
-        picture=gallery.face(side, row.layer, int(row.channel)),
-        cells=(
-            Cell(number(row.standardised, 2)),
-            Cell(number(row.mean_class), aside=f"of all {number(row.mean_all)}"),
-            Cell(count(row.n)),
-        ),
     )

@@ -29,6 +29,44 @@ class Tile:
     led_after: str
     remark: str
 
+    @classmethod
+    def of(cls, channels: Channels, gallery: Gallery, row: ChannelRow) -> "Tile":
+        """The tile of a channel."""
+        unit = row.layer, row.channel
+        before, after = (gallery.face(side, *unit) for side in (0, 1))
+        # Without the sign where it is that of equality.
+        q = p_value(row.specialised_q).removeprefix("p\xa0").removeprefix("=\xa0")
+        return cls(
+            id=f"c{row.channel}",
+            link=Link(str(row.channel), href=channels.comparison.channel(*unit)),
+            before=before,
+            after=after,
+            data=(
+                ("channel", str(row.channel)),
+                ("concentration", _plain(row.concentration)),
+                ("change", _plain(row.filter_change)),
+                ("overlap", _plain(row.overlap)),
+                ("entropy-before", _plain(row.entropy_before)),
+                ("entropy-after", _plain(row.entropy_after)),
+                ("q", _plain(row.specialised_q)),
+                ("specialised", "yes" if _is_specialised(row) else ""),
+                ("leading-before", row.top_class_before or ""),
+                ("leading", row.top_class_after or ""),
+                ("dead", DEAD.get(row.status, "")),
+                ("status", row.status or "ok"),
+            ),
+            facts=(
+                ("overlap", number(row.overlap)),
+                ("entropy", f"{number(row.entropy_before)} → {number(row.entropy_after)}"),
+                ("concentration", number(row.concentration)),
+                ("q", q),
+                ("filter change", number(row.filter_change)),
+            ),
+            led_before=row.top_class_before or ABSENT,
+            led_after=row.top_class_after or ABSENT,
+            remark=remark(row, channels.comparison.facts.k),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPage:
@@ -64,7 +102,7 @@ def layer_page(channels: Channels, gallery: Gallery, layer: str) -> LayerPage:
         layer=layer,
         summary=summary,
         facts=tuple(_facts(channels, layer)),
-        tiles=tuple(_tile(channels, gallery, row) for row in of_layer),
+        tiles=tuple(Tile.of(channels, gallery, row) for row in of_layer),
         classes=tuple(sorted({row.top_class_after for row in of_layer if row.top_class_after})),
         previous=_beside(channels, place - 1),
         next=_beside(channels, place + 1),
@@ -108,43 +146,6 @@ def _facts(channels: Channels, layer: str) -> list[Fact]:
             ),
         ]
     return facts
-
-
-def _tile(channels: Channels, gallery: Gallery, row: ChannelRow) -> Tile:
-    unit = row.layer, row.channel
-    before, after = (gallery.face(side, *unit) for side in (0, 1))
-    # Without the sign where it is that of equality.
-    q = p_value(row.specialised_q).removeprefix("p\xa0").removeprefix("=\xa0")
-    return Tile(
-        id=f"c{row.channel}",
-        link=Link(str(row.channel), href=channels.comparison.channel(*unit)),
-        before=before,
-        after=after,
-        data=(
-            ("channel", str(row.channel)),
-            ("concentration", _plain(row.concentration)),
-            ("change", _plain(row.filter_change)),
-            ("overlap", _plain(row.overlap)),
-            ("entropy-before", _plain(row.entropy_before)),
-            ("entropy-after", _plain(row.entropy_after)),
-            ("q", _plain(row.specialised_q)),
-            ("specialised", "yes" if _is_specialised(row) else ""),
-            ("leading-before", row.top_class_before or ""),
-            ("leading", row.top_class_after or ""),
-            ("dead", DEAD.get(row.status, "")),
-            ("status", row.status or "ok"),
-        ),
-        facts=(
-            ("overlap", number(row.overlap)),
-            ("entropy", f"{number(row.entropy_before)} → {number(row.entropy_after)}"),
-            ("concentration", number(row.concentration)),
-            ("q", q),
-            ("filter change", number(row.filter_change)),
-        ),
-        led_before=row.top_class_before or ABSENT,
-        led_after=row.top_class_after or ABSENT,
-        remark=remark(row, channels.comparison.facts.k),
-    )
 
 
 def _plain(value: float | None) -> str:

@@ -3,7 +3,7 @@
 To add a page: its row and what makes it in a module of its own, a template, and an entry here.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -23,14 +23,9 @@ from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, S
 from overpaint.report.parts import addresses
 from overpaint.report.parts.rows import Link
 from overpaint.report.site.search import Entry
-from overpaint.report.site.templates import root
 from overpaint.report.study.reading import Records
 
 Subject = TypeVar("Subject", bound=StudySubject)
-
-
-def _nothing(_: Any) -> Sequence[Entry]:
-    return ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +37,7 @@ class Page(Generic[Subject]):
     template: str
     rows: Callable[[Subject], Iterable[tuple[str, object]]]  # the address and the row of each
     charts: Callable[[Records], int] | None = None  # how many all of this kind have at most
-    entries: Callable[[Subject], Iterable[Entry]] = _nothing  # in the list for search
+    entries: Callable[[Subject], Iterable[Entry]] | None = None  # what search finds, if anything
     title: str = ""  # in the navigation, if it stands there
 
     def write(self, subject: Subject) -> None:
@@ -50,9 +45,11 @@ class Page(Generic[Subject]):
         for place, row in self.rows(subject):
             subject.templates.page(self.template, place, row)
 
-
-def _entry(title: str, address: str) -> Callable[[StudySubject], Iterable[Entry]]:
-    return lambda _: [{"kind": "page", "name": title, "at": address}]
+    def index(self, subject: Subject) -> Iterable[Entry]:
+        """What search finds of the pages of this kind that a subject has."""
+        if self.title:
+            yield {"kind": "page", "name": self.title, "at": self.address}
+        yield from self.entries(subject) if self.entries else ()
 
 
 OF_STUDY: tuple[Page[StudySubject], ...] = (
@@ -65,7 +62,6 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
             (addresses.OVERVIEW, overview.overview(subject.site, subject.records))
         ],
         charts=lambda records: 1 + len(overview.fitted(records)),
-        entries=_entry("Overview", addresses.OVERVIEW),
     ),
     Page(
         address=addresses.FINDINGS,
@@ -75,7 +71,6 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
         rows=lambda subject: [
             (addresses.FINDINGS, findings.findings_page(subject.site, subject.records))
         ],
-        entries=_entry("Findings", addresses.FINDINGS),
     ),
     Page(
         address=addresses.DATA,
@@ -84,7 +79,6 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
         template="data",
         rows=lambda subject: [(addresses.DATA, data.data_page(subject.site, subject.records))],
         charts=lambda records: len(records.datasets),
-        entries=_entry("Data", addresses.DATA),
     ),
     Page(
         address=addresses.METHOD,
@@ -94,7 +88,6 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
         rows=lambda subject: [
             (addresses.METHOD, method.method_page(subject.site, subject.records))
         ],
-        entries=_entry("Method", addresses.METHOD),
     ),
 )
 
@@ -119,12 +112,6 @@ OF_NETWORK: tuple[Page[NetworkSubject], ...] = (
         ],
     ),
 )
-
-
-def _channel_pages(subject: ComparisonSubject) -> Iterable[tuple[str, object]]:
-    for row in subject.channels.rows.values():
-        place = subject.comparison.channel(row.layer, row.channel)
-        yield place, channel.channel_page(subject.channels, subject.gallery, row, root(place))
 
 
 def _layer_entries(subject: ComparisonSubject) -> Iterable[Entry]:
@@ -179,7 +166,13 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
         address=addresses.CHANNEL,
         about="A channel",
         template="channel",
-        rows=_channel_pages,
+        rows=lambda subject: (
+            (
+                subject.comparison.channel(row.layer, row.channel),
+                channel.channel_page(subject.channels, subject.gallery, row),
+            )
+            for row in subject.channels.rows.values()
+        ),
     ),
     Page(
         address=addresses.CLASS,

@@ -80,6 +80,13 @@ class MethodPage:
 def method_page(site: Site, records: Records) -> MethodPage:
     """All that the page of the method shows."""
     made_of = manifests(records)
+    charts = (
+        "This study has so many charts that the site holds each as SVG only, and its table as "
+        "CSV; the command below writes all as PNG and PDF too."
+    )
+    if site.chart_formats:
+        formats = ", ".join(["SVG", *map(str.upper, site.chart_formats)])
+        charts = f"Every chart is here as {formats}, and the table that it is drawn from as CSV."
     weights = {
         f"network {network.name}": network.facts.weights for network in records.networks.values()
     }
@@ -111,7 +118,7 @@ def method_page(site: Site, records: Records) -> MethodPage:
         ),
         networks=tuple(_architectures(records)),
         small=_small(records),
-        charts=_charts(site),
+        charts=charts,
         versions=tuple(versions(made_of)),
         hardware=tuple(hardware(made_of)),
         provenance=tuple(
@@ -138,16 +145,6 @@ def _settings(records: Records) -> Iterable[tuple[str, str]]:
                 f"{', '.join(render.layers)}"
             ),
         )
-
-
-def _charts(site: Site) -> str:
-    kinds = ", ".join(["SVG", *map(str.upper, site.chart_formats)])
-    if site.chart_formats:
-        return f"Every chart is here as {kinds}, and the table that it is drawn from as CSV."
-    return (
-        "This study has so many charts that the site holds each as SVG only, and its table as "
-        "CSV; the command below writes all as PNG and PDF too."
-    )
 
 
 def effective(records: Records, name: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from overpaint.measures.most_confident import Guess, surest
-from overpaint.records import SvmRow
+from overpaint.records import ClassRow, SvmRow
 from overpaint.report.charts import plots, tables
 from overpaint.report.parts.addresses import network_page as address
 from overpaint.report.parts.gallery import thumbnail
@@ -56,6 +56,14 @@ class ClassScores:
     n: str
     scores: tuple[str, ...]
 
+    @classmethod
+    def of(cls, row: ClassRow, *, several: bool) -> "ClassScores":
+        """The line of a class; precision at 20 is of several labels a picture only."""
+        scores = [row.precision, row.recall, row.f1, row.average_precision]
+        if several:
+            scores.append(row.precision_at_20)
+        return cls(label=row.label, n=count(row.n), scores=tuple(map(percent, scores)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
@@ -77,6 +85,18 @@ class SvmLine:
     score: str
     converged: str
     remark: str
+
+    @classmethod
+    def of(cls, row: SvmRow) -> "SvmLine":
+        """What cross-validation chose for a class."""
+        return cls(
+            label=row.label,
+            n=count(row.n),
+            cost=ABSENT if row.cost is None else f"{row.cost:g}",
+            score=percent(row.cv_score),
+            converged=ABSENT if row.converged is None else setting(bool(row.converged)),
+            remark="" if row.status in ("ok", None) else row.status,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +126,14 @@ class NetworkPage:
 def network_page(site: Site, records: Records, network: NetworkRecords) -> NetworkPage:
     """All that the page of a trained network shows."""
     scores, name = network.scores, network.name
+    several = scores is not None and scores.multi_label
     route = records.route(name)
     siblings = [sibling for sibling in records.networks if records.route(sibling) == route]
     hits, mistakes = surest(network.predictions)
+    remarks = [GROUPS] if scores and scores.groups else []
+    if scores and scores.without_positives:
+        without = ", ".join(scores.without_positives)
+        remarks.append(f"Without a picture in the split, so not scored: {without}.")
     figures = [make(site, network) for make in FIGURES] if not network.failed else []
     return NetworkPage(
         name=name,
@@ -116,8 +141,10 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
         fields=_fields(records, network),
         scores=tuple(_scores(network)),
         figures=tuple(figure for figure in figures if figure),
-        several=scores is not None and scores.multi_label,
-        classes=tuple(_classes(network)),
+        several=several,
+        classes=tuple(
+            ClassScores.of(row, several=several) for row in (scores.classes if scores else ())
+        ),
         classes_data=(
             site.data(f"networks/{name}/classes", pd.DataFrame(scores.classes)) if scores else None
         ),
@@ -130,7 +157,7 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
         siblings=tuple(
             Link(sibling, href=address(sibling)) for sibling in siblings if len(siblings) > 1
         ),
-        svm=tuple(_svm(network)),
+        svm=tuple(map(SvmLine.of, [] if network.svm is None else rows(network.svm, SvmRow))),
         svm_data=(
             None
             if network.svm is None or network.svm.empty
@@ -139,7 +166,7 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
         mistakes=tuple(_guesses(site, records, network, mistakes)),
         hits=tuple(_guesses(site, records, network, hits)),
         failed=network.failed,
-        remarks=tuple(_remarks(network)),
+        remarks=tuple(remarks),
         missing=tuple(network.notes),
     )
 
@@ -281,28 +308,6 @@ def _pairs(network: NetworkRecords) -> pd.DataFrame | None:
 # --- tables ------------------------------------------------------------------------------------
 
 
-def _classes(network: NetworkRecords) -> Iterable[ClassScores]:
-    """A line a class; precision at 20 is of several labels a picture only."""
-    for row in network.scores.classes if network.scores else ():
-        scores = [row.precision, row.recall, row.f1, row.average_precision]
-        if network.scores and network.scores.multi_label:
-            scores.append(row.precision_at_20)
-        yield ClassScores(label=row.label, n=count(row.n), scores=tuple(map(percent, scores)))
-
-
-def _svm(network: NetworkRecords) -> Iterable[SvmLine]:
-    """What cross-validation chose for each class."""
-    for row in [] if network.svm is None else rows(network.svm, SvmRow):
-        yield SvmLine(
-            label=row.label,
-            n=count(row.n),
-            cost=ABSENT if row.cost is None else f"{row.cost:g}",
-            score=percent(row.cv_score),
-            converged=ABSENT if row.converged is None else setting(bool(row.converged)),
-            remark="" if row.status in ("ok", None) else row.status,
-        )
-
-
 def _confused(network: NetworkRecords) -> Iterable[Confusion]:
     """The classes that were most often taken for another."""
     pairs = _pairs(network)
@@ -311,11 +316,3 @@ def _confused(network: NetworkRecords) -> Iterable[Confusion]:
     wrong = pairs[(pairs["true"] != pairs["predicted"]) & (pairs["n"] > 0)]
     for true, predicted, n, share in wrong.nlargest(CONFUSED, "n").to_numpy().tolist():
         yield Confusion(label=true, predicted=predicted, n=count(n), share=percent(share))
-
-
-def _remarks(network: NetworkRecords) -> list[str]:
-    without = network.scores.without_positives if network.scores else []
-    remarks = [GROUPS] if network.scores and network.scores.groups else []
-    if without:
-        remarks.append(f"Without a picture in the split, so not scored: {', '.join(without)}.")
-    return remarks

@@ -1,6 +1,5 @@
 """The first page: what was done, what came out of it, and where each number is."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,10 +8,10 @@ from overpaint.records import ChannelRow
 from overpaint.report.charts import plots
 from overpaint.report.export import tables
 from overpaint.report.pages.channel import sentence
-from overpaint.report.pages.data import DatasetLine, dataset_line
+from overpaint.report.pages.data import DatasetLine
 from overpaint.report.pages.findings import STATEMENTS, together
 from overpaint.report.parts.addresses import FINDINGS
-from overpaint.report.parts.advice import AdviceTable, advice_table
+from overpaint.report.parts.advice import AdviceTable
 from overpaint.report.parts.gallery import rendering
 from overpaint.report.parts.routes import best_route, routes, score_name
 from overpaint.report.parts.rows import Cell, Figure, Link, Picture
@@ -55,6 +54,23 @@ class Exhibit:
     before: Picture | None
     after: Picture | None
 
+    @classmethod
+    def of(
+        cls, site: Site, records: Records, row: ChannelRow, comparison: ComparisonRecords
+    ) -> "Exhibit":
+        """A channel of a comparison."""
+        before, after = (
+            rendering(site, records.folder, network, row.layer, row.channel)
+            for network in (comparison.before, comparison.after)
+        )
+        href = comparison.channel(row.layer, row.channel)
+        return cls(
+            link=Link(f"{row.layer}:{row.channel}", href=href),
+            text=sentence(row, comparison),
+            before=before,
+            after=after,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonLine:
@@ -67,6 +83,29 @@ class ComparisonLine:
     overlap: Cell
     most: Link  # the layer that changed most
     least: Link
+
+    @classmethod
+    def of(cls, comparison: ComparisonRecords) -> "ComparisonLine":
+        """The line of a comparison."""
+        facts = comparison.facts
+        on = f"{facts.dataset}/{facts.cka_split or ABSENT}" if facts.dataset else ABSENT
+        if comparison.failed:
+            on = f"not made: {listed(comparison.failed)} failed"
+        overlap = number(known(comparison.channels["overlap"].mean()))
+        chance = number(known(comparison.channels["overlap_chance"].mean()))
+        most, least = (
+            Link(layer, href=comparison.address(f"layer-{slug(layer)}")) if layer else Link(ABSENT)
+            for layer in _extremes(comparison)
+        )
+        return cls(
+            link=Link(comparison.title, href=comparison.address()),
+            on=on,
+            cka=number(known(comparison.layers["cka"].mean())),
+            debiased=number(known(comparison.layers["cka_debiased"].mean())),
+            overlap=Cell(overlap, aside=f"chance {chance}"),
+            most=most,
+            least=least,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +141,9 @@ def overview(site: Site, records: Records) -> Overview:
         changed=tuple(changed[:CURVES]),
         more_changed=f"{counted(rest, 'more comparison')} in the table." if rest > 0 else "",
         changes=_changes(site, records),
-        exhibits=tuple(_exhibits(site, records)),
+        exhibits=tuple(
+            Exhibit.of(site, records, *channel) for channel in chosen_channels(records)[:EXHIBITS]
+        ),
         statements=tuple(
             StatementLine(
                 link=Link(stated.title, href=f"{FINDINGS}#{key}"),
@@ -111,10 +152,10 @@ def overview(site: Site, records: Records) -> Overview:
             for key, stated in STATEMENTS.items()
         ),
         tree=tuple(tree(records)),
-        advice=advice_table(site, records),
+        advice=AdviceTable.of(site, records),
         scores=tuple(score_table(site, records, name) for name in fitted(records)),
-        comparisons=tuple(map(_comparison_line, records.comparisons.values())),
-        datasets=tuple(map(dataset_line, records.datasets.values())),
+        comparisons=tuple(map(ComparisonLine.of, records.comparisons.values())),
+        datasets=tuple(map(DatasetLine.of, records.datasets.values())),
         tables=tuple(tables.write(site, records)),
     )
 
@@ -264,21 +305,6 @@ def _extremes(comparison: ComparisonRecords) -> tuple[str | None, str | None]:
     return str(values.idxmin()), str(values.idxmax())
 
 
-def _exhibits(site: Site, records: Records) -> Iterable[Exhibit]:
-    for row, comparison in chosen_channels(records)[:EXHIBITS]:
-        before, after = (
-            rendering(site, records.folder, network, row.layer, row.channel)
-            for network in (comparison.before, comparison.after)
-        )
-        href = comparison.channel(row.layer, row.channel)
-        yield Exhibit(
-            link=Link(f"{row.layer}:{row.channel}", href=href),
-            text=sentence(row, comparison),
-            before=before,
-            after=after,
-        )
-
-
 def chosen_channels(records: Records) -> list[tuple[ChannelRow, ComparisonRecords]]:
     """Channels worth looking at: the one of each comparison that specialised most, then others.
 
@@ -304,24 +330,3 @@ def _least_concentrated(row: ChannelRow) -> float:
 
 
 # --- comparisons ------------------------------------------------------------------------------
-
-
-def _comparison_line(comparison: ComparisonRecords) -> ComparisonLine:
-    facts = comparison.facts
-    on = f"{facts.dataset}/{facts.cka_split or ABSENT}" if facts.dataset else ABSENT
-    if comparison.failed:
-        on = f"not made: {listed(comparison.failed)} failed"
-    mean = {name: known(comparison.channels[name].mean()) for name in ("overlap", "overlap_chance")}
-    most, least = (
-        Link(layer, href=comparison.address(f"layer-{slug(layer)}")) if layer else Link(ABSENT)
-        for layer in _extremes(comparison)
-    )
-    return ComparisonLine(
-        link=Link(comparison.title, href=comparison.address()),
-        on=on,
-        cka=number(known(comparison.layers["cka"].mean())),
-        debiased=number(known(comparison.layers["cka_debiased"].mean())),
-        overlap=Cell(number(mean["overlap"]), aside=f"chance {number(mean['overlap_chance'])}"),
-        most=most,
-        least=least,
-    )

@@ -26,6 +26,30 @@ class AdviceLine:
     results: tuple[Cell, ...]
     remark: str
 
+    @classmethod
+    def of(cls, records: Records, row: AdviceRow) -> "AdviceLine":
+        """The line of a start."""
+        is_here = row.network in records.networks
+        within = "" if row.low is None else interval(row.low, row.high)
+        results = []
+        for route in routes(records, row.dataset):
+            if begun := _begun_from(records, route, row.network):
+                how_sure = interval(begun.score.low, begun.score.high)
+                if len(begun.values) > 1:
+                    how_sure = f"mean of {len(begun.values)} trainings"
+                aside = f"{score_name(begun.main)}, {how_sure}"
+                results.append(Cell(f"{begun.name} {percent(begun.mean)}", aside=aside))
+        return cls(
+            on=f"{row.dataset}/{row.split}",
+            start=Link(row.network, href=f"#{anchor(row.network)}" if is_here else None),
+            logme=number(row.logme),
+            neighbours=Cell(percent(row.neighbour), aside=within),
+            chance=percent(row.chance),
+            n=count(row.n),
+            results=tuple(results),
+            remark="" if row.status in ("ok", None) else row.status,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdviceTable:
@@ -34,31 +58,15 @@ class AdviceTable:
     lines: tuple[AdviceLine, ...]
     data: str
 
-
-def advice_table(site: Site, records: Records) -> AdviceTable | None:
-    """The advice, as it was given; None where none was asked for."""
-    if not records.advice:
-        return None
-    return AdviceTable(
-        lines=tuple(_line(records, row) for row in records.advice),
-        data=site.data("overview/advice", pd.DataFrame(records.advice)),
-    )
-
-
-def _line(records: Records, row: AdviceRow) -> AdviceLine:
-    is_here = row.network in records.networks
-    within = "" if row.low is None else interval(row.low, row.high)
-    begun = (_begun_from(records, route, row.network) for route in routes(records, row.dataset))
-    return AdviceLine(
-        on=f"{row.dataset}/{row.split}",
-        start=Link(row.network, href=f"#{anchor(row.network)}" if is_here else None),
-        logme=number(row.logme),
-        neighbours=Cell(percent(row.neighbour), aside=within),
-        chance=percent(row.chance),
-        n=count(row.n),
-        results=tuple(_result(route) for route in begun if route),
-        remark="" if row.status in ("ok", None) else row.status,
-    )
+    @classmethod
+    def of(cls, site: Site, records: Records) -> "AdviceTable | None":
+        """The advice, as it was given; None where none was asked for."""
+        if not records.advice:
+            return None
+        return cls(
+            lines=tuple(AdviceLine.of(records, row) for row in records.advice),
+            data=site.data("overview/advice", pd.DataFrame(records.advice)),
+        )
 
 
 def _begun_from(records: Records, route: Route, start: str) -> Route | None:
@@ -70,13 +78,3 @@ def _begun_from(records: Records, route: Route, start: str) -> Route | None:
         if name in entries and entries[name].parent == start
     }
     return Route(next(iter(scores)), scores) if scores else None
-
-
-def _result(route: Route) -> Cell:
-    """What a route gave, and how sure that is."""
-    how_sure = interval(route.score.low, route.score.high)
-    if len(route.values) > 1:
-        how_sure = f"mean of {len(route.values)} trainings"
-    return Cell(
-        f"{route.name} {percent(route.mean)}", aside=f"{score_name(route.main)}, {how_sure}"
-    )

@@ -47,6 +47,20 @@ class RepeatLine:
     range: str
     values: str
 
+    @classmethod
+    def of(cls, name: str, spread: Spread) -> "RepeatLine":
+        """The line of a route."""
+        deviation = ABSENT if spread.deviation is None else f"{points(spread.deviation)} points"
+        return cls(
+            route=Link(name, href=network_page(name)),
+            score=score_name(spread.score),
+            n=count(spread.n),
+            mean=percent(spread.mean),
+            deviation=deviation,
+            range=f"{percent(spread.min)} to {percent(spread.max)}",
+            values=", ".join(map(percent, spread.values)),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreTable:
@@ -73,8 +87,17 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
     scored = routes(records, dataset)
     by_name = {name: scores for route in scored for name, scores in route.scores.items()}
     first = next(iter(by_name.values()), None)
-    columns = _columns(list(by_name.values()))
+    kinds = dict.fromkeys(kind for scores in by_name.values() for kind in scores.scores)
+    columns: list[Column] = [(kind, "") for kind in kinds]
+    has_groups = any(scores.groups for scores in by_name.values())
+    if first and has_groups:
+        columns += [(first.main, side) for side in GROUP_SIDES]
     without = sorted({label for scores in by_name.values() for label in scores.without_positives})
+    chance = []  # one number a column, unless networks were scored differently
+    for column in columns:
+        scored_in = [score for scores in by_name.values() if (score := _at(scores, column))]
+        levels = sorted({score.chance for score in scored_in})
+        chance.append(" to ".join(map(percent, levels[:1] + levels[1:][-1:])))
     fitted = [name for name, entry in records.study.all_networks.items() if entry.fit == dataset]
     waiting = [name for name in fitted if name not in by_name]
     ensembles = [
@@ -92,13 +115,13 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
             for kind, side in columns
         ),
         lines=tuple(line for route in scored for line in _lines(records, route, columns)),
-        chance=tuple(_chance(by_name.values(), column) for column in columns),
+        chance=tuple(chance),
         figure=_figure(site, dataset, scored),
         unscored=(*(name for name in waiting if not records.networks[name].failed), *ensembles),
         failed=tuple(name for name in waiting if records.networks[name].failed),
         aside=f"Without a picture in the split: {', '.join(without)}." if without else "",
-        groups=GROUPS if any(scores.groups for scores in by_name.values()) else "",
-        repeated=tuple(_repeat_line(name, spread) for name, spread in spreads.items()),
+        groups=GROUPS if has_groups else "",
+        repeated=tuple(RepeatLine.of(name, spread) for name, spread in spreads.items()),
         apart=tuple(
             apart(first, second, gap)
             for (first, second), gap in records.repeats.differences.items()
@@ -112,12 +135,6 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
 
 Column = tuple[str, str]
 """A score, and the side that its pictures are on: "" for all, "known" or "unknown"."""
-
-
-def _columns(scored: Sequence[Scores]) -> list[Column]:
-    kinds = dict.fromkeys((kind, "") for scores in scored for kind in scores.scores)
-    sides = [(scores.main, side) for scores in scored[:1] for side in GROUP_SIDES]
-    return [*kinds, *(sides if any(scores.groups for scores in scored) else [])]
 
 
 def _at(scores: Scores, column: Column) -> Score | None:
@@ -134,26 +151,22 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
             link, kind = Link(name, href=network_page(name)), "repeat" if number else ""
             begin = parent_of(records, name) or origin(records, name)
             way = "another seed" if number else f"{begin} → {training(records, name)}"
+        cells = []
+        for column in columns:
+            score = _at(scores, column)
+            n = f"; N\xa0{count(score.n)}" if score and column[1] else ""
+            cells.append(
+                Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
+                if score
+                else Cell(ABSENT)
+            )
         yield ScoreLine(
             network=link,
             route=way,
             kind=kind,
-            cells=tuple(_cell(_at(scores, column), column) for column in columns),
+            cells=tuple(cells),
             n=count(max(score.n for score in scores.scores.values())),
         )
-
-
-def _cell(score: Score | None, column: Column) -> Cell:
-    if score is None:
-        return Cell(ABSENT)
-    n = f"; N\xa0{count(score.n)}" if column[1] else ""
-    return Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
-
-
-def _chance(scored: Iterable[Scores], column: Column) -> str:
-    """The level of chance of a score; one number, unless networks were scored differently."""
-    levels = sorted({score.chance for scores in scored if (score := _at(scores, column))})
-    return " to ".join(map(percent, levels[:1] + levels[1:][-1:]))
 
 
 # --- the chart ---------------------------------------------------------------------------------
@@ -206,19 +219,6 @@ def _spreads(records: Records, dataset: str) -> dict[str, Spread]:
     spreads = records.repeats.spreads.items()
     of_dataset = [(name, spread) for name, spread in spreads if fits.get(name) == dataset]
     return dict(sorted(of_dataset, key=lambda pair: -pair[1].mean))
-
-
-def _repeat_line(name: str, spread: Spread) -> RepeatLine:
-    deviation = ABSENT if spread.deviation is None else f"{points(spread.deviation)} points"
-    return RepeatLine(
-        route=Link(name, href=network_page(name)),
-        score=score_name(spread.score),
-        n=count(spread.n),
-        mean=percent(spread.mean),
-        deviation=deviation,
-        range=f"{percent(spread.min)} to {percent(spread.max)}",
-        values=", ".join(map(percent, spread.values)),
-    )
 
 
 def _repeat_tables(site: Site, records: Records, dataset: str) -> Iterable[Link]:

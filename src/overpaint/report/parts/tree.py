@@ -39,13 +39,55 @@ class Node:
     mean: str  # over the network and its repeats
     children: tuple["Node", ...]
 
+    @classmethod
+    def of(cls, records: Records, parents: dict[str, str | None], name: str) -> "Node":
+        """The box of a network, with all that comes from it inside."""
+        network = records.networks[name]
+        entry = records.study.all_networks.get(name)
+        kind = "random" if entry is None or entry.weights == "random" else "loaded"
+        kind = "trained" if network.trained else kind
+        repeats = [
+            repeat
+            for repeat in records.networks.values()
+            if repeat.name != name and records.route(repeat.name) == name
+        ]
+        comparison = records.comparisons.get(f"{parents[name]}--{name}")
+        cka = None if comparison is None else known(comparison.layers[comparison.trusted].mean())
+        change = None
+        if comparison is not None and cka is not None:
+            change = Link(f"CKA {number(cka)}", href=comparison.address())
+        return cls(
+            id=anchor(name),
+            link=_link(network),
+            kind=f"{kind}{' failed' if network.failed else ''}",
+            origin=origin(records, name),
+            training=training(records, name),
+            dataset=(entry.fit or "") if entry else "",
+            score=_score(network),
+            change=change,
+            repeats=tuple(
+                Repeat(
+                    id=anchor(repeat.name),
+                    link=_link(repeat),
+                    score=score.value if (score := _score(repeat)) else "",
+                )
+                for repeat in repeats
+            ),
+            mean=_mean([network, *repeats]) if repeats else "",
+            children=tuple(
+                cls.of(records, parents, child)
+                for child, parent in parents.items()
+                if parent == name
+            ),
+        )
+
 
 def tree(records: Records) -> list[Node]:
     """The boxes of the networks that come from no other, with all that comes from them inside."""
     parents = {
         name: parent_of(records, name) for name in records.networks if records.route(name) == name
     }
-    return [_node(records, parents, name) for name, parent in parents.items() if parent is None]
+    return [Node.of(records, parents, name) for name, parent in parents.items() if parent is None]
 
 
 def parent_of(records: Records, name: str) -> str | None:
@@ -81,45 +123,6 @@ def training(records: Records, name: str) -> str:
 def anchor(name: str) -> str:
     """The anchor of a network on the first page."""
     return f"network-{slug(name)}"
-
-
-def _node(records: Records, parents: dict[str, str | None], name: str) -> Node:
-    network = records.networks[name]
-    entry = records.study.all_networks.get(name)
-    kind = "random" if entry is None or entry.weights == "random" else "loaded"
-    kind = "trained" if network.trained else kind
-    repeats = [
-        repeat
-        for repeat in records.networks.values()
-        if repeat.name != name and records.route(repeat.name) == name
-    ]
-    comparison = records.comparisons.get(f"{parents[name]}--{name}")
-    cka = None if comparison is None else known(comparison.layers[comparison.trusted].mean())
-    change = None
-    if comparison is not None and cka is not None:
-        change = Link(f"CKA {number(cka)}", href=comparison.address())
-    return Node(
-        id=anchor(name),
-        link=_link(network),
-        kind=f"{kind}{' failed' if network.failed else ''}",
-        origin=origin(records, name),
-        training=training(records, name),
-        dataset=(entry.fit or "") if entry else "",
-        score=_score(network),
-        change=change,
-        repeats=tuple(
-            Repeat(
-                id=anchor(repeat.name),
-                link=_link(repeat),
-                score=score.value if (score := _score(repeat)) else "",
-            )
-            for repeat in repeats
-        ),
-        mean=_mean([network, *repeats]) if repeats else "",
-        children=tuple(
-            _node(records, parents, child) for child, parent in parents.items() if parent == name
-        ),
-    )
 
 
 def _link(network: NetworkRecords) -> Link:

@@ -53,6 +53,19 @@ class DatasetRecords:
     images: pd.DataFrame
     notes: list[str]
 
+    @classmethod
+    def read(cls, folder: StudyFolder, name: str) -> "DatasetRecords":
+        """Read a dataset."""
+        reader, place = Reader(folder.root), folder.dataset(name)
+        manifest = reader.manifest(place)
+        return cls(
+            name=name,
+            manifest=manifest,
+            facts=reader.facts(place, manifest, DatasetFacts),
+            images=reader.table(place / "images.parquet", ImageRow),
+            notes=reader.notes,
+        )
+
     @property
     def usable(self) -> pd.DataFrame:
         """The pictures that were not left out."""
@@ -82,6 +95,44 @@ class NetworkRecords:
     notes: list[str]
     failed: str = ""  # why; nothing of it is read then
 
+    @classmethod
+    def read(
+        cls, folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
+    ) -> "NetworkRecords":
+        """Read a network."""
+        reader, place = Reader(folder.root), folder.network(name)
+        trained = name in study.all_networks and study.all_networks[name].fit is not None
+        failed = _why(failures, name)
+        network = cls(
+            name=name,
+            trained=trained,
+            manifest=None,
+            facts=NetworkFacts(),
+            scores=None,
+            history=table([], EpochRow),
+            svm=None,
+            predictions=table([], PredictionRow),
+            notes=reader.notes,
+            failed=failed,
+        )
+        if failed:
+            return network
+        manifest = reader.manifest(place)
+        network = replace(
+            network, manifest=manifest, facts=reader.facts(place, manifest, NetworkFacts)
+        )
+        if not trained:
+            return network
+        training = study.all_networks[name].training()
+        by_svm = training is not None and training.optimiser == "linear_svm"
+        return replace(
+            network,
+            scores=reader.scores(place / "scores.json"),
+            history=reader.table(place / "history.parquet", EpochRow),
+            svm=reader.table(place / "svm.parquet", SvmRow) if by_svm else None,
+            predictions=reader.wide(place / "predictions.parquet", PredictionRow),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRecords:
@@ -101,6 +152,53 @@ class ComparisonRecords:
     together: pd.DataFrame  # what was drawn of both networks at once
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
+
+    @classmethod
+    def read(
+        cls, folder: StudyFolder, study: Study, before: str, after: str, failures: dict[str, str]
+    ) -> "ComparisonRecords":
+        """Read a comparison."""
+        reader, place = Reader(folder.root), folder.comparison(before, after)
+        failed = tuple(name for name in (before, after) if _why(failures, name))
+        comparison = cls(
+            before=before,
+            after=after,
+            manifest=None,
+            facts=ComparisonFacts(),
+            layers=table([], LayerRow),
+            weights=table([], WeightRow),
+            channels=table([], ChannelRow),
+            matrix=table([], MatrixRow),
+            responses=table([], ResponseRow),
+            maximal=None,
+            renderings={},
+            together=table([], PairRenderingRow),
+            notes=reader.notes,
+            failed=failed,
+        )
+        if failed:
+            return comparison
+        manifest = reader.manifest(place)
+        facts = reader.facts(place, manifest, ComparisonFacts)
+        renderings = {}
+        for network in (before, after) if study.render else ():
+            path = folder.renderings(network) / "renderings.parquet"
+            renderings[network] = reader.table(path, RenderingRow)
+        if study.render and study.render.together:
+            path = folder.pair_renderings(before, after) / "renderings.parquet"
+            comparison = replace(comparison, together=reader.table(path, PairRenderingRow))
+        return replace(
+            comparison,
+            manifest=manifest,
+            facts=facts,
+            layers=reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
+            weights=reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
+            channels=reader.table(place / "channels.parquet", ChannelRow),
+            matrix=reader.table(place / "matrix.parquet", MatrixRow),
+            responses=reader.table(place / "responses.parquet", ResponseRow),
+            maximal=reader.there(place / "maximal.parquet", MaximalRow),
+            renderings=renderings,
+        )
 
     @property
     def name(self) -> str:
@@ -156,6 +254,26 @@ class EnsembleRecords:
     notes: list[str]
     skipped: bool = False  # for a member that failed
 
+    @classmethod
+    def read(
+        cls, folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
+    ) -> "EnsembleRecords":
+        """Read an ensemble."""
+        reader, place, members = Reader(folder.root), folder.ensemble(name), study.ensembles[name]
+        failed = [member for member in members if _why(failures, member)]
+        if failed:
+            notes = [f"Ensemble {name} was not made: {', '.join(failed)} failed."]
+            return cls(
+                name=name, members=members, manifest=None, scores=None, notes=notes, skipped=True
+            )
+        return cls(
+            name=name,
+            members=members,
+            manifest=reader.manifest(place),
+            scores=reader.scores(place / "scores.json"),
+            notes=reader.notes,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatRecords:
@@ -164,6 +282,24 @@ class RepeatRecords:
     spreads: dict[str, Spread]
     differences: dict[tuple[str, str], RouteDifference]  # (first, second)
     notes: list[str]
+
+    @classmethod
+    def read(cls, folder: StudyFolder, study: Study) -> "RepeatRecords":
+        """Read `repeats.json`, which is there where a route is repeated."""
+        reader = Reader(folder.root)
+        is_repeated = any(entry.repeats > 1 for entry in study.networks.values())
+        data = reader.json(folder.repeats) if is_repeated else None
+        try:
+            spreads = {name: Spread(**spread) for name, spread in (data or {})["spreads"].items()}
+            differences = {
+                (row.pop("first"), row.pop("second")): RouteDifference(**row)
+                for row in (data or {})["differences"]
+            }
+        except (KeyError, TypeError, AttributeError):
+            if data is not None:
+                reader.say(folder.repeats, "does not hold the spread of repeated trainings")
+            spreads, differences = {}, {}
+        return cls(spreads=spreads, differences=differences, notes=reader.notes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,9 +353,12 @@ def read_records(folder: StudyFolder) -> Records:
     except (ValueError, yaml.YAMLError, ValidationError, OverpaintError) as error:
         raise RecordError("broken-record", f"{folder.study} holds no study: {error}") from None
     reader = Reader(folder.root)
+    advice = []
+    if folder.advice.is_file():  # asked for by a command of its own, so its absence is no omission
+        advice = rows(reader.table(folder.advice, AdviceRow), AdviceRow)
     failures = _failures(reader, folder.failures)
     pairs = dict.fromkeys(pair.pair for pair in study.compare)
-    comparisons = [_comparison(folder, study, *pair, failures) for pair in pairs]
+    comparisons = [ComparisonRecords.read(folder, study, *pair, failures) for pair in pairs]
     # An initialisation has a box when more than its head was random, or when it is compared.
     compared = {name for pair in pairs for name in pair}
     networks = [
@@ -232,13 +371,15 @@ def read_records(folder: StudyFolder) -> Records:
     return Records(
         folder=folder,
         study=study,
-        datasets={name: _dataset(folder, name) for name in study.datasets},
-        networks={name: _network(folder, study, name, failures) for name in networks},
+        datasets={name: DatasetRecords.read(folder, name) for name in study.datasets},
+        networks={name: NetworkRecords.read(folder, study, name, failures) for name in networks},
         comparisons={comparison.name: comparison for comparison in comparisons},
-        ensembles={name: _ensemble(folder, study, name, failures) for name in study.ensembles},
-        repeats=_repeats(folder, study),
+        ensembles={
+            name: EnsembleRecords.read(folder, study, name, failures) for name in study.ensembles
+        },
+        repeats=RepeatRecords.read(folder, study),
         findings=_findings(reader, folder.findings),
-        advice=_advice(reader, folder.advice),
+        advice=advice,
         failures=failures,
         notes=reader.notes,
     )
@@ -259,11 +400,6 @@ def _why(failures: dict[str, str], name: str) -> str:
     return failures.get(name.removesuffix(".init"), "")
 
 
-def _advice(reader: Reader, path: Path) -> list[AdviceRow]:
-    """Advice is asked for by a command of its own, so its absence is no omission."""
-    return rows(reader.table(path, AdviceRow), AdviceRow) if path.is_file() else []
-
-
 def _findings(reader: Reader, path: Path) -> list[FindingRow]:
     """The statements as they were tested."""
     data = reader.json(path)
@@ -272,132 +408,3 @@ def _findings(reader: Reader, path: Path) -> list[FindingRow]:
     except (KeyError, TypeError):
         reader.say(path, "does not hold findings")
         return []
-
-
-def _repeats(folder: StudyFolder, study: Study) -> RepeatRecords:
-    reader = Reader(folder.root)
-    is_repeated = any(entry.repeats > 1 for entry in study.networks.values())
-    data = reader.json(folder.repeats) if is_repeated else None
-    try:
-        spreads = {name: Spread(**spread) for name, spread in (data or {})["spreads"].items()}
-        differences = {
-            (row.pop("first"), row.pop("second")): RouteDifference(**row)
-            for row in (data or {})["differences"]
-        }
-    except (KeyError, TypeError, AttributeError):
-        if data is not None:
-            reader.say(folder.repeats, "does not hold the spread of repeated trainings")
-        spreads, differences = {}, {}
-    return RepeatRecords(spreads=spreads, differences=differences, notes=reader.notes)
-
-
-def _dataset(folder: StudyFolder, name: str) -> DatasetRecords:
-    reader, place = Reader(folder.root), folder.dataset(name)
-    manifest = reader.manifest(place)
-    return DatasetRecords(
-        name=name,
-        manifest=manifest,
-        facts=reader.facts(place, manifest, DatasetFacts),
-        images=reader.table(place / "images.parquet", ImageRow),
-        notes=reader.notes,
-    )
-
-
-def _network(
-    folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
-) -> NetworkRecords:
-    reader, place = Reader(folder.root), folder.network(name)
-    trained = name in study.all_networks and study.all_networks[name].fit is not None
-    failed = _why(failures, name)
-    network = NetworkRecords(
-        name=name,
-        trained=trained,
-        manifest=None,
-        facts=NetworkFacts(),
-        scores=None,
-        history=table([], EpochRow),
-        svm=None,
-        predictions=table([], PredictionRow),
-        notes=reader.notes,
-        failed=failed,
-    )
-    if failed:
-        return network
-    manifest = reader.manifest(place)
-    network = replace(network, manifest=manifest, facts=reader.facts(place, manifest, NetworkFacts))
-    if not trained:
-        return network
-    training = study.all_networks[name].training()
-    by_svm = training is not None and training.optimiser == "linear_svm"
-    return replace(
-        network,
-        scores=reader.scores(place / "scores.json"),
-        history=reader.table(place / "history.parquet", EpochRow),
-        svm=reader.table(place / "svm.parquet", SvmRow) if by_svm else None,
-        predictions=reader.wide(place / "predictions.parquet", PredictionRow),
-    )
-
-
-def _ensemble(
-    folder: StudyFolder, study: Study, name: str, failures: dict[str, str]
-) -> EnsembleRecords:
-    reader, place, members = Reader(folder.root), folder.ensemble(name), study.ensembles[name]
-    failed = [member for member in members if _why(failures, member)]
-    if failed:
-        notes = [f"Ensemble {name} was not made: {', '.join(failed)} failed."]
-        return EnsembleRecords(
-            name=name, members=members, manifest=None, scores=None, notes=notes, skipped=True
-        )
-    return EnsembleRecords(
-        name=name,
-        members=members,
-        manifest=reader.manifest(place),
-        scores=reader.scores(place / "scores.json"),
-        notes=reader.notes,
-    )
-
-
-def _comparison(
-    folder: StudyFolder, study: Study, before: str, after: str, failures: dict[str, str]
-) -> ComparisonRecords:
-    reader, place = Reader(folder.root), folder.comparison(before, after)
-    failed = tuple(name for name in (before, after) if _why(failures, name))
-    comparison = ComparisonRecords(
-        before=before,
-        after=after,
-        manifest=None,
-        facts=ComparisonFacts(),
-        layers=table([], LayerRow),
-        weights=table([], WeightRow),
-        channels=table([], ChannelRow),
-        matrix=table([], MatrixRow),
-        responses=table([], ResponseRow),
-        maximal=None,
-        renderings={},
-        together=table([], PairRenderingRow),
-        notes=reader.notes,
-        failed=failed,
-    )
-    if failed:
-        return comparison
-    manifest = reader.manifest(place)
-    facts = reader.facts(place, manifest, ComparisonFacts)
-    renderings = {}
-    for network in (before, after) if study.render else ():
-        path = folder.renderings(network) / "renderings.parquet"
-        renderings[network] = reader.table(path, RenderingRow)
-    if study.render and study.render.together:
-        path = folder.pair_renderings(before, after) / "renderings.parquet"
-        comparison = replace(comparison, together=reader.table(path, PairRenderingRow))
-    return replace(
-        comparison,
-        manifest=manifest,
-        facts=facts,
-        layers=reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
-        weights=reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
-        channels=reader.table(place / "channels.parquet", ChannelRow),
-        matrix=reader.table(place / "matrix.parquet", MatrixRow),
-        responses=reader.table(place / "responses.parquet", ResponseRow),
-        maximal=reader.there(place / "maximal.parquet", MaximalRow),
-        renderings=renderings,
-    )
