@@ -41,7 +41,7 @@ def write(site: Site, records: Records) -> Iterable[tuple[str, tuple[Link, ...]]
 
 def score_grids(records: Records) -> list[Grid]:
     """The scores on each dataset, best route first."""
-    fits = {network.fit for network in records.study.every.values()}
+    fits = {network.fit for network in records.study.all_networks.values()}
     scored = {name: routes(records, name) for name in records.study.datasets if name in fits}
     return [score_grid(records, name, lines) for name, lines in scored.items() if lines]
 
