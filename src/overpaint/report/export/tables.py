@@ -250,8 +250,11 @@ def over_channels(channels: pd.DataFrame, column: str) -> Mean:
 def change_grids(changes: Iterable[Change]) -> list[Grid]:
     """What changed inside, a line a comparison; none where nothing was compared."""
     rows = [row for row in changes if row.layers]
-    if not rows:
-        return []
+    return [layers_grid(rows), channels_grid(rows)] if rows else []
+
+
+def layers_grid(rows: list[Change]) -> Grid:
+    """What changed in the layers; the note says what frozen layers do to a mean."""
     frozen = [
         f" {row.title}: {row.layers - row.layers_changed} of {row.layers} layers are as before "
         "(CKA exactly 1), as frozen ones are; over the others the means are "
@@ -259,48 +262,49 @@ def change_grids(changes: Iterable[Change]) -> list[Grid]:
         for row in rows
         if 0 < row.layers_changed < row.layers
     ]
+    return Grid(
+        title="What each training changed in the layers",
+        heads=("Before → after", "CKA", "CKA, debiased", "Weights, L2", "relative", "Layers", "N"),
+        lines=tuple(
+            (
+                row.title,
+                str(row.cka),
+                str(row.cka_debiased),
+                number(row.l2, 2),
+                number(row.l2_relative),
+                count(row.layers),
+                count(row.pictures),
+            )
+            for row in rows
+        ),
+        note="Linear CKA of the pictures’ mean features: mean over layers, in parentheses the mean "
+        "of the layers’ 95\xa0% intervals, rather too wide for that of the mean; N pictures. "
+        "Weights: Frobenius norm of the difference, and the same divided by the norm before, mean "
+        f"over the parametrised layers.{''.join(frozen)}",
+    )
+
+
+def channels_grid(rows: list[Change]) -> Grid:
+    """What changed in the channels."""
     k = " or ".join(map(count, sorted({row.k for row in rows if row.k})))
-    return [
-        Grid(
-            title="What each training changed in the layers",
-            heads=("Before → after", "CKA", "CKA, debiased", "Weights, L2", "relative", "Layers",
-                   "N"),
-            lines=tuple(
-                (
-                    row.title,
-                    str(row.cka),
-                    str(row.cka_debiased),
-                    number(row.l2, 2),
-                    number(row.l2_relative),
-                    count(row.layers),
-                    count(row.pictures),
-                )
-                for row in rows
-            ),
-            note="Linear CKA of the pictures’ mean features: mean over layers, in parentheses the "
-            "mean of the layers’ 95\xa0% intervals, rather too wide for that of the mean; N "
-            "pictures. Weights: Frobenius norm of the difference, and the same divided by the norm "
-            f"before, mean over the parametrised layers.{''.join(frozen)}",
+    return Grid(
+        title="What each training changed in the channels",
+        heads=("Before → after", "Overlap, %", "by chance", "Entropy before", "after", "by chance",
+               "Channels", "N"),
+        lines=tuple(
+            (
+                row.title,
+                row.overlap.in_percent,
+                _bare(row.overlap_chance),
+                str(row.entropy_before),
+                str(row.entropy_after),
+                number(row.entropy_chance),
+                count(row.channels),
+                count(row.pictures_maximal),
+            )
+            for row in rows
         ),
-        Grid(
-            title="What each training changed in the channels",
-            heads=("Before → after", "Overlap, %", "by chance", "Entropy before", "after",
-                   "by chance", "Channels", "N"),
-            lines=tuple(
-                (
-                    row.title,
-                    row.overlap.in_percent,
-                    _bare(row.overlap_chance),
-                    str(row.entropy_before),
-                    str(row.entropy_after),
-                    number(row.entropy_chance),
-                    count(row.channels),
-                    count(row.pictures_maximal),
-                )
-                for row in rows
-            ),
-            note="Overlap and normalised class entropy of the maximal activation images of a "
-            f"channel{f' ({k} of them)' if k else ''}: mean over channels, in parentheses "
-            "the 95\xa0% interval over channels; N pictures to choose from.",
-        ),
-    ]  # fmt: skip
+        note="Overlap and normalised class entropy of the maximal activation images of a channel"
+        f"{f' ({k} of them)' if k else ''}: mean over channels, in parentheses the 95\xa0% "
+        "interval over channels; N pictures to choose from.",
+    )  # fmt: skip
