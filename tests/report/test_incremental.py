@@ -7,7 +7,14 @@ import pytest
 from parsed import pages
 from tiny_study import write_study
 
-from overpaint.records import StudyFolder, read_json, read_table, write_json, write_table
+from overpaint.records import (
+    VERSIONS,
+    StudyFolder,
+    read_json,
+    read_table,
+    write_json,
+    write_table,
+)
 from overpaint.report import build
 from overpaint.report.charts import drawing, formats
 from overpaint.report.pages import subjects
@@ -168,6 +175,13 @@ def test_another_program_makes_every_page_anew(lean, monkeypatch):
     monkeypatch.setattr(incremental, "program", lambda: "another")
     shutil.copy(lean / f"site/{PAIR}/mixed4a/5.html", lean / f"site/{PAIR}/mixed4a/6.html")
     assert f"{PAIR}/mixed4a/6.html" in rebuilt(lean)
+
+
+def test_another_version_of_sites_is_another_program(monkeypatch):
+    """The version of the kind in the table of artefacts counts among what makes pages."""
+    before = incremental.program.__wrapped__()
+    monkeypatch.setitem(VERSIONS, "site", VERSIONS["site"] + 1)
+    assert incremental.program.__wrapped__() != before
 
 
 def test_a_picture_that_arrives_is_shown(lean):

@@ -1,7 +1,9 @@
 """The charts of a comparison, each with a sentence on how to read it."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import altair as alt
 import pandas as pd
 
 from overpaint.report.charts import plots, tables
@@ -11,49 +13,45 @@ from overpaint.report.site.files import Site, method, no_figure
 from overpaint.report.study.reading import ComparisonRecords
 
 
-def comparison_figures(site: Site, found: ComparisonRecords) -> list[Figure]:
+def comparison_figures(site: Site, comparison: ComparisonRecords) -> list[Figure]:
     """Every chart of a comparison; where its records are missing, why it is not there."""
-    makers = [
-        ("cka", "How alike the two networks see", _similarity),
-        ("weights", "How far the weights moved", _weights),
-        ("overlap", "How many maximal activation images stayed", _overlap),
-        ("entropy", "How pure the channels are, before and after", _entropy),
-        ("scatter", "Channel by channel", _scatter),
-        ("matrix", "Every layer against every layer", _matrix),
-        ("procrustes", "A second opinion: after the best rotation", _procrustes),
-        ("neighbours", "A third opinion: who is near to whom", _neighbours),
-    ]
     figures = []
-    for name, title, make in makers:
-        figure = make(site, f"comparisons/{found.name}/{name}", title, found)
-        figure = figure or no_figure(name, title, _why_not(found, name))
-        figures.append(replace(figure, definition=method(DEFINED[name])))
+    for chart in CHARTS:
+        drawing = chart.draw(comparison)
+        if drawing is not None:
+            figure = site.figure(
+                f"comparisons/{comparison.name}/{chart.name}",
+                title=chart.title,
+                reading=drawing.reading,
+                alt_text=drawing.alt_text,
+                chart=drawing.chart,
+                table=drawing.table,
+            )
+        elif comparison.facts.multi_label and chart.name in ("entropy", "scatter"):
+            why = "Class entropy is defined for one label a picture only."
+            figure = no_figure(chart.name, chart.title, why)
+        else:
+            why = "Nothing to draw: no record of it is left."
+            figure = no_figure(chart.name, chart.title, why)
+        figures.append(replace(figure, definition=method(chart.measure)))
     return figures
 
 
-DEFINED = {
-    "cka": "cka",
-    "weights": "weights",
-    "overlap": "overlap",
-    "entropy": "entropy",
-    "scatter": "entropy",
-    "matrix": "cka_debiased",
-    "procrustes": "procrustes",
-    "neighbours": "mutual_neighbours",
-}
-"""The measure of each chart, as the page of definitions calls it."""
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A chart of one comparison, how to read it, and the table that it is drawn from."""
+
+    reading: str
+    alt_text: str
+    chart: alt.TopLevelMixin
+    table: pd.DataFrame
 
 
-def _why_not(found: ComparisonRecords, name: str) -> str:
-    if found.facts.multi_label and name in ("entropy", "scatter"):
-        return "Class entropy is defined for one label a picture only."
-    return "Nothing to draw: no record of it is left."
-
-
-def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
+def similarity(comparison: ComparisonRecords) -> Drawing | None:
+    """CKA by layer, biased and debiased."""
     long = pd.concat(
         [
-            found.layers[["layer", column, f"{column}_low", f"{column}_high"]]
+            comparison.layers[["layer", column, f"{column}_low", f"{column}_high"]]
             .set_axis(["layer", "value", "low", "high"], axis=1)
             .assign(what=what)
             for column, what in [("cka", "biased (the paper’s)"), ("cka_debiased", "debiased")]
@@ -62,11 +60,9 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
     ).dropna(subset="value")
     if long.empty:
         return None
-    n = count(found.layers["n_images"].max())
+    n = count(comparison.layers["n_images"].max())
     first, last = long.iloc[0], long[long["what"] == long["what"].iloc[0]].iloc[-1]
-    return site.figure(
-        place,
-        title=title,
+    return Drawing(
         reading=(
             f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
             "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
@@ -81,39 +77,37 @@ def _similarity(site: Site, place: str, title: str, found: ComparisonRecords) ->
     )
 
 
-def _weights(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    weights = found.weights.dropna(subset="l2")
-    if weights.empty:
+def weights(comparison: ComparisonRecords) -> Drawing | None:
+    """How far the weights of each layer moved."""
+    moved = comparison.weights.dropna(subset="l2")
+    if moved.empty:
         return None
-    most = weights.nlargest(1, "l2").iloc[0]
-    same = int((weights["l2"] == 0).sum())
-    unmoved = f" Identical, at exactly 0: {same} of {len(weights)}." if same else ""
-    return site.figure(
-        place,
-        title=title,
+    most = moved.nlargest(1, "l2").iloc[0]
+    same = int((moved["l2"] == 0).sum())
+    unmoved = f" Identical, at exactly 0: {same} of {len(moved)}." if same else ""
+    return Drawing(
         reading=(
             "Above, the Frobenius norm of the difference of the weights before and after; below, "
-            f"the same divided by the norm before. One stem for each of {len(weights)} "
-            f"parametrised layers, {count(weights['parameters'].sum())} parameters in all.{unmoved}"
+            f"the same divided by the norm before. One stem for each of {len(moved)} "
+            f"parametrised layers, {count(moved['parameters'].sum())} parameters in all.{unmoved}"
         ),
         alt_text=(
             f"Weight distance by layer; the largest is {number(most['l2'])} at {most['layer']}."
         ),
-        chart=plots.weight_distance(weights),
-        table=weights,
+        chart=plots.weight_distance(moved),
+        table=moved,
     )
 
 
-def _overlap(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    table = tables.boxes(found.channels, {"overlap": "overlap"}, found.order)
+def overlap(comparison: ComparisonRecords) -> Drawing | None:
+    """The share of its maximal images that a channel keeps, by layer."""
+    table = tables.boxes(comparison.channels, {"overlap": "overlap"}, comparison.order)
     if table.empty:
         return None
-    table = tables.with_chance(table, found.channels, "overlap_chance")
-    return site.figure(
-        place,
-        title=title,
+    table = tables.with_chance(table, comparison.channels, "overlap_chance")
+    return Drawing(
         reading=(
-            f"The share of a channel’s {count(found.facts.k)} maximal activation images "
+            f"The share of a channel’s {count(comparison.facts.k)} maximal activation images "
             f"that it keeps, over {counted(int(table['channels'].sum()), 'channel')}: {BOX} The "
             "thin line across is chance: two random choices of so many pictures."
         ),
@@ -129,18 +123,17 @@ BOX = (
 )
 
 
-def _entropy(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
+def entropy(comparison: ComparisonRecords) -> Drawing | None:
+    """The class entropy of the channels before and after, by layer."""
     columns = {"entropy_before": "before", "entropy_after": "after"}
-    table = tables.boxes(found.channels, columns, found.order)
+    table = tables.boxes(comparison.channels, columns, comparison.order)
     if table.empty:
         return None
-    table = tables.with_chance(table, found.channels, "entropy_chance")
-    return site.figure(
-        place,
-        title=title,
+    table = tables.with_chance(table, comparison.channels, "entropy_chance")
+    return Drawing(
         reading=(
             "Class entropy of a channel’s maximal activation images, divided by its maximum: 0 "
-            f"when all show one class, 1 when all {count(found.facts.classes)} classes are "
+            f"when all show one class, 1 when all {count(comparison.facts.classes)} classes are "
             f"equally frequent. Over {counted(int(table['channels'].max()), 'channel')} a layer at "
             f"most: {BOX} The thin line across is the entropy of as many random pictures."
         ),
@@ -158,61 +151,60 @@ def _box_alt(what: str, table: pd.DataFrame) -> str:
     )
 
 
-def _scatter(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
+def scatter(comparison: ComparisonRecords) -> Drawing | None:
+    """Overlap and entropy of each channel."""
     columns = ["layer", "channel", "overlap", "entropy_after"]
-    every = found.channels[columns].dropna()
-    if every.empty:
+    channels = comparison.channels[columns].dropna()
+    if channels.empty:
         return None
-    drawn = tables.evenly(every, "entropy_after")
-    sample = f", a sample even by rank of the entropy, of {count(len(every))} channels"
-    sample = sample if len(drawn) < len(every) else ""
-    return site.figure(
-        place,
-        title=title,
+    points = tables.evenly(channels, "entropy_after")
+    sample = f", a sample even by rank of the entropy, of {count(len(channels))} channels"
+    sample = sample if len(points) < len(channels) else ""
+    return Drawing(
         reading=(
-            f"A point for each of {count(len(drawn))} channels{sample}; low and to the "
+            f"A point for each of {count(len(points))} channels{sample}; low and to the "
             "left are channels that left their old pictures for those of few classes."
         ),
-        alt_text=f"Scatter plot of overlap and class entropy after, {count(len(drawn))} channels.",
-        chart=plots.scatter(drawn, found.order),
-        table=drawn,
+        alt_text=f"Scatter plot of overlap and class entropy after, {count(len(points))} channels.",
+        chart=plots.scatter(points, comparison.order),
+        table=points,
     )
 
 
-def _matrix(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    column = "cka_debiased" if found.matrix["cka_debiased"].notna().any() else "cka"
-    pairs = found.matrix.dropna(subset=column)
+def matrix(comparison: ComparisonRecords) -> Drawing | None:
+    """CKA of each layer before with each after."""
+    column = "cka_debiased" if comparison.matrix["cka_debiased"].notna().any() else "cka"
+    pairs = comparison.matrix.dropna(subset=column)
     if pairs.empty:
         return None
     name = "Debiased CKA" if column == "cka_debiased" else "CKA"
     high = pairs.nlargest(1, column).iloc[0]
-    return site.figure(
-        place,
-        title=title,
+    return Drawing(
         reading=(
-            f"{name} of each layer of {found.before} (a row) with each of {found.after} (a column) "
-            f"on {count(pairs['n_images'].max())} pictures; the darker, the more alike. On the "
-            "diagonal stand the values of the first chart; a layer that is most like one further "
-            "up or down has taken over another part of the work."
+            f"{name} of each layer of {comparison.before} (a row) with each of {comparison.after} "
+            f"(a column) on {count(pairs['n_images'].max())} pictures; the darker, the more alike. "
+            "On the diagonal stand the values of the first chart; a layer that is most like one "
+            "further up or down has taken over another part of the work."
         ),
         alt_text=(
             f"Heat map of {name} of {pairs['layer_before'].nunique()} × "
             f"{pairs['layer_after'].nunique()} layers; the largest is {number(high[column])}, of "
             f"{high['layer_before']} with {high['layer_after']}."
         ),
-        chart=plots.layer_matrix(pairs, column, (found.before, found.after), found.order),
+        chart=plots.layer_matrix(
+            pairs, column, (comparison.before, comparison.after), comparison.order
+        ),
         table=pairs,
     )
 
 
-def _procrustes(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    layers = found.layers[["layer", "procrustes"]].dropna()
+def procrustes(comparison: ComparisonRecords) -> Drawing | None:
+    """The Procrustes distance of each layer."""
+    layers = comparison.layers[["layer", "procrustes"]].dropna()
     if layers.empty:
         return None
     most = layers.nlargest(1, "procrustes").iloc[0]
-    return site.figure(
-        place,
-        title=title,
+    return Drawing(
         reading=(
             "How far apart the two arrangements of the pictures stay after the best rotation of "
             "one: 0 when they are the same, √2 when nothing is shared. Where this rises as CKA "
@@ -230,16 +222,15 @@ def _procrustes(site: Site, place: str, title: str, found: ComparisonRecords) ->
 NEIGHBOURS = {"mutual_neighbours": "shared", "mutual_neighbours_chance": "by chance"}
 
 
-def _neighbours(site: Site, place: str, title: str, found: ComparisonRecords) -> Figure | None:
-    long = found.layers.melt("layer", list(NEIGHBOURS), "what").dropna(subset="value")
+def neighbours(comparison: ComparisonRecords) -> Drawing | None:
+    """The nearest neighbours that pictures share before and after."""
+    long = comparison.layers.melt("layer", list(NEIGHBOURS), "what").dropna(subset="value")
     shared = long[long["what"] == "mutual_neighbours"]
     if shared.empty:
         return None
     long = long.assign(what=long["what"].map(NEIGHBOURS), low=long["value"], high=long["value"])
     first, last = shared.iloc[0], shared.iloc[-1]
-    return site.figure(
-        place,
-        title=title,
+    return Drawing(
         reading=(
             "The share of the pictures nearest to a picture before that are among its nearest "
             "after, over all pictures: 1 when all stayed. A few pictures that lie far off can "
@@ -252,3 +243,51 @@ def _neighbours(site: Site, place: str, title: str, found: ComparisonRecords) ->
         chart=plots.curves(long, list(NEIGHBOURS.values()), "shared nearest neighbours"),
         table=long[["layer", "what", "value"]],
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart that every comparison has."""
+
+    name: str
+    title: str
+    measure: str  # as the page of definitions calls it
+    draw: Callable[[ComparisonRecords], Drawing | None]  # None: there is nothing to draw
+
+
+CHARTS = (
+    Chart(name="cka", title="How alike the two networks see", measure="cka", draw=similarity),
+    Chart(name="weights", title="How far the weights moved", measure="weights", draw=weights),
+    Chart(
+        name="overlap",
+        title="How many maximal activation images stayed",
+        measure="overlap",
+        draw=overlap,
+    ),
+    Chart(
+        name="entropy",
+        title="How pure the channels are, before and after",
+        measure="entropy",
+        draw=entropy,
+    ),
+    Chart(name="scatter", title="Channel by channel", measure="entropy", draw=scatter),
+    Chart(
+        name="matrix",
+        title="Every layer against every layer",
+        measure="cka_debiased",
+        draw=matrix,
+    ),
+    Chart(
+        name="procrustes",
+        title="A second opinion: after the best rotation",
+        measure="procrustes",
+        draw=procrustes,
+    ),
+    Chart(
+        name="neighbours",
+        title="A third opinion: who is near to whom",
+        measure="mutual_neighbours",
+        draw=neighbours,
+    ),
+)
+"""In the order of the page."""

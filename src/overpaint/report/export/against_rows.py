@@ -5,8 +5,27 @@ from dataclasses import dataclass
 from overpaint.report.parts.rows import Cell, Figure
 
 
-@dataclass(frozen=True)
-class BothScores:
+@dataclass(frozen=True, kw_only=True)
+class StudyLine:
+    """One of the two studies."""
+
+    name: str
+    summary: str
+    missing: str  # how much failed or is missing; "" where nothing is
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedDataset:
+    """A dataset of both studies and whether its pictures are the same."""
+
+    name: str
+    first: str
+    second: str
+    same: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedScore:
     """A network that both studies scored on one dataset and split."""
 
     network: str
@@ -17,18 +36,8 @@ class BothScores:
     overlap: str
 
 
-@dataclass(frozen=True)
-class BothDatasets:
-    """A dataset of both studies and whether its pictures are the same."""
-
-    name: str
-    first: str
-    second: str
-    same: str
-
-
-@dataclass(frozen=True)
-class BothChanges:
+@dataclass(frozen=True, kw_only=True)
+class SharedChange:
     """A comparison that both studies made."""
 
     name: str
@@ -38,8 +47,8 @@ class BothChanges:
     apart: str  # the layers whose intervals do not overlap
 
 
-@dataclass(frozen=True)
-class BothFindings:
+@dataclass(frozen=True, kw_only=True)
+class SharedFinding:
     """A statement put to the same thing in both studies."""
 
     statement: str
@@ -50,28 +59,38 @@ class BothFindings:
     second_value: Cell
 
 
-@dataclass(frozen=True)
-class Only:
+@dataclass(frozen=True, kw_only=True)
+class SettingDifference:
+    """A setting in which networks of one name differ."""
+
+    network: str
+    setting: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unshared:
     """What only one of two studies has."""
 
-    what: str
+    kind: str
     first: tuple[str, ...]
     second: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AgainstPage:
     """The page of two studies."""
 
     first: str
     second: str
-    summaries: tuple[tuple[str, str, str], ...]  # study, what it did, what is missing of it
-    datasets: tuple[BothDatasets, ...]
-    scores: tuple[BothScores, ...]
+    studies: tuple[StudyLine, ...]
+    datasets: tuple[SharedDataset, ...]
+    scores: tuple[SharedScore, ...]
     scores_data: str | None
-    changes: tuple[BothChanges, ...]
+    changes: tuple[SharedChange, ...]
     figures: tuple[Figure, ...]
     undrawn: str
-    findings: tuple[BothFindings, ...]
-    settings: tuple[tuple[str, str, str, str], ...]  # network, field, first, second
-    only: tuple[Only, ...]
+    findings: tuple[SharedFinding, ...]
+    settings: tuple[SettingDifference, ...]
+    unshared: tuple[Unshared, ...]

@@ -121,12 +121,9 @@ def archive(site: Path, file: Path) -> Path:
         )
     with whole_file(file) as draft, zipfile.ZipFile(draft, "w") as packed:
         for path in sorted(path for path in site.rglob("*") if path.is_file()):
-            packed.writestr(_entry(path.relative_to(site)), path.read_bytes())
+            entry = zipfile.ZipInfo(path.relative_to(site).as_posix(), EPOCH)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, on any system
+            is_packed = path.suffix in PACKED
+            entry.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
+            packed.writestr(entry, path.read_bytes())
     return file
-
-
-def _entry(path: Path) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(path.as_posix(), EPOCH)
-    entry.create_system, entry.external_attr = 3, 0o644 << 16  # as if made on Unix, on any system
-    entry.compress_type = zipfile.ZIP_STORED if path.suffix in PACKED else zipfile.ZIP_DEFLATED
-    return entry

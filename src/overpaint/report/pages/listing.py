@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from overpaint.report.charts.comparison import DEFINED
+from overpaint.report.charts.comparison import CHARTS
 from overpaint.report.pages import (
     channel,
     comparison,
@@ -139,7 +139,7 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
                 comparison.comparison_page(subject.site, subject.classes, subject.gallery),
             )
         ],
-        charts=lambda records: len(DEFINED) * len(records.comparisons),
+        charts=lambda records: len(CHARTS) * len(records.comparisons),
         entries=lambda subject: [
             {
                 "kind": "comparison",

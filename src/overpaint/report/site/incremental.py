@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
-from overpaint.records import digest, file_digest, read_json, whole_file, write_json
+from overpaint.records import VERSIONS, digest, file_digest, read_json, whole_file, write_json
 
 MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "numpy", "pillow")
 
 
 @cache
 def program() -> str:
-    """A digest of what makes pages: the code and the templates of the report, and its libraries."""
+    """A digest of what makes pages: the version of a site, the report's code, and its libraries."""
     report = Path(str(files("overpaint.report")))
     sources = sorted(path for path in report.rglob("*") if path.suffix in (".py", ".html"))
     code = [file_digest(path) for path in sources]
-    return digest([code, {name: version(name) for name in MADE_WITH}])
+    return digest([VERSIONS["site"], code, {name: version(name) for name in MADE_WITH}])
 
 
 @dataclass(frozen=True, kw_only=True)
