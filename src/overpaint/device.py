@@ -47,7 +47,8 @@ class Choice:
 
 def chosen() -> Choice:
     """The device that networks run on in this process, as Accelerate has it."""
-    named, cpu_only = os.environ.get("ACCELERATE_TORCH_DEVICE"), _told_to_use_the_cpu()
+    named = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    cpu_only = bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
     foreign = _foreign_gpu()
     # Who asks first makes the state, and every later Accelerator takes it as it is: so what
     # Accelerate would read from the environment itself is handed over here as well.
@@ -70,10 +71,6 @@ def chosen() -> Choice:
     if state.num_processes > 1:
         why += f"; process {state.process_index + 1} of {state.num_processes}"
     return Choice(device=device, why=why)
-
-
-def _told_to_use_the_cpu() -> bool:
-    return bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def _foreign_gpu() -> str | None:
@@ -140,9 +137,9 @@ def trains_in_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and has_bfloat16(device)
 
 
-def bfloat16(device: torch.device, *, wanted: bool = True) -> AbstractContextManager[Any]:
-    """Inside the block a network's larger operations are done in bfloat16, if it is wanted."""
-    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
+def bfloat16(device: torch.device, *, on: bool = True) -> AbstractContextManager[Any]:
+    """Inside the block a network's larger operations are done in bfloat16, if it is on."""
+    return torch.autocast(device.type, torch.bfloat16) if on else nullcontext()
 
 
 def exact() -> AbstractContextManager[Any]:

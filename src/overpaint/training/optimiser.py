@@ -1,4 +1,4 @@
-"""Descent: the optimiser of a recipe, its groups, and how its learning rates fall.
+"""The optimiser of a recipe, its groups, and how its learning rates fall.
 
 >>> rates_at(Recipe(head_lr=1e-2, lr_decay=1e-4), 10_000, 5, [])["head"]
 0.005
