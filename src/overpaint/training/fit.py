@@ -298,8 +298,8 @@ class _Loop:
             "diverged",
             f"the training diverged: the {what} is {value} at step {step} of epoch {epoch} "
             f"(learning rates: head {rates['head']:.2g}, backbone {rates['backbone']:.2g}){remark}"
-            f"; lower head_lr {self.recipe.head_lr:g} or backbone_lr {self.recipe.backbone_lr:g}, or "
-            "set clip_norm",
+            f"; lower head_lr {self.recipe.head_lr:g} or backbone_lr {self.recipe.backbone_lr:g}, "
+            "or set clip_norm",
         )
 
 
