@@ -143,7 +143,10 @@ def build(
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's generator at a seed inside the block, and as it was afterwards."""
-    with torch.random.fork_rng(devices=[]):
+    # manual_seed is for the GPUs too; to ask for the state of one that nobody uses would start it
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpus = range(torch.cuda.device_count()) if started else ()
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(seed)
         yield
 

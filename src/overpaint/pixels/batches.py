@@ -114,6 +114,8 @@ def pixels_of(split: Split, preprocessing: Preprocessing) -> Pixels:
     return _shared(split, view_of(preprocessing))
 
 
+# Room for the splits of two collections, some in two views. What falls out is decoded again; more
+# would hold the memory of collections that are done with.
 _shared = lru_cache(maxsize=8)(Pixels)
 
 

@@ -92,6 +92,7 @@ def open_lens(
     """
     side, device = network.preprocessing.size, device_of(network)
     asking = [weight for weight in network.parameters() if weight.requires_grad]
+    # clone: a later ReLU in place would overwrite what was read
     with taps(network, layers, reduction=torch.clone) as tap:
         try:
             for weight in asking:

@@ -142,6 +142,7 @@ class _Loop:
         tracking: Tracking | None = None,
     ) -> None:
         self.network, self.plan, self.recipe, self.seed = network, the_plan, recipe, seed
+        # a slide needs no room across: the shorter side is the crop's own
         sliding = replace(network.preprocessing, resize=network.preprocessing.size)
         view = sliding if recipe.crop == "slide" else network.preprocessing
         self.train = pixels_of(dataset.split("train"), view)
@@ -156,6 +157,8 @@ class _Loop:
         self.auxiliary = AuxiliaryHeads(
             network, len(recipe.auxiliary), dropout=recipe.auxiliary_dropout, seed=seed
         )
+        # `ready` may be wrapped for several processes; `network` stays the bare one of the same
+        # weights, whose modules have the names that hooks, modes and digests go by.
         self.ready, self.auxiliary, self.optimiser = self.accelerator.prepare(
             network, self.auxiliary, optimiser_of(network, recipe, self.auxiliary.parameters())
         )
@@ -179,11 +182,12 @@ class _Loop:
     def _epoch(self, epoch: int, advance: Advance | None) -> float:
         """One pass over the training pictures; returns the mean loss."""
         recipe = self.recipe
-        set_modes(self.network, self.plan)
+        set_modes(self.network, self.plan)  # anew each time: validation leaves evaluation mode
         rng = generator(self.seed, "augmentation", epoch)
         self.train.draw(rng, crop=recipe.crop != "center", flip=recipe.flip)
         order = shuffled(len(self.train), recipe.batch_size, self.seed, epoch)
         losses: list[Tensor] = []
+        # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
             for pixels, rows in zip(batches(self.train, order), order, strict=True):
                 losses.append(self._learn(pixels, rows, epoch))
@@ -203,7 +207,7 @@ class _Loop:
             logits = self.ready(as_float(pixels, self.accelerator.device))
             auxiliary_logits = self.auxiliary()
         targets = self.targets[rows]
-        loss = self.loss_of(logits.float(), targets)
+        loss = self.loss_of(logits.float(), targets)  # in float32 whatever the network ran in
         for weight, logits in zip(self.recipe.auxiliary, auxiliary_logits, strict=True):
             loss = loss + weight * self.loss_of(logits.float(), targets)
         self.optimiser.zero_grad()
@@ -245,6 +249,7 @@ class _Loop:
             tensors = self.network.tensors()
             state.chosen = {name: tensor.detach().clone() for name, tensor in tensors.items()}
             state.history = [replace(row, best=False) for row in state.history]
+        # the rates of the epoch's last step; its own validation loss counts from the next one on
         rates = rates_at(recipe, max(state.step - 1, 0), epoch, state.val_losses)
         score = main_value(probabilities_of(logits, self.val.split.multi_label), labels)
         state.history.append(
