@@ -22,6 +22,7 @@ from torch import nn
 
 from overpaint.datasets import Dataset
 from overpaint.datasets.catalogue import Picture, dataset_of
+from overpaint.device import device_of, on_best_device
 from overpaint.networks import Network, build
 from overpaint.pixels.batches import as_float, shuffled
 from overpaint.seeds import generator
@@ -52,7 +53,7 @@ def collection(folder: Path, count: int) -> Dataset:
 
 def bare(network: Network, pixels: torch.Tensor, labels: torch.Tensor) -> Callable[[int], None]:
     """An epoch of the plainest loop: the same network, batches, precision and optimiser."""
-    device = next(network.parameters()).device
+    device = device_of(network)
     groups = [
         {"params": [p for p in network.parameters() if p.ndim > 1], "weight_decay": 4e-4},
         {"params": [p for p in network.parameters() if p.ndim <= 1]},
@@ -84,26 +85,27 @@ def timed(work: Callable[[int], object], number: int) -> float:
 
 def measure(architecture: str, dataset: Dataset, rounds: int) -> None:
     """Print the rates of the three ways and their ratios."""
-    parent = build(architecture, classes=("a", "b"), seed=0)
-    loops = [_Loop(*child_of(parent, dataset, RECIPE, 0), dataset, RECIPE, 0) for _ in range(2)]
-    kept, decoding = loops
-    kept.train.keep()
-    decoding.train = type(kept.train)(kept.train.split, kept.train.preprocessing)
-    pixels = torch.stack([kept.train[index] for index in range(len(kept.train))])
-    rival = build(architecture, classes=("a", "b"), seed=0)
-    rival.to(kept.accelerator.device, memory_format=torch.channels_last)
-    ways = {
-        "bare loop": bare(rival, pixels, torch.as_tensor(kept.train.split.labels)),
-        "in memory": lambda number: kept._epoch(number, None),  # noqa: SLF001
-        "from JPEG": lambda number: decoding._epoch(number, None),  # noqa: SLF001
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, work in ways.items():
-            seconds[name].append(timed(work, number + 1))
+    parent, rival = (build(architecture, classes=("a", "b"), seed=0) for _ in range(2))
+    children = [child_of(parent, dataset, RECIPE, 0) for _ in range(2)]
+    networks = [rival, *(child for child, _ in children)]
+    with on_best_device(*networks, channels_last=True):  # as `fit` does
+        in_memory, decoding = (_Loop(*child, dataset, RECIPE, 0) for child in children)
+        train = in_memory.train
+        train.keep()
+        decoding.train = type(train)(train.split, train.preprocessing)
+        pixels = torch.stack([train[index] for index in range(len(train))])
+        ways = {
+            "bare loop": bare(rival, pixels, torch.as_tensor(train.split.labels)),
+            "in memory": lambda number: in_memory._epoch(number, None),  # noqa: SLF001
+            "from JPEG": lambda number: decoding._epoch(number, None),  # noqa: SLF001
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        for number in range(rounds + 1):  # the first warms up
+            for name, work in ways.items():
+                seconds[name].append(timed(work, number + 1))
     images = len(pixels) // RECIPE.batch_size * RECIPE.batch_size
-    for name, each in seconds.items():
-        print(f"{architecture:22} {name}  {images / statistics.median(each[1:]):7.1f} images/s")
+    for name, times in seconds.items():
+        print(f"{architecture:22} {name}  {images / statistics.median(times[1:]):7.1f} images/s")
     for name, base in (("in memory", "bare loop"), ("from JPEG", "in memory")):
         ratios = [b / a for a, b in zip(seconds[name][1:], seconds[base][1:], strict=True)]
         spread = f"{min(ratios):.3f} … {max(ratios):.3f}"

@@ -47,8 +47,8 @@ SOURCES = {
 
 def cache_folder() -> Path:
     """Where published weights lie: `OVERPAINT_CACHE`, or the platform's cache folder."""
-    own = os.environ.get("OVERPAINT_CACHE")
-    return Path(own).expanduser() if own else Path(platformdirs.user_cache_dir("overpaint"))
+    folder = os.environ.get("OVERPAINT_CACHE")
+    return Path(folder).expanduser() if folder else Path(platformdirs.user_cache_dir("overpaint"))
 
 
 def names_of(network: str) -> tuple[str, ...]:
@@ -79,21 +79,17 @@ def published(network: str) -> Path:
     if path is None:
         return _download(source, network)
     if path.name == source.name:
-        _check(path, source)
+        import pooch  # and with it requests: only where weights are loaded
+
+        algorithm, _, expected = source.hash.partition(":")
+        actual = pooch.file_hash(str(path), alg=algorithm)
+        if actual != expected:
+            raise NetworkError(
+                "wrong-hash",
+                f"{path} is not the file that {source.url} publishes: its {algorithm} is {actual}, "
+                f"not {expected}; remove it, and it is downloaded",
+            )
     return path
-
-
-def _check(path: Path, source: Source) -> None:
-    import pooch  # and with it requests: only where weights are loaded
-
-    algorithm, _, expected = source.hash.partition(":")
-    found = pooch.file_hash(str(path), alg=algorithm)
-    if found != expected:
-        raise NetworkError(
-            "wrong-hash",
-            f"{path} is not the file that {source.url} publishes: its {algorithm} is {found}, "
-            f"not {expected}; remove it, and it is downloaded",
-        )
 
 
 def _download(source: Source, network: str) -> Path:
@@ -101,7 +97,7 @@ def _download(source: Source, network: str) -> Path:
 
     folder = cache_folder()
     try:
-        found = pooch.retrieve(
+        path = pooch.retrieve(
             source.url,
             known_hash=source.hash,
             fname=source.name,
@@ -114,7 +110,7 @@ def _download(source: Source, network: str) -> Path:
         raise NetworkError("wrong-hash", f"{source.url} gave another file: {error}") from None
     except Exception as error:
         raise _missing(source, network, folder, error) from None
-    return Path(found)
+    return Path(path)
 
 
 def _missing(source: Source, network: str, folder: Path, error: Exception) -> NetworkError:

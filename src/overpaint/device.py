@@ -5,7 +5,7 @@ True
 >>> from overpaint.networks import build
 >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
 >>> with on_best_device(network) as device:
-...     device_of(network) == device
+...     device_of(network).type == device.type
 True
 
 There are two kinds of device here: a GPU that CUDA reaches (AMD's too, by torch's ROCm), and the
@@ -34,6 +34,10 @@ AT_ONCE = {"cpu": 8, "cuda": 512}
 torch takes other convolutions on one thread, whose last digits differ."""
 
 
+OTHER_GPUS: dict[str, Any] = {"mps": torch.backends.mps, "xpu": torch.xpu}
+"""Apple's and Intel's, which Accelerate would take."""
+
+
 # --- which one -----------------------------------------------------------------------------------
 
 
@@ -47,41 +51,32 @@ class Choice:
 
 def chosen() -> Choice:
     """The device that networks run on in this process, as Accelerate has it."""
-    named, cpu_only = os.environ.get("ACCELERATE_TORCH_DEVICE"), _told_to_use_the_cpu()
-    foreign = _foreign_gpu()
+    named = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    cpu_only = bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
+    foreign = [kind for kind, backend in OTHER_GPUS.items() if backend.is_available()]
+    if torch.cuda.is_available():
+        foreign = []
     # Who asks first makes the state, and every later Accelerator takes it as it is: so what
     # Accelerate would read from the environment itself is handed over here as well.
-    state = PartialState(cpu=cpu_only or foreign is not None)
+    state = PartialState(cpu=cpu_only or bool(foreign))
     device = state.device
     if named:
         why = f"ACCELERATE_TORCH_DEVICE says {named}"
     elif device.type == "cuda":
         why = f"a GPU is there: {torch.cuda.get_device_name(device)}"
     elif device.type != "cpu":
-        why = "an Accelerator of this process has chosen it"
+        why = "Accelerate has chosen it"
     elif cpu_only:
         why = "ACCELERATE_USE_CPU asks for it"
     elif torch.cuda.is_available():
-        why = "an Accelerator of this process has chosen it, although a GPU is there"
+        why = "Accelerate has chosen it, although a GPU is there"
     elif foreign:
-        why = f"a GPU of the kind {foreign} is left alone: nothing was ever checked on it"
+        why = f"a GPU of the kind {foreign[0]} is left alone: nothing was ever checked on it"
     else:
         why = "there is no GPU that CUDA reaches"
     if state.num_processes > 1:
         why += f"; process {state.process_index + 1} of {state.num_processes}"
     return Choice(device=device, why=why)
-
-
-def _told_to_use_the_cpu() -> bool:
-    return bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
-
-
-def _foreign_gpu() -> str | None:
-    """The kind of a GPU that there is but that nobody has checked, as "mps" or "xpu"."""
-    if torch.cuda.is_available() or not torch.accelerator.is_available():
-        return None
-    current = torch.accelerator.current_accelerator()
-    return current.type if current else None
 
 
 def accelerator(**options: Any) -> Accelerator:
@@ -140,9 +135,9 @@ def trains_in_bfloat16(device: torch.device) -> bool:
     return device.type == "cuda" and has_bfloat16(device)
 
 
-def bfloat16(device: torch.device, *, wanted: bool = True) -> AbstractContextManager[Any]:
-    """Inside the block a network's larger operations are done in bfloat16, if it is wanted."""
-    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
+def bfloat16(device: torch.device, *, on: bool = True) -> AbstractContextManager[Any]:
+    """Inside the block a network's larger operations are done in bfloat16, if it is on."""
+    return torch.autocast(device.type, torch.bfloat16) if on else nullcontext()
 
 
 def exact() -> AbstractContextManager[Any]:

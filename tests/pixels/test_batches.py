@@ -60,7 +60,7 @@ def test_the_number_of_workers_does_not_show(art, tmp_path, monkeypatch, workers
     monkeypatch.setattr(overpaint.pixels.batches, "WORKERS", workers)
     if kept:
         pixels.keep()
-        assert pixels.kept is not None
+        assert pixels.decoded is not None
     assert torch.equal(epoch(pixels), expected)
     assert not torch.equal(epoch(pixels, seed=1), expected)
 
@@ -85,7 +85,7 @@ def test_the_cache_holds_the_same_pixels(art, tmp_path, monkeypatch):
     again = Pixels(cached, SMALL)
     again.keep()
     assert torch.equal(epoch(again), expected)
-    assert isinstance(_memory_of(again.kept[3]), np.memmap)
+    assert isinstance(_memory_of(again.decoded[3]), np.memmap)
 
 
 def _memory_of(array: np.ndarray) -> object:
@@ -129,7 +129,7 @@ def test_changed_pictures_are_decoded_anew(art, tmp_path):
     Image.new("RGB", (50, 50), "red").save(art / "train" / "a" / "00.png")
     pixels = Pixels(split(art, tmp_path, cache=True), SMALL)
     pixels.keep()
-    assert pixels.kept[0][0, 0].tolist() == [255, 0, 0]
+    assert pixels.decoded[0][0, 0].tolist() == [255, 0, 0]
     [new] = (tmp_path / "decoded").iterdir()
     assert old != new
 
@@ -151,7 +151,7 @@ def test_a_broken_cache_is_made_anew(art, tmp_path, harm):
         np.save(folder / "shapes.npy", np.array([{}], object), allow_pickle=True)
     again = Pixels(cached, SMALL)
     again.keep()
-    assert len(again.kept) == 25
+    assert len(again.decoded) == 25
     assert (folder / "pixels.u8").read_bytes() == whole
 
 

@@ -34,12 +34,12 @@ def trained(colours, preset: str, **overrides):
     return fit(child, the_plan, colours, the_recipe, seed=3)
 
 
-DESCENTS = [name for name in PRESETS if PRESETS[name].get("optimiser") != "linear_svm"]
+GRADIENT_PRESETS = [name for name in PRESETS if PRESETS[name].get("optimiser") != "linear_svm"]
 
 UPPER = ("mixed", "head")  # in the small network the upper half begins at mixed3a
 
 
-@pytest.mark.parametrize("preset", DESCENTS)
+@pytest.mark.parametrize("preset", GRADIENT_PRESETS)
 def test_what_each_preset_changes(colours, preset):
     """The named tensors change in the training, all others are bit-equal, statistics too."""
     result = trained(colours, preset)
@@ -71,14 +71,14 @@ RATES = {  # head, backbone; as the protocol has them, sections 2.1 to 2.3
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("preset", DESCENTS)
+@pytest.mark.parametrize("preset", GRADIENT_PRESETS)
 def test_rates_of_each_preset(preset):
     """At the first step the groups have the rates that the protocol gives."""
     rates = rates_at(recipe(preset), 0, 1, [])
     assert (rates["head"], rates["backbone"]) == RATES[preset]
 
 
-@pytest.mark.parametrize("preset", DESCENTS)
+@pytest.mark.parametrize("preset", GRADIENT_PRESETS)
 def test_learning_rates_by_group(preset):
     """The head has head_lr, the backbone backbone_lr; only backbone kernels are penalised."""
     network, the_recipe = build("inception_small", classes=("a",), seed=0), recipe(preset)
@@ -121,10 +121,10 @@ def test_workers_change_nothing(colours):
     """Pictures decoded by worker processes are those that are kept in memory."""
     pixels = pixels_of(colours.split("train"), PARENT.preprocessing)
     pixels.draw(np.random.default_rng(0), crop=True, flip=True)
-    pixels.kept = None
+    pixels.decoded = None
     from_disk = torch.stack([pixels[n] for n in range(len(pixels))])
     pixels.keep()
-    assert pixels.kept is not None
+    assert pixels.decoded is not None
     assert torch.equal(from_disk, torch.stack([pixels[n] for n in range(len(pixels))]))
 
 
@@ -373,10 +373,10 @@ def test_other_classes_get_another_head(colours):
     keep = recipe("mode_a", {"reinit": "nothing"})
     other = build("inception_small", classes=("cyan", "pink"), seed=5)
     child, the_plan = child_of(other, colours, keep, seed=3)
-    assert the_plan.drawn == {"head.weight", "head.bias"}
+    assert the_plan.reinitialised == {"head.weight", "head.bias"}
     assert not torch.equal(child.tensors()["head.weight"], other.tensors()["head.weight"])
     same, the_plan = child_of(child, colours, keep, seed=4)
-    assert the_plan.drawn == frozenset()
+    assert the_plan.reinitialised == frozenset()
     assert same.digest == child.digest
 
 

@@ -106,7 +106,7 @@ def _per_channel(values: tuple[float, ...]) -> Tensor:
 
 # --- building ----------------------------------------------------------------------------------
 
-OWN = {
+BUILDERS = {
     "inception_v1": inception_v1.v1_parts,
     "inception_v1.tf_in1k": inception_v1.tf_parts,
     "inception_small": inception_v1.small_parts,
@@ -125,28 +125,28 @@ def build(
     it was.
     """
     with seeded(seed):
-        parts = _parts(architecture, len(classes))
+        if architecture in BUILDERS:
+            parts = BUILDERS[architecture](len(classes))
+        elif _in_zoo(architecture):
+            from overpaint.networks import zoo  # timm and torchvision take seconds to import
+
+            parts = zoo.parts(architecture, len(classes))
+        else:
+            raise NetworkError(
+                "unknown-architecture",
+                f"there is no architecture {architecture!r}; {nearest(architecture, BUILDERS)}, "
+                "timm:NAME, torchvision:NAME",
+            )
     return Network(architecture, parts, classes, multi_label=multi_label)
-
-
-def _parts(architecture: str, classes: int) -> Parts:
-    if architecture in OWN:
-        return OWN[architecture](classes)
-    if _in_zoo(architecture):
-        from overpaint.networks import zoo  # timm and torchvision take seconds to import
-
-        return zoo.parts(architecture, classes)
-    raise NetworkError(
-        "unknown-architecture",
-        f"there is no architecture {architecture!r}; {nearest(architecture, OWN)}, "
-        "timm:NAME, torchvision:NAME",
-    )
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's generator at a seed inside the block, and as it was afterwards."""
-    with torch.random.fork_rng(devices=[]):
+    # manual_seed is for the GPUs too; to ask for the state of one that nobody uses would start it
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    gpus = range(torch.cuda.device_count()) if started else ()
+    with torch.random.fork_rng(devices=gpus):
         torch.manual_seed(seed)
         yield
 
@@ -194,7 +194,7 @@ def _without_tag(name: str) -> str:
                 "unknown-weights",
                 f"{architecture} has no weights {tag!r}; {nearest(tag, TAGS[architecture])}",
             )
-        return name if name in OWN else architecture
+        return name if name in BUILDERS else architecture
     return name
 
 
@@ -203,7 +203,9 @@ def _with_weights(architecture: str, path: Path) -> Network:
     if architecture == "inception_v1" and importers.has_caffe_names(tensors):
         tensors = importers.from_caffe_names(tensors)
     if architecture.startswith("torchvision:"):
-        tensors = {name: each for name, each in tensors.items() if not name.startswith(_AUXILIARY)}
+        tensors = {
+            name: tensor for name, tensor in tensors.items() if not name.startswith(_AUXILIARY)
+        }
     return network_of(architecture, tensors, where=str(path))
 
 
@@ -245,21 +247,17 @@ def network_of(
         raise _misfit(where, architecture, f"it lacks {bare.head}.weight")
     names = classes if classes is not None else tuple(map(str, range(weight.shape[0])))
     network = build(architecture, classes=names, seed=0, multi_label=multi_label)
-    _check_fit(network, tensors, where)
+    places = network.tensors()
+    for name in sorted(places.keys() | tensors.keys()):
+        if name not in tensors:
+            raise _misfit(where, architecture, f"it lacks {name}")
+        if name not in places:
+            raise _misfit(where, architecture, f"{name} has no place in it")
+        if places[name].shape != tensors[name].shape:
+            shapes = f"{tuple(tensors[name].shape)}, not {tuple(places[name].shape)}"
+            raise _misfit(where, architecture, f"{name} is {shapes}")
     network.body.load_state_dict(dict(tensors))
     return network
-
-
-def _check_fit(network: Network, tensors: Mapping[str, Tensor], where: str) -> None:
-    own = network.tensors()
-    for name in sorted(own.keys() | tensors.keys()):
-        if name not in tensors:
-            raise _misfit(where, network.architecture, f"it lacks {name}")
-        if name not in own:
-            raise _misfit(where, network.architecture, f"{name} has no place in it")
-        if own[name].shape != tensors[name].shape:
-            shapes = f"{tuple(tensors[name].shape)}, not {tuple(own[name].shape)}"
-            raise _misfit(where, network.architecture, f"{name} is {shapes}")
 
 
 def _misfit(where: str, architecture: str, why: str) -> NetworkError:
@@ -282,7 +280,7 @@ def _pretrained(architecture: str) -> Network:
     except Exception as error:
         url = zoo.address(architecture)
         file = next(
-            (each for each in cache.names_of(architecture) if url.endswith(Path(each).suffix)),
+            (name for name in cache.names_of(architecture) if url.endswith(Path(name).suffix)),
             cache.names_of(architecture)[0],
         )
         raise NetworkError(

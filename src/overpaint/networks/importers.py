@@ -52,18 +52,15 @@ def from_caffe_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises NetworkError for a name that the architecture does not have.
     """
-    try:
-        return {our_name(name): tensor for name, tensor in tensors.items()}
-    except KeyError:
-        unknown = next(name for name in tensors if not _is_caffe_name(name))
-        raise NetworkError(
-            "foreign-weights", f"the Caffe weights hold a layer that GoogLeNet has not: {unknown}"
-        ) from None
-
-
-def _is_caffe_name(name: str) -> bool:
-    layer = name.rpartition(".")[0]
-    return layer in STEM or layer == "loss3/classifier" or layer.partition("/")[2] in BRANCH
+    state = {}
+    for name, tensor in tensors.items():
+        try:
+            state[our_name(name)] = tensor
+        except KeyError:
+            raise NetworkError(
+                "foreign-weights", f"the Caffe weights hold a layer that GoogLeNet has not: {name}"
+            ) from None
+    return state
 
 
 def has_caffe_names(tensors: Mapping[str, Tensor]) -> bool:
@@ -82,16 +79,11 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
         if not layer.name.startswith(("loss1/", "loss2/")):
             for kind, blob in zip(("weight", "bias"), layer.blobs, strict=False):
                 name = f"{layer.name}.{kind}"
-                tensors[name] = _filled(blob.data, _blob_shape(blob), f"{name} of {path}")
+                shape = list(blob.shape.dim) or [blob.num, blob.channels, blob.height, blob.width]
+                while len(shape) > 1 and shape[0] == 1:
+                    shape = shape[1:]  # the old four numbers put ones before a matrix or a vector
+                tensors[name] = _filled(blob.data, shape, f"{name} of {path}")
     return _any_of(tensors, path)
-
-
-def _blob_shape(blob: Any) -> list[int]:
-    """The shape that is said; the old four numbers put ones before a matrix or a vector."""
-    shape = list(blob.shape.dim) or [blob.num, blob.channels, blob.height, blob.width]
-    while len(shape) > 1 and shape[0] == 1:
-        shape = shape[1:]
-    return shape
 
 
 # --- TensorFlow --------------------------------------------------------------------------------
@@ -113,7 +105,18 @@ def read_graph(path: Path) -> dict[str, Tensor]:
     """
     graph = _parsed("GraphDef", _graph_bytes(path), path)
     nodes = {node.name: node for node in graph.node}
-    return _any_of(dict(_weights(nodes, path)), path) | dict(_norms(nodes))
+    tensors = _any_of(dict(_weights(nodes, path)), path)
+    for name in ("localresponsenorm0", "localresponsenorm1"):
+        if name in nodes and nodes[name].op == "LRN":
+            attributes = _attributes(nodes[name])
+            constants = [
+                (attributes[key].i if key == "depth_radius" else attributes[key].f)
+                if key in attributes
+                else default
+                for key, default in LRN_DEFAULTS.items()
+            ]
+            tensors[f"{name}.constants"] = torch.tensor([float(number) for number in constants])
+    return tensors
 
 
 def _graph_bytes(path: Path) -> bytes:
@@ -132,32 +135,26 @@ def _graph_bytes(path: Path) -> bytes:
 
 def _weights(nodes: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Tensor]]:
     """The kernels and biases that there are, under our names."""
-    places = {convolution: f"{convolution}_pre_relu" for convolution in _convolutions()}
+    convolutions = [
+        name
+        for layer in LAYERS
+        for name in (
+            [f"{layer}_{branch}" for branch in BRANCH.values()]
+            if layer.startswith("mixed")
+            else [layer]
+        )
+    ]
+    places = {convolution: f"{convolution}_pre_relu" for convolution in convolutions}
     for name, place in (places | {"softmax2": "head"}).items():
-        turned = _turned_dense if place == "head" else _turned_kernel
         for letter, kind in (("w", "weight"), ("b", "bias")):
             node = nodes.get(f"{name}_{letter}")
             if node is not None and node.op == "Const":
                 tensor = _constant(node, f"{node.name} of {path}")
-                yield f"{place}.{kind}", turned(tensor) if kind == "weight" else tensor
-
-
-def _convolutions() -> Iterator[str]:
-    for layer in LAYERS:
-        if layer.startswith("mixed"):
-            yield from (f"{layer}_{branch}" for branch in BRANCH.values())
-        else:
-            yield layer
-
-
-def _turned_kernel(kernel: Tensor) -> Tensor:
-    """HWIO -> OIHW."""
-    return kernel.permute(3, 2, 0, 1).contiguous() if kernel.ndim == 4 else kernel
-
-
-def _turned_dense(matrix: Tensor) -> Tensor:
-    """(in, out) -> (out, in)."""
-    return matrix.T.contiguous() if matrix.ndim == 2 else matrix
+                if kind == "weight" and place == "head" and tensor.ndim == 2:
+                    tensor = tensor.T.contiguous()  # (in, out) -> (out, in)
+                elif kind == "weight" and place != "head" and tensor.ndim == 4:
+                    tensor = tensor.permute(3, 2, 0, 1).contiguous()  # HWIO -> OIHW
+                yield f"{place}.{kind}", tensor
 
 
 def _constant(node: Any, where: str) -> Tensor:
@@ -173,20 +170,6 @@ def _constant(node: Any, where: str) -> Tensor:
     if len(values) == 1 and 0 <= math.prod(shape) <= MOST_BYTES // 4:
         values *= math.prod(shape)  # a single value stands for a tensor full of it
     return _filled(values, shape, where)
-
-
-def _norms(nodes: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:
-    """The constants of the normalisations; what a node leaves out is TensorFlow's default."""
-    for name in ("localresponsenorm0", "localresponsenorm1"):
-        if name in nodes and nodes[name].op == "LRN":
-            said = _attributes(nodes[name])
-            values = {
-                key: (said[key].i if key == "depth_radius" else said[key].f)
-                if key in said
-                else default
-                for key, default in LRN_DEFAULTS.items()
-            }
-            yield f"{name}.constants", torch.tensor([float(each) for each in values.values()])
 
 
 def _attributes(node: Any) -> dict[str, Any]:

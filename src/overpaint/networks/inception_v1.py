@@ -22,7 +22,7 @@ from overpaint.networks.parts import Parts, Preprocessing
 class Block(NamedTuple):
     """The widths of an inception block's convolutions."""
 
-    one: int
+    single: int
     three_bottleneck: int
     three: int
     five_bottleneck: int
@@ -32,7 +32,7 @@ class Block(NamedTuple):
     @property
     def width(self) -> int:
         """The channels of the block's output."""
-        return self.one + self.three + self.five + self.pool_reduce
+        return self.single + self.three + self.five + self.pool_reduce
 
 
 BVLC_BLOCKS = {
@@ -104,7 +104,7 @@ class Inception(nn.Module):
     def _add_block(self, name: str, channels: int, block: Block, conv: Convolution) -> None:
         self._add_conv(f"{name}_3x3_bottleneck", conv(channels, block.three_bottleneck, 1))
         self._add_conv(f"{name}_5x5_bottleneck", conv(channels, block.five_bottleneck, 1))
-        self.add_module(f"{name}_1x1_pre_relu", conv(channels, block.one, 1))
+        self.add_module(f"{name}_1x1_pre_relu", conv(channels, block.single, 1))
         self.add_module(f"{name}_3x3_pre_relu", conv(block.three_bottleneck, block.three, 3))
         self.add_module(f"{name}_5x5_pre_relu", conv(block.five_bottleneck, block.five, 5))
         self.add_module(f"{name}_pool", nn.MaxPool2d(3, 1, 1))

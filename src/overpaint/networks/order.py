@@ -11,8 +11,8 @@ class Run(NamedTuple):
     """One run of a module: what it took and what it gave, as far as these are tensors."""
 
     name: str
-    taken: Tensor | None
-    given: Tensor | None
+    input: Tensor | None
+    output: Tensor | None
 
 
 def runs(body: nn.Module, images: Tensor) -> list[Run]:
@@ -22,22 +22,24 @@ def runs(body: nn.Module, images: Tensor) -> list[Run]:
 
     >>> import torch
     >>> first, second, _ = runs(nn.Sequential(nn.ReLU(), nn.Identity()), torch.zeros(1))
-    >>> first.name, first.given is second.taken
+    >>> first.name, first.output is second.input
     ('0', True)
     """
-    seen: list[Run] = []
+    finished: list[Run] = []
 
     def listen(name: str) -> Callable[..., None]:
-        return lambda _module, taken, given: seen.append(Run(name, _first(taken), _first(given)))
+        return lambda _module, inputs, output: finished.append(
+            Run(name, _first(inputs), _first(output))
+        )
 
-    hooks = [each.register_forward_hook(listen(name)) for name, each in body.named_modules()]
+    hooks = [module.register_forward_hook(listen(name)) for name, module in body.named_modules()]
     with evaluating(body):
         try:
             body(images)
         finally:
             for hook in hooks:
                 hook.remove()
-    return seen
+    return finished
 
 
 def _first(value: object) -> Tensor | None:
@@ -69,30 +71,25 @@ def calls(body: nn.Module, images: Tensor) -> dict[str, list[Call]]:
     """The calls of every module in one forward, in evaluation mode; leaves no trace.
 
     >>> import torch
-    >>> seen = calls(nn.Sequential(nn.ReLU(), nn.Identity()), torch.zeros(1))
-    >>> seen["0"], seen[""]
+    >>> by_module = calls(nn.Sequential(nn.ReLU(), nn.Identity()), torch.zeros(1))
+    >>> by_module["0"], by_module[""]
     ([Call(begin=1, end=2)], [Call(begin=0, end=5)])
     """
     clock = iter(range(10**9))
-    seen: dict[str, list[Call]] = {}
-    open_calls: list[int] = []
+    by_module: dict[str, list[Call]] = {}
+    begins: list[int] = []  # of the calls that have not ended: the last to begin ends first
+
+    def end(name: str) -> Callable[..., None]:
+        return lambda *_: by_module.setdefault(name, []).append(Call(begins.pop(), next(clock)))
+
     handles = []
     for name, module in body.named_modules():
-        handles.append(module.register_forward_pre_hook(lambda *_: open_calls.append(next(clock))))
-        handles.append(module.register_forward_hook(_end(seen, name, open_calls, clock)))
+        handles.append(module.register_forward_pre_hook(lambda *_: begins.append(next(clock))))
+        handles.append(module.register_forward_hook(end(name)))
     with evaluating(body):
         try:
             body(images)
         finally:
             for handle in handles:
                 handle.remove()
-    return seen
-
-
-def _end(
-    seen: dict[str, list[Call]], name: str, begins: list[int], clock: Iterator[int]
-) -> Callable[..., None]:
-    def hook(*_: object) -> None:
-        seen.setdefault(name, []).append(Call(begins.pop(), next(clock)))
-
-    return hook
+    return by_module

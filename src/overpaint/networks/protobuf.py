@@ -58,28 +58,25 @@ _PACKAGE = "overpaint"
 _SCALARS = ("string", "bytes", "float", "int32", "int64")
 
 
-def _described() -> DescriptorPool:
+def _pool() -> DescriptorPool:
+    """The messages of FIELDS, as protobuf wants them described."""
     file = FileDescriptorProto(name="weights.proto", package=_PACKAGE, syntax="proto3")
     for message, fields in FIELDS.items():
         described = file.message_type.add(name=message)
         for name, (number, kind) in fields.items():
-            described.field.append(_field(name, number, kind))
+            plain = kind.removesuffix("*")
+            label = "REPEATED" if kind.endswith("*") else "OPTIONAL"
+            field = FieldDescriptorProto(
+                name=name, number=number, label=FieldDescriptorProto.Label.Value(f"LABEL_{label}")
+            )
+            type_name = plain if plain in _SCALARS else "message"
+            field.type = FieldDescriptorProto.Type.Value(f"TYPE_{type_name.upper()}")
+            if type_name == "message":
+                field.type_name = f".{_PACKAGE}.{plain}"
+            described.field.append(field)
     pool = DescriptorPool()
     pool.Add(file)
     return pool
 
 
-def _field(name: str, number: int, kind: str) -> FieldDescriptorProto:
-    plain = kind.removesuffix("*")
-    label = "REPEATED" if kind.endswith("*") else "OPTIONAL"
-    field = FieldDescriptorProto(
-        name=name, number=number, label=FieldDescriptorProto.Label.Value(f"LABEL_{label}")
-    )
-    type_name = plain if plain in _SCALARS else "message"
-    field.type = FieldDescriptorProto.Type.Value(f"TYPE_{type_name.upper()}")
-    if type_name == "message":
-        field.type_name = f".{_PACKAGE}.{plain}"
-    return field
-
-
-_POOL = _described()
+_POOL = _pool()

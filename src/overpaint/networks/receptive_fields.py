@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from overpaint.device import device_of
 from overpaint.networks import Network
 from overpaint.networks.taps import map_size, taps
 from overpaint.pixels.boxes import Box, Line, ReceptiveField
@@ -46,18 +47,18 @@ def receptive_field(network: Network, layer: str) -> ReceptiveField:
 def receptive_fields(network: Network, layers: Sequence[str]) -> dict[str, ReceptiveField]:
     """The same of several layers, in one forward."""
     size = network.preprocessing.size
-    picture = torch.zeros(1, 3, size, size, device=next(network.parameters()).device)
+    picture = torch.zeros(1, 3, size, size, device=device_of(network))
     following = Following(picture)
 
     def look(activation: Tensor) -> tuple[View | None, tuple[int, int]]:
         return following.view(activation), map_size(activation)
 
     with torch.no_grad(), taps(network, layers, reduction=look) as tap, following:
-        seen = tap(picture)
+        views = tap(picture)
     everything = Line(0, 0, size)
     return {
         layer: ReceptiveField(*(view or (everything, everything)), *shape, whole=view is None)
-        for layer, (view, shape) in seen.items()
+        for layer, (view, shape) in views.items()
     }
 
 
@@ -96,24 +97,24 @@ class Following(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Compute as ever, and note what the result sees."""
-        given = [each for each in tree_leaves((args, kwargs)) if id(each) in self.views]
-        sizes = {_size(each) for each in given}
-        views = [self.view(each) for each in given]
+        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if id(leaf) in self.views]
+        # before the call: one in place may change its input's size, and what it sees
+        sizes = {_size(tensor) for tensor in inputs}
+        views = [view for tensor in inputs if (view := self.view(tensor)) is not None]
         out = func(*args, **(kwargs or {}))
-        if given:
-            known = [view for view in views if view is not None]
+        if inputs:
             view = None
-            if len(known) == len(views) and len(sizes) == 1:
-                view = _after(func, _named(func, args, kwargs or {}), known, sizes.pop(), out)
+            if len(views) == len(inputs) and len(sizes) == 1:
+                view = _after(func, _named(func, args, kwargs or {}), views, sizes.pop(), out)
             self._note(func, args, out, view)
         return out
 
     def _note(self, func: Any, args: tuple[Any, ...], out: Any, view: View | None) -> None:
         if _schema(func).is_mutable and self._reaches_others(args[0], view):
             self.lost = True
-        for each in tree_leaves(out):
-            if isinstance(each, Tensor):
-                self.views[id(each)] = (each, view)
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor):
+                self.views[id(tensor)] = (tensor, view)
 
     def _reaches_others(self, target: Tensor, view: View | None) -> bool:
         """Whether writing into a tensor changes what another one, of the same memory, has seen."""
@@ -121,8 +122,8 @@ class Following(TorchDispatchMode):
             return True
         place = target.untyped_storage().data_ptr()
         return self.view(target) != view and any(
-            other is not target and other.untyped_storage().data_ptr() == place
-            for other, _ in self.views.values()
+            tensor is not target and tensor.untyped_storage().data_ptr() == place
+            for tensor, _ in self.views.values()
         )
 
 
@@ -132,9 +133,9 @@ def _schema(func: Any) -> Any:
 
 def _named(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of an operation by name, with its defaults."""
-    names = _schema(func).arguments
-    rest = {each.name: kwargs.get(each.name, each.default_value) for each in names[len(args) :]}
-    return {each.name: value for each, value in zip(names, args, strict=False)} | rest
+    slots = _schema(func).arguments
+    rest = {slot.name: kwargs.get(slot.name, slot.default_value) for slot in slots[len(args) :]}
+    return {slot.name: value for slot, value in zip(slots, args, strict=False)} | rest
 
 
 def _size(tensor: Tensor) -> Size:
@@ -152,12 +153,9 @@ def _after(
     if not pointwise and not (name in CHANNELS and CHANNELS[name](named)):
         return None
     first = tree_leaves(out)[0]  # of several, as batch normalisation gives statistics too
-    return _either(views) if _size(first) == size else None
-
-
-def _either(views: Sequence[View]) -> View | None:
-    """What any of the inputs sees; None where they move by different jumps."""
-    rows, columns = views[0]
+    if _size(first) != size:
+        return None
+    rows, columns = views[0]  # and what any of the other inputs sees
     for row, column in views[1:]:
         if (row.jump, column.jump) != (rows.jump, columns.jump):
             return None
@@ -179,10 +177,10 @@ def _pool(named: dict[str, Any], view: View, _size: Size) -> View:
 
 
 def _adaptive_pool(named: dict[str, Any], view: View, size: Size) -> View | None:
-    wanted = named["output_size"]
-    if any(have % want for have, want in zip(size, wanted, strict=True)):
+    sides = list(zip(size, named["output_size"], strict=True))
+    if any(before % after for before, after in sides):
         return None  # its windows have several sizes
-    kernel = [have // want for have, want in zip(size, wanted, strict=True)]
+    kernel = [before // after for before, after in sides]
     return _window(view, kernel, kernel, 0, 1)
 
 
@@ -193,7 +191,8 @@ def _pad(named: dict[str, Any], view: View, _size: Size) -> View | None:
 
 def _window(view: View, *settings: "int | Sequence[int]") -> View:
     """Kernel, stride, padding and dilation, each one number or one for rows and one for columns."""
-    pairs = [(each, each) if isinstance(each, int) else (each[0], each[-1]) for each in settings]
+    pairs = [(value, value) if isinstance(value, int) else (value[0], value[-1])
+             for value in settings]  # fmt: skip
     rows, columns = zip(*pairs, strict=True)
     return view[0].window(*rows), view[1].window(*columns)
 

@@ -20,15 +20,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 
-def _none(*_: object, **__: object) -> float:
+def _no_ceiling(*_: object, **__: object) -> float:
     return math.inf
 
 
-def _six(*_: object, **__: object) -> float:
-    return 6.0
-
-
-def _of_hardtanh(
+def _ceiling_of_hardtanh(
     _input: Tensor, min_val: float = -1.0, max_val: float = 1.0, *_: object, **__: object
 ) -> float | None:
     """`nn.ReLU6` is a hardtanh from 0; any other hardtanh is not meant."""
@@ -36,13 +32,13 @@ def _of_hardtanh(
 
 
 _CEILINGS: dict[Callable[..., Any], Callable[..., float | None]] = {
-    functional.relu: _none,
-    torch.relu: _none,
-    torch.relu_: _none,
-    Tensor.relu: _none,
-    Tensor.relu_: _none,
-    functional.relu6: _six,
-    functional.hardtanh: _of_hardtanh,
+    functional.relu: _no_ceiling,
+    torch.relu: _no_ceiling,
+    torch.relu_: _no_ceiling,
+    Tensor.relu: _no_ceiling,
+    Tensor.relu_: _no_ceiling,
+    functional.relu6: lambda *_, **__: 6.0,
+    functional.hardtanh: _ceiling_of_hardtanh,
 }
 
 
@@ -89,13 +85,14 @@ class RememberedReLU(ReluCapture):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Outputs of several ReLUs side by side have their inputs side by side."""
+        kwargs = kwargs or {}
         after = super().__torch_function__(func, types, args, kwargs)
         if func in _CONCATENATIONS:
-            parts = args[0] if args else (kwargs or {})["tensors"]
+            parts = args[0] if args else kwargs["tensors"]
             if all(hasattr(part, _MARK) for part in parts):
-                others = {name: each for name, each in (kwargs or {}).items() if name != "tensors"}
+                options = {name: kwargs[name] for name in kwargs if name != "tensors"}
                 _remember(
-                    after, lambda: func([before(part) for part in parts], *args[1:], **others)
+                    after, lambda: func([before(part) for part in parts], *args[1:], **options)
                 )
         return after
 
@@ -106,11 +103,11 @@ _MARK = "_before_relu"
 """An attribute of the tensor itself, so that what is remembered lives no longer than it."""
 
 
-def _remember(after: Tensor, given: Callable[[], Tensor]) -> None:
-    setattr(after, _MARK, given)
+def _remember(after: Tensor, read_before: Callable[[], Tensor]) -> None:
+    setattr(after, _MARK, read_before)
 
 
 def before(after: Tensor) -> Tensor | None:
     """What the ReLU was given whose output this very tensor is, or None if it is no ReLU's."""
-    given: Callable[[], Tensor] | None = getattr(after, _MARK, None)
-    return given() if given else None
+    read_before: Callable[[], Tensor] | None = getattr(after, _MARK, None)
+    return read_before() if read_before else None

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from overpaint.device import device_of
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network, relu_capture
 
@@ -309,8 +310,8 @@ def taps(
     also by an exception, hooks are gone and each module's training mode is as it was. Raises
     NetworkError for an unknown layer, with the close matches.
     """
-    each = reduction if isinstance(reduction, Mapping) else dict.fromkeys(layers, reduction)
-    tap = Tap(network, {layer: each[layer] for layer in layers}, stop)
+    by_layer = reduction if isinstance(reduction, Mapping) else dict.fromkeys(layers, reduction)
+    tap = Tap(network, {layer: by_layer[layer] for layer in layers}, stop)
     tap.before = any(_relu_of(network, layer) for layer in tap.layers)
     modes = [(module, module.training) for module in network.modules()]
     handles = []
@@ -352,14 +353,14 @@ def _relu_of(network: Network, layer: str) -> str | None:
 
 def before_relu(network: Network, layer: str, output: "Tensor | tuple[Tensor, ...]") -> Tensor:
     """What the ReLU was given that a layer's output comes from."""
-    given = relu_capture.before(output) if isinstance(output, Tensor) else None
-    if given is None:
+    before = relu_capture.before(output) if isinstance(output, Tensor) else None
+    if before is None:
         raise NetworkError(
             "no-relu",
             f"{network.architecture} has no layer {layer!r}: "
             f"{layer.removesuffix(PRE_RELU)!r} does not end in a ReLU",
         )
-    return given
+    return before
 
 
 def places(network: Network, module: nn.Module, output: "Tensor | tuple[Tensor, ...]") -> Tensor:
@@ -383,10 +384,10 @@ def find_layer(network: Network, layer: str) -> nn.Module:
     """The module of a layer; a NetworkError lists close names."""
     modules = dict(network.body.named_modules())
     if layer not in modules or not layer:
-        known = list(network.layers) + [name for name in modules if name not in network.layers]
+        names = [*network.layers, *(name for name in modules if name not in network.layers)]
         raise NetworkError(
             "unknown-layer",
-            f"{network.architecture} has no layer {layer!r}; {nearest(layer, filter(None, known))}",
+            f"{network.architecture} has no layer {layer!r}; {nearest(layer, filter(None, names))}",
         )
     return modules[layer]
 
@@ -394,7 +395,6 @@ def find_layer(network: Network, layer: str) -> nn.Module:
 def channels_of(network: Network, layers: Sequence[str]) -> dict[str, int]:
     """How many channels each layer has, by one forward of a black picture."""
     size = network.preprocessing.size
-    device = next(network.parameters()).device
     with torch.inference_mode(), taps(network, layers) as tap:
-        seen = tap(torch.zeros(1, 3, size, size, device=device))
-    return {layer: values.shape[1] for layer, values in seen.items()}
+        means = tap(torch.zeros(1, 3, size, size, device=device_of(network)))
+    return {layer: values.shape[1] for layer, values in means.items()}

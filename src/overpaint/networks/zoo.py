@@ -28,8 +28,8 @@ def pretrained(architecture: str) -> tuple[Parts, int]:
     Weights that were published without a classifier, as DINOv2's, get one for a single class.
     """
     source, _, name = architecture.partition(":")
-    made = _timm_pretrained(name) if source == "timm" else _torchvision_pretrained(name)
-    return made, head_classes(made.body, made.head)
+    network = _timm_pretrained(name) if source == "timm" else _torchvision_pretrained(name)
+    return network, head_classes(network.body, network.head)
 
 
 def address(architecture: str) -> str:
@@ -56,8 +56,8 @@ def head_classes(body: nn.Module, head: str) -> int:
 
 def _check_timm(name: str) -> None:
     if not timm.is_model(name.split(".", maxsplit=1)[0]):
-        known = nearest(name, timm.list_models())
-        raise NetworkError("unknown-architecture", f"timm has no model {name!r}; {known}")
+        hint = nearest(name, timm.list_models())
+        raise NetworkError("unknown-architecture", f"timm has no model {name!r}; {hint}")
 
 
 def _timm(name: str, classes: int) -> Parts:
@@ -88,41 +88,37 @@ def _heads(model: Any) -> tuple[Any, ...]:
 
 
 def _timm_parts(model: Any) -> Parts:
-    head = _name_of(model, _heads(model)[0])
+    classifier = _heads(model)[0]
+    head = next(name for name, module in model.named_modules() if module is classifier)
     config = resolve_model_data_config(model)
     size = config["input_size"][-1]
     preprocessing = Preprocessing(
         size=size,
         resize=int(size / config["crop_pct"]),
-        interpolation=config["interpolation"] if config["interpolation"] in _KNOWN else "bicubic",
+        interpolation=config["interpolation"]
+        if config["interpolation"] in _INTERPOLATIONS
+        else "bicubic",
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
     )
-    info = [each["module"] for each in getattr(model, "feature_info", []) or []]
+    info = [stage["module"] for stage in getattr(model, "feature_info", []) or []]
     stages = [name for name in info if name in dict(model.named_modules())]
-    return _parts(model, head, preprocessing, stages, _prefix_tokens(model))
-
-
-def _prefix_tokens(model: Any) -> int:
-    """Class and register tokens; the few networks that do not count them have a class token."""
+    # class and register tokens; the few networks that do not count them have a class token
     has_class_token = any("cls_token" in name for name, _ in model.named_parameters())
-    return int(getattr(model, "num_prefix_tokens", has_class_token))
+    prefix_tokens = int(getattr(model, "num_prefix_tokens", has_class_token))
+    return _parts(model, head, preprocessing, stages, prefix_tokens)
 
 
-_KNOWN = ("bilinear", "bicubic", "lanczos")
-
-
-def _name_of(model: nn.Module, wanted: nn.Module) -> str:
-    return next(name for name, module in model.named_modules() if module is wanted)
+_INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
 
 
 # --- torchvision -----------------------------------------------------------------------------
 
 
 def _check_torchvision(name: str) -> None:
-    known = torchvision.models.list_models(module=torchvision.models)
-    if name not in known:
-        message = f"torchvision has no image classifier {name!r}; {nearest(name, known)}"
+    classifiers = torchvision.models.list_models(module=torchvision.models)
+    if name not in classifiers:
+        message = f"torchvision has no image classifier {name!r}; {nearest(name, classifiers)}"
         raise NetworkError("unknown-architecture", message)
 
 
@@ -149,7 +145,7 @@ def _torchvision_pretrained(name: str) -> Parts:
 def _torchvision_parts(body: nn.Module, name: str) -> Parts:
     kinds = (nn.Linear, nn.Conv2d)  # SqueezeNet's head is a convolution
     linear, convolutions = (
-        [each for each, module in body.named_modules() if isinstance(module, kind)]
+        [layer for layer, module in body.named_modules() if isinstance(module, kind)]
         for kind in kinds
     )
     head = (linear or convolutions)[-1]
@@ -162,7 +158,7 @@ def _torchvision_parts(body: nn.Module, name: str) -> Parts:
         std=tuple(transforms.std),
     )
     if isinstance(body, VisionTransformer):
-        blocks = [f"encoder.layers.{each}" for each, _ in body.encoder.layers.named_children()]
+        blocks = [f"encoder.layers.{block}" for block, _ in body.encoder.layers.named_children()]
         return _parts(body, head, preprocessing, blocks, prefix_tokens=1)
     return _parts(body, head, preprocessing, [], prefix_tokens=0)
 
@@ -180,27 +176,29 @@ def _parts(
     """A network of the zoo; without stages that it names itself, they are found."""
     size = preprocessing.size
     with torch.inference_mode():
-        seen = runs(body, torch.zeros(1, 3, size, size))
-    ran, filters = _once(seen, stages), dict[str, tuple[str, ...]]()
-    if not ran:
-        filters = dict(_read_after_activation(body, _stages(body, head), seen))
-        ran = _once(seen, list(filters))
+        all_runs = runs(body, torch.zeros(1, 3, size, size))
+    layers, filters = _once(all_runs, stages), dict[str, tuple[str, ...]]()
+    if not layers:
+        filters = dict(_read_after_activation(body, _stages(body, head), all_runs))
+        layers = _once(all_runs, list(filters))
+    shapes = [run.output.shape for run in layers if run.output is not None]
     return Parts(
         body,
-        tuple(run.name for run in ran),
+        tuple(run.name for run in layers),
         head,
         preprocessing,
-        filters={run.name: filters[run.name] for run in ran if filters.get(run.name)},
+        filters={run.name: filters[run.name] for run in layers if filters.get(run.name)},
         any_size=_any_size(body, size),
         prefix_tokens=prefix_tokens,
-        channels_last=any(_channels_last(run) for run in ran),
+        # (1, H, W, C): the map of a square picture is square
+        channels_last=any(len(shape) == 4 and shape[1] == shape[2] != shape[3] for shape in shapes),
     )
 
 
 def _stages(body: nn.Module, head: str) -> Iterator[str]:
     """The children that hold parameters; one that holds nearly all of them is opened."""
     backbone = {
-        name: _size(module)
+        name: sum(parameter.numel() for parameter in module.parameters())
         for name, module in body.named_children()
         if name != head.partition(".")[0]
     }
@@ -212,16 +210,12 @@ def _stages(body: nn.Module, head: str) -> Iterator[str]:
             yield name
 
 
-def _size(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)  # noqa: SLF001 - all of its kind
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
 
 
 def _read_after_activation(
-    body: nn.Module, stages: Iterator[str], seen: Sequence[Run]
+    body: nn.Module, stages: Iterator[str], all_runs: Sequence[Run]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The stages, each bare convolution read where its activation ends, with its filters' module.
 
@@ -231,19 +225,19 @@ def _read_after_activation(
     for stage in stages:
         module = modules[stage]
         if isinstance(module, nn.Conv2d):
-            yield _activation_of(stage, modules, seen), (stage,)
+            yield _activation_of(stage, modules, all_runs), (stage,)
         elif not isinstance(module, _NORMS):
             yield stage, ()
 
 
-def _activation_of(stage: str, modules: dict[str, nn.Module], seen: Sequence[Run]) -> str:
+def _activation_of(stage: str, modules: dict[str, nn.Module], all_runs: Sequence[Run]) -> str:
     """The activation that takes what a convolution gives, straight or normalised; or itself."""
-    times = Counter(run.name for run in seen)
-    leaves = [run for run in seen if not any(modules[run.name].children())]
+    times = Counter(run.name for run in all_runs)
+    leaves = [run for run in all_runs if not any(modules[run.name].children())]
     number = next((n for n, run in enumerate(leaves) if run.name == stage), len(leaves))
     for before, run in zip(leaves[number:], leaves[number + 1 :], strict=False):
         module = modules[run.name]
-        if run.taken is not before.given or times[run.name] > 1:
+        if run.input is not before.output or times[run.name] > 1:
             break
         if isinstance(module, _ACTIVATIONS):
             return run.name
@@ -252,21 +246,14 @@ def _activation_of(stage: str, modules: dict[str, nn.Module], seen: Sequence[Run
     return stage
 
 
-def _once(seen: Sequence[Run], names: Sequence[str]) -> list[Run]:
+def _once(all_runs: Sequence[Run], names: Sequence[str]) -> list[Run]:
     """The runs of those that run exactly once and give a tensor, in the order in which they end."""
-    times = Counter(run.name for run in seen)
+    times = Counter(run.name for run in all_runs)
     return [
-        run for run in seen if run.name in names and times[run.name] == 1 and run.given is not None
+        run
+        for run in all_runs
+        if run.name in names and times[run.name] == 1 and run.output is not None
     ]
-
-
-def _channels_last(run: Run) -> bool:
-    """Whether a map is (1, H, W, C): that of a square picture is square."""
-    assert run.given is not None
-    if run.given.ndim != 4:
-        return False
-    _, first, second, third = run.given.shape
-    return first == second != third
 
 
 def _any_size(body: nn.Module, size: int) -> bool:

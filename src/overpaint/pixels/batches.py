@@ -46,7 +46,7 @@ class Pixels:
     def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
         self.split = split
         self.preprocessing = preprocessing
-        self.kept: list[NDArray[np.uint8]] | None = None
+        self.decoded: list[NDArray[np.uint8]] | None = None
         self.corners = np.full((len(split), 2), 0.5)
         self.flips = np.zeros(len(split), bool)
 
@@ -55,7 +55,7 @@ class Pixels:
 
     def __getitem__(self, index: int) -> Tensor:
         """(3, S, S) uint8."""
-        pixels = self.kept[index] if self.kept is not None else self._decode(index)
+        pixels = self.decoded[index] if self.decoded is not None else self._decode(index)
         size = self.preprocessing.size
         free = np.array(pixels.shape[:2]) - size
         # Half up, as the centre crop of images.centre_square rounds down: 0.5 × odd is exact.
@@ -75,21 +75,21 @@ class Pixels:
 
         Those of a dataset with a cache are decoded once for all runs, and mapped from disk.
         """
-        if self.kept is None and self.split.cache:
-            self.kept = self._cached(self.split.cache, progress)
+        if self.decoded is None and self.split.cache:
+            self.decoded = self._cached(self.split.cache, progress)
         side = self.preprocessing.resize
         if (
-            self.kept is not None
+            self.decoded is not None
             or len(self) * side * side * 6 > psutil.virtual_memory().available / 8
         ):
             return
-        kept = []
+        decoded = []
         with ThreadPoolExecutor(WORKERS) as pool:
             for pixels in pool.map(self._decode, range(len(self))):
-                kept.append(pixels)
+                decoded.append(pixels)
                 if progress:
-                    progress(len(kept), len(self))
-        self.kept = kept
+                    progress(len(decoded), len(self))
+        self.decoded = decoded
 
     def _cached(self, place: Path, progress: Progress | None) -> list[NDArray[np.uint8]]:
         side, way = self.preprocessing.resize, self.preprocessing.interpolation
@@ -114,6 +114,8 @@ def pixels_of(split: Split, preprocessing: Preprocessing) -> Pixels:
     return _shared(split, view_of(preprocessing))
 
 
+# Room for the splits of two collections, some in two views. What falls out is decoded again; more
+# would hold the memory of collections that are done with.
 _shared = lru_cache(maxsize=8)(Pixels)
 
 

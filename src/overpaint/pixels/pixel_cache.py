@@ -3,8 +3,8 @@
 >>> from tempfile import TemporaryDirectory
 >>> grey = np.full((2, 3, 3), 99, np.uint8)
 >>> with TemporaryDirectory() as place:
-...     kept = on_disk(Path(place), "train-224", "12ab", 1, [grey].__getitem__)
->>> kept[0].shape, int(kept[0][1, 2, 0])
+...     pictures = on_disk(Path(place), "train-224", "12ab", 1, [grey].__getitem__)
+>>> pictures[0].shape, int(pictures[0][1, 2, 0])
 ((2, 3, 3), 99)
 """
 
@@ -43,18 +43,24 @@ def on_disk(
     is removed. Raises DatasetError when the disk is full.
     """
     folder = place / f"{name}-{key}"
-    kept = _mapped(folder, count)
-    if kept is None:
+    pictures = _mapped(folder, count)
+    if pictures is None:
         for old in place.glob(f"{name}-*"):
             shutil.rmtree(old)
         try:
             with whole_folder(folder) as draft:
                 _write(draft, count, decode, workers, progress)
         except OSError as error:
-            raise _full(place, error) from None
-        kept = _mapped(folder, count)
-        assert kept is not None
-    return kept
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise DatasetError(
+                "disk-full",
+                f"no room for decoded pictures in {place}: about 200 kB a picture are needed; free "
+                "some, or leave out 'cache: true'",
+            ) from None
+        pictures = _mapped(folder, count)
+        assert pictures is not None
+    return pictures
 
 
 def _mapped(folder: Path, count: int) -> list[Picture] | None:
@@ -89,13 +95,3 @@ def _write(
                 if progress:
                     progress(number + 1, count)
     np.save(folder / "shapes.npy", shapes)
-
-
-def _full(place: Path, error: OSError) -> Exception:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return error
-    return DatasetError(
-        "disk-full",
-        f"no room for decoded pictures in {place}: about 200 kB a picture are needed; free some, "
-        "or leave out 'cache: true'",
-    )

@@ -123,6 +123,7 @@ def height_width(size: Size) -> tuple[int, int]:
 
 def noise(seeds: Sequence[int], shape: tuple[int, ...], device: torch.device | str) -> Tensor:
     """A leaf of normal numbers with `SD`, (B, *shape), each picture's from its own seed."""
+    # NumPy's numbers, not torch's, which are others on a GPU
     start = np.stack([generator(seed, "canvas").standard_normal(shape, "f4") for seed in seeds])
     return torch.from_numpy(start * np.float32(SD)).to(device).requires_grad_()
 

@@ -44,7 +44,7 @@ class Lens:
 
     def look(self, view: Tensor) -> dict[str, Tensor]:
         """What the layers say of a view (B, 3, H, W), in float32, differentiable."""
-        with FastStem(), bfloat16(self.device, wanted=self.half):
+        with FastStem(), bfloat16(self.device, on=self.half):
             return {layer: maps.float() for layer, maps in self.tap(_at_least_two(view)).items()}
 
     def untransformed(self, pixels: Tensor) -> dict[str, Tensor]:
@@ -92,6 +92,7 @@ def open_lens(
     """
     side, device = network.preprocessing.size, device_of(network)
     asking = [weight for weight in network.parameters() if weight.requires_grad]
+    # clone: a later ReLU in place would overwrite what was read
     with taps(network, layers, reduction=torch.clone) as tap:
         try:
             for weight in asking:
@@ -117,7 +118,7 @@ def open_lens(
 def _runs(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: bool = False) -> bool:
     """Whether the network can be run on pictures of a shape, or in bfloat16."""
     try:
-        with torch.no_grad(), bfloat16(device, wanted=half):
+        with torch.no_grad(), bfloat16(device, on=half):
             tap(_black(shape, device))
     except (AssertionError, RuntimeError, ValueError) as error:  # how networks refuse another size
         if out_of_memory(error):
@@ -141,7 +142,7 @@ def _bytes_each(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: b
         return tensor
 
     hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
-    with torch.enable_grad(), bfloat16(device, wanted=half), hooks:
+    with torch.enable_grad(), bfloat16(device, on=half), hooks:
         tap(_at_least_two(_black(shape, device)).requires_grad_())
     return sum(sizes.values())
 

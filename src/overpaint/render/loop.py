@@ -112,7 +112,7 @@ def ascend(
     for number in range(settings.steps + 1):
         with torch.enable_grad():
             pixels = canvas.pixels()
-        yield Step(number, pixels.detach())
+        yield Step(number, pixels.detach())  # outside enable_grad: the caller's mode is its own
         if number == settings.steps:
             return
         redirected = number < redirect.STEPS
@@ -122,6 +122,7 @@ def ascend(
                 for at, lens in enumerate(lenses)
             ]
             loss = -torch.stack(scores).sum()
+            # not backward(), which would leave gradients in whatever else asks for them
             gradients = torch.autograd.grad(loss, canvas.parameters)
         for leaf, gradient in zip(canvas.parameters, gradients, strict=True):
             leaf.grad = gradient
@@ -137,6 +138,7 @@ def draw(
     # closing, because an exception keeps this frame alive, and with it the loop and its tensors
     with closing(ascend(lenses, goals, settings)) as loop:
         for step in loop:
+            # only here: to make 8-bit pictures of a batch makes a GPU wait
             if step.number in (0, settings.steps, *settings.filmed):
                 last = as_images(step.pixels)
                 sound = step.pixels.isfinite().flatten(1).all(dim=1).tolist()

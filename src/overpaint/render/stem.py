@@ -60,7 +60,7 @@ def _stem(
         input.device.type == "cpu"
         and input.ndim == 4
         and input.requires_grad
-        and not weight.requires_grad  # `_Stem` has no gradient for it, and trains nothing
+        and not weight.requires_grad  # `_Stem` has no gradient for it
         and weight.shape[1] <= FEW
         and weight.shape[2] == weight.shape[3]
         and step[0] == step[1] > 1

@@ -69,7 +69,7 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
                 checkpoint=Checkpoint(work.folder.checkpoint(name), wanted.key),
                 tracking=tracking,
             )
-    if trained.plan.drawn:
+    if trained.plan.reinitialised:
         save_network(work, f"{name}.init", trained.start, wanted)
     training = {
         "parent": entry.parent,

@@ -39,7 +39,7 @@ class Recipe(BaseModel):
     head_lr: Rate = 1e-2
     backbone_lr: Rate = 1e-3
     optimiser: Literal["sgd", "adam", "rmsprop", "linear_svm"] = "sgd"
-    """linear_svm is no descent: scikit-learn finds the head on the features of the rest."""
+    """linear_svm goes down no gradient: scikit-learn finds the head on the features of the rest."""
     momentum: Share = 0.9
     lr_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Learning rate at step t = rate / (1 + lr_decay × t)."""
@@ -143,6 +143,6 @@ def recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     """
     if name not in PRESETS:
         raise StudyError("unknown-recipe", f"there is no recipe {name!r}; {nearest(name, PRESETS)}")
-    own = overrides or {}
-    published = PUBLISHED.get(name, {}) if own.get("as_published") is True else {}
-    return Recipe(**{**PRESETS[name], **published, **own})
+    overrides = overrides or {}
+    published = PUBLISHED.get(name, {}) if overrides.get("as_published") is True else {}
+    return Recipe(**{**PRESETS[name], **published, **overrides})

@@ -34,7 +34,7 @@ class AuxiliaryHeads(nn.Module):
     def __init__(self, network: Network, count: int, *, dropout: float, seed: int) -> None:
         super().__init__()
         self.layers = supervised_layers(network, count)
-        self._seen: dict[str, Tensor] = {}
+        self._outputs: dict[str, Tensor] = {}
         with seeded(seed_for(seed, "auxiliary")):
             self.heads = nn.ModuleList(
                 _head(shape, len(network.classes), dropout)
@@ -44,7 +44,7 @@ class AuxiliaryHeads(nn.Module):
     def forward(self) -> list[Tensor]:
         """The logits [N, classes] of each head, of what its layer gave in the last forward."""
         return [
-            head(self._seen[layer]) for layer, head in zip(self.layers, self.heads, strict=True)
+            head(self._outputs[layer]) for layer, head in zip(self.layers, self.heads, strict=True)
         ]
 
     @contextmanager
@@ -52,7 +52,7 @@ class AuxiliaryHeads(nn.Module):
         """Keep what the supervised layers give, inside the block."""
         handles = [
             find_layer(network, layer).register_forward_hook(
-                lambda _module, _inputs, output, layer=layer: self._seen.update({layer: output})
+                lambda _module, _inputs, output, layer=layer: self._outputs.update({layer: output})
             )
             for layer in self.layers
         ]
@@ -61,7 +61,7 @@ class AuxiliaryHeads(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
-            self._seen.clear()
+            self._outputs.clear()
 
 
 def supervised_layers(network: Network, count: int) -> tuple[str, ...]:
@@ -74,15 +74,15 @@ def _shapes(network: Network, layers: tuple[str, ...]) -> list[torch.Size]:
     """The shape of what each layer gives for one picture."""
     size = network.preprocessing.size
     with torch.inference_mode(), taps(network, layers, reduction=lambda maps: maps) as tap:
-        seen = tap(torch.zeros(1, 3, size, size, device=device_of(network)))
-    for layer, maps in seen.items():
+        outputs = tap(torch.zeros(1, 3, size, size, device=device_of(network)))
+    for layer, maps in outputs.items():
         if maps.ndim != 4:
             raise NetworkError(
                 "no-maps",
                 f"deep supervision needs maps (N, C, H, W), and {layer} of {network.architecture} "
                 f"gives {tuple(maps.shape)}: train it without 'auxiliary'",
             )
-    return [seen[layer].shape for layer in layers]
+    return [maps.shape for maps in outputs.values()]
 
 
 def _head(shape: torch.Size, classes: int, dropout: float) -> nn.Module:

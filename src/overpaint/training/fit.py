@@ -43,7 +43,7 @@ LOOK = 10
 """Steps between two looks at the loss: each look makes a GPU wait."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """The child, what it started from, and how the training went."""
 
@@ -82,7 +82,7 @@ def fit(
         with tracked(loop.accelerator, tracking, recipe):
             loop.run(checkpoint, advance)
     check_frozen(start, child, the_plan)
-    return Trained(child, start, the_plan, loop.state.history)
+    return Trained(network=child, start=start, plan=the_plan, history=loop.state.history)
 
 
 def accelerate(tracking: Tracking | None = None) -> Accelerator:
@@ -102,11 +102,13 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
         multi_label=dataset.multi_label,
     )
     the_plan = plan(child, recipe)
-    own, inherited = child.tensors(), parent.tensors()
+    random, inherited = child.tensors(), parent.tensors()
     new_head = parent.classes != child.classes
-    drawn = the_plan.drawn | (the_plan.head if new_head else frozenset())
-    child.body.load_state_dict({n: own[n] if n in drawn else inherited[n] for n in own})
-    return child, replace(the_plan, drawn=drawn)
+    reinitialised = the_plan.reinitialised | (the_plan.head if new_head else frozenset())
+    child.body.load_state_dict(
+        {name: random[name] if name in reinitialised else inherited[name] for name in random}
+    )
+    return child, replace(the_plan, reinitialised=reinitialised)
 
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -140,6 +142,7 @@ class _Loop:
         tracking: Tracking | None = None,
     ) -> None:
         self.network, self.plan, self.recipe, self.seed = network, the_plan, recipe, seed
+        # a slide needs no room across: the shorter side is the crop's own
         sliding = replace(network.preprocessing, resize=network.preprocessing.size)
         view = sliding if recipe.crop == "slide" else network.preprocessing
         self.train = pixels_of(dataset.split("train"), view)
@@ -154,6 +157,8 @@ class _Loop:
         self.auxiliary = AuxiliaryHeads(
             network, len(recipe.auxiliary), dropout=recipe.auxiliary_dropout, seed=seed
         )
+        # `ready` may be wrapped for several processes; `network` stays the bare one of the same
+        # weights, whose modules have the names that hooks, modes and digests go by.
         self.ready, self.auxiliary, self.optimiser = self.accelerator.prepare(
             network, self.auxiliary, optimiser_of(network, recipe, self.auxiliary.parameters())
         )
@@ -167,7 +172,9 @@ class _Loop:
             self._restore(saved)
         for epoch in range(self.state.epoch + 1, self.recipe.epochs + 1):
             self._look(epoch, self._epoch(epoch, advance))
-            self.accelerator.log(_told(self.state.history[-1]), step=epoch)
+            values = asdict(self.state.history[-1])
+            del values["epoch"], values["best"]  # the step itself, and what a later epoch may undo
+            self.accelerator.log(values, step=epoch)
             if checkpoint:
                 checkpoint.save(self._saved())
         self.network.body.load_state_dict(self.state.chosen)
@@ -175,11 +182,12 @@ class _Loop:
     def _epoch(self, epoch: int, advance: Advance | None) -> float:
         """One pass over the training pictures; returns the mean loss."""
         recipe = self.recipe
-        set_modes(self.network, self.plan)
+        set_modes(self.network, self.plan)  # anew each time: validation leaves evaluation mode
         rng = generator(self.seed, "augmentation", epoch)
         self.train.draw(rng, crop=recipe.crop != "center", flip=recipe.flip)
         order = shuffled(len(self.train), recipe.batch_size, self.seed, epoch)
         losses: list[Tensor] = []
+        # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
             for pixels, rows in zip(batches(self.train, order), order, strict=True):
                 losses.append(self._learn(pixels, rows, epoch))
@@ -197,15 +205,16 @@ class _Loop:
             group["lr"] = rates[group["name"].split()[0]]
         with self.accelerator.autocast():
             logits = self.ready(as_float(pixels, self.accelerator.device))
-            others = self.auxiliary()
+            auxiliary_logits = self.auxiliary()
         targets = self.targets[rows]
-        loss = self.loss_of(logits.float(), targets)
-        for weight, other in zip(self.recipe.auxiliary, others, strict=True):
-            loss = loss + weight * self.loss_of(other.float(), targets)
+        loss = self.loss_of(logits.float(), targets)  # in float32 whatever the network ran in
+        for weight, logits in zip(self.recipe.auxiliary, auxiliary_logits, strict=True):
+            loss = loss + weight * self.loss_of(logits.float(), targets)
         self.optimiser.zero_grad()
         self.accelerator.backward(loss)
         if self.recipe.clip_norm is not None:
-            trained = [each for group in self.optimiser.param_groups for each in group["params"]]
+            trained = [weight for group in self.optimiser.param_groups
+                       for weight in group["params"]]  # fmt: skip
             self.accelerator.clip_grad_norm_(trained, self.recipe.clip_norm)
         self.optimiser.step()
         self.state.step += 1
@@ -238,12 +247,21 @@ class _Loop:
         best = loss < state.least_loss or recipe.selection == "last"
         if best:
             tensors = self.network.tensors()
-            state.chosen = {name: each.detach().clone() for name, each in tensors.items()}
+            state.chosen = {name: tensor.detach().clone() for name, tensor in tensors.items()}
             state.history = [replace(row, best=False) for row in state.history]
+        # the rates of the epoch's last step; its own validation loss counts from the next one on
         rates = rates_at(recipe, max(state.step - 1, 0), epoch, state.val_losses)
         score = main_value(probabilities_of(logits, self.val.split.multi_label), labels)
         state.history.append(
-            EpochRow(epoch, train_loss, loss, score, rates["head"], rates["backbone"], best)
+            EpochRow(
+                epoch=epoch,
+                train_loss=train_loss,
+                val_loss=loss,
+                val_score=score,
+                head_lr=rates["head"],
+                backbone_lr=rates["backbone"],
+                best=best,
+            )
         )
         state.epoch, state.least_loss = epoch, min(loss, state.least_loss)
 
@@ -280,19 +298,14 @@ class _Loop:
 
     def _diverged(self, value: float, epoch: int, step: int, what: str) -> NetworkError:
         rates = rates_at(self.recipe, step, epoch, self.state.val_losses)
-        kept = f"; the state after epoch {epoch - 1} is kept" if epoch > 1 else ""
+        remark = f"; the state after epoch {epoch - 1} is kept" if epoch > 1 else ""
         return NetworkError(
             "diverged",
             f"the training diverged: the {what} is {value} at step {step} of epoch {epoch} "
-            f"(learning rates: head {rates['head']:.2g}, backbone {rates['backbone']:.2g}){kept}; "
-            f"lower head_lr {self.recipe.head_lr:g} or backbone_lr {self.recipe.backbone_lr:g}, or "
-            "set clip_norm",
+            f"(learning rates: head {rates['head']:.2g}, backbone {rates['backbone']:.2g}){remark}"
+            f"; lower head_lr {self.recipe.head_lr:g} or backbone_lr {self.recipe.backbone_lr:g}, "
+            "or set clip_norm",
         )
-
-
-def _told(row: EpochRow) -> dict[str, float]:
-    """What a tracker is told of an epoch."""
-    return {name: value for name, value in asdict(row).items() if name not in ("epoch", "best")}
 
 
 def freeze(network: Network, the_plan: Plan) -> None:
@@ -315,11 +328,11 @@ def logits_of(
     network.to(device).eval()
     pixels.draw(rng, crop=rng is not None, flip=False)
     with torch.inference_mode(), accelerator.autocast():
-        found = [
+        parts = [
             network(as_float(batch, device)).float().cpu()
             for batch in batches(pixels, in_order(len(pixels), 64))
         ]
-    return torch.cat(found).numpy()
+    return torch.cat(parts).numpy()
 
 
 def probabilities_of(logits: Tensor, multi_label: bool) -> NDArray[np.float64]:

@@ -9,7 +9,8 @@
 >>> bool((svm.decisions(features).argmax(axis=1) == labels).all())
 True
 
-On what the head of a network is given, the SVM is that network with another head.
+On what the head of a network is given, the SVM is that network with another head (`svm_head`).
+Nothing here imports torch: each process that helps to fit imports this module.
 """
 
 import warnings
@@ -85,31 +86,39 @@ def linear_svm(
     2008.
     """
     x, y = _checked(features, labels)
-    every_x, every_y = x, y
+    all_x, all_y = x, y
     if val_features is not None and val_labels is not None:
         val_x, val_y = _checked(val_features, val_labels)
-        every_x, every_y = np.concatenate([x, val_x]), np.concatenate([y, val_y])
+        all_x, all_y = np.concatenate([x, val_x]), np.concatenate([y, val_y])
     chance = seed_for(seed, "linear svm") % 2**31  # as much as scikit-learn takes
     processes = workers or (1 if x.size < SMALL else cpu_count())
     # Processes, not threads: the solver has one generator of random numbers a process.
     with Parallel(n_jobs=processes) as parallel:
         grid = _cross_validated(parallel, x, _targets(y, classes), folds, chance)
-        chosen = {row.label: _best(grid, row.label) for row in grid}
+        chosen: dict[str, SvmGridRow] = {}
+        for row in grid:  # from the least C up: among equals the first stays
+            if row.label not in chosen or row.cv_score > chosen[row.label].cv_score:
+                chosen[row.label] = row
         fitted = parallel(
-            delayed(_fit)(every_x, target, chosen[label].cost if label in chosen else COST, chance)
-            for label, target in _targets(every_y, classes).items()
+            delayed(_fit)(all_x, target, chosen[label].cost if label in chosen else COST, chance)
+            for label, target in _targets(all_y, classes).items()
         )
-    weights, bias = _assembled(fitted, len(classes), single=y.ndim == 1)
-    rows = _rows(classes, every_y, chosen, fitted)
-    return LinearSvm(weights, bias, rows, grid)
+    weights, bias = np.zeros((len(classes), x.shape[1])), np.full(len(classes), NEVER)
+    if y.ndim == 1:
+        weights[fitted[0].present], bias[fitted[0].present] = fitted[0].weights, fitted[0].bias
+    else:
+        for number, machine in enumerate(fitted):
+            if machine.present[-1] == 1:
+                weights[number], bias[number] = machine.weights[-1], machine.bias[-1]
+    return LinearSvm(weights, bias, _rows(classes, all_y, chosen, fitted), grid)
 
 
 def _checked(features: NDArray[Any], labels: Ints) -> tuple[Floats, Ints]:
     x = np.asarray(features, np.float64)
     if x.ndim != 2 or len(x) != len(labels):
-        found = f"{x.shape} and {len(labels)} labels"
         raise MeasureError(
-            "images-differ", f"an SVM needs a row and a label a picture; got {found}"
+            "images-differ",
+            f"an SVM needs a row and a label a picture; got {x.shape} and {len(labels)} labels",
         )
     if not np.isfinite(x).all():
         row = int(np.argmin(np.isfinite(x).all(axis=1)))
@@ -137,10 +146,14 @@ def _cross_validated(
         for label, cost in points
         for fit, test in splits[label]
     )
-    found = np.array(scored, np.float64).reshape(len(points), folds, 2)
+    results = np.array(scored, np.float64).reshape(len(points), folds, 2)
     return [
-        SvmGridRow(label, cost, float(each[:, 0].mean()), bool(each[:, 1].all()))
-        for (label, cost), each in zip(points, found, strict=True)
+        SvmGridRow(
+            label=label, cost=cost, cv_score=float(scores.mean()), converged=bool(converged.all())
+        )
+        for (label, cost), (scores, converged) in zip(
+            points, results.transpose(0, 2, 1), strict=True
+        )
     ]
 
 
@@ -166,10 +179,6 @@ def _fold_score(
         return float((named == target[test]).mean()), fitted.converged
     once = np.ones((1, len(test)))
     return float(average_precision(decisions[:, -1], target[test], once)[0]), fitted.converged
-
-
-def _best(grid: Sequence[SvmGridRow], label: str) -> SvmGridRow:
-    return max((row for row in grid if row.label == label), key=lambda row: row.cv_score)
 
 
 # --- fitting -------------------------------------------------------------------------------------
@@ -199,43 +208,44 @@ def _fit(x: Floats, target: Ints, cost: float, chance: int) -> _Fitted:
     return _Fitted(present, weights, bias, bool(machine.n_iter_ < ITERATIONS))
 
 
-def _assembled(fitted: Sequence[_Fitted], classes: int, *, single: bool) -> tuple[Floats, Floats]:
-    weights = np.zeros((classes, fitted[0].weights.shape[1]))
-    bias = np.full(classes, NEVER)
-    if single:
-        weights[fitted[0].present], bias[fitted[0].present] = fitted[0].weights, fitted[0].bias
-        return weights, bias
-    for number, each in enumerate(fitted):
-        if each.present[-1] == 1:
-            weights[number], bias[number] = each.weights[-1], each.bias[-1]
-    return weights, bias
-
-
 def _rows(
     classes: Sequence[str],
     labels: Ints,
     chosen: dict[str, SvmGridRow],
     fitted: Sequence[_Fitted],
 ) -> list[SvmRow]:
-    if labels.ndim == 1:
-        counts, names = np.bincount(labels, minlength=len(classes)), [""] * len(classes)
-        fitted = [*fitted] * len(classes)
-    else:
-        counts, names = labels.sum(axis=0), [*classes]
-    return [
-        _row(label, int(counts[c]), len(labels), chosen.get(names[c]), fitted[c])
-        for c, label in enumerate(classes)
-    ]
-
-
-def _row(label: str, n: int, total: int, choice: SvmGridRow | None, fitted: _Fitted) -> SvmRow:
-    if n in (0, total):
-        status = "every picture shows it" if n else "no picture shows it"
-        return SvmRow(label, n, None, None, None, status)
-    notes = []
-    if choice is None:
-        notes.append(f"too few pictures to cross-validate: C = {COST:g}")
-    if not fitted.converged:
-        notes.append(f"not converged in {ITERATIONS:,} iterations")
-    cost, cv_score = (choice.cost, choice.cv_score) if choice else (COST, None)
-    return SvmRow(label, n, cost, cv_score, fitted.converged, "; ".join(notes) or "ok")
+    """A row for each class: its C, how well it did, and what is the matter with it."""
+    single = labels.ndim == 1
+    counts = np.bincount(labels, minlength=len(classes)) if single else labels.sum(axis=0)
+    rows = []
+    for number, (label, count) in enumerate(zip(classes, counts.tolist(), strict=True)):
+        if count in (0, len(labels)):
+            rows.append(
+                SvmRow(
+                    label=label,
+                    n=count,
+                    cost=None,
+                    cv_score=None,
+                    converged=None,
+                    status="every picture shows it" if count else "no picture shows it",
+                )
+            )
+            continue
+        choice = chosen.get("" if single else label)
+        converged = fitted[0 if single else number].converged
+        notes = []
+        if choice is None:
+            notes.append(f"too few pictures to cross-validate: C = {COST:g}")
+        if not converged:
+            notes.append(f"not converged in {ITERATIONS:,} iterations")
+        rows.append(
+            SvmRow(
+                label=label,
+                n=count,
+                cost=choice.cost if choice else COST,
+                cv_score=choice.cv_score if choice else None,
+                converged=converged,
+                status="; ".join(notes) or "ok",
+            )
+        )
+    return rows

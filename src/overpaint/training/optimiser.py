@@ -1,4 +1,4 @@
-"""Descent: the optimiser of a recipe, its groups, and how its learning rates fall.
+"""The optimiser of a recipe, its groups, and how its learning rates fall.
 
 >>> rates_at(Recipe(head_lr=1e-2, lr_decay=1e-4), 10_000, 5, [])["head"]
 0.005
@@ -94,6 +94,7 @@ def plateau(val_losses: Sequence[float]) -> float:
     >>> plateau([1.0] * 5), plateau([1.0] * 6)
     (1.0, 0.5)
     """
+    # from the start each time, so that a training that goes on needs no state of a scheduler
     optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
     scheduler = ReduceLROnPlateau(optimiser, **PLATEAU)  # type: ignore[arg-type]
     with warnings.catch_warnings():

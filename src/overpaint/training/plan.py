@@ -11,8 +11,8 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
+from overpaint.device import device_of
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network
 from overpaint.networks.order import calls
@@ -24,12 +24,12 @@ MIDDLE = 5 / 12
 """Where the paper's upper half begins: mixed4a is the sixth of its twelve layers."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """Which tensors of a network a training changes, and which it draws anew before."""
 
     trained: frozenset[str]
-    drawn: frozenset[str]
+    reinitialised: frozenset[str]
     head: frozenset[str]
     first: str  # the first layer trained, or "head"
     parameters: int
@@ -45,11 +45,11 @@ class Plan:
 def plan(network: Network, recipe: Recipe) -> Plan:
     """Resolve a recipe on a network; raises NetworkError for a layer that it does not have."""
     order = Order.of(network)
-    trained, drawn = order.tensors(recipe.train), order.tensors(recipe.reinit)
-    sizes = {name: each.numel() for name, each in network.body.named_parameters()}
+    trained = order.tensors(recipe.train)
+    sizes = {name: weight.numel() for name, weight in network.body.named_parameters()}
     return Plan(
         trained=trained,
-        drawn=drawn,
+        reinitialised=order.tensors(recipe.reinit),
         head=order.tensors("head"),
         first=order.first_layer(recipe.train),
         parameters=sum(size for name, size in sizes.items() if name in trained),
@@ -70,11 +70,12 @@ class Order:
     def of(cls, network: Network) -> "Order":
         """Watch one forward of a black picture."""
         size = network.preprocessing.size
-        device = next(network.parameters()).device
         with torch.inference_mode():
-            seen = calls(network.body, torch.zeros(1, 3, size, size, device=device))
-        begins = {name: each[0].begin for name, each in seen.items()}
-        return cls(network, begins, {name: each[-1].end for name, each in seen.items()})
+            by_module = calls(
+                network.body, torch.zeros(1, 3, size, size, device=device_of(network))
+            )
+        begins = {name: runs[0].begin for name, runs in by_module.items()}
+        return cls(network, begins, {name: runs[-1].end for name, runs in by_module.items()})
 
     def tensors(self, words: str) -> frozenset[str]:
         """The tensors that "all", "head", "nothing" or "from LAYER" means."""
@@ -132,10 +133,6 @@ def set_modes(network: Network, plan: Plan) -> None:
     network.train()
     owners = {name.rpartition(".")[0] for name in plan.trained}
     for name, module in network.body.named_modules():
-        frozen_norm = _has_statistics(module) and name not in owners
-        if name in plan.still or frozen_norm:
+        has_statistics = any(True for _ in module.buffers(recurse=False))
+        if name in plan.still or (has_statistics and name not in owners):
             module.train(False)
-
-
-def _has_statistics(module: nn.Module) -> bool:
-    return any(True for _ in module.buffers(recurse=False))

@@ -1,7 +1,8 @@
 """The off-the-shelf baseline as a network: a parent whose head a linear SVM found.
 
 On what the head is given, a linear SVM is another head: so the baseline is a network like any
-other, and is scored, compared and opened as such.
+other, and is scored, compared and opened as such. The SVM itself is in `linear_svm`, which knows no
+torch: each process that helps to fit one imports it.
 """
 
 import copy
@@ -14,7 +15,7 @@ from overpaint.datasets import Dataset
 from overpaint.errors import NetworkError
 from overpaint.networks import Network
 from overpaint.training.fit import Trained, check_frozen
-from overpaint.training.linear_svm import LinearSvm, linear_svm
+from overpaint.training.linear_svm import linear_svm
 from overpaint.training.plan import Plan
 
 
@@ -42,20 +43,16 @@ def fit_svm(
         val_labels=val.labels,
         seed=seed,
     )
-    _set_head(child, svm)
-    check_frozen(start, child, the_plan)
-    return Trained(child, start, the_plan, [], svm.rows)
-
-
-def _set_head(network: Network, svm: LinearSvm) -> None:
-    weight = network.body.get_parameter(f"{network.head}.weight")
-    bias = getattr(network.body.get_submodule(network.head), "bias", None)
+    weight = child.body.get_parameter(f"{child.head}.weight")
+    bias = getattr(child.body.get_submodule(child.head), "bias", None)
     if weight.shape != svm.weights.shape or bias is None:
         raise NetworkError(
             "no-linear-head",
-            f"the head of {network.architecture} is not linear with a bias (its weights are "
+            f"the head of {child.architecture} is not linear with a bias (its weights are "
             f"{tuple(weight.shape)}), so no linear SVM can stand in its place",
         )
     with torch.no_grad():
         weight.copy_(torch.from_numpy(svm.weights))
         bias.copy_(torch.from_numpy(svm.bias))
+    check_frozen(start, child, the_plan)
+    return Trained(network=child, start=start, plan=the_plan, history=[], svm=svm.rows)
