@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from overpaint.measures.most_confident import Guess, surest
+from overpaint.measures.most_confident import Guess, most_confident
 from overpaint.records import SvmRow
 from overpaint.report.charts import plots, tables
 from overpaint.report.parts.addresses import network_page as address
@@ -108,7 +108,7 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
     scores, name = network.scores, network.name
     route = records.route(name)
     siblings = [sibling for sibling in records.networks if records.route(sibling) == route]
-    hits, mistakes = surest(network.predictions)
+    hits, mistakes = most_confident(network.predictions)
     figures = [make(site, network) for make in FIGURES] if not network.failed else []
     return NetworkPage(
         name=name,
