@@ -108,7 +108,7 @@ def twins(study: Study, first: str, second: str) -> bool:
     """Whether two networks are trainings from one start that differ by nothing but their seed."""
     if first == second or not {first, second} <= set(study.all_networks):
         return False
-    a, b = study.all_networks[first], study.every[second]
+    a, b = study.all_networks[first], study.all_networks[second]
     same = ("load", "parent", "weights", "fit", "recipe", "overrides")
     return a.fit is not None and all(getattr(a, name) == getattr(b, name) for name in same)
 
