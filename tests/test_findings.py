@@ -1,18 +1,27 @@
 """The paper's statements, put to studies whose answer is known."""
 
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from overpaint.findings import (
-    Seen,
-    _some,
-    class_findings,
+    STATEMENTS,
+    ComparedPair,
+    ComparedRoutes,
+    Results,
+    classes_finding,
+    classes_more_finding,
     control_finding,
     double_finding,
     double_routes,
     filters_finding,
+    findings,
     layers_finding,
+    sampled_grams,
     twins,
 )
 from overpaint.measures.cka import linear_cka
@@ -25,16 +34,16 @@ LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 
 def noisy(noise, name, *, images=120, width=6):
     """Features of five layers, before and after, with so much noise in each layer of after."""
-    found = {}
+    features = {}
     for layer, share in zip(LAYERS, noise, strict=True):
         base = generator(0, "base", layer).standard_normal((images, width))
-        found["before", layer] = base.astype("f4")
+        features["before", layer] = base.astype("f4")
         other = generator(0, "other", name, layer).standard_normal((images, width))
-        found[name, layer] = (base + share * other).astype("f4")
-    return found
+        features[name, layer] = (base + share * other).astype("f4")
+    return features
 
 
-def seen(features, before, after, channels=None):
+def compared(features, before, after, channels=None):
     """A comparison of two of the networks in `features`."""
     rows = [
         {
@@ -46,13 +55,19 @@ def seen(features, before, after, channels=None):
         }
         for position, layer in enumerate(LAYERS)
     ]
-    empty = pd.DataFrame(columns=["layer", "specialised_p", "specialised_q"])
+    empty = pd.DataFrame(
+        columns=["layer", "entropy_before", "entropy_after", "specialised_p", "specialised_q"]
+    )
     channels = empty if channels is None else channels
-    return Seen(before, after, pd.DataFrame(rows), channels, "art/test", 0)
-
-
-def reader(features):
-    return lambda network, layer: features[network, layer]
+    return ComparedPair(
+        before=before,
+        after=after,
+        layers=pd.DataFrame(rows),
+        channels=channels,
+        images="art/test",
+        seed=0,
+        read=lambda network, layer: features[network, layer],
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +78,7 @@ def reader(features):
 def test_which_layers_change(noise, verdict):
     """Noise that grows with depth says yes, that falls says no, and even noise decides nothing."""
     features = noisy(noise, "after")
-    row = layers_finding(seen(features, "before", "after"), reader(features))
+    row = layers_finding(compared(features, "before", "after"))
     assert (row.verdict, row.n, row.unit, row.chance) == (verdict, 120, "pictures", 0.0)
     assert -1 <= row.low <= row.value <= row.high <= 1
 
@@ -71,22 +86,18 @@ def test_which_layers_change(noise, verdict):
 def test_a_network_and_itself_have_no_trend():
     """Where nothing changed, the statement is not tested, and the row says why."""
     features = noisy((0, 0, 0, 0, 0), "after")
-    row = layers_finding(seen(features, "before", "after"), reader(features))
+    row = layers_finding(compared(features, "before", "after"))
     assert (row.verdict, row.value) == ("untested", None)
     assert "the same" in row.remark
 
 
 def test_many_pictures_are_sampled(monkeypatch):
     """Of a large split some pictures give the interval, and N tells all of them."""
-    monkeypatch.setattr("overpaint.findings.TRIED", 40)
+    monkeypatch.setattr("overpaint.findings.PICTURES", 40)
     features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
-    seen_rows = []
-
-    def read(network, layer):
-        seen_rows.append(len(features[network, layer]))
-        return features[network, layer]
-
-    assert layers_finding(seen(features, "before", "after"), read).n == 120
+    layers = [(features["before", layer], features["after", layer]) for layer in LAYERS]
+    assert {len(grams.x) for grams in sampled_grams(layers, 0)[0]} == {40}
+    assert layers_finding(compared(features, "before", "after")).n == 120
 
 
 def test_grams_give_the_cka_of_a_half():
@@ -94,19 +105,21 @@ def test_grams_give_the_cka_of_a_half():
     features = noisy((1.0,) * 5, "after")
     x, y = features["before", "conv1"] + 7, features["after", "conv1"]
     rows = np.array([3, 5, 8, 9, 40, 77, 78, 100, 111, 119])
-    both, n = _some([(x, y)], 0)
+    grams, n = sampled_grams([(x, y)], 0)
     assert n == 120
-    assert both[0].cka(rows) == pytest.approx(linear_cka(x[rows], y[rows], debiased=True), abs=1e-9)
+    assert grams[0].cka_debiased(rows) == pytest.approx(
+        linear_cka(x[rows], y[rows], debiased=True), abs=1e-9
+    )
 
 
-def channel_table(before, after, *, each=40):
+def channel_table(before, after, *, width=40):
     """Channels of five layers whose entropy lies around these values."""
     rng = generator(0, "entropies")
     return pd.DataFrame([
         {"layer": layer, "entropy_before": b + 0.02 * rng.standard_normal(),
          "entropy_after": a + 0.02 * rng.standard_normal(), "specialised_p": 0.5,
          "specialised_q": 0.9}
-        for layer, b, a in zip(LAYERS, before, after, strict=True) for _ in range(each)
+        for layer, b, a in zip(LAYERS, before, after, strict=True) for _ in range(width)
     ])  # fmt: skip
 
 
@@ -121,10 +134,11 @@ def channel_table(before, after, *, each=40):
 def test_where_classes_concentrate(before, after, verdicts):
     """Entropy that falls with depth says yes, and no matter where there is none is undecided."""
     features = noisy((0.1,) * 5, "after")
-    found = list(class_findings(seen(features, "before", "after", channel_table(before, after))))
-    assert [row.statement for row in found] == ["classes", "classes_more"]
-    assert [row.verdict for row in found] == verdicts
-    assert {(row.n, row.unit) for row in found} == {(200, "channels")}
+    pair = compared(features, "before", "after", channel_table(before, after))
+    rows = [classes_finding(pair), classes_more_finding(pair)]
+    assert [row.statement for row in rows] == ["classes", "classes_more"]
+    assert [row.verdict for row in rows] == verdicts
+    assert {(row.n, row.unit) for row in rows} == {(200, "channels")}
 
 
 def test_dead_channels_say_nothing_of_classes():
@@ -132,8 +146,7 @@ def test_dead_channels_say_nothing_of_classes():
     table = channel_table((0.9,) * 5, (0.9, 0.8, 0.7, 0.6, 0.5))
     table.loc[:9, "entropy_after"] = np.nan
     features = noisy((0.1,) * 5, "after")
-    falls, _ = class_findings(seen(features, "before", "after", table))
-    assert falls.n == 190
+    assert classes_finding(compared(features, "before", "after", table)).n == 190
 
 
 @pytest.mark.parametrize(
@@ -148,7 +161,7 @@ def test_whether_filters_specialise(gained, lost, verdict):
     table.loc[len(table) - lost :, "specialised_p"] = 0.99
     if gained is None:
         table["specialised_p"] = np.nan
-    row = filters_finding(seen(noisy((0.1,) * 5, "after"), "before", "after", table))
+    row = filters_finding(compared(noisy((0.1,) * 5, "after"), "before", "after", table))
     assert row.verdict == verdict
     if gained is not None:
         assert (row.value, row.chance, row.n) == (pytest.approx((gained - lost) / 200), 0.0, 200)
@@ -191,11 +204,24 @@ def test_which_networks_are_twins():
 
 def test_double_over_trainings_and_over_pictures():
     """Repeated trainings decide; with one of each, pictures do, and the remark says so."""
-    by_pictures = Score(0.04, 0.01, 0.07, 0.0, 225)
-    gap = RouteDifference("top1", 3, 3, -0.016, -0.066, 0.033, "ok")
-    row = double_finding("single", "double", by_pictures, gap)
+    routes = ComparedRoutes(
+        single="single",
+        double="double",
+        by_pictures=Score(value=0.04, low=0.01, high=0.07, chance=0.0, n=225),
+        by_trainings=RouteDifference(
+            score="top1",
+            n_first=3,
+            n_second=3,
+            difference=-0.016,
+            low=-0.066,
+            high=0.033,
+            status="ok",
+        ),
+    )
+    row = double_finding(routes)
     assert (row.verdict, row.unit, row.n) == ("undecided", "trainings", 6)
-    row = double_finding("single", "double", by_pictures, None)
+    assert (row.before, row.after) == ("single", "double")
+    row = double_finding(replace(routes, by_trainings=None))
     assert (row.verdict, row.unit, row.n) == ("yes", "pictures", 225)
     assert "one training of each" in row.remark
 
@@ -205,20 +231,72 @@ def test_the_control():
     features = noisy((1.0,) * 5, "after")
     close = {("twin", layer): features["after", layer] + 0.1 * features["before", layer]
              for layer in LAYERS}  # fmt: skip
-    every = features | close
-    change, control = seen(every, "before", "after"), seen(every, "after", "twin")
-    row = control_finding(change, control, reader(every))
-    assert (row.verdict, row.n) == ("yes", 120)
+    together = features | close
+    change = compared(together, "before", "after")
+    row = control_finding(change, compared(together, "after", "twin"))
+    assert (row.verdict, row.n, row.before, row.after) == ("yes", 120, "after", "twin")
     far = features | {
         ("twin", layer): generator(1, layer).standard_normal((120, 6)) for layer in LAYERS
     }
-    row = control_finding(change, seen(far, "after", "twin"), reader(far))
-    assert row.verdict == "no"
+    assert control_finding(change, compared(far, "after", "twin")).verdict == "no"
 
 
 def test_a_control_on_other_pictures():
     """Comparisons on different pictures are not held against each other."""
     features = noisy((1.0,) * 5, "after")
-    change = seen(features, "before", "after")
-    other = Seen("after", "twin", change.layers, change.channels, "art/val", 0)
-    assert control_finding(change, other, reader(features)).verdict == "untested"
+    change = compared(features, "before", "after")
+    elsewhere = replace(change, before="after", after="twin", images="art/val")
+    assert control_finding(change, elsewhere).verdict == "untested"
+
+
+# --- all of them ---------------------------------------------------------------------------------
+
+
+def test_each_statement_is_tested_on_what_it_is_about():
+    """Trainings are held against their start, twins against each other; what is neither is not."""
+    pairs = [("imagenet", "styles"), ("styles.2.init", "styles.2"), ("imagenet", "double"),
+             ("styles", "styles.2"), ("single", "gentle"), ("double", "single")]  # fmt: skip
+    features = {
+        (name, layer): generator(0, name, layer).standard_normal((20, 3)).astype("f4")
+        for name in {name for pair in pairs for name in pair}
+        for layer in LAYERS
+    }
+    results = Results(
+        study=STUDY,
+        compared={pair: compared(features, *pair) for pair in pairs},
+        routes=[],
+    )
+    changes = {(row.before, row.after) for row in findings(results) if row.statement == "layers"}
+    assert changes == {*pairs[:3]}
+    rows = [row for row in findings(results) if row.statement == "control"]
+    assert [(row.before, row.after) for row in rows] == [("styles", "styles.2")]
+    assert rows[0].subject == "styles, styles.2 and their start imagenet"
+
+
+def test_a_row_has_the_key_of_its_statement():
+    """What tests a statement writes its key, under which the report tells it in words."""
+    features = noisy((0.1,) * 5, "styles") | noisy((0.1,) * 5, "styles.2")
+    features |= {("imagenet", layer): features["before", layer] for layer in LAYERS}
+    pairs = [("imagenet", "styles"), ("styles", "styles.2")]
+    by_pictures = Score(value=0.04, low=0.01, high=0.07, chance=0.0, n=225)
+    results = Results(
+        study=STUDY,
+        compared={pair: compared(features, *pair) for pair in pairs},
+        routes=[
+            ComparedRoutes(
+                single="single", double="double", by_pictures=by_pictures, by_trainings=None
+            )
+        ],
+    )
+    for key, statement in STATEMENTS.items():
+        assert {row.statement for row in statement.test(results)} == {key}, key
+
+
+def test_the_words_are_read_without_torch():
+    """The report tells what a statement says on a machine that has no torch."""
+    code = (
+        "import sys, overpaint.findings\n"
+        "sys.exit(str({'torch', 'zarr'} & sys.modules.keys() or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.stderr.strip() == ""

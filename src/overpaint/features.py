@@ -17,7 +17,7 @@ import shutil
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import tee
@@ -32,6 +32,7 @@ from torch import Tensor
 from zarr.errors import ContainsArrayError
 
 from overpaint.datasets import Split
+from overpaint.device import device_of, exact, on_best_device
 from overpaint.errors import RecordError, nearest
 from overpaint.networks import Network
 from overpaint.networks.taps import Reduction, Tap, map_size, reduction_of, taps
@@ -46,7 +47,6 @@ from overpaint.records import (
     write_manifest,
 )
 from overpaint.records.claims import Claims
-from overpaint.training.fit import accelerate
 
 BATCH = 32
 BLOCK = 256
@@ -75,7 +75,6 @@ def run_over(
     For each network the names of arrays, as "mixed4d/mean". Each picture is decoded once for all
     networks that want it in one size, however many layers are read.
     """
-    device = accelerate().device
     views = list(dict.fromkeys(view_of(network.preprocessing) for network, _ in networks))
     pixels = [pixels_of(split, view) for view in views]
     for source in pixels:
@@ -84,29 +83,18 @@ def run_over(
             source.keep()
     order, *orders = tee(order, 1 + len(views))
     streams = [batches(source, rows) for source, rows in zip(pixels, orders, strict=True)]
-    with ExitStack() as stack:
-        tapped = [
-            (stack.enter_context(_tapped(network, arrays, device)), view_of(network.preprocessing))
-            for network, arrays in networks
-        ]
+    owners = [network for network, _ in networks]
+    with on_best_device(*owners, channels_last=True) as device, ExitStack() as stack:
+        tapped = []
+        for network, arrays in networks:
+            reductions = _by_layer(arrays)
+            tap = stack.enter_context(taps(network, list(reductions), reduction=reductions))
+            tapped.append((tap, view_of(network.preprocessing)))
         for *pictures, rows in zip(*streams, order, strict=True):
             images = {
                 view: as_float(batch, device) for view, batch in zip(views, pictures, strict=True)
             }
             yield rows, [_values(tap, images[view]) for tap, view in tapped]
-
-
-@contextmanager
-def _tapped(network: Network, arrays: Sequence[str], device: torch.device) -> Iterator[Tap[Any]]:
-    """A tap on a network that is on the device for the while."""
-    home = next(network.parameters()).device
-    reductions = _by_layer(arrays)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    try:
-        with taps(network, list(reductions), reduction=reductions) as tap:
-            yield tap
-    finally:
-        network.to(home)
 
 
 def _by_layer(arrays: Iterable[str]) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
@@ -124,8 +112,7 @@ def _by_layer(arrays: Iterable[str]) -> dict[str, Callable[[Tensor], dict[str, T
 
 def _values(tap: Tap[dict[str, Tensor]], images: Tensor) -> Values:
     """One batch through one network, in full float32 and by the same algorithms each time."""
-    exact = torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
-    with torch.inference_mode(), exact:
+    with torch.inference_mode(), exact():
         layers = tap(images).values()
     return {
         name: (values.float() if values.is_floating_point() else values).cpu().numpy()
@@ -400,10 +387,9 @@ def _forms(network: Network, arrays: Sequence[str]) -> dict[str, tuple[int, str,
     if not arrays:
         return {}
     size = network.preprocessing.size
-    device = next(network.parameters()).device
     layers = list(_by_layer(arrays))
     with torch.inference_mode(), taps(network, layers, reduction=torch.clone) as tap:
-        maps = tap(torch.zeros(1, 3, size, size, device=device))
+        maps = tap(torch.zeros(1, 3, size, size, device=device_of(network)))
     forms = {}
     for name in arrays:
         layer, _, reduction = name.rpartition("/")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from overpaint.measures.most_confident import surest
+from overpaint.measures.most_confident import most_confident
 from overpaint.records import (
     AdviceRow,
     ChannelRow,
@@ -374,7 +374,9 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     train = [row for row in pictures(dataset, plan) if row.split == "train" and row.status == "ok"]
     maximal = maximal_table(draw, channels, train, plan)
     write_table(place / "maximal.parquet", maximal)
-    sure = {guess.image for side in surest(predictions(after, dataset, plan)) for guess in side}
+    sure = {
+        guess.image for side in most_confident(predictions(after, dataset, plan)) for guess in side
+    }
     tested = {row.digest for row in scored_pictures(dataset, plan) if row.image in sure}
     for key in {*maximal["digest"]} | tested:
         write_texture(folder.thumbnail(dataset, key), int(key[:6], 16), (112, 84))

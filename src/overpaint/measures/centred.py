@@ -1,4 +1,4 @@
-"""Features about their mean, in float64 and read in slices, as every likeness wants them.
+"""Features about their mean, in float64 and read in slices, as all of similarity wants them.
 
 >>> x = Centred.of(np.array([[1.0, 5.0], [3.0, 5.0]]))
 >>> x[:, :]
@@ -43,7 +43,7 @@ class Table(Protocol):
 class Centred:
     """Features [N, p] about their mean, divided by their largest deviation from the first row.
 
-    Likenesses do not know offset and scale; an offset costs nothing that the features had not
+    Similarities do not know offset and scale; an offset costs nothing that the features had not
     already lost, and fourth powers of very large or small numbers stay in float64.
     """
 
@@ -60,8 +60,10 @@ class Centred:
         `constant-features` (no image differs from the others).
         """
         if len(table.shape) != 2:
-            found = f"{which} have the shape {table.shape}"
-            raise MeasureError("not-a-table", f"features are [images, channels]; {found}")
+            raise MeasureError(
+                "not-a-table",
+                f"features are [images, channels]; {which} have the shape {table.shape}",
+            )
         if table.shape[0] < 2:
             raise MeasureError("too-few-images", f"needs at least 2 images; got {table.shape[0]}")
         # The first row goes before the mean: differences of neighbouring numbers are exact,
@@ -125,8 +127,8 @@ class Centred:
     def gram_rows(self, rows: slice) -> Array:
         """Some rows of K = x xᵀ, [r, N]."""
         if not self.wide:
-            some = self[rows, slice(None)]
-            return np.hstack([some @ part.T for _, part in self.by_rows()])
+            first = self[rows, slice(None)]
+            return np.hstack([first @ part.T for _, part in self.by_rows()])
         total = np.zeros((len(range(len(self))[rows]), len(self)))
         whole = len(total) == len(self)
         for part in self.by_columns():
@@ -156,8 +158,8 @@ def centred_both(x: Table | Centred, y: Table | Centred) -> tuple[Centred, Centr
     """Two tables of features of the same images, centred; errors as of `linear_cka`."""
     for table in (x, y):
         if not isinstance(table, Centred) and len(table.shape) != 2:
-            found = " and ".join(str(each.shape) for each in (x, y))
-            raise MeasureError("not-a-table", f"needs features [images, channels]; got {found}")
+            shapes = f"{x.shape} and {y.shape}"
+            raise MeasureError("not-a-table", f"needs features [images, channels]; got {shapes}")
     check_same_images(x.shape[0], y.shape[0])
     return (
         x if isinstance(x, Centred) else Centred.of(x, "first"),

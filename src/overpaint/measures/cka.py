@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from overpaint.errors import MeasureError
@@ -28,7 +29,7 @@ from overpaint.measures.hsic import (
 
 
 def linear_cka(x: Table, y: Table, *, debiased: bool = False) -> float:
-    """The likeness of two sets of features of the same images, whatever their rotation and scale.
+    """The similarity of two sets of features of the same images, whatever their rotation and scale.
 
     >>> np.random.seed(1337)
     >>> x = np.random.randn(100, 10)
@@ -108,8 +109,18 @@ class Kernels:
 
     @classmethod
     def of(cls, x: Table | Centred, y: Table | Centred) -> "Kernels":
-        """Of two tables, or of two that were centred already."""
-        return cls(*_pairs(*centred_both(x, y)))
+        """Of two tables, or of two that were centred already, by the cheaper of two ways."""
+        x, y = centred_both(x, y)
+        ways = _by_grams if x.wide or y.wide else _by_features
+        a, b = x.sizes, y.sizes
+        if x.equals(y):  # three times one kernel, and not thrice its rounding: exactly 1
+            squares, linked = ways(x, x)[1]
+            pair = _Pair(squares, a, a, linked)
+            return cls(pair, pair, pair)
+        (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = ways(x, y)
+        return cls(
+            _Pair(xy, a, b, linked_xy), _Pair(xx, a, a, linked_xx), _Pair(yy, b, b, linked_yy)
+        )
 
     def cka(self, *, debiased: bool = False) -> float:
         """As `linear_cka`."""
@@ -138,8 +149,45 @@ class Kernels:
 
     def _check_enough(self, least: int) -> None:
         if len(self.xy.a) < least:
-            found = f"needs at least {least} images; got {len(self.xy.a)}"
-            raise MeasureError("too-few-images", found)
+            raise MeasureError(
+                "too-few-images", f"needs at least {least} images; got {len(self.xy.a)}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Grams:
+    """The Gram matrices [N, N] of two sets of features, for CKA of many selections of the images.
+
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((2, 50, 8))
+    >>> rows = np.arange(0, 50, 2)
+    >>> value = Grams.of(x, y).cka_debiased(rows)
+    >>> abs(value - linear_cka(x[rows], y[rows], debiased=True)) < 1e-12
+    True
+    """
+
+    x: Array
+    y: Array
+
+    @classmethod
+    def of(cls, x: Table, y: Table) -> "Grams":
+        """Of two tables; errors as of `linear_cka`."""
+        return cls(Centred.of(x).gram, Centred.of(y).gram)
+
+    def cka_debiased(self, rows: NDArray[np.intp]) -> float:
+        """`linear_cka` of some of the images, but the products of features are not made anew."""
+        chosen = [gram[np.ix_(rows, rows)] for gram in (self.x, self.y)]
+        means = [gram.mean(axis=0) for gram in chosen]
+        k, g = (
+            gram - mean - mean[:, None] + mean.mean()
+            for gram, mean in zip(chosen, means, strict=True)
+        )
+        a, b = np.diagonal(k), np.diagonal(g)
+        xy, xx, yy = (
+            Sums(len(s), *map(np.asarray, (np.vdot(s, t), c @ d, c.sum(), d.sum())))
+            for s, t, c, d in ((k, g, a, b), (k, k, a, a), (g, g, b, b))
+        )
+        return float(cka_of(xy, xx, yy, debiased=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,38 +218,23 @@ class _Pair:
         return np.asarray(pairs - triples + quadruples / ((n - 1) * (n - 2)))
 
 
-_Pairs = tuple[_Pair, _Pair, _Pair]
-
-
-def _pairs(x: Centred, y: Centred) -> _Pairs:
-    """The kernels of x and y, of x and itself, of y and itself, by the cheaper of two ways."""
-    ways = _by_grams if x.wide or y.wide else _by_features
-    if x.equals(y):  # three times one kernel, and not thrice its rounding: exactly 1
-        squares, linked = ways(x, x)[1]
-        pair = _Pair(squares, x.sizes, x.sizes, linked)
-        return pair, pair, pair
-    a, b = x.sizes, y.sizes
-    (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = ways(x, y)
-    return _Pair(xy, a, b, linked_xy), _Pair(xx, a, a, linked_xx), _Pair(yy, b, b, linked_yy)
-
-
-_Each = list[tuple[Array, Array]]
+_ThreePairs = list[tuple[Array, Array]]
 """`squares` and `linked` of three pairs: x and y, x and x, y and y."""
 
 
-def _by_grams(x: Centred, y: Centred) -> _Each:
+def _by_grams(x: Centred, y: Centred) -> _ThreePairs:
     """From the N × N matrices."""
     a, b = x.sizes, y.sizes
-    found = []
+    slices = []
     for (_, k), (_, g) in zip(x.by_gram_rows(), y.by_gram_rows(), strict=True):
         ka, gb = k @ a, g @ b
-        found.append([
+        slices.append([
             (row_sums(k, g), k @ b + g @ a), (row_sums(k, k), ka + ka), (row_sums(g, g), gb + gb)
         ])  # fmt: skip
-    return _joined(found)
+    return _joined(slices)
 
 
-def _by_features(x: Centred, y: Centred) -> _Each:
+def _by_features(x: Centred, y: Centred) -> _ThreePairs:
     """The same from the p × q matrices, without any N × N matrix, in two looks."""
     a, b = x.sizes, y.sizes
     step = row_step(x.width, y.width)
@@ -210,25 +243,25 @@ def _by_features(x: Centred, y: Centred) -> _Each:
         crosses = _added(crosses, [u.T @ v, u.T @ u, v.T @ v])
         sums = _added(sums, [a[rows] @ u, b[rows] @ u, a[rows] @ v, b[rows] @ v])
     (xy, xx, yy), (ax, bx, ay, by) = crosses, sums
-    found = []
+    slices = []
     for (_, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
-        found.append([
+        slices.append([
             (row_sums(u @ xy, v), u @ bx + v @ ay),
             (row_sums(u @ xx, u), 2 * (u @ ax)),
             (row_sums(v @ yy, v), 2 * (v @ by)),
         ])  # fmt: skip
-    return _joined(found)
+    return _joined(slices)
 
 
-def _added(totals: list[Any], more: list[Array]) -> list[Any]:
-    return [total + part for total, part in zip(totals, more, strict=True)]
+def _added(totals: list[Any], parts: list[Array]) -> list[Any]:
+    return [total + part for total, part in zip(totals, parts, strict=True)]
 
 
-def _joined(found: list[_Each]) -> _Each:
+def _joined(slices: list[_ThreePairs]) -> _ThreePairs:
     """The rows of all slices, one after another."""
     return [
-        (np.concatenate([s for s, _ in slices]), np.concatenate([t for _, t in slices]))
-        for slices in zip(*found, strict=True)
+        (np.concatenate([s for s, _ in parts]), np.concatenate([t for _, t in parts]))
+        for parts in zip(*slices, strict=True)
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, rel_entr
 
+from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 
 Table = NDArray[np.float64]
@@ -127,12 +128,12 @@ def entropy_chance(
     width = (classes or int(labels.max()) + 1) if single else labels.shape[-1]
     counts = _counts(labels, width)
     if single:
-        drawn = rng.multivariate_hypergeometric(counts, k, size=draws)
+        present = rng.multivariate_hypergeometric(counts, k, size=draws)
     else:
         picks = (rng.choice(len(labels), k, replace=False, shuffle=False) for _ in range(draws))
-        drawn = np.array([labels[rows].sum(axis=0) for rows in picks])
-    entropies = _entropy(drawn / k, single=single)
-    low, high = np.quantile(entropies, [0.025, 0.975])
+        present = np.array([labels[rows].sum(axis=0) for rows in picks])
+    entropies = _entropy(present / k, single=single)
+    low, high = np.quantile(entropies, [LEVEL / 2, 1 - LEVEL / 2])
     return EntropyChance(float(entropies.mean()), float(low), float(high))
 
 
@@ -164,10 +165,10 @@ def _gain(rates: Table, prior: Table, *, single: bool) -> float:
     if not single:
         terms = terms + rel_entr(1 - rates, 1 - prior)
     if not np.isfinite(terms).all():
-        found = int(np.argmin(np.isfinite(terms)))
+        first = int(np.argmin(np.isfinite(terms)))
         raise MeasureError(
             "prior-differs",
-            f"class {found} has the share {rates[found]:.3g} here but {prior[found]:g} in the "
+            f"class {first} has the share {rates[first]:.3g} here but {prior[first]:g} in the "
             "prior; the images must be of the split that the prior describes",
         )
     gain = terms.sum() if single else terms.mean()
@@ -187,16 +188,13 @@ def _prior(prior: NDArray[Any], *, single: bool) -> Table:
 
 def _counts(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
     """How many images each class has."""
-    if labels.ndim == 1:
-        return _counts_of_single(labels, classes)
-    if labels.ndim != 2 or labels.shape[1] != classes or not np.isin(labels, (0, 1)).all():
-        raise MeasureError(
-            "bad-labels", f"several labels must be 0 or 1, [images, {classes}]; got {labels.shape}"
-        )
-    return np.asarray(labels.sum(axis=0), np.int64)
-
-
-def _counts_of_single(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    if labels.ndim != 1:
+        if labels.ndim != 2 or labels.shape[1] != classes or not np.isin(labels, (0, 1)).all():
+            raise MeasureError(
+                "bad-labels",
+                f"several labels must be 0 or 1, [images, {classes}]; got {labels.shape}",
+            )
+        return np.asarray(labels.sum(axis=0), np.int64)
     if labels.size == 0:
         return np.zeros(classes, np.int64)
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:

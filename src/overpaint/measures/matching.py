@@ -69,17 +69,12 @@ def match_channels(x: NDArray[Any], y: NDArray[Any]) -> Matching:
     rows, columns = linear_sum_assignment(gain, maximize=True)
     partner = np.full(len(correlation), -1, np.intp)
     partner[live_x[rows]] = live_y[columns]
-    _pair_the_rest(partner)
-    return Matching(partner, correlation[np.arange(len(partner)), partner])
-
-
-def _pair_the_rest(partner: NDArray[np.intp]) -> None:
-    """Give those without a partner (−1) the one of their number, or else the first that is left."""
+    # Those without a partner (−1) have the one of their number, or else the first that is left.
     alone = np.flatnonzero(partner < 0)
-    own = alone[~np.isin(alone, partner)]
-    partner[own] = own
-    left = np.setdiff1d(np.arange(len(partner)), partner)
-    partner[np.flatnonzero(partner < 0)] = left
+    same = alone[~np.isin(alone, partner)]
+    partner[same] = same
+    partner[np.flatnonzero(partner < 0)] = np.setdiff1d(np.arange(len(partner)), partner)
+    return Matching(partner, correlation[np.arange(len(partner)), partner])
 
 
 def correlations(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:

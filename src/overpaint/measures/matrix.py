@@ -87,14 +87,21 @@ class LayerKernels:
         (xs, no_x), (ys, no_y) = _kernels(before, "first"), _kernels(after, "second")
         shape, n = (len(before), len(after)), counts[0] if counts else 0
         a, b = _stacked(xs, shape[0], n), _stacked(ys, shape[1], n)
-        squares, own_x, own_y = _all_squares(xs, ys, shape)
+        # Σ_ij K_ij L_ij of each layer with each, and of each with itself.
+        squares, squares_x, squares_y = np.zeros(shape), np.zeros(shape[0]), np.zeros(shape[1])
+        if xs and ys:
+            ways = _squares_by_grams if _grams_are_cheaper(xs, ys) else _squares_by_features
+            cells = np.ix_(list(xs), list(ys))
+            squares[cells], squares_x[list(xs)], squares_y[list(ys)] = ways(
+                [*xs.values()], [*ys.values()]
+            )
         totals = a.sum(axis=1)[:, None], b.sum(axis=1)[None, :]
         return cls(
             tuple(before),
             tuple(after),
             Sums(n, squares, a @ b.T, *totals),
-            Sums(n, own_x[:, None], row_sums(a, a)[:, None], totals[0], totals[0]),
-            Sums(n, own_y[None, :], row_sums(b, b)[None, :], totals[1], totals[1]),
+            Sums(n, squares_x[:, None], row_sums(a, a)[:, None], totals[0], totals[0]),
+            Sums(n, squares_y[None, :], row_sums(b, b)[None, :], totals[1], totals[1]),
             (no_x, no_y),
         )
 
@@ -141,15 +148,15 @@ def _matrix(
 
 def _kernels(layers: Mapping[str, Table], which: str) -> tuple[dict[int, Centred], dict[int, str]]:
     """The layers that have a kernel, by their number; and the others, with what they lack."""
-    found, lacking = {}, {}
+    kernels, lacking = {}, {}
     for number, table in enumerate(layers.values()):
         try:
-            found[number] = Centred.of(table, which)
+            kernels[number] = Centred.of(table, which)
         except MeasureError as error:
             if error.slug == "not-a-table":
                 raise
             lacking[number] = str(error)
-    return found, lacking
+    return kernels, lacking
 
 
 def _stacked(layers: dict[int, Centred], count: int, n: int) -> Array:
@@ -158,18 +165,6 @@ def _stacked(layers: dict[int, Centred], count: int, n: int) -> Array:
     for number, layer in layers.items():
         sizes[number] = layer.sizes
     return sizes
-
-
-def _all_squares(
-    xs: dict[int, Centred], ys: dict[int, Centred], shape: tuple[int, int]
-) -> tuple[Array, Array, Array]:
-    """Σ_ij K_ij L_ij of each layer with each [L, M], and of each with itself [L] and [M]."""
-    squares, own_x, own_y = np.zeros(shape), np.zeros(shape[0]), np.zeros(shape[1])
-    if xs and ys:
-        ways = _squares_by_grams if _grams_are_cheaper(xs, ys) else _squares_by_features
-        cells = np.ix_(list(xs), list(ys))
-        squares[cells], own_x[list(xs)], own_y[list(ys)] = ways([*xs.values()], [*ys.values()])
-    return squares, own_x, own_y
 
 
 READ = 100
@@ -181,18 +176,19 @@ def _grams_are_cheaper(xs: dict[int, Centred], ys: dict[int, Centred]) -> bool:
     p, q = ([layer.width for layer in layers.values()] for layers in (xs, ys))
     looks = ceil(n / gram_step(n, len(p) + len(q)))
     grams = n * n * (sum(p) + sum(q) + len(p) * len(q)) + looks * n * (sum(p) + sum(q)) * READ
-    return grams < n * (sum(p) * sum(q) + sum(each**2 for each in p + q))
+    return grams < n * (sum(p) * sum(q) + sum(width**2 for width in p + q))
 
 
 def _squares_by_grams(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
     n = len(xs[0])
-    squares, own_x, own_y = np.zeros((len(xs), len(ys))), np.zeros(len(xs)), np.zeros(len(ys))
+    squares = np.zeros((len(xs), len(ys)))
+    squares_x, squares_y = np.zeros(len(xs)), np.zeros(len(ys))
     for rows in steps(n, gram_step(n, len(xs) + len(ys))):
         k, g = _gram_stack(xs, rows), _gram_stack(ys, rows)
         squares += k @ g.T
-        own_x += row_sums(k, k)
-        own_y += row_sums(g, g)
-    return squares, own_x, own_y
+        squares_x += row_sums(k, k)
+        squares_y += row_sums(g, g)
+    return squares, squares_x, squares_y
 
 
 def _gram_stack(layers: list[Centred], rows: slice) -> Array:
@@ -209,18 +205,18 @@ TOGETHER = 4096
 
 def _squares_by_features(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
     groups = [_groups(layers) for layers in (xs, ys)]
-    squares = np.block([[_squares_of(some, others) for others in groups[1]] for some in groups[0]])
-    own_x, own_y = (
-        np.array([_squares_of([each], [each]).item() for each in layers]) for layers in (xs, ys)
+    squares = np.block([[_squares_of(left, right) for right in groups[1]] for left in groups[0]])
+    squares_x, squares_y = (
+        np.array([_squares_of([layer], [layer]).item() for layer in layers]) for layers in (xs, ys)
     )
-    return squares, own_x, own_y
+    return squares, squares_x, squares_y
 
 
 def _groups(layers: list[Centred]) -> list[list[Centred]]:
     """Neighbours that together have no more than so many columns."""
     groups: list[list[Centred]] = []
     for layer in layers:
-        if groups and sum(each.width for each in groups[-1]) + layer.width <= TOGETHER:
+        if groups and sum(neighbour.width for neighbour in groups[-1]) + layer.width <= TOGETHER:
             groups[-1].append(layer)
         else:
             groups.append([layer])
@@ -244,7 +240,7 @@ def _squares_of(xs: list[Centred], ys: list[Centred]) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class BatchSums:
-    """Debiased CKA of each layer with each, from the likeness of images within batches only.
+    """Debiased CKA of each layer with each, from the similarity of images within batches only.
 
     >>> rng = np.random.default_rng(0)
     >>> batches = rng.standard_normal((40, 16, 5))
@@ -256,7 +252,7 @@ class BatchSums:
     For whole maps of so many images that their features cannot be kept: a batch leaves L + M
     matrices [n, n] (`overpaint.networks.taps.gram` reduces a map to one), then L × M numbers. What
     counts is each four images that stood in one batch together, each four once. So batches may
-    have any sizes; one of fewer than 4 holds no four images, and its images are told as
+    have any sizes; one of fewer than 4 holds no four images, and its images are counted as
     `n_unused`. Where features can be kept, `cka_matrix` compares all images with all and is the
     better estimate.
 
@@ -276,7 +272,15 @@ class BatchSums:
     def empty(cls) -> "BatchSums":
         """No images: neutral in sums."""
         nothing = np.zeros((0, 0))
-        return cls((), (), 0, 0, (nothing,) * 3, (nothing,) * 2, ({}, {}))
+        return cls(
+            before=(),
+            after=(),
+            n_images=0,
+            n_unused=0,
+            hsic=(nothing,) * 3,
+            squares=(nothing,) * 2,
+            lacking=({}, {}),
+        )
 
     @classmethod
     def of(cls, before: Mapping[str, Any], after: Mapping[str, Any]) -> "BatchSums":
@@ -289,20 +293,25 @@ class BatchSums:
             check_same_images(n, len(gram))
         k, no_x = _without_infinite(np.stack(grams[: len(before)]), "first")
         g, no_y = _without_infinite(np.stack(grams[len(before) :]), "second")
-        xy, xx, yy = _batch_sums(k, g)
+        diagonal_k, diagonal_g = (np.einsum("lii->li", grams) for grams in (k, g))
+        k, g = k.reshape(len(k), -1), g.reshape(len(g), -1)
+        a, b = diagonal_k.sum(axis=1)[:, None], diagonal_g.sum(axis=1)[None, :]
+        xy = Sums(n, k @ g.T, diagonal_k @ diagonal_g.T, a, b)
+        xx = Sums(n, row_sums(k, k)[:, None], row_sums(diagonal_k, diagonal_k)[:, None], a, a)
+        yy = Sums(n, row_sums(g, g)[None, :], row_sums(diagonal_g, diagonal_g)[None, :], b, b)
         weight = (n - 1) * (n - 2) if n >= 4 else 0  # n (n − 1) (n − 2) (n − 3) ordered fours
         hsic = tuple(
-            weight * each.hsic(debiased=True) if weight else 0 * each.squares
-            for each in (xy, xx, yy)
+            weight * sums.hsic(debiased=True) if weight else 0 * sums.squares
+            for sums in (xy, xx, yy)
         )
         return cls(
-            tuple(before),
-            tuple(after),
-            n,
-            0 if weight else n,
-            (hsic[0], hsic[1], hsic[2]),
-            (weight * xx.squares, weight * yy.squares),
-            (no_x, no_y),
+            before=tuple(before),
+            after=tuple(after),
+            n_images=n,
+            n_unused=0 if weight else n,
+            hsic=(hsic[0], hsic[1], hsic[2]),
+            squares=(weight * xx.squares, weight * yy.squares),
+            lacking=(no_x, no_y),
         )
 
     def __add__(self, other: "BatchSums") -> "BatchSums":
@@ -311,16 +320,16 @@ class BatchSums:
         if (self.before, self.after) != (other.before, other.after):
             raise MeasureError("layers-differ", "batches can be added only of the same layers")
         xy, xx, yy = (s + t for s, t in zip(self.hsic, other.hsic, strict=True))
-        own_x, own_y = (s + t for s, t in zip(self.squares, other.squares, strict=True))
+        squares_x, squares_y = (s + t for s, t in zip(self.squares, other.squares, strict=True))
         no_x, no_y = (s | t for s, t in zip(self.lacking, other.lacking, strict=True))
         return BatchSums(
-            self.before,
-            self.after,
-            self.n_images + other.n_images,
-            self.n_unused + other.n_unused,
-            (xy, xx, yy),
-            (own_x, own_y),
-            (no_x, no_y),
+            before=self.before,
+            after=self.after,
+            n_images=self.n_images + other.n_images,
+            n_unused=self.n_unused + other.n_unused,
+            hsic=(xy, xx, yy),
+            squares=(squares_x, squares_y),
+            lacking=(no_x, no_y),
         )
 
     def result(self) -> CkaMatrix:
@@ -332,19 +341,6 @@ class BatchSums:
             raise MeasureError("too-few-images", "needs at least 4 images in a batch")
         none = lost(self.hsic[1], self.squares[0]), lost(self.hsic[2], self.squares[1])
         return _matrix((self.before, self.after), self.hsic, none, self.lacking)
-
-
-def _batch_sums(k: Array, g: Array) -> tuple[Sums, Sums, Sums]:
-    """Of all pairs of Gram matrices [L, n, n] and [M, n, n]."""
-    n = k.shape[1]
-    a, b = (np.einsum("lii->li", grams) for grams in (k, g))
-    k, g = k.reshape(len(k), -1), g.reshape(len(g), -1)
-    totals = a.sum(axis=1)[:, None], b.sum(axis=1)[None, :]
-    return (
-        Sums(n, k @ g.T, a @ b.T, *totals),
-        Sums(n, row_sums(k, k)[:, None], row_sums(a, a)[:, None], totals[0], totals[0]),
-        Sums(n, row_sums(g, g)[None, :], row_sums(b, b)[None, :], totals[1], totals[1]),
-    )
 
 
 def _without_infinite(grams: Array, which: str) -> tuple[Array, dict[int, str]]:

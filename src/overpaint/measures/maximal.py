@@ -8,6 +8,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -54,23 +55,15 @@ def maximal_images(
     _check_k(k)
     # Rows in the order of their ids: from here on the first of equals is the right one.
     by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
-    return [
-        by_id[_largest(column, k, negative=negative)]
-        for channels in _blocks(table.shape[1])
-        for column in np.ascontiguousarray(table[:, channels][by_id].T)
-    ]
-
-
-def _blocks(channels: int) -> list[slice]:
+    maximal = []
     # A column of a row-major table is far apart in memory; a few dozen at once are copied fast.
-    return [slice(start, start + 64) for start in range(0, channels, 64)]
-
-
-def _largest(column: NDArray[np.float32], k: int, *, negative: bool) -> Rows:
-    rows = np.flatnonzero(_ranks(column, negative=negative))
-    if len(rows) > k:
-        rows = _first_k(rows, column[rows], k)
-    return rows[np.argsort(-column[rows], kind="stable")]
+    for start in range(0, table.shape[1], 64):
+        for column in np.ascontiguousarray(table[:, start : start + 64][by_id].T):
+            rows = np.flatnonzero(_ranks(column, negative=negative))
+            if len(rows) > k:
+                rows = _first_k(rows, column[rows], k)
+            maximal.append(by_id[rows[np.argsort(-column[rows], kind="stable")]])
+    return maximal
 
 
 def _ranks(values: NDArray[np.float32], *, negative: bool) -> NDArray[np.bool_]:
@@ -141,13 +134,13 @@ class Ranked:
         negative: bool = False,
     ) -> "Ranked":
         """The maximal images of some images; arguments and errors as `maximal_images`."""
-        table, kept = _table(values), distinct(ids, digests)
+        table, once = _table(values), distinct(ids, digests)
         _check_ids(ids, len(table))
-        table, names = table[kept], [ids[row] for row in kept]
-        found = maximal_images(table, names, k, negative=negative)
+        table, names = table[once], [ids[row] for row in once]
+        maximal = maximal_images(table, names, k, negative=negative)
         return cls(k, tuple(
-            tuple((-float(table[row, channel]), names[row], digests[kept[row]]) for row in rows)
-            for channel, rows in enumerate(found)
+            tuple((-float(table[row, channel]), names[row], digests[once[row]]) for row in rows)
+            for channel, rows in enumerate(maximal)
         ))  # fmt: skip
 
     def __add__(self, other: "Ranked") -> "Ranked":
@@ -158,8 +151,13 @@ class Ranked:
             )
         if self.k != other.k:
             raise MeasureError("bad-k", f"the {self.k} and the {other.k} largest do not add up")
-        both = zip(self.channels, other.channels, strict=True)
-        return Ranked(self.k, tuple(_together(one, two)[: self.k] for one, two in both))
+        channels = []
+        for entries in zip(self.channels, other.channels, strict=True):
+            first: dict[str, Entry] = {}
+            for entry in sorted(chain(*entries)):
+                first.setdefault(entry[2] or f"image {entry[1]}", entry)
+            channels.append(tuple(first.values())[: self.k])
+        return Ranked(self.k, tuple(channels))
 
     @property
     def images(self) -> list[list[str]]:
@@ -169,13 +167,6 @@ class Ranked:
 
 Entry = tuple[float, str, str]
 """Minus the value, the id and the digest of an image: the order of entries is their rank."""
-
-
-def _together(one: tuple[Entry, ...], two: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    first: dict[str, Entry] = {}
-    for entry in sorted((*one, *two)):
-        first.setdefault(entry[2] or f"image {entry[1]}", entry)
-    return tuple(first.values())
 
 
 @dataclass(frozen=True)
@@ -233,9 +224,9 @@ def overlaps(
     """
     if len(a) != len(b):
         raise MeasureError("channels-differ", f"{len(a)} channels before, {len(b)} after")
-    sets = [(set(one), set(other)) for one, other in zip(a, b, strict=True)]
-    shared = np.array([_shared(one, other, k) for one, other in sets], int)
-    sizes = np.array([(len(one), len(other)) for one, other in sets], int).reshape(-1, 2)
+    sets = [(set(before), set(after)) for before, after in zip(a, b, strict=True)]
+    shared = np.array([_shared(before, after, k) for before, after in sets], int)
+    sizes = np.array([(len(before), len(after)) for before, after in sets], int).reshape(-1, 2)
     if n_images < max(1, sizes.max(initial=0)):
         raise MeasureError(
             "too-few-images", f"{sizes.max(initial=0)} maximal images of a collection of {n_images}"

@@ -47,8 +47,8 @@ class CkaSums:
     def of(cls, x: NDArray[Any], y: NDArray[Any]) -> "CkaSums":
         """A shard: the features [n, p] and [n, q] of the same n images, one image or more."""
         if np.ndim(x) != 2 or np.ndim(y) != 2:
-            found = f"{np.shape(x)} and {np.shape(y)}"
-            raise MeasureError("not-a-table", f"needs features [images, channels]; got {found}")
+            shapes = f"{np.shape(x)} and {np.shape(y)}"
+            raise MeasureError("not-a-table", f"needs features [images, channels]; got {shapes}")
         check_same_images(len(x), len(y))
         (mean_x, u), (mean_y, v) = _Mean.of(x, "first"), _Mean.of(y, "second")
         return cls(len(u), mean_x, mean_y, _Moments.of(u, v), _Moments.of(u, u), _Moments.of(v, v))
@@ -62,12 +62,12 @@ class CkaSums:
         n = self.n + other.n
         gaps = self.x.gap(other.x), self.y.gap(other.y)
         # From each shard's mean to the mean of all; the first row of the first shard stays.
-        one = self._moved(*(-other.n / n * gap for gap in gaps))
-        two = other._moved(*(self.n / n * gap for gap in gaps))
+        head = self._moved(*(-other.n / n * gap for gap in gaps))
+        tail = other._moved(*(self.n / n * gap for gap in gaps))
         x, y = (
             mean.plus(other.n / n * gap) for mean, gap in zip((self.x, self.y), gaps, strict=True)
         )
-        xy, xx, yy = (s.plus(t) for s, t in zip(one, two, strict=True))
+        xy, xx, yy = (s.plus(t) for s, t in zip(head, tail, strict=True))
         return CkaSums(n, x, y, xy, xx, yy)
 
     def _moved(self, d: Array, e: Array) -> "tuple[_Moments, _Moments, _Moments]":
@@ -84,8 +84,8 @@ class CkaSums:
         least = 4 if debiased else 2
         if self.n < least:
             raise MeasureError("too-few-images", f"needs at least {least} images; got {self.n}")
-        for own, which in ((self.xx, "first"), (self.yy, "second")):
-            if own.trace == 0:
+        for moments, which in ((self.xx, "first"), (self.yy, "second")):
+            if moments.trace == 0:
                 raise MeasureError(
                     "constant-features", f"{which} features are the same for all images"
                 )

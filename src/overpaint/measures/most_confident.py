@@ -1,4 +1,4 @@
-"""The pictures of which a network is surest: rightly, and wrongly; no torch."""
+"""The pictures of which a network is most confident: rightly, and wrongly; no torch."""
 
 import re
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-SURE = 12
+PICTURES = 12
 """The pictures of each kind that the report shows."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Guess:
-    """A picture with the class that a network is surest of."""
+    """A picture with the class that a network is most confident of."""
 
     image: str
     labels: tuple[str, ...]
@@ -25,13 +25,13 @@ class Guess:
         return self.named in self.labels
 
 
-def surest(predictions: pd.DataFrame, n: int = SURE) -> tuple[list[Guess], list[Guess]]:
-    """The n surest hits and the n surest mistakes, the surest first; of equals by image.
+def most_confident(predictions: pd.DataFrame, n: int = PICTURES) -> tuple[list[Guess], list[Guess]]:
+    """The n most confident hits and as many mistakes, the most confident first; of equals by image.
 
     >>> table = pd.DataFrame({"image": ["x", "y", "z"], "labels": [["a"], ["a"], ["b"]],
     ...                       "p(a)": [0.7, 0.4, 0.9], "p(b)": [0.3, 0.6, 0.1]})
-    >>> hits, mistakes = surest(table)
-    >>> [(hit.image, hit.named) for hit in hits], [(each.image, each.named) for each in mistakes]
+    >>> hits, mistakes = most_confident(table)
+    >>> [(hit.image, hit.named) for hit in hits], [(miss.image, miss.named) for miss in mistakes]
     ([('x', 'a')], [('z', 'a'), ('y', 'b')])
 
     Each picture counts once, for the class of its largest probability; where a picture may show
@@ -39,18 +39,23 @@ def surest(predictions: pd.DataFrame, n: int = SURE) -> tuple[list[Guess], list[
     probabilities are not all known is left out.
     """
     matched = {name: re.fullmatch(r"(?s)p\((.*)\)", str(name)) for name in predictions.columns}
-    classes = {name: found[1] for name, found in matched.items() if found}
+    classes = {name: match[1] for name, match in matched.items() if match}
     chances = predictions[list(classes)].to_numpy(np.float64)
-    known = np.isfinite(chances).all(axis=1)
-    if not classes or not known.any():
+    finite = np.isfinite(chances).all(axis=1)
+    if not classes or not finite.any():
         return [], []
-    told = predictions[known]
-    best = chances[known].argmax(axis=1)
+    whole = predictions[finite]
+    best = chances[finite].argmax(axis=1)
     names = list(classes.values())
     guesses = [
-        Guess(str(image), tuple(map(str, labels)), names[at], float(chance[at]))
+        Guess(
+            image=str(image),
+            labels=tuple(map(str, labels)),
+            named=names[at],
+            probability=float(chance[at]),
+        )
         for image, labels, at, chance in zip(
-            told["image"], told["labels"], best, chances[known], strict=True
+            whole["image"], whole["labels"], best, chances[finite], strict=True
         )
     ]
     guesses.sort(key=lambda guess: (-guess.probability, guess.image))

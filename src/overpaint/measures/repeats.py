@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import ttest_ind
 
+from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 from overpaint.measures.scores import Floats
 from overpaint.records import RouteDifference, Scores, Spread
@@ -27,9 +28,9 @@ def ensemble(probabilities: Sequence[Floats], weights: Floats | None = None) -> 
     stacked = np.stack(probabilities)
     if weights is None:
         return np.asarray(stacked.mean(axis=0))
-    known = np.nan_to_num(weights)
-    total = known.sum(axis=0)
-    shares = np.divide(known, total, out=np.full(known.shape, 1 / len(stacked)), where=total > 0)
+    finite = np.nan_to_num(weights)
+    total = finite.sum(axis=0)
+    shares = np.divide(finite, total, out=np.full(finite.shape, 1 / len(stacked)), where=total > 0)
     return np.asarray((stacked * shares[:, None]).sum(axis=0))
 
 
@@ -41,7 +42,15 @@ def spread(scores: Sequence[Scores]) -> Spread:
     name, values = _values(scores)
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     mean = float(np.mean(values))
-    return Spread(name, len(values), mean, deviation, min(values), max(values), values)
+    return Spread(
+        score=name,
+        n=len(values),
+        mean=mean,
+        deviation=deviation,
+        min=min(values),
+        max=max(values),
+        values=values,
+    )
 
 
 def route_difference(first: Sequence[Scores], second: Sequence[Scores]) -> RouteDifference:
@@ -52,23 +61,30 @@ def route_difference(first: Sequence[Scores], second: Sequence[Scores]) -> Route
     """
     (name, a), (_, b) = _values(first), _values(second)
     _values([*first, *second])
-    gap = float(np.mean(b) - np.mean(a))
+    low, high, status = None, None, "ok"
     if min(len(a), len(b)) < 2:
         status = "an interval needs two trainings of each route"
-        return RouteDifference(name, len(a), len(b), gap, None, None, status)
-    if np.ptp(a) == np.ptp(b) == 0:
+    elif np.ptp(a) == np.ptp(b) == 0:
         status = "no interval: the trainings of each route score the same"
-        return RouteDifference(name, len(a), len(b), gap, None, None, status)
-    interval = ttest_ind(b, a, equal_var=False).confidence_interval(0.95)
-    low, high = float(interval.low), float(interval.high)
-    return RouteDifference(name, len(a), len(b), gap, low, high, "ok")
+    else:
+        interval = ttest_ind(b, a, equal_var=False).confidence_interval(1 - LEVEL)
+        low, high = float(interval.low), float(interval.high)
+    return RouteDifference(
+        score=name,
+        n_first=len(a),
+        n_second=len(b),
+        difference=float(np.mean(b) - np.mean(a)),
+        low=low,
+        high=high,
+        status=status,
+    )
 
 
 def _values(scores: Sequence[Scores]) -> tuple[str, list[float]]:
     if not scores:
         raise MeasureError("too-few-trainings", "a spread needs the scores of a training")
-    kinds = {(each.dataset, each.split, each.main) for each in scores}
+    kinds = {(training.dataset, training.split, training.main) for training in scores}
     if len(kinds) > 1:
-        found = "; ".join(" ".join(kind) for kind in sorted(kinds))
-        raise MeasureError("scores-differ", f"these scores cannot be put together: {found}")
-    return scores[0].main, [each.scores[each.main].value for each in scores]
+        listed = "; ".join(" ".join(kind) for kind in sorted(kinds))
+        raise MeasureError("scores-differ", f"these scores cannot be put together: {listed}")
+    return scores[0].main, [training.scores[training.main].value for training in scores]

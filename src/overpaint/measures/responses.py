@@ -38,20 +38,19 @@ class Responses:
 
         Only those that respond more to the class than to the rest; of equals the first.
         """
-        return [_strongest(row, n) for row in self.standardised]
-
-
-def _strongest(row: Table, n: int) -> NDArray[np.intp]:
-    order = np.argsort(-row, kind="stable")  # NaN comes last
-    return order[row[order] > 0][:n]
+        strongest = []
+        for row in self.standardised:
+            order = np.argsort(-row, kind="stable")  # NaN comes last
+            strongest.append(order[row[order] > 0][:n])
+        return strongest
 
 
 def class_responses(features: NDArray[Any], labels: NDArray[Any], *, classes: int) -> Responses:
     """The response of each channel to each class, against all other images.
 
     >>> features = np.array([[4.0], [2.0], [0.0], [2.0]])
-    >>> found = class_responses(features, np.array([0, 0, 1, 1]), classes=2)
-    >>> found.response[:, 0], found.standardised[:, 0].round(2)
+    >>> responses = class_responses(features, np.array([0, 0, 1, 1]), classes=2)
+    >>> responses.response[:, 0], responses.standardised[:, 0].round(2)
     (array([ 2., -2.]), array([ 1.41, -1.41]))
 
     The paper writes it as λ (mean_c − mean_all) with λ = N / (N − N_c), which is the mean of the
@@ -64,27 +63,29 @@ def class_responses(features: NDArray[Any], labels: NDArray[Any], *, classes: in
 
     Source: Gonthier et al. 2020, the code that draws channels for each class.
     """
-    values, shown = _checked(features), indicators(labels, classes).astype(np.float64)
-    if len(values) != len(shown):
-        raise MeasureError("images-differ", f"{len(values)} images, labels of {len(shown)}")
-    n, mean_all = shown.sum(axis=0), values.mean(axis=0, dtype=np.float64)
+    values, present = _checked(features), indicators(labels, classes).astype(np.float64)
+    if len(values) != len(present):
+        raise MeasureError("images-differ", f"{len(values)} images, labels of {len(present)}")
+    n, mean_all = present.sum(axis=0), values.mean(axis=0, dtype=np.float64)
     mean, deviation = np.full((classes, values.shape[1]), np.nan), np.empty(values.shape[1])
-    some = n > 0
-    for channels in _blocks(values.shape[1]):
+    occurs = n > 0
+    # A few channels at a time: the float64 copy of a whole layer would be large.
+    for channels in (slice(start, start + 64) for start in range(0, values.shape[1], 64)):
         # Around the mean, so that a large offset costs the differences no digits.
         centred = values[:, channels] - mean_all[channels]
-        mean[some, channels] = (shown.T @ centred)[some] / n[some, None]
+        mean[occurs, channels] = (present.T @ centred)[occurs] / n[occurs, None]
         deviation[channels] = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(values))
     constant = values.max(axis=0) == values.min(axis=0)
     rest = np.where(n < len(values), len(values) - n, np.nan)
     response = len(values) / rest[:, None] * mean
     standardised = response / np.where(constant, np.nan, deviation)
-    return Responses(n.astype(np.int64), mean + mean_all, mean_all, response, standardised)
-
-
-def _blocks(channels: int) -> list[slice]:
-    """A few channels at a time: the float64 copy of a whole layer would be large."""
-    return [slice(start, start + 64) for start in range(0, channels, 64)]
+    return Responses(
+        n=n.astype(np.int64),
+        mean=mean + mean_all,
+        mean_all=mean_all,
+        response=response,
+        standardised=standardised,
+    )
 
 
 def _checked(features: NDArray[Any]) -> NDArray[Any]:

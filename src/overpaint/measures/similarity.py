@@ -32,7 +32,7 @@ def procrustes(x: Table | Centred, y: Table | Centred) -> float:
     with zeros: √(2 − 2 ‖xᵀ y‖₊), ‖·‖₊ being the sum of the singular values. A metric: symmetric,
     and no detour is shorter; 0 for features that differ in nothing but rotation, reflection, scale
     and offset, exactly for those that differ in nothing, otherwise to about 1e-7. Like the biased
-    CKA it is drawn towards likeness where features are wider than there are images.
+    CKA it is drawn towards similarity where features are wider than there are images.
 
     It takes a singular value decomposition of p × q, or of N × N where features are wider.
 
@@ -46,16 +46,14 @@ def procrustes(x: Table | Centred, y: Table | Centred) -> float:
     x, y = centred_both(x, y)
     if x.equals(y):
         return 0.0
-    cross = _root(x.gram).T @ _root(y.gram) if x.wide or y.wide else _cross(x, y)
+    if x.wide or y.wide:
+        cross = _root(x.gram).T @ _root(y.gram)
+    else:  # xᵀ y, from slices
+        step = row_step(x.width, y.width)
+        parts = zip(x.by_rows(step), y.by_rows(step), strict=True)
+        cross = np.asarray(sum(u.T @ v for (_, u), (_, v) in parts))
     shared = svdvals(cross).sum() / np.sqrt(x.sizes.sum() * y.sizes.sum())
     return float(np.sqrt(max(2 - 2 * shared, 0.0)))
-
-
-def _cross(x: Centred, y: Centred) -> Array:
-    """The product xᵀ y, from slices."""
-    step = row_step(x.width, y.width)
-    parts = zip(x.by_rows(step), y.by_rows(step), strict=True)
-    return np.asarray(sum(u.T @ v for (_, u), (_, v) in parts))
 
 
 def _root(gram: Array) -> Array:

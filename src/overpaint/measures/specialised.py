@@ -1,4 +1,4 @@
-"""Which channels specialised in classes, with the evidence that it is not chance.
+"""Which channels specialised in classes, and how sure it is that this is not chance.
 
 >>> labels = np.repeat([0, 1], 50)
 >>> before, after = [np.arange(0, 100, 5)], [np.arange(20)]     # all classes, then one
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from scipy.stats import false_discovery_control
 
+from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 from overpaint.measures.classes import indicators
 
@@ -82,7 +83,9 @@ def specialisation(
         np.intp,
     ).reshape(-1, 3)
     tested = (sizes[:, 0] > 0) & (sizes[:, 1] > 0)
-    return _p_values(before, after, sizes, tested, labels, classes, rng)
+    return _p_values(
+        before, after, sizes=sizes, tested=tested, labels=labels, classes=classes, rng=rng
+    )
 
 
 def concentration_p(
@@ -100,7 +103,10 @@ def concentration_p(
     """
     sizes = np.array([(0, len(rows), 0) for rows in sets], np.intp).reshape(-1, 3)
     nothing = [np.array([], np.intp)] * len(sets)
-    return _p_values(nothing, sets, sizes, sizes[:, 1] > 0, labels, classes, rng)
+    tested = sizes[:, 1] > 0
+    return _p_values(
+        nothing, sets, sizes=sizes, tested=tested, labels=labels, classes=classes, rng=rng
+    )
 
 
 def corrected(p: NDArray[Any]) -> Table:
@@ -112,12 +118,12 @@ def corrected(p: NDArray[Any]) -> Table:
     Source: Benjamini & Hochberg 1995.
     """
     q = np.array(p, np.float64)
-    told = ~np.isnan(q)
-    q[told] = false_discovery_control(q[told]) if told.any() else q[told]
+    tested = ~np.isnan(q)
+    q[tested] = false_discovery_control(q[tested]) if tested.any() else q[tested]
     return q
 
 
-def specialised(channels: pd.DataFrame, q: float = 0.05) -> pd.DataFrame:
+def specialised(channels: pd.DataFrame, q: float = LEVEL) -> pd.DataFrame:
     """The channels that specialised, the surest first, of equally sure ones the most concentrated.
 
     >>> columns = ["layer", "channel", "concentration", "specialised_q"]
@@ -128,9 +134,9 @@ def specialised(channels: pd.DataFrame, q: float = 0.05) -> pd.DataFrame:
     channels: the table of a comparison (ChannelRow). q: the share of the list that may be there
     by chance.
     """
-    found = channels[channels["specialised_q"] <= q]
+    below = channels[channels["specialised_q"] <= q]
     order = ["specialised_q", "concentration"]
-    return found.sort_values(order, ascending=[True, False], kind="stable", ignore_index=True)
+    return below.sort_values(order, ascending=[True, False], kind="stable", ignore_index=True)
 
 
 # --- permutations --------------------------------------------------------------------------------
@@ -139,6 +145,7 @@ def specialised(channels: pd.DataFrame, q: float = 0.05) -> pd.DataFrame:
 def _p_values(
     before: Sequence[Rows],
     after: Sequence[Rows],
+    *,
     sizes: NDArray[np.intp],
     tested: NDArray[np.bool_],
     labels: NDArray[Any],
@@ -148,15 +155,15 @@ def _p_values(
     p = np.full(len(tested), np.nan)
     if not tested.any():
         return p
-    shown = indicators(labels, classes)
+    present = indicators(labels, classes)
     entropies = Entropies(single=np.ndim(labels) == 1, classes=classes)
     observed = np.array([
-        entropies.of(shown[a].sum(axis=0), len(a)) - entropies.of(shown[b].sum(axis=0), len(b))
+        entropies.of(present[a].sum(axis=0), len(a)) - entropies.of(present[b].sum(axis=0), len(b))
         for a, b, is_tested in zip(before, after, tested, strict=True) if is_tested
     ])  # fmt: skip
     # In an order of their own, so that the order of the images changes no digit.
-    shown = shown[np.lexsort(shown.T)]
-    p[tested] = _tail(observed, sizes[tested], shown, entropies, rng)
+    present = present[np.lexsort(present.T)]
+    p[tested] = _tail(observed, sizes[tested], present, entropies, rng)
     return p
 
 
@@ -183,27 +190,27 @@ class Entropies:
 def _tail(
     observed: Table,
     sizes: NDArray[np.intp],
-    shown: NDArray[np.int64],
+    present: NDArray[np.int64],
     entropies: Entropies,
     rng: np.random.Generator,
 ) -> Table:
     """(1 + draws that reach the observed value) / (1 + draws), for each channel."""
     alike, kind = np.unique(sizes, axis=0, return_inverse=True)
     kind = kind.reshape(-1)  # NumPy 2.0 gives it a second axis
-    reached, drawn = np.zeros(len(observed), np.intp), np.zeros(len(observed), np.intp)
+    reached, draws = np.zeros(len(observed), np.intp), np.zeros(len(observed), np.intp)
     unsettled, done = np.ones(len(observed), bool), 0
     for total in _stages(len(observed)):
         groups = {g: np.flatnonzero(unsettled & (kind == g)) for g in np.unique(kind[unsettled])}
-        for counts in _permuted(shown, alike[[*groups]], total - done, rng):
+        for counts in _permuted(present, alike[[*groups]], total - done, rng):
             for group, channels in groups.items():
                 null = np.sort(_statistic(counts, alike[group], entropies))
                 below = np.searchsorted(null, observed[channels] - TIE)
                 reached[channels] += len(null) - below
-        drawn[unsettled] = done = total
+        draws[unsettled] = done = total
         unsettled &= reached < ENOUGH
         if not unsettled.any():
             break
-    return (1 + reached) / (1 + drawn)
+    return (1 + reached) / (1 + draws)
 
 
 def _stages(channels: int) -> list[int]:
@@ -216,31 +223,31 @@ def _stages(channels: int) -> list[int]:
 
 
 def _permuted(
-    shown: NDArray[np.int64], sizes: NDArray[np.intp], draws: int, rng: np.random.Generator
+    present: NDArray[np.int64], sizes: NDArray[np.intp], draws: int, rng: np.random.Generator
 ) -> Iterator[NDArray[np.int32]]:
     """In blocks [places + 1, draws, classes], how often each class stands in the first places of
     permuted labels.
     """
     places = int((sizes[:, 0] + sizes[:, 1] - sizes[:, 2]).max())
-    block = max(1, 2**22 // (places * shown.shape[1]))
-    small = shown.astype(np.int32)
+    block = max(1, 2**22 // (places * present.shape[1]))
+    small = present.astype(np.int32)
     while draws > 0:
-        now = min(block, draws)
+        count = min(block, draws)
         order = np.stack(
-            [rng.choice(len(small), places, replace=False) for _ in range(now)], axis=1
+            [rng.choice(len(small), places, replace=False) for _ in range(count)], axis=1
         )
-        counts = np.zeros((places + 1, now, shown.shape[1]), np.int32)
+        counts = np.zeros((places + 1, count, present.shape[1]), np.int32)
         np.cumsum(small[order], axis=0, out=counts[1:])
         yield counts
-        draws -= now
+        draws -= count
 
 
 def _statistic(counts: NDArray[np.int32], sizes: NDArray[np.intp], entropies: Entropies) -> Table:
     """The concentration of each draw: the first places are those before, the last of these are
     also the first of those after.
     """
-    before, after, both = sizes.tolist()
-    start = before - both
+    before, after, shared = sizes.tolist()
+    start = before - shared
     return entropies.of(counts[before], before) - entropies.of(
         counts[start + after] - counts[start], after
     )

@@ -1,4 +1,4 @@
-"""What the tables say of a statement: a number, how sure it is, and yes, no or undecided.
+"""Verdicts: what the tables say of a statement, a number with its interval, yes, no or undecided.
 
 >>> depth_rank([0, 1, 2, 3], [0.99, 0.95, 0.8, 0.6])
 -1.0
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 
 Rows = NDArray[np.intp]
@@ -22,7 +23,7 @@ Verdict = Literal["yes", "no", "undecided"]
 MOST = 500
 """Pictures in a half: more would only cost time, and make no interval too narrow."""
 
-LEVEL = (0.025, 0.975)
+INTERVAL = (LEVEL / 2, 1 - LEVEL / 2)
 
 
 def verdict(low: float, high: float, *, chance: float, hoped: Literal["below", "above"]) -> Verdict:
@@ -69,9 +70,9 @@ def over_halves(
 
     `statistic` takes row numbers. A half, drawn without replacement, differs from the whole as much
     as the whole from another such collection: the spread over halves is that of the statistic. A
-    bootstrap would repeat images, which CKA takes for likeness. A statistic that is biased in small
-    samples makes the interval reach further to that side. Of a large collection a "half" is 500
-    images, so that the interval is rather too wide.
+    bootstrap would repeat images, which CKA takes for similarity. A statistic that is biased in
+    small samples makes the interval reach further to that side. Of a large collection a "half" is
+    500 images, so that the interval is rather too wide.
 
     Raises MeasureError: `too-few-images` (it needs 10).
 
@@ -80,8 +81,8 @@ def over_halves(
     if images < 10:
         raise MeasureError("too-few-images", f"halves need at least 10 images; got {images}")
     half = min(images // 2, MOST)
-    found = [statistic(np.sort(rng.permutation(images)[:half])) for _ in range(draws)]
-    return _quantiles(found)
+    values = [statistic(np.sort(rng.permutation(images)[:half])) for _ in range(draws)]
+    return _quantiles(values)
 
 
 def over_channels(
@@ -97,13 +98,13 @@ def over_channels(
     the same images.
     """
     groups = [np.flatnonzero(layers == layer) for layer in np.unique(layers)]
-    found = [
-        statistic(np.concatenate([rng.choice(own, len(own)) for own in groups]))
+    values = [
+        statistic(np.concatenate([rng.choice(rows, len(rows)) for rows in groups]))
         for _ in range(draws)
     ]
-    return _quantiles(found)
+    return _quantiles(values)
 
 
 def _quantiles(values: Sequence[float]) -> Interval:
-    low, high = np.nanquantile(values, LEVEL)
+    low, high = np.nanquantile(values, INTERVAL)
     return float(low), float(high)

@@ -1,26 +1,23 @@
 """The findings of a study, from its comparisons, scores and stored features."""
 
-from collections.abc import Iterable
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from overpaint.findings import (
+    STATEMENTS,
+    ComparedPair,
+    ComparedRoutes,
     Features,
-    Read,
-    Seen,
-    class_findings,
-    control_finding,
-    double_finding,
+    Results,
     double_routes,
-    filters_finding,
-    layers_finding,
-    twins,
+    findings,
 )
 from overpaint.records import (
     ComparisonFacts,
-    FindingRow,
     RouteDifference,
     Score,
     facts_of,
@@ -34,11 +31,7 @@ from overpaint.run.comparisons import compared_pairs
 from overpaint.run.features import keep_features
 from overpaint.run.scores import all_scores, probabilities, scored_places
 from overpaint.run.workspace import Workspace
-
-STATEMENTS = ("layers", "classes", "classes_more", "filters", "double", "control")
-
-Compared = dict[tuple[str, str], Seen]
-"""The comparisons of a study by their networks."""
+from overpaint.study import Pair
 
 
 def keep_findings(work: Workspace) -> None:
@@ -63,69 +56,53 @@ def keep_findings(work: Workspace) -> None:
 
     def make() -> None:
         with work.progress.stage("findings"):
-            rows = [asdict(row) for row in _rows(work)]
+            rows = [asdict(row) for row in findings(_results(work))]
         write_json(path, {"findings": rows})
         write_manifest(path, wanted)
 
     work.keep(path, wanted, make)
 
 
-def _rows(work: Workspace) -> Iterable[FindingRow]:
-    compared = _compared(work)
-    changes = [seen for seen in compared.values() if _is_training(work, seen)]
-    yield from (layers_finding(change, _reader(work, change)) for change in changes)
-    for change in changes:
-        yield from class_findings(change)
-    yield from map(filters_finding, changes)
+def _results(work: Workspace) -> Results:
     scored = all_scores(work)
-    for single, double in double_routes(work.study):
-        if single in scored and double in scored:
-            yield double_finding(
-                single,
-                double,
-                _difference_by_pictures(work, single, double),
-                _difference_by_trainings(work, single, double),
+    return Results(
+        study=work.study,
+        compared={pair.pair: _compared(work, pair) for pair in compared_pairs(work)},
+        routes=[
+            ComparedRoutes(
+                single=single,
+                double=double,
+                by_pictures=_difference_by_pictures(work, single, double),
+                by_trainings=_difference_by_trainings(work, single, double),
             )
-    yield from _controls(work, compared)
+            for single, double in double_routes(work.study)
+            if single in scored and double in scored
+        ],
+    )
 
 
-def _compared(work: Workspace) -> Compared:
-    compared = {}
-    for pair in compared_pairs(work):
-        place = work.folder.comparison(*pair.pair)
-        facts = facts_of(read_manifest(place), ComparisonFacts)
-        layers, channels = (
-            read_table(place / f"{name}.parquet") for name in ("layers", "channels")
-        )
-        images = f"{facts.dataset}/{facts.cka_split}"
-        compared[pair.pair] = Seen(*pair.pair, layers, channels, images, work.study.seed)
-    return compared
+def _compared(work: Workspace, pair: Pair) -> ComparedPair:
+    place = work.folder.comparison(*pair.pair)
+    facts = facts_of(read_manifest(place), ComparisonFacts)
 
-
-def _is_training(work: Workspace, compared: Seen) -> bool:
-    """Whether the second network was trained from the first, over any number of steps."""
-    networks, name = work.study.all_networks, compared.after
-    if name not in networks:  # an initialisation
-        return False
-    ancestors = [f"{name}.init"]
-    while (parent := networks[name].parent) is not None:
-        ancestors += [parent, f"{parent}.init"]
-        name = parent
-    return compared.before in ancestors
-
-
-def _reader(work: Workspace, *compared: Seen) -> Read:
-    """What reads the features of the networks of comparisons on one split."""
-    from overpaint.features import read_features
-
-    split = work.split(*compared[0].images.rsplit("/", 1))
-    networks = {name for pair in compared for name in (pair.before, pair.after)}
-    paths = keep_features(work, sorted(networks), split)
+    @cache
+    def paths() -> dict[str, Path]:
+        return keep_features(work, pair.pair, work.split(facts.dataset, facts.cka_split))
 
     def read(network: str, layer: str) -> Features:
-        return read_features(paths[network], layer)
+        from overpaint.features import read_features
 
-    return read
+        return read_features(paths()[network], layer)
+
+    return ComparedPair(
+        before=pair.before,
+        after=pair.after,
+        layers=read_table(place / "layers.parquet"),
+        channels=read_table(place / "channels.parquet"),
+        images=f"{facts.dataset}/{facts.cka_split}",
+        seed=work.study.seed,
+        read=read,
+    )
 
 
 def _difference_by_pictures(work: Workspace, single: str, double: str) -> Score:
@@ -149,15 +126,3 @@ def _difference_by_trainings(work: Workspace, single: str, double: str) -> Route
         for name in (single, double)
     ]
     return route_difference(*routes) if min(map(len, routes)) > 1 else None
-
-
-def _controls(work: Workspace, compared: Compared) -> Iterable[FindingRow]:
-    networks = work.study.all_networks
-    for (first, second), control in compared.items():
-        if not twins(work.study, first, second) or networks[first].draws_everything:
-            continue
-        start = networks[first].parent or f"{first}.init"
-        for name in (first, second):
-            if (start, name) in compared:
-                change = compared[start, name]
-                yield control_finding(change, control, _reader(work, change, control))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from overpaint.defaults import SHOWN_IMAGES
 from overpaint.errors import RecordError
-from overpaint.measures.most_confident import surest
+from overpaint.measures.most_confident import most_confident
 from overpaint.pixels.images import decode, thumbnail
 from overpaint.records import (
     VERSIONS,
@@ -64,7 +64,7 @@ def _pictures(work: Workspace, dataset: str) -> dict[str, str]:
     for name, entry in work.study.all_networks.items():
         if entry.fit == dataset and not work.has_failed(name):
             predictions = read_table(work.folder.network(name) / "predictions.parquet")
-            images = {guess.image for guesses in surest(predictions) for guess in guesses}
+            images = {guess.image for guesses in most_confident(predictions) for guess in guesses}
             test = work.split(dataset, "test").pictures
             pictures |= {
                 picture.image: picture.digest for picture in test if picture.image in images

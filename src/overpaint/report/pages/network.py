@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from overpaint.measures.most_confident import Guess, surest
+from overpaint.measures.most_confident import Guess, most_confident
 from overpaint.records import ClassRow, SvmRow
 from overpaint.report.charts import plots, tables
 from overpaint.report.parts.addresses import network_page as address
@@ -129,7 +129,7 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
     several = scores is not None and scores.multi_label
     route = records.route(name)
     siblings = [sibling for sibling in records.networks if records.route(sibling) == route]
-    hits, mistakes = surest(network.predictions)
+    hits, mistakes = most_confident(network.predictions)
     remarks = [GROUPS] if scores and scores.groups else []
     if scores and scores.without_positives:
         without = ", ".join(scores.without_positives)
