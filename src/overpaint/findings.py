@@ -394,6 +394,7 @@ class Statement:
     reading: str
     nothing: str
     test: Callable[[Results], Iterable[FindingRow]]
+    in_points: bool = False  # whether its value is a difference of shares, told in points
 
 
 NO_CHANGE = "No comparison is of a network and its training."
@@ -446,6 +447,7 @@ STATEMENTS = {
             ),
             nothing=NO_CHANGE,
             test=lambda results: map(filters_finding, results.changes),
+            in_points=True,
         ),
         Statement(
             key="double",
@@ -462,6 +464,7 @@ STATEMENTS = {
                 "to the same dataset."
             ),
             test=lambda results: map(double_finding, results.routes),
+            in_points=True,
         ),
         Statement(
             key="control",

@@ -11,9 +11,9 @@ import pytest
 from pydantic import Field
 from rich.console import Console
 
+from overpaint.findings import STATEMENTS, Statement
 from overpaint.progress import Progressing
 from overpaint.records import VERSIONS, FindingRow, read_json
-from overpaint.run import findings as run_findings
 from overpaint.run import run_study
 from overpaint.study import read_study, recipe
 
@@ -114,9 +114,9 @@ def test_a_changed_version_makes_exactly_what_depends_on_it(copy, monkeypatch, k
 
 def test_a_new_kind_of_finding_reaches_a_folder_that_exists(copy, monkeypatch):
     """A statement that is added to the program is tested on what lies there, and shown."""
-    new = FindingRow(
-        statement="layers",
-        subject="a new one",
+    row = FindingRow(
+        statement="new",
+        subject="source → tuned",
         verdict="untested",
         measured="nothing",
         value=None,
@@ -129,12 +129,15 @@ def test_a_new_kind_of_finding_reaches_a_folder_that_exists(copy, monkeypatch):
         before="source",
         after="tuned",
     )
-    tested = run_findings._rows
-    monkeypatch.setattr(run_findings, "_rows", lambda work: [*tested(work), new])
-    monkeypatch.setattr(run_findings, "STATEMENTS", (*run_findings.STATEMENTS, "new"))
+    new = Statement(
+        key="new", title="A new one", reading="-", nothing="-", test=lambda _results: [row]
+    )
+    monkeypatch.setitem(STATEMENTS, "new", new)
     assert made(carry_out(copy)) == {"findings.json", "site.json"}
-    assert "a new one" in [row["subject"] for row in read_json(copy / "findings.json")["findings"]]
-    assert "for trial" in (copy / "site/findings.html").read_text()
+    assert "new" in [told["statement"] for told in read_json(copy / "findings.json")["findings"]]
+    page = (copy / "site/findings.html").read_text()
+    assert "A new one" in page
+    assert "for trial" in page
 
 
 def test_a_recipe_field_with_a_neutral_default_makes_nothing_again(copy, monkeypatch):

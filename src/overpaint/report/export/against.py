@@ -7,6 +7,7 @@ import pandas as pd
 
 from overpaint.defaults import SPLITS
 from overpaint.errors import RecordError
+from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow, StudyFolder
 from overpaint.report.build_site import copy_assets
 from overpaint.report.export.against_rows import (
@@ -27,7 +28,7 @@ from overpaint.report.export.pairs import (
     shared,
     shared_scores,
 )
-from overpaint.report.pages.findings import STATEMENTS, value_cell
+from overpaint.report.pages.findings import value_cell
 from overpaint.report.pages.listing import NAVIGATION
 from overpaint.report.pages.method import effective
 from overpaint.report.pages.overview import all_missing, summary

@@ -5,84 +5,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow
 from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import ABSENT, counted, listed, number, points
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import Records
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stated:
-    """A statement, how it is tested, and what is said where nothing tests it."""
-
-    title: str
-    reading: str
-    nothing: str
-
-
-STATEMENTS = {
-    "layers": Stated(
-        title="Low layers change less than high ones",
-        reading=(
-            "Spearman’s rank correlation of debiased CKA with depth, −1 to 1: below 0, the deeper"
-            " a layer the more it changed. The interval is that of random halves of the pictures."
-        ),
-        nothing="No comparison is of a network and its training.",
-    ),
-    "classes": Stated(
-        title="High layers concentrate classes",
-        reading=(
-            "Spearman’s rank correlation of a channel’s class entropy after the training with the"
-            " depth of its layer: below 0, the deeper the fewer the classes that excite a "
-            "channel. The interval is a bootstrap over the channels of each layer."
-        ),
-        nothing="No comparison is of a network and its training.",
-    ),
-    "classes_more": Stated(
-        title="… and more so after the training than before",
-        reading=(
-            "The same correlation after the training minus that before: below 0, the training "
-            "made the fall steeper. The interval is a bootstrap over the channels of each layer."
-        ),
-        nothing="No comparison is of a network and its training.",
-    ),
-    "filters": Stated(
-        title="Filters specialise",
-        reading=(
-            "A channel’s fall of class entropy is held against labels dealt out at random, in a "
-            "permutation test. The value is the share of channels that concentrated (p ≤ 0.05) "
-            "minus the share that scattered (p ≥ 0.95): between two trainings of one start as "
-            "many do one as the other. The interval is a bootstrap over the channels of each layer."
-        ),
-        nothing="No comparison is of a network and its training.",
-    ),
-    "double": Stated(
-        title="Double fine-tuning helps",
-        reading=(
-            "The score of the route by way of another collection minus that of the direct route, "
-            "on the same test pictures. Over repeated trainings the interval is Welch’s; where "
-            "each route was trained once, it is a paired bootstrap over pictures."
-        ),
-        nothing=(
-            "No two routes lead from one start to one collection, at once and by way of another. "
-            "A study tests it with a child and a grandchild of one network, fitted to the same "
-            "dataset."
-        ),
-    ),
-    "control": Stated(
-        title="Two trainings from one start differ less than training and start",
-        reading=(
-            "Mean debiased CKA over the layers of two trainings that differ by their seed only, "
-            "minus that of one of them and its start: above 0, what the training did is more than"
-            " luck. The interval is that of random halves of the pictures."
-        ),
-        nothing=(
-            "No comparison is of two trainings that differ by their seed only. A study tests it "
-            "with “repeats: 2” on a network NAME and the pairs [parent, NAME] and [NAME, NAME.2]."
-        ),
-    ),
-}
 
 VERDICTS = ("yes", "no", "undecided", "untested")
 
@@ -113,7 +41,7 @@ class FindingLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Statement:
+class StatementSection:
     """A statement of the paper with all that tests it; `nothing` says what would."""
 
     id: str
@@ -129,25 +57,25 @@ class Statement:
 class FindingsPage:
     """The page of the paper's statements."""
 
-    statements: tuple[Statement, ...]
+    statements: tuple[StatementSection, ...]
     data: str | None
 
 
 def findings_page(site: Site, records: Records) -> FindingsPage:
     """Every statement with its rows."""
     statements = []
-    for key, stated in STATEMENTS.items():
+    for key, statement in STATEMENTS.items():
         rows = [row for row in records.findings if row.statement == key]
-        statement = Statement(
+        section = StatementSection(
             id=key,
-            title=stated.title,
-            reading=stated.reading,
+            title=statement.title,
+            reading=statement.reading,
             summary=together([row.verdict for row in rows]),
             measured=rows[0].measured if rows else "",
             lines=tuple(FindingLine.of(records, row) for row in rows),
-            nothing="" if rows else stated.nothing,
+            nothing="" if rows else statement.nothing,
         )
-        statements.append(statement)
+        statements.append(section)
     frame = pd.DataFrame(records.findings)
     return FindingsPage(
         statements=tuple(statements),
@@ -179,6 +107,7 @@ def value_cell(row: FindingRow) -> Cell:
 
 def _value(row: FindingRow, value: float | None) -> str:
     """A value as its statement measures it: a correlation, or a difference in points."""
-    if value is None or row.statement not in ("filters", "double"):
+    statement = STATEMENTS.get(row.statement)
+    if value is None or not (statement and statement.in_points):
         return number(value)
     return f"{points(value)} points"

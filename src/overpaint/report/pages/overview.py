@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from overpaint.findings import STATEMENTS
 from overpaint.records import ChannelRow
 from overpaint.report.charts import plots
 from overpaint.report.export import tables
 from overpaint.report.pages.channel import sentence
 from overpaint.report.pages.data import DatasetLine
-from overpaint.report.pages.findings import STATEMENTS, together
+from overpaint.report.pages.findings import together
 from overpaint.report.parts.addresses import FINDINGS
 from overpaint.report.parts.advice import AdviceTable
 from overpaint.report.parts.gallery import rendering
