@@ -230,16 +230,48 @@ def report(
 
 @app.command()
 def fetch(
-    collection: Annotated[str, typer.Argument(help="A published collection: iconart.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="COLLECTION|TABLE|MANIFEST",
+            help="A published collection: iconart. Or a museum's export, a file or an address: a "
+            "table of addresses of pictures, a IIIF manifest, a IIIF collection.",
+        ),
+    ],
     folder: Annotated[
         Path | None, typer.Argument(help="The folder to make; by default data/IconArt_v1.")
     ] = None,
+    size: Annotated[
+        int, typer.Option(min=16, help="The longer side, in pixels, where a server offers sizes.")
+    ] = 1024,
+    rate: Annotated[float, typer.Option(min=0.01, help="Requests a second, at most.")] = 2,
+    column: Annotated[
+        str | None, typer.Option(help="The table's column of addresses, where it is not plain.")
+    ] = None,
 ) -> None:
-    """Download a published collection and unpack it; says what a study writes to use it."""
-    from overpaint.datasets.fetch import fetch as fetched
-    from overpaint.datasets.fetch import study_line
+    """Download a collection, or the pictures of a museum's export; says what a study writes to use
+    them.
 
-    typer.echo(study_line(collection, fetched(collection, folder)))
+    Ends with status 1 when a picture of an export could not be had; the same command tries again.
+    """
+    from rich.console import Console
+
+    from overpaint.datasets.fetch import fetch as fetched
+    from overpaint.datasets.fetch import is_export, study_line
+
+    if not is_export(what):
+        typer.echo(study_line(what, fetched(what, folder)))
+        return
+    from overpaint.datasets.museum import fetch_pictures
+    from overpaint.progress import Progressing
+
+    console = Console(soft_wrap=True, stderr=True)
+    pictures = fetch_pictures(
+        what, folder, size=size, rate=rate, column=column, progress=Progressing(console)
+    )
+    typer.echo(pictures.study_line())
+    if pictures.lost:
+        raise typer.Exit(1)
 
 
 @app.command()

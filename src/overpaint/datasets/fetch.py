@@ -46,7 +46,9 @@ def fetch(name: str, folder: Path | None = None) -> Path:
     """
     if name not in COLLECTIONS:
         raise DatasetError(
-            "unknown-collection", f"cannot fetch {name!r}; {nearest(name, COLLECTIONS)}"
+            "unknown-collection",
+            f"cannot fetch {name!r}: it is no file, no address (https://…) and no collection; "
+            f"{nearest(name, COLLECTIONS)}",
         )
     collection = COLLECTIONS[name]
     place = folder or Path(collection.folder)
@@ -67,6 +69,17 @@ def fetch(name: str, folder: Path | None = None) -> Path:
             ) from None
     unpack(archive, place)
     return place
+
+
+def is_export(what: str) -> bool:
+    """Whether what is to be fetched is a file or an address, and no collection's name.
+
+    >>> is_export("iconart"), is_export("https://museum.org/manifest.json")
+    (False, True)
+    """
+    return what not in COLLECTIONS and (
+        what.startswith(("https://", "http://")) or Path(what).is_file()
+    )
 
 
 def study_line(name: str, folder: Path) -> str:

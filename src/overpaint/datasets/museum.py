@@ -64,7 +64,7 @@ class Fetched:
 
 def fetch_pictures(
     what: str,
-    folder: Path,
+    folder: Path | None,
     *,
     size: int = 1024,
     rate: float = 2,
@@ -78,7 +78,13 @@ def fetch_pictures(
     plain. What was fetched before is not fetched again; Ctrl-C leaves whole pictures and a table of
     them. Raises DatasetError for what names no pictures, and for a folder of other things.
     """
-    _claim(folder, {"pictures of": what, "size": size})
+    if folder is None:
+        raise DatasetError(
+            "no-folder", f"say where to put the pictures: overpaint fetch {what} FOLDER"
+        )
+    local = Path(what)
+    place = str(local.resolve()) if local.is_file() else what
+    _claim(folder, {"pictures of": place, "size": size})
     web = Web(rate, folder / "documents")
     with progress.stage(f"read {what}"):
         named = list(_named(what, column, web))
@@ -121,7 +127,7 @@ def _claim(folder: Path, asked: dict[str, Any]) -> None:
         except RecordError:
             before = None
         if before != asked:
-            holds = f"other pictures ({before})" if before else "other things"
+            holds = f"other pictures, by {before}" if before else "other things"
             raise DatasetError("folder-not-empty", f"{folder} holds {holds}: give a new folder")
     else:
         write_json(folder / "fetch.json", asked)
@@ -202,11 +208,12 @@ def _joined(part: Work, line: Work) -> Work:
 
 def _frame(data: bytes, what: str) -> pd.DataFrame:
     try:
-        return pd.read_csv(
+        frame = pd.read_csv(
             io.BytesIO(data), dtype=str, keep_default_na=False, skip_blank_lines=False
         )
     except ValueError as error:
         raise DatasetError("broken-table", f"cannot read the table {what}: {error}") from None
+    return frame.fillna("")  # of lines that are blank, or end early
 
 
 def _first(names: Sequence[str], known: Sequence[str]) -> str | None:
