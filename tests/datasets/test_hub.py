@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import datasets
+from overpaint.datasets.entry import Surroundings
 from overpaint.datasets.hub import HubEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.errors import DatasetError, StudyError
@@ -205,3 +206,141 @@ def test_one_place(tmp_path):
     (tmp_path / "s.yaml").write_text("study: s\nnetworks: {}\ndatasets:\n  art: {kind: hub}\n")
     with pytest.raises(StudyError, match=r"either 'name' .* line 4"):
         read_study(str(tmp_path / "s.yaml"))
+
+
+# --- what is missing or not used ---------------------------------------------------------------
+
+
+def catalogue(tmp_path: Path, **more: object):
+    """The catalogue of a set, with its notes."""
+    entry = HubEntry(kind="hub", **{"root": tmp_path / "set", **more})
+    return entry.read(Surroundings(base=Path(), pictures=tmp_path / "out", seed=0))
+
+
+def labelled(labels: list[object], label: object) -> datasets.Dataset:
+    features = datasets.Features(image=datasets.Image(), label=label)
+    pictures = [{"bytes": encoded(n), "path": None} for n in range(len(labels))]
+    return datasets.Dataset.from_dict({"image": pictures, "label": labels}, features=features)
+
+
+WORD, NUMBER = datasets.Value("string"), datasets.Value("int64")
+
+
+@pytest.mark.parametrize(
+    ("labels", "label"),
+    [
+        ([0, 1, -1, -1], datasets.ClassLabel(names=STYLES)),
+        ([0, 1, None, None], datasets.ClassLabel(names=STYLES)),
+        ([0, 1, -1, -1], NUMBER),
+        ([0, 1, None, None], NUMBER),
+        (["sea", "sky", "", ""], WORD),
+        (["sea", "sky", None, None], WORD),
+        ([0.0, 1.0, float("nan"), None], datasets.Value("float64")),
+    ],
+)
+def test_a_missing_label(labels, label, tmp_path):
+    """In a set of one label a picture it is an error with the row; no second label is made of it,
+    and nothing is left behind.
+    """
+    labelled(labels, label).save_to_disk(tmp_path / "set")
+    with pytest.raises(DatasetError, match=r"'train/2' has no label \(2 in all") as caught:
+        catalogue(tmp_path)
+    assert caught.value.slug == "missing-label"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("bare", [[], None, [-1], [None]])
+def test_no_label_among_several(bare, tmp_path):
+    """Where a picture may have several labels, it may have none; null and -1 are told."""
+    label = datasets.List(datasets.ClassLabel(names=STYLES))
+    labelled([[0, 1], [2], bare], label).save_to_disk(tmp_path / "set")
+    found = catalogue(tmp_path)
+    assert found.multi_label
+    assert [picture.labels for picture in found.pictures] == [
+        ("rococo", "cubism"), ("baroque",), ()]  # fmt: skip
+    assert found.notes == (
+        () if bare == []
+        else ("1 of the pictures have null or -1 for labels: they count as showing none of the classes",)
+    )  # fmt: skip
+
+
+def test_a_label_among_others_that_is_none(tmp_path):
+    """It is an error with the row."""
+    label = datasets.List(datasets.ClassLabel(names=STYLES))
+    labelled([[0, 1], [2, -1]], label).save_to_disk(tmp_path / "set")
+    with pytest.raises(DatasetError, match="train 1: one of the labels") as caught:
+        catalogue(tmp_path)
+    assert caught.value.slug == "bad-label"
+
+
+def test_an_unlabelled_test_split(tmp_path):
+    """As competitions have it: the error says how to leave it out, and so it is, and is told."""
+    parts = {"train": labelled([0, 1, 2], NUMBER), "test": labelled([-1, -1], NUMBER)}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "set")
+    with pytest.raises(DatasetError, match=r"'test/0' has no label.*say in 'splits'"):
+        catalogue(tmp_path)
+    found = catalogue(tmp_path, splits={"train": "train"})
+    assert len(found.pictures) == 3
+    assert found.notes == (f"the split 'test' of {tmp_path / 'set'} is not used",)
+
+
+def test_a_split_that_is_not_used(tmp_path):
+    """It is named, also on a second look, which reads nothing."""
+    parts = {name: made(0, 3) for name in ("train", "test", "unsupervised", "extra")}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "set")
+    for _ in range(2):
+        found = catalogue(tmp_path)
+        assert {picture.split for picture in found.pictures} == {"train", "test"}
+        assert [note.split("'")[1] for note in found.notes] == ["unsupervised", "extra"]
+
+
+def test_two_names_of_one_split(tmp_path):
+    """Neither val nor validation is taken in silence."""
+    parts = {name: made(0, 3) for name in ("train", "val", "validation")}
+    datasets.DatasetDict(parts).save_to_disk(tmp_path / "set")
+    with pytest.raises(DatasetError, match="val and validation, which both mean val") as caught:
+        catalogue(tmp_path)
+    assert caught.value.slug == "unknown-split"
+    assert catalogue(tmp_path, splits={"train": "train", "val": "validation"}).notes
+
+
+def test_parquet_files_of_no_split(tmp_path):
+    """Beside files that name their splits they are not taken for train."""
+    (tmp_path / "set").mkdir()
+    for name in ("train-00000-of-00001", "test-00000-of-00001", "unsupervised-00000-of-00001"):
+        made(0, 3).to_parquet(tmp_path / "set" / f"{name}.parquet")
+    found = catalogue(tmp_path)
+    assert len(found.pictures) == 6
+    assert found.notes == (f"the split 'other' of {tmp_path / 'set'} is not used",)
+
+
+def test_parquet_files_that_name_nothing(tmp_path):
+    """All of them are one collection, to be divided."""
+    (tmp_path / "set").mkdir()
+    for name in ("0000", "0001"):
+        made(0, 3).to_parquet(tmp_path / "set" / f"{name}.parquet")
+    found = catalogue(tmp_path)
+    assert [picture.split for picture in found.pictures] == [""] * 6
+
+
+def test_classes_in_another_order(tmp_path):
+    """A number means what its own split says, also where the splits were made apart."""
+    parts = {
+        "train": labelled([0, 1], datasets.ClassLabel(names=["sea", "sky"])),
+        "test": labelled([0, 1], datasets.ClassLabel(names=["sky", "sea"])),
+    }
+    (tmp_path / "set").mkdir()
+    for name, part in parts.items():
+        part.save_to_disk(tmp_path / "set" / name)
+    (tmp_path / "set" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    found = catalogue(tmp_path)
+    assert [picture.labels for picture in found.pictures] == [
+        ("sea",), ("sky",), ("sky",), ("sea",)]  # fmt: skip
+
+
+def test_a_column_of_no_pictures(tmp_path):
+    """A set whose pictures are none is an error, not a traceback."""
+    made(0, 3).save_to_disk(tmp_path / "set")
+    with pytest.raises(DatasetError) as caught:
+        catalogue(tmp_path, image="label")
+    assert caught.value.slug == "no-hub-dataset"

@@ -1,5 +1,6 @@
 """Shards that the WebDataset library wrote are read; nothing in them is executed or leads out."""
 
+import gzip
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import pytest
 import webdataset
 from PIL import Image
 
+from overpaint.datasets.entry import Surroundings
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.shards import ShardsEntry
 from overpaint.errors import DatasetError, StudyError
@@ -227,3 +229,121 @@ def test_patterns_stay_below_the_root(tmp_path):
     )
     with pytest.raises(StudyError, match=r"'../x.tar' leads out of the root.*line 4"):
         read_study(str(tmp_path / "s.yaml"))
+
+
+# --- keys, and what is left out ----------------------------------------------------------------
+
+PICTURE = encoded()
+
+KEYS = {
+    "dots in a folder": (
+        ["v1.2/a.jpg", "v1.2/a.cls"], [("v1.2/a", PICTURE)], ()),
+    "upper case": (["A.JPG", "A.CLS"], [("A", PICTURE)], ()),
+    "the same name in two folders": (
+        ["x/a.jpg", "x/a.cls", "y/a.jpg", "y/a.cls"], [("x/a", PICTURE), ("y/a", PICTURE)], ()),
+    "a key with a dot": (["Q.1.jpg", "Q.1.cls"], [("Q", PICTURE)], ()),
+    "a view and its label": (["a.left.jpg", "a.left.cls"], [("a", PICTURE)], ()),
+    "a view and the sample's label": (["a.left.jpg", "a.cls"], [("a", PICTURE)], ()),
+    "a mask beside the picture": (
+        ["a.jpg", "a.seg.png", "a.cls"], [("a", PICTURE)],
+        ("1 member of a shard is not looked at: 1 .seg.png",)),
+    "other members": (
+        ["a.jpg", "a.cls", "a.txt", "a.npy", "b.jpg", "b.cls", "b.txt", "README"],
+        [("a", PICTURE), ("b", PICTURE)],
+        ("4 members of the shards are not looked at: 2 .txt, 1 .npy, 1 without ending",)),
+    "hidden files of a Mac": (
+        ["._a.jpg", "a.jpg", "a.cls"], [("a", PICTURE)],
+        ("1 member of a shard is not looked at: 1 hidden",)),
+    "what WebDataset writes about a shard": (
+        ["__meta__/about.json", "a.jpg", "a.cls"], [("a", PICTURE)], ()),
+    "TIFF": (["a.tif", "a.cls"], [("a", PICTURE)], ()),
+    "JPEG 2000": (["a.jp2", "a.cls"], [("a", PICTURE)], ()),
+}  # fmt: skip
+
+
+def catalogue(tmp_path: Path, names: list[str], content: dict[str, bytes] | None = None, **more):
+    """The catalogue of one shard with these members, and the keys of its samples."""
+    import pandas as pd
+
+    usual = {name: b"sea" if name.lower().endswith("cls") else PICTURE for name in names}
+    members = [(name, (content or {}).get(name, usual[name])) for name in names]
+    tar(tmp_path / "s" / "train-0.tar", members)
+    entry = ShardsEntry(kind="shards", root=tmp_path / "s", **more)
+    found = entry.read(Surroundings(base=Path(), pictures=tmp_path / "out", seed=0))
+    sources = pd.read_parquet(tmp_path / "out" / "pictures.parquet")["source"]
+    return found, [source.removeprefix("train-0.tar/") for source in sources]
+
+
+@pytest.mark.parametrize("case", KEYS)
+def test_keys(case, tmp_path):
+    """Keys end at the first dot, as WebDataset has it; what is left out is counted."""
+    names, expected, notes = KEYS[case]
+    found, keys = catalogue(tmp_path, names)
+    assert keys == [key for key, _ in expected]
+    assert [(found.root / picture.image).read_bytes() for picture in found.pictures] == [
+        data for _, data in expected
+    ]
+    assert found.notes == notes
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.jpg", "a.cls", "b.v2.jpg", "b.v2.cls"],
+        ["x.y/a.jpg", "x.y/a.cls", "x.y/b.png", "x.y/b.cls"],
+    ],
+)
+def test_keys_are_those_of_webdataset(names, tmp_path):
+    """The library itself finds the same samples."""
+    _, keys = catalogue(tmp_path, names)
+    url = str(tmp_path / "s" / "train-0.tar")
+    assert keys == [sample["__key__"] for sample in webdataset.WebDataset(url, shardshuffle=False)]
+
+
+REFUSED = {
+    "many pictures of one key": (
+        ["Q.1.jpg", "Q.1.cls", "Q.2.jpg", "Q.2.cls"], {}, "dotted-key", r"'Q': 1.jpg and 2.jpg"),
+    "a member twice": (["a.jpg", "a.jpg", "a.cls"], {}, "broken-shard", "two members are .jpg"),
+    "a label of -1": (["a.jpg", "a.cls"], {"a.cls": b"-1"}, "missing-label", "'train-0.tar/a'"),
+    "null": (["a.jpg", "a.json"], {"a.json": b'{"label": null}'}, "missing-label", "no field"),
+    "a list that is empty": (
+        ["a.jpg", "a.cls", "b.jpg", "b.json"], {"b.json": b'{"label": []}'},
+        "missing-label", r"'train-0.tar/b' has no label \(1 in all"),
+    "a list of null": (
+        ["a.jpg", "a.cls", "b.jpg", "b.json"], {"b.json": b'{"label": [null]}'},
+        "missing-label", "'train-0.tar/b' has no label"),
+    "a number of -1": (
+        ["a.jpg", "a.cls", "b.jpg", "b.json"], {"b.json": b'{"label": -1}'},
+        "missing-label", "'train-0.tar/b' has no label"),
+    "the label of another view": (
+        ["a.left.jpg", "a.right.cls"], {}, "missing-label", "'a': neither .cls nor .json"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_samples_that_are_refused(case, tmp_path):
+    """Each is named with its key; none changes how the others are read."""
+    names, content, slug, message = REFUSED[case]
+    with pytest.raises(DatasetError, match=message) as caught:
+        catalogue(tmp_path, names, content)
+    assert caught.value.slug == slug
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_class_that_is_called_minus_one(tmp_path):
+    """It is one where the study says so."""
+    found, _ = catalogue(tmp_path, ["a.jpg", "a.cls"], {"a.cls": b"-1"}, classes=["-1", "1"])
+    assert found.pictures[0].labels == ("-1",)
+
+
+def test_shards_that_no_split_names(shards, tmp_path):
+    """They are told; compressed ones are read; one file in two splits is an error."""
+    (shards / "extra-0.tar").write_bytes((shards / "val-0.tar").read_bytes())
+    entry = ShardsEntry(kind="shards", root=shards)
+    found = entry.read(Surroundings(base=Path(), pictures=tmp_path / "out", seed=0))
+    assert found.notes == ("not used, because no split names them: extra-0.tar",)
+    (shards / "train-000002.tgz").write_bytes(gzip.compress((shards / "val-0.tar").read_bytes()))
+    assert len(opened(shards, tmp_path).split("train")) == 30
+    with pytest.raises(DatasetError, match=r"test-0\.tar would be in train and in test") as caught:
+        opened(shards, tmp_path, splits={"train": "*.tar", "test": "test*.tar"})
+    assert caught.value.slug == "no-shards"

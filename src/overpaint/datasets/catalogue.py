@@ -34,6 +34,7 @@ class Catalogue:
     pictures: list[Picture]
     classes: tuple[str, ...] | None = None  # None: those that occur, in alphabetical order
     multi_label: bool | None = None  # None: if some picture has not exactly one label
+    notes: tuple[str, ...] = ()  # what is to be told: files left out, a split that is not used
 
     @property
     def several(self) -> bool:

@@ -6,14 +6,14 @@ files have numbers for names: what the source calls a picture is recorded and ne
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from overpaint.datasets.catalogue import Catalogue, Picture
-from overpaint.errors import RecordError
+from overpaint.errors import DatasetError, RecordError
 
-FORMAT = 1
+FORMAT = 2
 """Raised when what is written out changes, so that it is written anew."""
 
 MAGIC = {
@@ -24,7 +24,11 @@ MAGIC = {
     b"BM": ".bmp",
     b"II*\0": ".tif",
     b"MM\0*": ".tif",
+    b"\0\0\0\x0cjP  ": ".jp2",
+    b"\xffO\xffQ": ".j2k",
 }
+BRANDS = {b"avif": ".avif", b"avis": ".avif", b"heic": ".heic", b"heix": ".heic", b"mif1": ".heic"}
+"""Of files that begin with their length, "ftyp" and a brand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +44,14 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """All pictures of a source. Classes and `multi_label` as a catalogue has them."""
+    """All pictures of a source. Classes and `multi_label` as a catalogue has them.
 
+    `notes` are what is to be told of it; the items may add to them while they are read.
+    """
+
+    place: str
     items: Iterable[Item]
+    notes: list[str] = field(default_factory=list)
     classes: tuple[str, ...] | None = None
     multi_label: bool | None = None
 
@@ -82,6 +91,7 @@ def exported(folder: Path, made_of: Any, read: Callable[[], Source]) -> Catalogu
         pictures=pictures,
         classes=tuple(classes) if classes else None,
         multi_label=facts["multi_label"],
+        notes=tuple(facts["notes"]),
     )
 
 
@@ -106,9 +116,25 @@ def _write_out(source: Source, folder: Path, key: str) -> None:
                 source=item.source,
             )
         )
+    bare = [row.source for row in rows if not row.labels]
+    if bare and source.multi_label is None and all(len(row.labels) < 2 for row in rows):
+        # Where no picture has several labels, one without any is a gap and not an answer.
+        raise DatasetError(
+            "missing-label",
+            f"{source.place}: the picture {bare[0]!r} has no label ({len(bare)} in all; -1 and "
+            "null stand for none): give each picture one, or leave those without out; where a "
+            "whole split has none, say in 'splits' which to use",
+        )
     write_rows(folder / "pictures.parquet", rows, ExportedRow)
-    facts = {"key": key, "classes": source.classes, "multi_label": source.multi_label}
-    write_json(folder / "export.json", facts)
+    write_json(
+        folder / "export.json",
+        {
+            "key": key,
+            "classes": source.classes,
+            "multi_label": source.multi_label,
+            "notes": source.notes,
+        },
+    )
 
 
 def suffix(data: bytes) -> str:
@@ -117,6 +143,8 @@ def suffix(data: bytes) -> str:
     >>> suffix(b"\x89PNG\r\n"), suffix(b"no picture")
     ('.png', '.bin')
     """
+    if data[4:8] == b"ftyp" and data[8:12] in BRANDS:
+        return BRANDS[data[8:12]]
     return next((end for magic, end in MAGIC.items() if data.startswith(magic)), ".bin")
 
 

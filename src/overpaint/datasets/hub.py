@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import model_validator
 
+from overpaint.cache import first_line
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
@@ -18,6 +19,9 @@ from overpaint.datasets.folder import OTHER_NAMES
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
+
+UNNAMED = "other"
+"""Parquet files whose path names no split, beside such as do."""
 
 Tables = Mapping[str, Any]
 """The library's sets by the names of their splits."""
@@ -67,22 +71,31 @@ def _source(entry: HubEntry, root: Path | None) -> Source:
         ) from None
     place = str(root) if root else str(entry.name)
     tables = saved(library, root) if root else published(library, str(entry.name), entry.revision)
-    tables = chosen(tables, entry.splits, place)
-    features = next(iter(tables.values())).features
+    everything, tables = tables, chosen(tables, entry.splits, place)
     for column in [entry.image, entry.label, *([entry.group] if entry.group else [])]:
-        if column not in features:
-            close = nearest(column, features)
-            raise DatasetError("missing-column", f"{place} has no column {column!r}; {close}")
-    feature = features[entry.label]
-    several = not isinstance(feature, dict) and hasattr(feature, "feature")
-    names = getattr(feature.feature if several else feature, "names", None)
-    below = root or Path(library.config.HF_CACHE_HOME)
-    encoded = {
-        split: table.cast_column(entry.image, library.Image(decode=False))
-        for split, table in tables.items()
-    }
-    items = _items(encoded, entry, names, below)
-    return Source(items=items, classes=tuple(names) if names else None, multi_label=several or None)
+        for table in tables.values():
+            if column not in table.features:
+                close = nearest(column, table.features)
+                raise DatasetError("missing-column", f"{place} has no column {column!r}; {close}")
+    features = [table.features[entry.label] for table in tables.values()]
+    several = any(not isinstance(feature, dict) and hasattr(feature, "feature")
+                  for feature in features)  # fmt: skip
+    names = [class_names(feature) for feature in features]
+    notes = [f"the split {name!r} of {place} is not used" for name in everything
+             if all(everything[name] is not table for table in tables.values())]  # fmt: skip
+    return Source(
+        place=place,
+        items=_items(library, tables, entry, root or Path(library.config.HF_CACHE_HOME), notes),
+        notes=notes,
+        classes=tuple(names[0]) if names[0] and names.count(names[0]) == len(names) else None,
+        multi_label=several or None,
+    )
+
+
+def class_names(feature: Any) -> list[str] | None:
+    """The names of the classes, if numbers stand for them."""
+    inner = feature if isinstance(feature, dict) else getattr(feature, "feature", feature)
+    return getattr(inner, "names", None)
 
 
 def published(library: Any, name: str, revision: str | None) -> Tables:
@@ -107,6 +120,10 @@ def saved(library: Any, root: Path) -> Tables:
     files: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.parquet")):
         files.setdefault(split_in(path.relative_to(root).as_posix()), []).append(str(path))
+    if files.keys() == {""}:
+        files = {"train": files[""]}  # no path names a split
+    elif "" in files:
+        files[UNNAMED] = files.pop("")
     try:
         if (root / "dataset_dict.json").is_file():
             return cast("Tables", library.load_from_disk(str(root)))
@@ -132,21 +149,30 @@ def saved(library: Any, root: Path) -> Tables:
 
 
 def split_in(path: str) -> str:
-    """The split that the path of a Parquet file names.
+    """The split that the path of a Parquet file names, if it names any.
 
     >>> split_in("data/validation-00000-of-00002.parquet"), split_in("default/0000.parquet")
-    ('val', 'train')
+    ('val', '')
     """
     words = re.findall(r"[a-z]+", path.lower())
     names = [OTHER_NAMES.get(word, word) for word in words]
-    return next((name for name in reversed(names) if name in SPLITS), "train")
+    return next((name for name in reversed(names) if name in SPLITS), "")
 
 
 def chosen(tables: Tables, splits: Mapping[SplitName, str] | None, place: str) -> Tables:
     """The tables under the names train, val and test."""
     if splits is None:
-        renamed = {OTHER_NAMES.get(name, name): table for name, table in tables.items()}
-        usual = {split: renamed[split] for split in SPLITS if split in renamed}
+        names: dict[str, list[str]] = {}
+        for name in tables:
+            names.setdefault(OTHER_NAMES.get(name, name), []).append(name)
+        for split in SPLITS:
+            if len(names.get(split, [])) > 1:
+                raise DatasetError(
+                    "unknown-split",
+                    f"{place} has the splits {' and '.join(names[split])}, which both mean "
+                    f"{split}: say in 'splits' which to use",
+                )
+        usual = {split: tables[names[split][0]] for split in SPLITS if split in names}
         if usual:
             return usual
         raise DatasetError(
@@ -162,24 +188,58 @@ def chosen(tables: Tables, splits: Mapping[SplitName, str] | None, place: str) -
     return {split: tables[name] for split, name in splits.items()}
 
 
-def _items(tables: Tables, entry: HubEntry, names: list[str] | None, below: Path) -> Iterator[Item]:
+def _items(
+    library: Any, tables: Tables, entry: HubEntry, below: Path, notes: list[str]
+) -> Iterator[Item]:
     """The rows of all tables: the encoded bytes of the picture, its labels and its group."""
     splits = splits_or_none(list(tables))
-    for split, table in tables.items():
-        for number, row in enumerate(table):
-            value = row[entry.label]
-            values = value if isinstance(value, list) else [value]
-            labels = [names[label] if names and isinstance(label, int) else str(label)
-                      for label in values if label is not None and label != -1]  # fmt: skip
-            group = row[entry.group] if entry.group else None
-            where = f"{entry.name or below}, {split} {number}"
-            yield Item(
-                split=splits[split],
-                data=encoded_bytes(row[entry.image], below, where),
-                labels=tuple(dict.fromkeys(labels)),
-                source=f"{split}/{number}",
-                group="" if group is None else str(group),
-            )
+    place, unlabelled = entry.name or below, 0
+    try:
+        for split, table in tables.items():
+            names = class_names(table.features[entry.label])
+            encoded = table.cast_column(entry.image, library.Image(decode=False))
+            for number, row in enumerate(encoded):
+                where = f"{place}, {split} {number}"
+                labels = labels_of(row[entry.label], names, where)
+                unlabelled += not labels and row[entry.label] != []
+                group = row[entry.group] if entry.group else None
+                yield Item(
+                    split=splits[split],
+                    data=encoded_bytes(row[entry.image], below, where),
+                    labels=labels,
+                    source=f"{split}/{number}",
+                    group="" if group is None else str(group),
+                )
+    except DatasetError:
+        raise
+    except Exception as error:
+        raise DatasetError("no-hub-dataset", f"cannot read {place}: {first_line(error)}") from None
+    if unlabelled:
+        notes.append(f"{unlabelled} of the pictures have null or -1 for labels: they count as "
+                     "showing none of the classes")  # fmt: skip
+
+
+def labels_of(value: Any, names: list[str] | None, where: str) -> tuple[str, ...]:
+    """The labels that a cell holds, one or a list of them, numbers replaced by their names.
+
+    >>> labels_of([1, 0, 1], ["sea", "sky"], "here"), labels_of(-1, None, "here")
+    (('sky', 'sea'), ())
+    """
+    values = value if isinstance(value, list) else [value]
+    if len(values) > 1 and any(missing(label) for label in values):
+        raise DatasetError("bad-label", f"{where}: one of the labels {value} is none")
+    labels = [names[label] if names and isinstance(label, int) else str(label)
+              for label in values if not missing(label)]  # fmt: skip
+    return tuple(dict.fromkeys(labels))
+
+
+def missing(label: Any) -> bool:
+    """Whether a value is what sets write where there is no label.
+
+    >>> [missing(label) for label in (None, -1, "", float("nan"), 0, "-")]
+    [True, True, True, True, False, False]
+    """
+    return label is None or label in (-1, "") or label != label  # noqa: PLR0124 - NaN
 
 
 def encoded_bytes(image: Mapping[str, Any] | None, below: Path, where: str) -> bytes:

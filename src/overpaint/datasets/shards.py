@@ -1,13 +1,17 @@
 """Shards: tar files in the layout of WebDataset, `<key>.jpg` beside `<key>.cls` or `<key>.json`.
 
-Nothing but pictures, class files and JSON is looked at: the layout also knows pickled members, and
-a collection from elsewhere may hold some.
+As there, the key is a member's file name up to its first dot; what follows is the field:
+`0001.left.jpg` is the field `left.jpg` of the sample `0001`. Nothing but pictures, class files and
+JSON is looked at: the layout also knows pickled members, and a collection from elsewhere may hold
+some. What is left out is counted by its ending.
 """
 
 import json
 import lzma
+import re
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -23,7 +27,12 @@ from overpaint.datasets.table import check_known
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
 
-PICTURES = ("jpg", "jpeg", "png", "webp")
+PICTURES = (
+    "jpg", "jpeg", "png", "webp", "jpe", "jfif", "tif", "tiff", "bmp", "gif", "jp2", "avif", "heic",
+    "ppm", "pgm",
+)  # fmt: skip
+"""The first that a sample has is its picture."""
+
 LABELS = ("cls", "json")
 
 LARGEST = {**dict.fromkeys(PICTURES, 2**29), **dict.fromkeys(LABELS, 2**20)}
@@ -57,7 +66,8 @@ class ShardsEntry(CollectionEntry):
         Raises DatasetError for splits without shards, a shard that is cut off, a sample without
         picture or label, a class that is not among the entry's.
         """
-        shards = _shards(surroundings.path(self.root), self.splits)
+        root = surroundings.path(self.root)
+        shards = _shards(root, self.splits)
         stamps = [
             [split, path.name, *stamp(path)] for split, paths in shards.items() for path in paths
         ]
@@ -65,40 +75,90 @@ class ShardsEntry(CollectionEntry):
 
         def source() -> Source:
             splits = splits_or_none(list(shards))
-            items = (item for split, paths in shards.items() for path in paths
-                     for item in _items(path, splits[split], self.label, classes))  # fmt: skip
-            return Source(items=items, classes=classes)
+            left_out: Counter[str] = Counter()
+            notes: list[str] = []
+
+            def items() -> Iterator[Item]:
+                for split, paths in shards.items():
+                    for path in paths:
+                        yield from _items(path, splits[split], self.label, classes, left_out)
+                if left_out:
+                    count = left_out.total()
+                    kinds = ", ".join(f"{n} {kind}" for kind, n in left_out.most_common(10))
+                    verb = "member of a shard is" if count == 1 else "members of the shards are"
+                    notes.append(f"{count} {verb} not looked at: {kinds}")
+
+            used = {path for paths in shards.values() for path in paths}
+            lying = {path for ending in ENDINGS for path in root.glob(f"*{ending}")}
+            unused = sorted(path.name for path in lying - used)
+            if unused:
+                named = ", ".join(unused[:10]) + (" …" if len(unused) > 10 else "")
+                notes.append(f"not used, because no split names them: {named}")
+            return Source(place=str(root), items=items(), notes=notes, classes=classes)
 
         return exported(surroundings.pictures, [stamps, self.label, classes], source)
 
 
+ENDINGS = (".tar", ".tar.gz", ".tgz")
+
+
 def _shards(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, list[Path]]:
     """The tar files of each split; those that are named must be there, and train in any case."""
-    patterns: dict[str, str] = {split: f"{split}*.tar" for split in SPLITS}
+    patterns: dict[str, list[str]] = {
+        split: [f"{split}*{ending}" for ending in ENDINGS] for split in SPLITS
+    }
     if splits:
-        patterns = dict(splits.items())
-    shards = {split: sorted(root.glob(patterns[split])) for split in SPLITS if split in patterns}
-    for split, paths in shards.items():
+        patterns = {split: [pattern] for split, pattern in splits.items()}
+    shards: dict[str, list[Path]] = {}
+    for split, globs in patterns.items():
+        paths = sorted({path for pattern in globs for path in root.glob(pattern)})
         if not paths and (splits or split == "train"):
-            there = ", ".join(sorted(path.name for path in root.glob("*.tar"))[:10]) or "no tar"
+            there = ", ".join(sorted(path.name for path in root.glob("*.t*"))[:10]) or "no tar"
             raise DatasetError(
-                "no-shards", f"no file below {root} is called {patterns[split]!r}; there: {there}"
+                "no-shards", f"no file below {root} is called {globs[0]!r}; there: {there}"
             )
-    return {split: paths for split, paths in shards.items() if paths}
+        for other, taken in shards.items():
+            both = sorted(set(paths) & set(taken))
+            if both:
+                raise DatasetError("no-shards", f"{both[0]} would be in {other} and in {split}: "
+                                   "give patterns that share no file")  # fmt: skip
+        if paths:
+            shards[split] = paths
+    return shards
 
 
-def _items(path: Path, split: str, label: str, classes: tuple[str, ...] | None) -> Iterator[Item]:
+def _items(
+    path: Path, split: str, label: str, classes: tuple[str, ...] | None, left_out: Counter[str]
+) -> Iterator[Item]:
     """The pictures of one tar file: neighbouring members of one key are a sample."""
     try:
         with tarfile.open(path, "r|*") as tar:
-            for key, members in groupby(_members(tar, path), lambda member: member[0]):
-                sample = {ending: data for _, ending, data in members}
+            members = _members(tar, path, left_out)
+            for key, fields in groupby(members, lambda member: member[0]):
                 where = f"{path}, sample {key!r}"
-                picture = next((sample[end] for end in PICTURES if end in sample), None)
+                sample: dict[str, bytes] = {}
+                for _, name, data in fields:
+                    if name in sample:
+                        raise DatasetError("broken-shard", f"{where}: two members are .{name}")
+                    sample[name] = data
+                picture = chosen(sample, PICTURES, where)
                 if picture is None:
-                    raise DatasetError("no-picture-in-sample", f"{where}: no {', '.join(PICTURES)}")
-                labels = labels_of(sample, label, classes, where)
-                yield Item(split=split, data=picture, labels=labels, source=f"{path.name}/{key}")
+                    raise DatasetError(
+                        "no-picture-in-sample", f"{where}: no {', '.join(PICTURES[:4])}, …"
+                    )
+                # What belongs to 0001.left.jpg is called 0001.left.cls, or 0001.cls.
+                view = picture.rpartition(".")[0]
+                own = {name.removeprefix(f"{view}."): data for name, data in sample.items()
+                       if name.startswith(f"{view}.")}  # fmt: skip
+                labels = labels_of({**sample, **own}, label, classes, where)
+                left_out.update(f".{name}" for name in sample
+                                if name != picture and name.endswith(PICTURES))  # fmt: skip
+                yield Item(
+                    split=split,
+                    data=sample[picture],
+                    labels=labels,
+                    source=f"{path.name}/{key}",
+                )
             # A tar ends with blocks of zeros; the library takes a cut between two for an end.
             if tar.fileobj is None or not tar.fileobj.read(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("unexpected end of data")
@@ -108,13 +168,40 @@ def _items(path: Path, split: str, label: str, classes: tuple[str, ...] | None) 
         ) from None
 
 
-def _members(tar: tarfile.TarFile, path: Path) -> Iterator[tuple[str, str, bytes]]:
-    """Key, ending and bytes of the members that are looked at."""
+def chosen(sample: Mapping[str, bytes], endings: tuple[str, ...], where: str) -> str | None:
+    """The field of a sample that has one of the endings: `jpg` before `left.jpg`.
+
+    >>> chosen({"seg.png": b"", "jpg": b"", "cls": b""}, PICTURES, "here")
+    'jpg'
+    >>> chosen({"001.jpg": b"", "002.jpg": b""}, PICTURES, "here")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: here: 001.jpg and 002.jpg, and no jpg: ...
+    """
+    plain = next((ending for ending in endings if ending in sample), None)
+    fields = [name for name in sample if name.rpartition(".")[2] in endings]
+    if plain is None and len(fields) > 1:
+        raise DatasetError(
+            "dotted-key",
+            f"{where}: {fields[0]} and {fields[1]}, and no {fields[0].rpartition('.')[2]}: the key "
+            "of a sample ends at the first dot; write shards whose keys have no dots",
+        )
+    return plain or next(iter(fields), None)
+
+
+def _members(
+    tar: tarfile.TarFile, path: Path, left_out: Counter[str]
+) -> Iterator[tuple[str, str, bytes]]:
+    """Key, field and bytes of the members that are looked at."""
     for member in tar:
         name = PurePosixPath(member.name)
-        stem, _, ending = name.name.partition(".")
-        ending = ending.lower()
-        if not member.isreg() or ending not in LARGEST:
+        stem, _, field = name.name.partition(".")
+        field = field.lower()
+        ending = field.rpartition(".")[2]
+        if member.isdir() or re.search(r"__[^/]*__($|/)", member.name):
+            continue  # the second is what WebDataset writes about the shard
+        if not member.isreg() or not stem or ending not in LARGEST:
+            kind = "hidden" if not stem else f".{ending}" if ending else "without ending"
+            left_out[kind if member.isreg() else "link"] += 1
             continue
         if member.size > LARGEST[ending]:
             raise DatasetError(
@@ -124,7 +211,7 @@ def _members(tar: tarfile.TarFile, path: Path) -> Iterator[tuple[str, str, bytes
         file = tar.extractfile(member)
         assert file is not None
         key = str(name.parent / stem).encode(errors="replace").decode()
-        yield key, ending, file.read()
+        yield key, field, file.read()
 
 
 def labels_of(
@@ -147,6 +234,8 @@ def labels_of(
     if not isinstance(data, dict) or data.get(field) is None:
         raise DatasetError("missing-label", f"{where}: its .json has no field {field!r}")
     values = data[field] if isinstance(data[field], list) else [data[field]]
+    if values in ([-1], ["-1"], [None]) and "-1" not in (classes or ()):
+        return ()  # how sets say that a picture has no label
     labels = tuple(dict.fromkeys(class_of(value, classes, where) for value in values))
     check_known(labels, classes, where)
     return labels
