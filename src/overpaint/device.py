@@ -122,7 +122,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the machine reckons in bfloat16 itself; elsewhere it would be slower, not faster."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    tell = getattr(torch.cpu, "get_capabilities", dict)  # an older torch cannot tell
+    able = tell() if device.type == "cpu" else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
