@@ -11,7 +11,7 @@ import torch
 
 from overpaint.comparison import InMemory, Positions, tables
 from overpaint.datasets.catalogue import Picture, Split
-from overpaint.measures.specialised import specialised
+from overpaint.measures.specialists import specialised
 from overpaint.networks import build
 from overpaint.networks.taps import taps
 from overpaint.records import ChannelRow, read_rows, write_table

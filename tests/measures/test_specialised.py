@@ -18,8 +18,8 @@ from overpaint.measures.specialised import (
     concentration_p,
     corrected,
     specialisation,
-    specialised,
 )
+from overpaint.measures.specialists import specialised
 
 laws = settings(deadline=None, max_examples=25, derandomize=True)
 SEED = 12

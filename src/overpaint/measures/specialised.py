@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import entr
 from scipy.stats import false_discovery_control
@@ -121,22 +120,6 @@ def corrected(p: NDArray[Any]) -> Table:
     tested = ~np.isnan(q)
     q[tested] = false_discovery_control(q[tested]) if tested.any() else q[tested]
     return q
-
-
-def specialised(channels: pd.DataFrame, q: float = LEVEL) -> pd.DataFrame:
-    """The channels that specialised, the surest first, of equally sure ones the most concentrated.
-
-    >>> columns = ["layer", "channel", "concentration", "specialised_q"]
-    >>> rows = [("a", 0, 0.1, 0.2), ("a", 1, 0.3, 0.01), ("b", 0, 0.5, 0.01)]
-    >>> specialised(pd.DataFrame(rows, columns=columns))[["layer", "channel"]].values.tolist()
-    [['b', 0], ['a', 1]]
-
-    channels: the table of a comparison (ChannelRow). q: the share of the list that may be there
-    by chance.
-    """
-    below = channels[channels["specialised_q"] <= q]
-    order = ["specialised_q", "concentration"]
-    return below.sort_values(order, ascending=[True, False], kind="stable", ignore_index=True)
 
 
 # --- permutations --------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from overpaint.defaults import LEVEL
-from overpaint.measures.specialised import specialised
+from overpaint.measures.specialists import specialised
 from overpaint.records import ChannelRow, LayerRow, MaximalRow
 from overpaint.report.charts.comparison import comparison_figures
 from overpaint.report.pages.channel import (
