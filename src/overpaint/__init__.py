@@ -14,6 +14,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from overpaint.extras import require_train
+
 if TYPE_CHECKING:
     from overpaint.comparison import Comparison, compare
     from overpaint.datasets import Dataset
@@ -64,7 +66,11 @@ if not TYPE_CHECKING:  # which would take every name for one of Any
         if name not in _HOMES:
             raise AttributeError(f"module 'overpaint' has no attribute {name!r}")
         module, _, attribute = _HOMES[name].partition(":")
-        value = getattr(import_module(module), attribute)
+        try:
+            value = getattr(import_module(module), attribute)
+        except ModuleNotFoundError:
+            require_train(f"overpaint.{name}")
+            raise
         globals()[name] = value  # a submodule of the same name must not stand in for it later
         return value
 

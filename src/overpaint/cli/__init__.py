@@ -9,6 +9,7 @@ import typer
 
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import OverpaintError
+from overpaint.extras import require_train
 
 
 class Canvas(StrEnum):
@@ -57,6 +58,7 @@ def run(
     from overpaint.study import read_study
 
     read = read_study(study, override or [])
+    require_train("overpaint run")
     trackers = _trackers(log_with)
     from rich.console import Console
 
@@ -99,6 +101,7 @@ def advise(
     from overpaint.study import read_study
 
     read = read_study(study)
+    require_train("overpaint advise")
     from rich.console import Console
 
     from overpaint.progress import Progressing
@@ -155,6 +158,7 @@ def render(
     ] = 1,
 ) -> None:
     """Draw what most excites channels of a network, outside any study."""
+    require_train("overpaint render")
     from rich.console import Console
 
     from overpaint.cli.drawing import Drawing, Dream
