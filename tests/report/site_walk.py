@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -33,19 +34,22 @@ def chromium() -> str:
     """Where Chromium is; without one the test is skipped, or fails where a browser is required."""
     found = "/usr/bin/chromium" if Path("/usr/bin/chromium").exists() else None
     found = found or shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None and os.environ.get("OVERPAINT_BROWSER") == "required":
+    required = os.environ.get("OVERPAINT_BROWSER") == "required"
+    if found is None and required:
         pytest.fail("OVERPAINT_BROWSER=required, and there is no chromium on the path")
     if found is None:
         pytest.skip("no chromium on the path")
+    if find_spec("playwright") is None and not required:
+        pytest.skip("no playwright, which the extra `dev` brings")
     return found
 
 
 @contextmanager
 def browsing() -> Iterator[Any]:
     """A browser; one at a time."""
+    executable = chromium()
     from playwright.sync_api import sync_playwright
 
-    executable = chromium()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
         try:
