@@ -8,6 +8,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
@@ -162,7 +163,7 @@ SHOWN = {
     "16 bits, big-endian": (tiff(whole(16), order=">"), GREY),
     "16 bits, compressed": (array(whole(16).astype(np.uint16), compression="tiff_lzw"), GREY),
     "16 bits, PNG": (array(whole(16).astype(np.uint16), "PNG"), GREY),
-    "16 bits, PGM": (array(whole(16).astype(np.uint16), "PPM"), GREY),
+    "16 bits, PGM": (array(whole(16).astype(np.int32), "PPM"), GREY),
     "16 bits, JPEG 2000": (array(whole(16).astype(np.uint16), "JPEG2000"), GREY),
     "12 bits in 16": (array(whole(12).astype(np.uint16)), GREY),
     "10 bits in 16": (array(whole(10).astype(np.uint16)), GREY),
@@ -222,7 +223,8 @@ SHOWN = {
     "CMYK, TIFF": (encoded(PICTURE.convert("CMYK"), "TIFF"), COLOURS),
     "CMYK, JPEG of Adobe": (inverted_cmyk(adobe=True), COLOURS),
     "CMYK, JPEG without Adobe's mark": (inverted_cmyk(adobe=False), COLOURS),
-    "YCbCr": (encoded(PICTURE.convert("YCbCr"), "TIFF"), COLOURS),
+    "YCbCr": (encoded(PICTURE.convert("YCbCr"), "TIFF"), COLOURS)
+    if PIL.__version__ >= "13" else None,  # before, Pillow told it as cut off
     "LAB": (lab(), COLOURS),
     "a colour profile": (profiled(), COLOURS[..., [1, 0, 2]]),
     "a colour profile, JPEG": (profiled("JPEG"), COLOURS[..., [1, 0, 2]]),
