@@ -123,7 +123,7 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     tell = getattr(torch.cpu, "get_capabilities", dict)  # an older torch cannot tell
-    able = tell() if device.type == "cpu" else {}
+    able: dict[str, bool] = tell() if device.type == "cpu" else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 

@@ -258,10 +258,8 @@ def test_no_label_among_several(bare, tmp_path):
     assert found.multi_label
     assert [picture.labels for picture in found.pictures] == [
         ("rococo", "cubism"), ("baroque",), ()]  # fmt: skip
-    assert found.notes == (
-        () if bare == []
-        else ("1 of the pictures have null or -1 for labels: they count as showing none of the classes",)
-    )  # fmt: skip
+    told = "1 of the pictures have null or -1 for labels: they count as showing none of the classes"
+    assert found.notes == (() if bare == [] else (told,))
 
 
 def test_a_label_among_others_that_is_none(tmp_path):

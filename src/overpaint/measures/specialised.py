@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.special import entr
 from scipy.stats import false_discovery_control
 
-from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 from overpaint.measures.classes import indicators
 

@@ -2,8 +2,10 @@
 
 import pandas as pd
 
+from overpaint.defaults import LEVEL
 
-def specialised(channels: pd.DataFrame, q: float = 0.05) -> pd.DataFrame:
+
+def specialised(channels: pd.DataFrame, q: float = LEVEL) -> pd.DataFrame:
     """The channels that specialised, the surest first, of equally sure ones the most concentrated.
 
     >>> columns = ["layer", "channel", "concentration", "specialised_q"]
