@@ -1,5 +1,6 @@
 """What the tests share: where real weights and pictures are, and a tiny collection."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,10 @@ import pytest
 from PIL import Image
 
 from overpaint.seeds import generator
+
+# Bytes are the same on a CPU only: where a GPU is, the tests leave it alone, unless the variable says
+# otherwise. It is read when the first device is chosen.
+os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
 REAL = Path(__file__).parents[2] / "shared"
 

@@ -243,7 +243,8 @@ def class_counts(used: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
 
     A picture with several labels counts for each.
     """
-    labels = used[["split", "labels"]].explode("labels").dropna(subset="labels")
+    shown = used[["split", "labels"]].explode("labels", ignore_index=True)
+    labels = shown.dropna(subset="labels")
     order = list(dict.fromkeys([*classes, *labels["labels"]]))
     table = pd.crosstab(labels["labels"], labels["split"]).reindex(
         index=order, columns=list(SPLITS), fill_value=0
