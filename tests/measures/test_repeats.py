@@ -11,8 +11,19 @@ from overpaint.records import Score, Scores
 
 def of(value, dataset="d"):
     """The scores of a training whose top-1 is this value."""
-    scores = {"top1": Score(value, 0, 1, 0.5, 100), "top3": Score(1, 1, 1, 1, 100)}
-    return Scores(dataset, "test", False, "top1", scores, [], [])
+    scores = {
+        "top1": Score(value=value, low=0, high=1, chance=0.5, n=100),
+        "top3": Score(value=1, low=1, high=1, chance=1, n=100),
+    }
+    return Scores(
+        dataset=dataset,
+        split="test",
+        multi_label=False,
+        main="top1",
+        scores=scores,
+        classes=[],
+        without_positives=[],
+    )
 
 
 def test_ensemble():

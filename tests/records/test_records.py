@@ -16,7 +16,20 @@ from overpaint.records import (
     write_rows,
 )
 
-ROW = LayerRow("mixed4d", 0, 528, 249, "mean", 0.9, 0.8, 0.95, None, None, None, "ok")
+ROW = LayerRow(
+    layer="mixed4d",
+    position=0,
+    channels=528,
+    n_images=249,
+    reduction="mean",
+    cka=0.9,
+    cka_low=0.8,
+    cka_high=0.95,
+    cka_debiased=None,
+    cka_debiased_low=None,
+    cka_debiased_high=None,
+    status="ok",
+)
 
 
 def test_rows_come_back(tmp_path):

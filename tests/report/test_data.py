@@ -54,7 +54,17 @@ def test_every_class_of_every_split_is_counted(whole):
 def test_a_picture_counts_for_each_of_its_labels():
     """With several labels a picture counts for each, one without a label for none."""
     rows = [
-        ImageRow(str(n), "test", labels, "", 1, "", 9, 9, "ok")
+        ImageRow(
+            image=str(n),
+            split="test",
+            labels=labels,
+            group="",
+            bytes=1,
+            digest="",
+            width=9,
+            height=9,
+            status="ok",
+        )
         for n, labels in enumerate([["a", "b"], ["b"], []])
     ]
     counts = class_counts(table(rows, ImageRow), ["a", "b", "c"])

@@ -113,8 +113,17 @@ AB, BA = "a on average of 4 and 3 trainings", "b on average of 3 and 4 trainings
 )  # fmt: skip
 def test_a_difference_in_words(numbers, told):
     """The better route comes first, whichever the record names first."""
-    *values, status = numbers
-    sentence = apart("a", "b", RouteDifference("top1", 3, 4, *values, status))
+    difference, low, high, status = numbers
+    gap = RouteDifference(
+        score="top1",
+        n_first=3,
+        n_second=4,
+        difference=difference,
+        low=low,
+        high=high,
+        status=status,
+    )
+    sentence = apart("a", "b", gap)
     assert sentence.replace("\xa0", " ") == told
 
 
@@ -137,8 +146,12 @@ def test_one_lucky_training_does_not_win(records):
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_settled_order(records, turned):
     """An interval above zero settles the order, whichever route the record names first."""
-    gap = RouteDifference("mAP", 3, 3, 0.03, 0.012, 0.048, "ok")
-    other = RouteDifference("mAP", 3, 3, -0.03, -0.048, -0.012, "ok")
+    gap = RouteDifference(
+        score="mAP", n_first=3, n_second=3, difference=0.03, low=0.012, high=0.048, status="ok"
+    )
+    other = RouteDifference(
+        score="mAP", n_first=3, n_second=3, difference=-0.03, low=-0.048, high=-0.012, status="ok"
+    )
     differences = {("double", "single"): other} if turned else {("single", "double"): gap}
     sure = replace(records, repeats=replace(records.repeats, differences=differences))
     told = best_route(sure, "iconart").replace("\xa0", " ")
@@ -274,7 +287,18 @@ def test_advice_for_a_repeat_tells_of_its_own_children(whole, tmp_path, quick):
 
 
 def advice_row(network: str) -> AdviceRow:
-    return AdviceRow(network, "iconart", "train", 9, 0.1, 0.3, 0.2, 0.4, 0.2, "ok")
+    return AdviceRow(
+        network=network,
+        dataset="iconart",
+        split="train",
+        n=9,
+        logme=0.1,
+        neighbour=0.3,
+        low=0.2,
+        high=0.4,
+        chance=0.2,
+        status="ok",
+    )
 
 
 # --- what failed -------------------------------------------------------------------------------

@@ -198,7 +198,21 @@ def test_what_both_networks_want(lean):
     found = []
     for kind in ("both", "only_after"):
         (place / layer / f"{channel}-{kind}.png").write_bytes(source.read_bytes())
-        found.append(PairRenderingRow(layer, channel, kind, 1.25, 7.5, 3.0, 9.0, 8, 16, 0, "ok"))
+        found.append(
+            PairRenderingRow(
+                layer=layer,
+                channel=channel,
+                kind=kind,
+                before=1.25,
+                after=7.5,
+                reach_before=3.0,
+                reach_after=9.0,
+                steps=8,
+                size=16,
+                seed=0,
+                status="ok",
+            )
+        )
     write_rows(place / "renderings.parquet", found, PairRenderingRow)
     build(lean)
     page = read_page(lean / f"site/{PAIR}/{layer}/{channel}.html")

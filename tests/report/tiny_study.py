@@ -33,6 +33,7 @@ from overpaint.records import (
     WeightRow,
     digest,
     manifest,
+    read_rows,
     write_json,
     write_rows,
     write_table,
@@ -147,7 +148,19 @@ def pictures(dataset: str, plan: Plan) -> list[ImageRow]:
         name = BREAKOUT if number == 0 else f"{split}/{number:04d}.jpg"
         label = plan.classes[(number + number // 6) % len(plan.classes)]
         key = digest([dataset, number])
-        found.append(ImageRow(name, split, [label], "", 9000, key, 300, 200, "ok"))
+        found.append(
+            ImageRow(
+                image=name,
+                split=split,
+                labels=[label],
+                group="",
+                bytes=9000,
+                digest=key,
+                width=300,
+                height=200,
+                status="ok",
+            )
+        )
     return [*found[:-1], replace(found[-1], status="not decodable: truncated file")]
 
 
@@ -230,10 +243,27 @@ def svm(plan: Plan) -> list[SvmRow]:
     """A row a class; the last was not fitted."""
     *most, last = plan.classes
     found = [
-        SvmRow(label, 7, 10.0 ** (number - 2), 0.512, number > 0, "ok")
+        SvmRow(
+            label=label,
+            n=7,
+            cost=10.0 ** (number - 2),
+            cv_score=0.512,
+            converged=number > 0,
+            status="ok",
+        )
         for number, label in enumerate(most)
     ]
-    return [*found, SvmRow(last, 0, None, None, None, f"no picture shows it {SCRIPT}")]
+    return [
+        *found,
+        SvmRow(
+            label=last,
+            n=0,
+            cost=None,
+            cv_score=None,
+            converged=None,
+            status=f"no picture shows it {SCRIPT}",
+        ),
+    ]
 
 
 def epochs(name: str) -> list[EpochRow]:
@@ -241,11 +271,16 @@ def epochs(name: str) -> list[EpochRow]:
     top = MAIN[name]
     return [
         EpochRow(
-            epoch, 2.2 * 0.7**epoch, 1.1 + 0.05 * (epoch - 4) ** 2, top - 0.02 * abs(epoch - 4),
-            1e-2, 1e-3, epoch == 4,
+            epoch=epoch,
+            train_loss=2.2 * 0.7**epoch,
+            val_loss=1.1 + 0.05 * (epoch - 4) ** 2,
+            val_score=top - 0.02 * abs(epoch - 4),
+            head_lr=1e-2,
+            backbone_lr=1e-3,
+            best=epoch == 4,
         )
         for epoch in range(1, 7)
-    ]  # fmt: skip
+    ]
 
 
 def scores(name: str, dataset: str, plan: Plan) -> Scores:
@@ -254,22 +289,52 @@ def scores(name: str, dataset: str, plan: Plan) -> Scores:
     chance = 1 / len(plan.classes)
     names = {"mAP": 1.0} if multi else {"top1": 1.0, "top3": 1.3, "top5": 1.45}
     several = {
-        kind: Score(value * times, value * times - 0.0147, value * times + 0.0152, chance, n)
+        kind: Score(
+            value=value * times,
+            low=value * times - 0.0147,
+            high=value * times + 0.0152,
+            chance=chance,
+            n=n,
+        )
         for kind, times in names.items()
     }
     classes = [
-        ClassRow(label, n // len(plan.classes), value, value - 0.05, value - 0.02, value + 0.06,
-                 value + 0.012 if multi else None)
+        ClassRow(
+            label=label,
+            n=n // len(plan.classes),
+            precision=value,
+            recall=value - 0.05,
+            f1=value - 0.02,
+            average_precision=value + 0.06,
+            precision_at_20=value + 0.012 if multi else None,
+        )
         for label in plan.classes[:-1]
-    ] + [ClassRow(plan.classes[-1], 0, None, None, None, None)]  # fmt: skip
+    ] + [
+        ClassRow(
+            label=plan.classes[-1],
+            n=0,
+            precision=None,
+            recall=None,
+            f1=None,
+            average_precision=None,
+        )
+    ]
     main = next(iter(names))
     confusion = None if multi else confusions(name, dataset, plan)
     groups = {} if multi else {
-        "known": Score(value + 0.081, value + 0.05, value + 0.1, 0.4, 3),
-        "unknown": Score(value - 0.203, value - 0.25, value - 0.15, 0.5, 2),
+        "known": Score(value=value + 0.081, low=value + 0.05, high=value + 0.1, chance=0.4, n=3),
+        "unknown": Score(value=value - 0.203, low=value - 0.25, high=value - 0.15, chance=0.5, n=2),
     }  # fmt: skip
     return Scores(
-        dataset, "test", multi, main, several, classes, [plan.classes[-1]], confusion, groups
+        dataset=dataset,
+        split="test",
+        multi_label=multi,
+        main=main,
+        scores=several,
+        classes=classes,
+        without_positives=[plan.classes[-1]],
+        confusion=confusion,
+        groups=groups,
     )
 
 
@@ -311,12 +376,31 @@ def repeats() -> dict:
     """The two repeated routes and how far they differ."""
     values = {name: [MAIN[name], MAIN[f"{name}.2"], MAIN[f"{name}.3"]] for name in ROUTES}
     spreads = {
-        name: asdict(Spread("mAP", 3, float(np.mean(each)), float(np.std(each, ddof=1)),
-                            min(each), max(each), each))
+        name: asdict(
+            Spread(
+                score="mAP",
+                n=3,
+                mean=float(np.mean(each)),
+                deviation=float(np.std(each, ddof=1)),
+                min=min(each),
+                max=max(each),
+                values=each,
+            )
+        )
         for name, each in values.items()
-    }  # fmt: skip
+    }
     gap = spreads["double"]["mean"] - spreads["single"]["mean"]
-    difference = asdict(RouteDifference("mAP", 3, 3, gap, gap - 0.041, gap + 0.041, "ok"))
+    difference = asdict(
+        RouteDifference(
+            score="mAP",
+            n_first=3,
+            n_second=3,
+            difference=gap,
+            low=gap - 0.041,
+            high=gap + 0.041,
+            status="ok",
+        )
+    )
     told = {"first": "single", "second": "double", **difference}
     return {"spreads": spreads, "differences": [told]}
 
@@ -350,9 +434,42 @@ def advice(plan: Plan) -> list[AdviceRow]:
     """A start that did well, one that could not be told, and one that the study has no more."""
     many = plan.pictures // 2
     return [
-        AdviceRow("fine_tuned", "iconart", "train", many, 0.412, 0.377, 0.31, 0.44, 0.279, "ok"),
-        AdviceRow("imagenet", "iconart", "train", many, -0.113, 0.352, 0.29, 0.41, 0.279, "ok"),
-        AdviceRow(SCRIPT, "iconart", "train", 0, None, None, None, None, None, "too few pictures"),
+        AdviceRow(
+            network="fine_tuned",
+            dataset="iconart",
+            split="train",
+            n=many,
+            logme=0.412,
+            neighbour=0.377,
+            low=0.31,
+            high=0.44,
+            chance=0.279,
+            status="ok",
+        ),
+        AdviceRow(
+            network="imagenet",
+            dataset="iconart",
+            split="train",
+            n=many,
+            logme=-0.113,
+            neighbour=0.352,
+            low=0.29,
+            high=0.41,
+            chance=0.279,
+            status="ok",
+        ),
+        AdviceRow(
+            network=SCRIPT,
+            dataset="iconart",
+            split="train",
+            n=0,
+            logme=None,
+            neighbour=None,
+            low=None,
+            high=None,
+            chance=None,
+            status="too few pictures",
+        ),
     ]
 
 
@@ -405,10 +522,24 @@ def layer_rows(draw: np.random.Generator, plan: Plan) -> list[LayerRow]:
         width = 0 if position == 0 else 0.01 + 0.02 * draw.random()
         low = cka - 0.04 * position / len(plan.layers)
         found.append(
-            LayerRow(layer, position, channels, plan.pictures // 6, "mean", cka, cka - width,
-                     min(1.0, cka + width), low, low - width, min(1.0, low + width), "ok",
-                     (2 - 2 * cka) ** 0.5, cka**3, 0.02)
-        )  # fmt: skip
+            LayerRow(
+                layer=layer,
+                position=position,
+                channels=channels,
+                n_images=plan.pictures // 6,
+                reduction="mean",
+                cka=cka,
+                cka_low=cka - width,
+                cka_high=min(1.0, cka + width),
+                cka_debiased=low,
+                cka_debiased_low=low - width,
+                cka_debiased_high=min(1.0, low + width),
+                status="ok",
+                procrustes=(2 - 2 * cka) ** 0.5,
+                mutual_neighbours=cka**3,
+                mutual_neighbours_chance=0.02,
+            )
+        )
     return found
 
 
@@ -419,7 +550,15 @@ def matrix_rows(plan: Plan) -> list[MatrixRow]:
         for column, after in enumerate(names):
             cka = 0.98 * 0.8 ** (abs(row - column) + row / 4)
             found.append(
-                MatrixRow(before, after, cka, cka - 0.02, plan.pictures // 6, "mean", "ok")
+                MatrixRow(
+                    layer_before=before,
+                    layer_after=after,
+                    cka=cka,
+                    cka_debiased=cka - 0.02,
+                    n_images=plan.pictures // 6,
+                    reduction="mean",
+                    status="ok",
+                )
             )
     return found
 
@@ -427,13 +566,23 @@ def matrix_rows(plan: Plan) -> list[MatrixRow]:
 def response_rows(draw: np.random.Generator, plan: Plan) -> list[ResponseRow]:
     """Two channels of each layer for each class."""
     return [
-        ResponseRow(label, side, layer, rank, int(draw.integers(channels)), 1.2, 0.3, 0.9,
-                    float(draw.gamma(3, 0.3)) + (side == "after"), plan.pictures // 30)
+        ResponseRow(
+            label=label,
+            network=side,
+            layer=layer,
+            rank=rank,
+            channel=int(draw.integers(channels)),
+            mean_class=1.2,
+            mean_all=0.3,
+            response=0.9,
+            standardised=float(draw.gamma(3, 0.3)) + (side == "after"),
+            n=plan.pictures // 30,
+        )
         for label in plan.classes
         for side in ("before", "after")
         for layer, channels in plan.layers.items()
         for rank in (1, 2)
-    ]  # fmt: skip
+    ]
 
 
 def weight_rows(draw: np.random.Generator, plan: Plan) -> list[WeightRow]:
@@ -442,7 +591,15 @@ def weight_rows(draw: np.random.Generator, plan: Plan) -> list[WeightRow]:
         l2 = 0.0 if position == 0 else 2 * position * (0.5 + draw.random())
         relative = l2 / 90
         found.append(
-            WeightRow(layer, position, channels * 900, l2, relative, 1 - relative / 2, "ok")
+            WeightRow(
+                layer=layer,
+                position=position,
+                parameters=channels * 900,
+                l2=l2,
+                l2_relative=relative,
+                cosine=1 - relative / 2,
+                status="ok",
+            )
         )
     return found
 
@@ -538,10 +695,21 @@ def write_renderings(folder: StudyFolder, network: str, shown: list, plan: Plan)
         seed = int(digest([network, layer, channel])[:6], 16)
         write_texture(place / layer / f"{channel}.png", seed, (plan.side, plan.side))
         status = "ok" if channel % 7 else "grey: the objective did not rise"
-        told.append(RenderingRow(layer, channel, 0.12, 14.8, 512, plan.side, seed, status))
+        told.append(
+            RenderingRow(
+                layer=layer,
+                channel=channel,
+                objective_start=0.12,
+                objective_end=14.8,
+                steps=512,
+                size=plan.side,
+                seed=seed,
+                status=status,
+            )
+        )
     path = place / "renderings.parquet"
     if path.exists():
-        told += [RenderingRow(*row) for row in pd.read_parquet(path).itertuples(index=False)]
+        told += read_rows(path, RenderingRow)
     write_rows(path, told, RenderingRow)
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ImageRow:
     """A picture of a dataset. `status` is "ok" or tells why the picture was left out."""
 
@@ -77,7 +77,7 @@ of train is right for 25.0%.')
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EpochRow:
     """One epoch of a training."""
 
@@ -90,7 +90,7 @@ class EpochRow:
     best: bool  # the epoch whose weights were kept
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerRow:
     """How alike two networks see the images of a split, at one layer."""
 
@@ -111,7 +111,7 @@ class LayerRow:
     mutual_neighbours_chance: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MatrixRow:
     """How alike a layer of one network and a layer of another see the images of a split."""
 
@@ -124,7 +124,7 @@ class MatrixRow:
     status: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WeightRow:
     """How far one parametrised layer's weights moved."""
 
@@ -154,7 +154,7 @@ class ChannelSide:
         return {f"{name}_{side}": value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ChannelRow:
     """What a channel's maximal images tell, before and after."""
 
@@ -192,7 +192,7 @@ class ChannelRow:
         return ChannelSide(**{name: getattr(self, f"{name}_{side}") for name in names})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaximalRow:
     """One maximal image of a channel.
 
@@ -212,7 +212,7 @@ class MaximalRow:
     column: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResponseRow:
     """One of the channels of a layer that respond most to a class."""
 
@@ -228,7 +228,7 @@ class ResponseRow:
     n: int  # images that show the class
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RenderingRow:
     """One feature visualisation, as `<layer>/<channel>.png`.
 
@@ -250,7 +250,7 @@ class RenderingRow:
     ratio: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairRenderingRow:
     """What a channel of two networks wants, as `<layer>/<channel>-<kind>.png`.
 
@@ -271,7 +271,7 @@ class PairRenderingRow:
     status: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClassRow:
     """How well one class is told from the others on the test split."""
 
@@ -284,7 +284,7 @@ class ClassRow:
     precision_at_20: float | None = None  # multi-label: of the 20 most probable; at most 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """A number with its interval and the level of chance, over n pictures."""
 
@@ -295,7 +295,7 @@ class Score:
     n: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scores:
     """How well a trained network classifies a split (`scores.json`)."""
 
@@ -318,7 +318,7 @@ class Scores:
         return cls(**data, scores=scores, classes=classes, groups=groups)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Spread:
     """The main score of n trainings of one route that differ in nothing but their seed."""
 
@@ -331,7 +331,7 @@ class Spread:
     values: list[float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RouteDifference:
     """How much better the second of two routes scores than the first, over their trainings."""
 
@@ -344,7 +344,7 @@ class RouteDifference:
     status: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SvmRow:
     """The linear SVM of one class on features."""
 
@@ -356,7 +356,7 @@ class SvmRow:
     status: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SvmGridRow:
     """The cross-validation score of one C; of one class, or of all where they share their C."""
 
@@ -366,7 +366,7 @@ class SvmGridRow:
     converged: bool  # in every fold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FindingRow:
     """A statement of the paper, put to one comparison or one pair of routes of a study."""
 
@@ -385,7 +385,7 @@ class FindingRow:
     after: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdviceRow:
     """How well a network's features would serve a collection, before any training."""
 

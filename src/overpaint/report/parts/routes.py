@@ -163,7 +163,8 @@ def _turned(gap: RouteDifference) -> RouteDifference:
 def apart(below: str, above: str, gap: RouteDifference) -> str:
     r"""A difference of two routes in one sentence, the better one first.
 
-    >>> gap = RouteDifference("mAP", 3, 3, -0.021, -0.052, 0.01, "ok")
+    >>> gap = RouteDifference(score="mAP", n_first=3, n_second=3, difference=-0.021, low=-0.052,
+    ...                       high=0.01, status="ok")
     >>> apart("double", "single", gap).split(" on average of ")
     ['double scores 2.1 points above single',
      '3 and 3 trainings (95\xa0% −1.0 to 5.2): not settled.']
