@@ -9,8 +9,8 @@ from PIL import Image
 
 from overpaint.seeds import generator
 
-# Bytes are the same on a CPU only: where a GPU is, the tests leave it alone, unless the variable says
-# otherwise. It is read when the first device is chosen.
+# Bytes are the same on a CPU only, so the tests leave a GPU alone that is there, unless the variable
+# says otherwise.
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
 REAL = Path(__file__).parents[2] / "shared"

@@ -17,8 +17,9 @@ CPU, GPU, OTHER = torch.device("cpu"), torch.device("cuda", 0), torch.device("cu
 
 
 @pytest.fixture
-def fresh():
-    """Accelerate as in a new process, before and after."""
+def fresh(monkeypatch):
+    """Accelerate as in a new process, before and after, and nothing asked of it."""
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
     AcceleratorState._reset_state(reset_partial_state=True)
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
