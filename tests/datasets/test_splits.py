@@ -12,7 +12,7 @@ from overpaint.datasets.catalogue import Picture
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
-from overpaint.datasets.splits import draw_groups, draw_val, with_splits
+from overpaint.datasets.splits import draw_groups, draw_out, with_splits
 from overpaint.errors import DatasetError, StudyError
 from overpaint.study import read_study
 
@@ -173,8 +173,8 @@ def test_a_group_pattern_is_checked(tmp_path, pattern, said):
 @settings(deadline=None)
 def test_a_tenth_of_train(pictures, seed):
     """About a tenth becomes val, no class leaves train, whatever the order."""
-    drawn = splits_of(draw_val(pictures, {}, seed, "x"))
-    assert drawn == splits_of(draw_val(pictures[::-1], {}, seed, "x"))
+    drawn = splits_of(draw_out(pictures, {}, seed, "x", split="val"))
+    assert drawn == splits_of(draw_out(pictures[::-1], {}, seed, "x", split="val"))
     count = sum(split == "val" for split in drawn.values())
     assert count <= -(-len(pictures) // 10)
     learnt = {label for each in pictures if drawn[each.image] == "train" for label in each.labels}
@@ -187,7 +187,7 @@ def test_each_class_gives_its_tenth():
         Picture(image=f"{n}", split="train", labels=("rare" if n < 50 else "common",))
         for n in range(500)
     ]
-    drawn = draw_val(pictures, {}, 0, "x")
+    drawn = draw_out(pictures, {}, 0, "x", split="val")
     assert Counter(each.labels[0] for each in drawn if each.split == "val") == {
         "rare": 5, "common": 45}  # fmt: skip
 
@@ -196,7 +196,7 @@ def test_few_pictures_give_one():
     """Of six training pictures one becomes val, whatever the seed."""
     pictures = [Picture(image=f"{n}", split="train", labels=("a",)) for n in range(6)]
     for seed in range(20):
-        drawn = draw_val(pictures, {}, seed, "x")
+        drawn = draw_out(pictures, {}, seed, "x", split="val")
         assert sum(each.split == "val" for each in drawn) == 1
 
 

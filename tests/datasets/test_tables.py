@@ -193,7 +193,7 @@ def test_empty_cells_of_parquet(tmp_path):
         ("c.png", "/etc/passwd", "path-outside", "line 5"),
         ("c.png", "", "missing-path", "line 5"),
         ("val", "valdi", "unknown-split", "line 3: split 'valdi'; did you mean 'val'"),
-        ("baroque", "", "missing-label", r"'c.png' has no 'style' \(1 in all\)"),
+        ("baroque", "", "missing-label", r"line 5: the picture has no 'style' \(1 in all\)"),
         ("c.png,", "c.png,,,,", "broken-table", "line 5"),
     ],
 )

@@ -34,7 +34,7 @@ class Catalogue:
     pictures: list[Picture]
     classes: tuple[str, ...] | None = None  # None: those that occur, in alphabetical order
     multi_label: bool | None = None  # None: if some picture has not exactly one label
-    notes: tuple[str, ...] = ()  # what is to be told: files left out, a split that is not used
+    notes: tuple[str, ...] = ()  # what was left out or decided, in sentences
 
     @property
     def several(self) -> bool:
@@ -107,6 +107,7 @@ class Dataset:
     classes: tuple[str, ...]
     multi_label: bool
     cache: Path | None = None
+    notes: tuple[str, ...] = ()  # what was left out or decided on the way, in sentences
 
     @property
     def split_names(self) -> list[str]:

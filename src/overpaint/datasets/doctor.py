@@ -150,6 +150,48 @@ def duplicates(dataset: Dataset) -> list[DuplicateRow]:
     return rows
 
 
+def contradictions(dataset: Dataset) -> list[str]:
+    """Sentences on pictures whose very bytes stand in one split under two names and other labels.
+
+    The first are named, and all counted.
+    """
+    first: dict[tuple[str, str], Picture] = {}
+    sentences = []
+    for picture in dataset.pictures:
+        if not picture.digest:
+            continue
+        twin = first.setdefault((picture.split, picture.digest), picture)
+        if set(twin.labels) != set(picture.labels):
+            sentences.append(
+                f"the same picture in {picture.split} is {in_classes(twin)} and "
+                f"{in_classes(picture)}: {twin.image} and {picture.image}"
+            )
+    rest = [f"{len(sentences)} pictures stand in a split twice with other labels"]
+    return sentences[:5] + (rest if len(sentences) > 5 else [])
+
+
+def in_classes(picture: Picture) -> str:
+    """The labels of a picture in words."""
+    return " and ".join(map(repr, picture.labels)) or "without a label"
+
+
+def alike(classes: Sequence[str]) -> list[str]:
+    """Sentences on classes whose names differ in nothing but capitals.
+
+    >>> alike(["Cubism", "cubism", "Rococo"])
+    ["the classes 'Cubism' and 'cubism' differ in their capitals only, and are kept apart"]
+    """
+    names: dict[str, list[str]] = defaultdict(list)
+    for label in classes:
+        names[label.casefold()].append(label)
+    return [
+        f"the classes {' and '.join(map(repr, labels))} differ in their capitals only, "
+        "and are kept apart"
+        for labels in names.values()
+        if len(labels) > 1
+    ]
+
+
 # --- groups in two splits ----------------------------------------------------------------------
 
 

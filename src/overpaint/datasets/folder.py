@@ -1,7 +1,14 @@
-"""Class folders: `root/<split>/<class>/picture`, or `root/<class>/picture` and splits are drawn."""
+"""Class folders: `root/<class>/picture`, with split folders above the classes, or below them.
 
+Folders are read as people have them: splits by their common names, a single folder around all the
+others, folders of machines among them. What is not read is named in the catalogue's notes.
+"""
+
+import os
 import re
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -9,10 +16,15 @@ from pydantic import model_validator
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import CollectionEntry, Surroundings
+from overpaint.datasets.names import clean, legible, split_names
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
 
-OTHER_NAMES = {"valid": "val", "validation": "val", "training": "train", "testing": "test"}
+MACHINE_MADE = frozenset(
+    ("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "lost+found", "__pycache__",
+     "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
+)  # fmt: skip
+"""Files and folders that no owner put there, in lower case; beside all that begins with a dot."""
 
 
 class FolderEntry(CollectionEntry):
@@ -37,56 +49,230 @@ class FolderEntry(CollectionEntry):
 
     def read(self, surroundings: Surroundings) -> Catalogue:
         root = surroundings.path(self.root)
-        return Catalogue(root=root, pictures=grouped(read_folder(root), self.group))
+        catalogue = read_folder(root)
+        return replace(catalogue, pictures=grouped(catalogue.pictures, self.group))
 
 
-def read_folder(root: Path) -> list[Picture]:
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder of a collection, as far as it is looked at."""
+
+    path: Path
+    folders: list["Folder"]
+    pictures: list[Path]  # those that lie in it, beside the folders
+
+    @property
+    def name(self) -> str:
+        """Its name, by which it is a class or a split."""
+        return clean(self.path.name)
+
+    def all_pictures(self) -> list[Path]:
+        """The pictures in it and below it."""
+        return self.pictures + [path for folder in self.folders for path in folder.all_pictures()]
+
+
+@dataclass
+class Walk:
+    """A walk through the folders of a collection, which remembers what it leaves out."""
+
+    root: Path
+    notes: list[str] = field(default_factory=list)
+    no_pictures: Counter[str] = field(default_factory=Counter)  # by ending
+    machine_made: Counter[str] = field(default_factory=Counter)  # by name
+    illegible: list[str] = field(default_factory=list)  # names that are not UTF-8
+
+    def scan(self, path: Path, above: tuple[str, ...] = ()) -> Folder:
+        """A folder and all below it; links are followed, but not in a circle."""
+        from overpaint.pixels.images import is_picture
+
+        folders, pictures = [], []
+        for inner in self._members(path):
+            if inner.name.startswith(".") or inner.name.lower() in MACHINE_MADE:
+                self.machine_made["._*" if inner.name.startswith("._") else inner.name] += 1
+            elif legible(inner.name) != inner.name:
+                self.illegible.append(legible(self.relative(inner)))
+            elif not inner.is_dir():
+                if is_picture(inner):
+                    pictures.append(inner)
+                else:
+                    kind = inner.suffix.lower() or "without ending"
+                    self.no_pictures[kind if inner.is_file() else "broken link"] += 1
+            elif os.path.realpath(inner) in (*above, os.path.realpath(path)):
+                link = self.relative(inner)
+                self.notes.append(f"the link {link} leads to a folder above it: not followed")
+            else:
+                folders.append(self.scan(inner, (*above, os.path.realpath(path))))
+        return Folder(path=path, folders=folders, pictures=pictures)
+
+    def _members(self, path: Path) -> list[Path]:
+        try:
+            return sorted(path.iterdir(), key=lambda inner: (clean(inner.name), inner.name))
+        except OSError as error:
+            if path == self.root:
+                raise DatasetError("missing-folder", f"cannot open {path}: {error}") from None
+            self.notes.append(f"{self.relative(path)} cannot be opened: {error.strerror}")
+            return []
+
+    def relative(self, path: Path) -> str:
+        """A path below the root, with "/"."""
+        return path.relative_to(self.root).as_posix()
+
+    def left_out(self) -> tuple[str, ...]:
+        """Sentences on what was left out, by kind."""
+        notes = list(self.notes)
+        if self.no_pictures:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in self.no_pictures.most_common())
+            total = self.no_pictures.total()
+            files = "1 file was no picture" if total == 1 else f"{total} files were no pictures"
+            notes.append(f"{files}: {kinds}")
+        if self.machine_made:
+            kinds = ", ".join(f"{count} {name}" for name, count in self.machine_made.most_common(9))
+            notes.append(f"left out, as hidden or made by a machine: {kinds}")
+        if self.illegible:
+            notes.append(f"left out, as their names are not UTF-8: {first_few(self.illegible)}")
+        return tuple(notes)
+
+
+def first_few(names: Sequence[str]) -> str:
+    """The first of some names, and how many there are.
+
+    >>> first_few(["a", "b"]), first_few(list("abcdefg"))
+    ('a, b', 'a, b, c, d, e, … (7 in all)')
+    """
+    return ", ".join(names[:5]) + (f", … ({len(names)} in all)" if len(names) > 5 else "")
+
+
+def read_folder(root: Path) -> Catalogue:
     """The catalogue of a folder; pictures without split folders have the split "".
 
-    Raises DatasetError for a missing folder, one without class folders, a class without pictures.
+    Raises DatasetError for a missing folder, one without class folders, a class without pictures,
+    two folders that mean one split, and for what may be split folders or classes.
     """
-    folders = class_folders(root)
-    splits = {OTHER_NAMES.get(folder.name, folder.name): folder for folder in folders}
-    if "train" in splits and splits.keys() <= set(SPLITS):
-        return [
-            picture
-            for name, folder in sorted(splits.items())
-            for picture in read_classes(root, class_folders(folder), name)
-        ]
-    return read_classes(root, folders, "")
-
-
-def class_folders(root: Path) -> list[Path]:
-    """The folders in a folder, in alphabetical order."""
     if not root.is_dir():
         raise DatasetError("missing-folder", f"there is no folder {root}")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
-    if not folders:
-        raise DatasetError("no-classes", f"{root} holds no folders: one a class is wanted")
-    return folders
+    walk = Walk(root)
+    base = walk.scan(root)
+    # A folder around all the others, as archives have it.
+    while len(base.folders) == 1 and not base.pictures:
+        [inner] = base.folders
+        if not inner.folders or inner.pictures or split_names([inner.name])[inner.name]:
+            break
+        base = inner
+    if base.path != root:
+        walk.notes.append(f"the pictures are those in {walk.relative(base.path)}")
+    splits = split_folders(walk, base)
+    pictures = read_classes(walk, splits or {"": base})
+    return Catalogue(root=root, pictures=pictures, notes=walk.left_out())
 
 
-def read_classes(root: Path, folders: list[Path], split: str) -> list[Picture]:
-    """The pictures of class folders, each class in alphabetical order."""
-    from overpaint.pixels.images import SUFFIXES
+def split_folders(walk: Walk, base: Folder) -> dict[str, Folder]:
+    """The split folders in a folder; none where its folders are classes."""
+    splits, others = by_split(walk, base)
+    beside = [walk.relative(folder.path) for folder in others if folder.all_pictures()]
+    if not splits:
+        return {}
+    if len(splits) == 1 and beside:
+        [(split, folder)] = splits.items()
+        if folder.name.lower() == "train" and folder.pictures:
+            return {}  # among boats and birds, a train is a train
+        raise DatasetError(
+            "unclear-splits",
+            f"{folder.path} may hold the pictures of {split} or those of a class, as beside it "
+            f"stand {first_few(beside)}: move these away, rename it, or add the other splits",
+        )
+    walk.notes += [
+        f"{walk.relative(folder.path)} is no split and was left out, with "
+        f"{len(folder.all_pictures())} pictures"
+        for folder in others
+    ]
+    _note_loose(walk, base)
+    return splits
 
-    pictures = []
-    for folder in folders:
-        shown = [
-            Picture(image=file.relative_to(root).as_posix(), split=split, labels=(folder.name,))
-            for file in sorted(folder.rglob("*"))
-            if file.suffix.lower() in SUFFIXES and file.name[0] != "."
-        ]
-        if not shown:
-            kinds = ", ".join(SUFFIXES)
+
+def by_split(walk: Walk, base: Folder) -> tuple[dict[str, Folder], list[Folder]]:
+    """The folders in a folder that are named after splits, and the others."""
+    meanings = split_names(folder.name for folder in base.folders)
+    splits: dict[str, Folder] = {}
+    for folder in base.folders:
+        split = meanings[folder.name]
+        if split in splits:
             raise DatasetError(
-                "class-without-pictures", f"class folder {folder} holds no picture ({kinds})"
+                "split-twice",
+                f"{walk.root}: the folders {walk.relative(splits[split].path)} and "
+                f"{walk.relative(folder.path)} both mean {split}: join them, or rename one",
             )
-        pictures += shown
+        if split:
+            splits[split] = folder
+    ordered = {split: splits[split] for split in SPLITS if split in splits}
+    return ordered, [folder for folder in base.folders if not meanings[folder.name]]
+
+
+def read_classes(walk: Walk, bases: Mapping[str, Folder]) -> list[Picture]:
+    """The pictures of the class folders in each split's folder, in alphabetical order.
+
+    A split "" may stand below the classes instead: `cat/train`, `cat/test`.
+    """
+    for base in bases.values():
+        if not base.folders:
+            tables = [path.name for path in sorted(base.path.iterdir()) if path.suffix in TABLES]
+            hint = f"; if {tables[0]} tells the labels, say 'kind: table'" if tables else ""
+            raise DatasetError(
+                "no-classes", f"{base.path} holds no folders: one a class is wanted{hint}"
+            )
+        _note_loose(walk, base)
+    pictures = []
+    for split, base in bases.items():
+        whole = [(folder, {split: folder}) for folder in base.folders]
+        for folder, parts in whole if split else splits_below(walk, base):
+            pictures += [
+                Picture(image=walk.relative(path), split=part, labels=(folder.name,))
+                for part, place in parts.items()
+                for path in place.all_pictures()
+            ]
+    labels = {picture.labels[0] for picture in pictures}
+    for folder in [folder for base in bases.values() for folder in base.folders]:
+        if folder.name not in labels:
+            raise DatasetError(
+                "class-without-pictures", f"the class folder {folder.path} holds no picture"
+            )
+        if not folder.all_pictures():
+            walk.notes.append(f"{walk.relative(folder.path)} holds no picture")
     return pictures
 
 
-def grouped(pictures: list[Picture], pattern: str | None) -> list[Picture]:
+def splits_below(walk: Walk, base: Folder) -> list[tuple[Folder, dict[str, Folder]]]:
+    """The class folders in a folder, each divided into its splits, or whole as the split ""."""
+    divided = {}
+    for folder in base.folders:
+        names = split_names(part.name for part in folder.folders)
+        if {"train", "test"} <= set(names.values()) or {"train", "val"} <= set(names.values()):
+            splits, others = by_split(walk, folder)
+            whole = others or folder.pictures
+            divided[folder.name] = {} if whole else splits
+    if not divided:
+        return [(folder, {"": folder}) for folder in base.folders]
+    for folder in base.folders:
+        if not divided.get(folder.name):
+            raise DatasetError(
+                "unclear-splits",
+                f"{walk.root}: the class {next(iter(divided))} is divided into folders of splits, "
+                f"and {walk.relative(folder.path)} is not, or not all of it",
+            )
+    return [(folder, divided[folder.name]) for folder in base.folders]
+
+
+def _note_loose(walk: Walk, folder: Folder) -> None:
+    """Pictures that lie beside folders are of none of them."""
+    if folder.pictures:
+        names = first_few([walk.relative(path) for path in folder.pictures])
+        walk.notes.append(f"pictures beside the folders are of none and were left out: {names}")
+
+
+TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")
+"""Endings of files that may tell the labels."""
+
+
+def grouped(pictures: Sequence[Picture], pattern: str | None) -> list[Picture]:
     """The pictures with the group that the pattern's one capture group finds in their paths.
 
     >>> page = Picture(image="miniature/book7_03.jpg", split="", labels=("miniature",))
@@ -94,12 +280,15 @@ def grouped(pictures: list[Picture], pattern: str | None) -> list[Picture]:
     >>> page.group
     'book7'
 
-    A picture in whose path nothing is found has no group.
+    A picture in whose path nothing is found has no group; a DatasetError when that is so for all.
     """
     if pattern is None:
-        return pictures
+        return list(pictures)
     matches = [re.search(pattern, picture.image) for picture in pictures]
-    return [
-        replace(picture, group=(match.group(1) or "") if match else "")
-        for picture, match in zip(pictures, matches, strict=True)
-    ]
+    groups = [clean(match.group(1) or "") if match else "" for match in matches]
+    if pictures and not any(groups):
+        raise DatasetError(
+            "no-group-found",
+            f"the group {pattern!r} is found in no path, as in {pictures[0].image!r}",
+        )
+    return [replace(picture, group=group) for picture, group in zip(pictures, groups, strict=True)]

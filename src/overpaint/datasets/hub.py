@@ -15,7 +15,7 @@ from overpaint.cache import first_line
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
-from overpaint.datasets.folder import OTHER_NAMES
+from overpaint.datasets.names import SPLIT_WORDS, split_names
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
@@ -155,7 +155,7 @@ def split_in(path: str) -> str:
     ('val', '')
     """
     words = re.findall(r"[a-z]+", path.lower())
-    names = [OTHER_NAMES.get(word, word) for word in words]
+    names = [SPLIT_WORDS.get(word, word) for word in words]
     return next((name for name in reversed(names) if name in SPLITS), "")
 
 
@@ -163,8 +163,8 @@ def chosen(tables: Tables, splits: Mapping[SplitName, str] | None, place: str) -
     """The tables under the names train, val and test."""
     if splits is None:
         names: dict[str, list[str]] = {}
-        for name in tables:
-            names.setdefault(OTHER_NAMES.get(name, name), []).append(name)
+        for name, split in split_names(tables).items():
+            names.setdefault(split, []).append(name)
         for split in SPLITS:
             if len(names.get(split, [])) > 1:
                 raise DatasetError(

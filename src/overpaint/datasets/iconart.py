@@ -8,8 +8,10 @@ from typing import Literal
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import CollectionEntry, Surroundings
+from overpaint.datasets.labels import marked
 from overpaint.datasets.paintings import jpeg
-from overpaint.datasets.table import Row, inside, marked, read_pictures, split_of
+from overpaint.datasets.paths import inside
+from overpaint.datasets.table import Row, read_pictures, split_of
 
 CLASSES = ("angel", "Child_Jesus", "crucifixion_of_Jesus", "Mary", "nudity", "ruins",
            "Saint_Sebastien")  # fmt: skip

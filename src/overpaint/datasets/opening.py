@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from overpaint.cache import cache_folder
 from overpaint.datasets.catalogue import Dataset, dataset_of
-from overpaint.datasets.doctor import examine
+from overpaint.datasets.doctor import alike, contradictions, examine
 from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.kinds import KINDS, DatasetEntry
-from overpaint.datasets.splits import with_splits
+from overpaint.datasets.splits import in_words, way_of, with_splits
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import ImageRow, digest
 
@@ -36,7 +36,11 @@ def open_dataset(
     none is left.
     """
     catalogue = entry.read(Surroundings(base=base, pictures=workplace / "pictures", seed=seed))
-    pictures = with_splits(catalogue.pictures, workplace, seed, name, disjoint=entry.disjoint)
+    several = catalogue.several
+    way = way_of(catalogue.pictures, disjoint=entry.disjoint, several=several)
+    pictures = with_splits(
+        catalogue.pictures, workplace, seed, name, disjoint=entry.disjoint, several=several
+    )
     rows = examine(catalogue.root, pictures, workplace, progress)
     readable = [
         replace(picture, digest=row.digest)
@@ -52,10 +56,17 @@ def open_dataset(
         name,
         catalogue.root,
         readable,
-        multi_label=catalogue.several,
+        multi_label=several,
         classes=catalogue.classes,
     )
-    return replace(dataset, cache=workplace / "decoded" if entry.cache else None), rows
+    notes = [
+        *catalogue.notes,
+        *(in_words(readable, way, seed) if way else []),
+        *contradictions(dataset),
+        *alike(dataset.classes),
+    ]
+    cache = workplace / "decoded" if entry.cache else None
+    return replace(dataset, cache=cache, notes=tuple(notes)), rows
 
 
 def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: Any) -> Dataset:

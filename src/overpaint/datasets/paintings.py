@@ -9,7 +9,9 @@ from typing import Literal
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import CollectionEntry, Surroundings
-from overpaint.datasets.table import Row, check_known, inside, read_pictures, split_of
+from overpaint.datasets.labels import check_known
+from overpaint.datasets.paths import inside
+from overpaint.datasets.table import Row, read_pictures, split_of
 
 CLASSES = ("aeroplane", "bird", "boat", "chair", "cow", "diningtable", "dog", "horse", "sheep",
            "train")  # fmt: skip

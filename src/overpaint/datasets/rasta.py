@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import CollectionEntry, Surroundings
-from overpaint.datasets.folder import class_folders, read_classes
+from overpaint.datasets.folder import Walk, read_classes
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
 
@@ -21,22 +21,27 @@ class RastaEntry(CollectionEntry):
     root: Path
 
     def read(self, surroundings: Surroundings) -> Catalogue:
-        root = surroundings.path(self.root)
-        return Catalogue(root=root, pictures=read_rasta(root))
+        return read_rasta(surroundings.path(self.root))
 
 
-def read_rasta(root: Path) -> list[Picture]:
+def read_rasta(root: Path) -> Catalogue:
     """The catalogue of a folder in the layout of RASTA.
 
     Raises DatasetError when one of the three split folders is missing.
     """
-    pictures = []
+    walk = Walk(root)
+    folders = {folder.name: folder for folder in walk.scan(root).folders} if root.is_dir() else {}
     for split in SPLITS:
-        folder = root / f"wikipaintings_{split}"
-        if not folder.is_dir():
-            raise DatasetError("missing-folder", f"{root} is not RASTA: it lacks {folder.name}/")
-        pictures += read_classes(root, class_folders(folder), split)
-    return [replace(picture, group=artist(picture.image)) for picture in pictures]
+        if f"wikipaintings_{split}" not in folders:
+            raise DatasetError(
+                "missing-folder", f"{root} is not RASTA: it lacks wikipaintings_{split}/"
+            )
+    pictures = read_classes(walk, {split: folders[f"wikipaintings_{split}"] for split in SPLITS})
+    return Catalogue(
+        root=root,
+        pictures=[replace(picture, group=artist(picture.image)) for picture in pictures],
+        notes=walk.left_out(),
+    )
 
 
 def artist(image: str) -> str:

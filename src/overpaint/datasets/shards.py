@@ -22,8 +22,8 @@ from pydantic import AfterValidator
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import Classes, CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
+from overpaint.datasets.labels import check_known
 from overpaint.datasets.stamp import stamp
-from overpaint.datasets.table import check_known
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
 

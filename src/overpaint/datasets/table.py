@@ -3,193 +3,235 @@
 The readers of other tables (`paintings`, `iconart`) are made of the same parts.
 """
 
-import os.path
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import Classes, CollectionEntry, Surroundings
-from overpaint.datasets.folder import OTHER_NAMES
+from overpaint.datasets.labels import LABELS, Labels, check_known, label_column, labels_in, marked
+from overpaint.datasets.names import clean, split_names
+from overpaint.datasets.paths import Finder
+from overpaint.datasets.sheet import Sheet, read_sheet, text_of
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SEPARATOR = "|"
-
-Row = Mapping[Hashable, Any]
+PATHS = ("path", "file", "file_name", "image_path", "image", "filepath", "img_path", "img")
+"""What the column of paths is called where the study says nothing."""
 
 
 class TableEntry(CollectionEntry):
-    """A CSV or Parquet file that names each picture's path, label or labels, and split.
+    """A CSV, Excel or Parquet file that names each picture's path, label or labels, and split.
 
-    With `classes`, their order is kept and any other class in the file is an error.
+    With `classes`, their order is kept and any other class in the file is an error. `separator` is
+    what stands between several labels in a cell.
     """
 
     kind: Literal["table"]
     root: Path
     file: Path
-    path: str = "path"
-    label: str | list[str] = "label"
-    split: str = "split"
+    path: str | None = None
+    label: str | Annotated[list[str], Field(min_length=1)] | None = None
+    separator: Annotated[str, Field(min_length=1)] | None = None
+    split: str | None = None
     group: str | None = None
     classes: Classes | None = None
 
     def read(self, surroundings: Surroundings) -> Catalogue:
         root, file = surroundings.path(self.root), surroundings.path(self.file)
-        return Catalogue(
-            root=root,
-            pictures=read_table(
-                root,
-                file,
-                path=self.path,
-                label=self.label,
-                split=self.split,
-                group=self.group,
-                classes=self.classes,
-            ),
-            classes=tuple(self.classes) if self.classes else None,
-            multi_label=True if isinstance(self.label, list) else None,
+        columns = self.model_dump(
+            include={"path", "label", "separator", "split", "group", "classes"}
         )
+        return read_table(root, file, **columns)
 
 
 def read_table(
     root: Path,
     file: Path,
     *,
-    path: str,
-    label: str | list[str],
-    split: str,
-    group: str | None,
+    path: str | None = None,
+    label: str | Sequence[str] | None = None,
+    separator: str | None = None,
+    split: str | None = None,
+    group: str | None = None,
     classes: Sequence[str] | None = None,
-) -> list[Picture]:
-    """The catalogue in a CSV or Parquet file.
+) -> Catalogue:
+    """The catalogue in a table.
 
-    `label` is one column (several labels in it are separated by "|") or a list of 0/1 columns.
-    Without a split column the split is "". Raises DatasetError with the file and the line for a
-    missing column, an unknown split, a class that is not among `classes`, a picture without a
-    label where each has one, a path that leaves the root, a path that stands twice.
+    `label` is one column or several of 0 and 1. Without a column of splits, they are those that
+    another column or the paths name, or else "". Raises DatasetError with the file and the line
+    for a column that is named and missing, an unknown split, a class that is not among `classes`, a
+    picture without a label where each has one, a path that leaves the root, a path that stands
+    twice.
     """
-    columns = [path, *([label] if isinstance(label, str) else label), *([group] if group else [])]
+    marks = [] if label is None or isinstance(label, str) else list(label)
+    usual = [path] if path else list(PATHS)
+    needed = [usual, *([name] for name in (*marks, split, group) if name)]
+    if isinstance(label, str) or not marks:
+        needed.insert(1, [label] if isinstance(label, str) else list(LABELS))
+    sheet = read_sheet(file, needed)
+    notes = list(sheet.notes)
 
-    def picture(row: Row, where: str) -> Picture:
-        labels = marked(row, label, where) if isinstance(label, list) else _listed(row[label])
-        check_known(labels, classes, where)
-        return Picture(
-            image=inside(_text(row[path]), root, where),
-            split=split_of(row[split], where) if split in row else "",
-            labels=labels,
-            group=_text(row[group]) if group else "",
+    finder = Finder(root=root, beside=file.parent)
+    images = [
+        finder.find(text_of(cell), sheet.where(line))
+        for (line, _), cell in zip(sheet.rows, sheet.cells(usual), strict=True)
+    ]
+    notes += finder.notes()
+
+    several: bool | None = None
+    if marks:
+        several, labels = True, marked_rows(sheet, marks)
+    else:
+        column = label_column(sheet, label if isinstance(label, str) else None)
+        labels, listed = labels_in(sheet, column, separator)
+        several = True if listed else None
+    for (line, _), names in zip(sheet.rows, labels, strict=True):
+        check_known(names, classes, sheet.where(line))
+    bare = labels.count(())
+    if bare:
+        notes.append(f"{file.name}: {bare} pictures show none of the classes")
+
+    splits, said = splits_in(sheet, split, images)
+    notes += said
+    groups = (
+        [clean(text_of(cell)) for cell in sheet.cells([group])] if group else [""] * len(images)
+    )
+    if group and groups and not any(groups):
+        raise DatasetError("no-group-found", f"{file}: the column {group!r} names no group")
+    rows = [
+        (line, Picture(image=image, split=split, labels=names, group=name))
+        for (line, _), image, split, names, name in zip(
+            sheet.rows, images, splits, labels, groups, strict=True
         )
+    ]
+    pictures = unique(sheet, rows)
+    if len(pictures) < len(rows):
+        again = len(rows) - len(pictures)
+        notes.append(f"{file.name}: {again} rows say once more what a row above them says")
+    return Catalogue(
+        root=root,
+        pictures=pictures,
+        classes=tuple(map(clean, classes)) if classes else None,
+        multi_label=several,
+        notes=tuple(notes),
+    )
 
-    pictures = read_pictures(file, columns, picture)
-    if isinstance(label, str):
-        _check_labelled(pictures, file, label)
-    return pictures
+
+def marked_rows(sheet: Sheet, columns: Sequence[str]) -> list[Labels]:
+    """The labels of each row by columns of 0 and 1."""
+    texts = [list(map(text_of, sheet.cells([column]))) for column in columns]
+    return [
+        marked(dict(zip(columns, row, strict=True)), columns, sheet.where(line))
+        for (line, _), row in zip(sheet.rows, zip(*texts, strict=True), strict=True)
+    ]
+
+
+def unique(sheet: Sheet, rows: Iterable[tuple[int, Picture]]) -> list[Picture]:
+    """Each picture once; a DatasetError for one that stands twice and not alike."""
+    first: dict[str, tuple[int, Picture]] = {}
+    for line, picture in rows:
+        above, twin = first.setdefault(picture.image, (line, picture))
+        if twin != picture:
+            hint = "; several labels stand in one cell" if twin.split == picture.split else ""
+            raise DatasetError(
+                "duplicate-path",
+                f"{sheet.where(line)}: {picture.image!r} ({picture.split or 'no split'}) stands "
+                f"in line {above} already ({twin.split or 'no split'}){hint}",
+            )
+    return [picture for _, picture in first.values()]
+
+
+# --- tables whose columns are known ------------------------------------------------------------
+
+Row = Mapping[str, str]
+"""What the columns of one line say."""
 
 
 def read_pictures(
-    file: Path, columns: Iterable[str], picture: Callable[[Row, str], Picture]
+    file: Path, columns: Sequence[str], picture: Callable[[Row, str], Picture]
 ) -> list[Picture]:
     """The pictures that the rows of a file describe; `picture` makes one of a row and its place.
 
     Raises DatasetError for a column that is missing, a picture that stands twice.
     """
-    frame = _load(file)
-    for column in columns:
-        if column not in frame.columns:
-            close = nearest(column, map(str, frame.columns))
-            raise DatasetError("missing-column", f"{file} has no column {column!r}; {close}")
-    lines = [(number, row) for number, row in enumerate(frame.to_dict("records"), start=2)
-             if any(_text(value) for value in row.values())]  # fmt: skip
-    pictures = {number: picture(row, f"{file}, line {number}") for number, row in lines}
-    _check_unique(pictures, file)
-    return list(pictures.values())
+    sheet = read_sheet(file, [[column] for column in columns])
+    texts = [list(map(text_of, sheet.cells([column]))) for column in columns]
+    pictures = [
+        (line, picture(dict(zip(columns, row, strict=True)), sheet.where(line)))
+        for (line, _), row in zip(sheet.rows, zip(*texts, strict=True), strict=True)
+    ]
+    return unique(sheet, pictures)
 
 
-def _load(file: Path) -> "pd.DataFrame":
-    """The table; blank lines stay in it, so that a row's number tells its line."""
-    import pandas as pd
-
-    try:
-        if file.suffix == ".parquet":
-            return pd.read_parquet(file)
-        return pd.read_csv(file, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except FileNotFoundError:
-        raise DatasetError("missing-table", f"there is no table {file}") from None
-    except (OSError, ValueError) as error:
-        raise DatasetError("broken-table", f"cannot read the table {file}: {error}") from None
+# --- splits ------------------------------------------------------------------------------------
 
 
-def _text(value: object) -> str:
-    """What a cell says; nothing when it is empty, also in a Parquet file."""
-    return "" if value is None or value != value else str(value)  # noqa: PLR0124 - NaN
-
-
-def inside(path: str, root: Path, where: str) -> str:
-    """The id of a picture: below the root, or else the table could point anywhere.
-
-    Links are followed: one that leads out of the root is refused as well.
-    """
-    if not path:
-        raise DatasetError("missing-path", f"{where}: the path of the picture is empty")
-    named = Path(os.path.normpath(root / path))
-    if not (named.is_relative_to(root) and named.resolve().is_relative_to(root.resolve())):
-        raise DatasetError("path-outside", f"{where}: {path!r} leads out of the root {root}")
-    return named.relative_to(root).as_posix()
-
-
-def split_of(value: object, where: str) -> str:
+def split_of(text: str, where: str) -> str:
     """The split that a cell names."""
-    text = _text(value)
-    name = OTHER_NAMES.get(text, text)
-    if name not in SPLITS:
+    split = split_names([text])[text]
+    if not split:
         raise DatasetError("unknown-split", f"{where}: split {text!r}; {nearest(text, SPLITS)}")
-    return name
+    return split
 
 
-def _listed(value: object) -> tuple[str, ...]:
-    labels = [part.strip() for part in _text(value).split(SEPARATOR)]
-    return tuple(dict.fromkeys(label for label in labels if label))
+def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The split of each row, and a sentence on where it comes from if that was not said.
 
-
-def marked(row: Row, columns: Sequence[str], where: str) -> tuple[str, ...]:
-    """The columns whose cell is 1; a DatasetError for a cell that is neither 0 nor 1."""
-    for column in columns:
-        if str(row[column]) not in ("0", "1", "0.0", "1.0", "-1", "-1.0", "True", "False"):
-            raise DatasetError("bad-label", f"{where}: {column!r} is {row[column]!r}, not 0 or 1")
-    return tuple(column for column in columns if str(row[column]) in ("1", "1.0", "True"))
-
-
-def check_known(labels: Iterable[str], classes: Sequence[str] | None, where: str) -> None:
-    """A DatasetError for a label that is not among the classes, when these are given."""
-    for label in labels:
-        if classes is not None and label not in classes:
-            raise DatasetError("unknown-class", f"{where}: class {label!r}; "
-                               f"{nearest(label, classes)}")  # fmt: skip
-
-
-def _check_labelled(pictures: Sequence[Picture], file: Path, label: str) -> None:
-    """Where no picture has several labels, one without any is a gap and not an answer."""
-    bare = [picture.image for picture in pictures if not picture.labels]
-    if bare and all(len(picture.labels) < 2 for picture in pictures):
+    Without a column of splits, one that holds nothing else is taken; or else folders of the paths
+    that are named after splits; or else there is none, and all are "".
+    """
+    if name or sheet.column(["split"]) is not None:
+        return named_splits(sheet, name or "split")
+    columns = {
+        title: [clean(text_of(cells[place])) for _, cells in sheet.rows]
+        for place, title in enumerate(sheet.header)
+    }
+    columns = {title: texts for title, texts in columns.items() if _name_splits(texts)}
+    if len(columns) > 1:
         raise DatasetError(
-            "missing-label",
-            f"{file}: {bare[0]!r} has no {label!r} ({len(bare)} in all): "
-            "give each picture one, or leave its line out",
+            "unclear-splits",
+            f"{sheet.file}: the columns {' and '.join(columns)} may be the splits: say in 'split' "
+            "which it is",
         )
+    for title, texts in columns.items():
+        said = f"{sheet.file.name}: the splits are those of the column {title!r}"
+        return list(map(split_names(texts).__getitem__, texts)), [said]
+    folders = [PurePosixPath(image).parts[:-1] for image in images]
+    for depth in range(min(map(len, folders), default=0)):
+        texts = [parts[depth] for parts in folders]
+        if _name_splits(texts):
+            names = ", ".join(dict.fromkeys(texts))
+            said = f"{sheet.file.name}: the splits are those of the paths' folders {names}"
+            return list(map(split_names(texts).__getitem__, texts)), [said]
+    return [""] * len(images), []
 
 
-def _check_unique(pictures: Mapping[int, Picture], file: Path) -> None:
-    lines: dict[str, int] = {}
-    for number, picture in pictures.items():
-        if picture.image in lines:
-            first = lines[picture.image]
-            raise DatasetError(
-                "duplicate-path",
-                f"{file}, line {number}: {picture.image!r} ({picture.split or 'no split'}) stands "
-                f"in line {first} already ({pictures[first].split or 'no split'})",
-            )
-        lines[picture.image] = number
+def named_splits(sheet: Sheet, column: str) -> tuple[list[str], list[str]]:
+    """The splits that a column names; it may be empty from top to bottom, which is said."""
+    texts = [clean(text_of(cell)) for cell in sheet.cells([column])]
+    lines = [line for line, _ in sheet.rows]
+    empty = [line for line, text in zip(lines, texts, strict=True) if not text]
+    if texts and len(empty) == len(texts):
+        return texts, [f"{sheet.file.name}: the column {column!r} is empty"]
+    if empty:
+        raise DatasetError(
+            "missing-split",
+            f"{sheet.where(empty[0])}: the picture has no split ({len(empty)} in all): give each "
+            "picture one, or none to any",
+        )
+    meanings = split_names(texts)
+    for line, text in zip(lines, texts, strict=True):
+        if not meanings[text]:
+            split_of(text, sheet.where(line))
+    return [meanings[text] for text in texts], []
+
+
+def _name_splits(texts: Sequence[str]) -> bool:
+    """Whether texts name splits, train and at least another, and nothing else."""
+    if len(set(texts)) > 2 * len(SPLITS):
+        return False
+    splits = set(split_names(texts).values())
+    return "train" in splits and len(splits) > 1 and "" not in splits

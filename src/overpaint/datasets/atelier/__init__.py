@@ -4,6 +4,7 @@
 `manners`.
 """
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -25,7 +26,7 @@ class AtelierEntry(CollectionEntry):
 
         root = surroundings.pictures
         make(root, self.task, surroundings.seed, dict(self.sizes.items()) if self.sizes else None)
-        pictures = read_table(
-            root, root / "labels.csv", path="path", label="labels", split="split", group=None
+        catalogue = read_table(
+            root, root / "labels.csv", path="path", label="labels", split="split"
         )
-        return Catalogue(root=root, pictures=pictures, multi_label=self.task == "subjects")
+        return replace(catalogue, multi_label=self.task == "subjects")

@@ -1,0 +1,338 @@
+"""A sheet: rows and columns of a CSV, Excel, Parquet or JSON-lines file, however it was saved.
+
+Encoding, separator and the line of the header are found out; what is not the usual is noted.
+"""
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from overpaint.datasets.names import clean
+from overpaint.errors import DatasetError, nearest
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+
+HEADER_WITHIN = 20
+"""The header is looked for in so many rows that are not blank."""
+
+Needed = Sequence[Sequence[str]]
+"""The columns that a sheet must have, each by the names that it may go by."""
+
+Row = tuple[int, list[Any]]
+"""A row: its line in the file, counted from 1, and its cells."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """One way to see a file as rows, the header still among them."""
+
+    rows: Callable[[], Iterable[Row]]
+    notes: tuple[str, ...] = ()
+    name: str = ""  # of the sheet in a workbook
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """The rows of a file below its header."""
+
+    file: Path
+    header: list[str]
+    rows: list[Row]
+    notes: tuple[str, ...] = ()
+
+    def column(self, names: Sequence[str]) -> int | None:
+        """The place of a column, by the first of its names that is there; None for none.
+
+        Raises DatasetError when two columns have that name.
+        """
+        places = _places(self.header, names)
+        if len(places) > 1:
+            title = self.header[places[0]]
+            raise DatasetError(
+                "duplicate-column",
+                f"{self.file} has {len(places)} columns that are called {title!r}",
+            )
+        return places[0] if places else None
+
+    def cells(self, names: Sequence[str]) -> list[Any]:
+        """The cells of a column for which the sheet was read, row by row."""
+        place = self.column(names)
+        assert place is not None
+        return [cells[place] for _, cells in self.rows]
+
+    def where(self, line: int) -> str:
+        """A place in the file, for messages."""
+        return f"{self.file}, line {line}"
+
+
+def _places(header: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Where the first of the names stands that is there; capitals and blanks do not matter much."""
+    for name in names:
+        for alike in (clean, plain):
+            places = [n for n, title in enumerate(header) if title and alike(title) == alike(name)]
+            if places:
+                return places
+    return []
+
+
+def plain(title: str) -> str:
+    """A title without capitals, blanks and underscores.
+
+    >>> plain(" Image Path")
+    'imagepath'
+    """
+    return re.sub(r"[\s_-]+", "", clean(title).casefold())
+
+
+def text_of(cell: object) -> str:
+    """What a cell says, without blanks around it; nothing when it is empty.
+
+    >>> text_of(" Rococo "), text_of(3.0), text_of(None), text_of(float("nan"))
+    ('Rococo', '3', '', '')
+    """
+    if cell is None or cell != cell:  # noqa: PLR0124 - NaN
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return str(cell).strip()
+
+
+def read_sheet(file: Path, needed: Needed) -> Sheet:
+    """The rows of a file, found by the columns that it needs to have.
+
+    Raises DatasetError for a file that cannot be read, that lacks a column or has one twice, and
+    for a row with more fields than the header.
+    """
+    try:
+        heads = [head_of(grid, needed) for grid in grids_of(file)]
+        head = max(heads, key=lambda head: (len(head.found), head.width))
+        rows = list(head.grid.rows())
+    except DatasetError:
+        raise
+    except FileNotFoundError:
+        raise DatasetError("missing-table", f"there is no table {file}") from None
+    except Exception as error:  # the libraries' own errors are of many classes
+        raise DatasetError("broken-table", f"cannot read the table {file}: {error}") from None
+    whole = [head.grid.name for head in heads if len(head.found) == len(needed)]
+    if head.grid.name and len(whole) > 1:
+        raise DatasetError(
+            "several-sheets",
+            f"{file}: the sheets {' and '.join(whole)} have the columns: keep one of them",
+        )
+    for number, names in enumerate(needed):
+        if number not in head.found:
+            usual = f" (or {', '.join(names[1:])})" if names[1:] else ""
+            close = nearest(names[0], filter(None, head.header))
+            raise DatasetError(
+                "missing-column", f"{file} has no column {names[0]!r}{usual}; {close}"
+            )
+    return _below(file, head, rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The row of a grid that looks most like its header."""
+
+    grid: Grid
+    line: int
+    header: list[str]
+    found: set[int]  # which of the needed columns it has
+    above: int  # rows above it that are not blank
+
+    @property
+    def width(self) -> int:
+        """Its columns that have a title."""
+        return sum(map(bool, self.header))
+
+
+def head_of(grid: Grid, needed: Needed) -> Head:
+    """The first row of a grid with all that is needed, or else with most of it."""
+    heads = []
+    rows = (row for row in grid.rows() if any(text_of(cell) for cell in row[1]))
+    try:
+        for above, (line, cells) in enumerate(islice(rows, HEADER_WITHIN)):
+            header = [clean(text_of(cell).removeprefix("\ufeff")) for cell in cells]
+            found = {number for number, names in enumerate(needed) if _places(header, names)}
+            heads.append(Head(grid=grid, line=line, header=header, found=found, above=above))
+    except csv.Error:
+        if not heads:
+            raise
+    if not heads:
+        return Head(grid=grid, line=0, header=[], found=set(), above=0)
+    return max(heads, key=lambda head: len(head.found))
+
+
+def _below(file: Path, head: Head, grid: Iterable[Row]) -> Sheet:
+    """The rows below a header, blank ones left out."""
+    notes = list(head.grid.notes)
+    if head.above:
+        notes.append(
+            f"{file.name}: the header stands in line {head.line}; what is above is left out"
+        )
+    rows, repeated = [], 0
+    for line, cells in grid:
+        texts = [text_of(cell) for cell in cells]
+        if line <= head.line or not any(texts):
+            continue
+        if any(texts[len(head.header) :]):
+            raise DatasetError(
+                "broken-table",
+                f"{file}, line {line}: {len(cells)} fields, and the header has "
+                f"{len(head.header)}: is one of them to stand in quotes?",
+            )
+        if [clean(text) for text in texts] == head.header:
+            repeated += 1
+            continue
+        rows.append((line, cells + [""] * (len(head.header) - len(cells))))
+    if repeated:
+        notes.append(f"{file.name}: the header stands {repeated} times more, which is left out")
+    return Sheet(file=file, header=head.header, rows=rows, notes=tuple(notes))
+
+
+# --- kinds of files ----------------------------------------------------------------------------
+
+
+def grids_of(file: Path) -> list[Grid]:
+    """The ways to see a file as rows, by what its first bytes say that it is."""
+    with file.open("rb") as opened:
+        magic = opened.read(4)
+    if magic == b"PAR1":
+        return [Grid(rows=lambda: parquet_rows(file))]
+    if magic == b"PK\x03\x04":
+        return workbook(file)
+    if magic == b"\xd0\xcf\x11\xe0":
+        raise ValueError("an Excel file of before 2007: save it as .xlsx or .csv")
+    data = file.read_bytes()
+    text, notes = decoded(gzip.decompress(data) if magic[:2] == b"\x1f\x8b" else data, file.name)
+    if file.suffix.lower() in (".jsonl", ".ndjson"):
+        return [Grid(rows=lambda: json_rows(text), notes=notes)]
+    return [
+        Grid(
+            rows=lambda separator=separator: text_rows(text, separator),  # type: ignore[misc]
+            notes=notes,
+        )
+        for separator in separators(text)
+    ]
+
+
+def separators(text: str) -> str:
+    r"""What may separate the fields: what a first line `sep=;` says, or else the usual.
+
+    >>> separators("sep=;\na;b"), separators("a,b")
+    (';', ',;\t|')
+    """
+    match = re.match(r"sep=(.)\r?\n", text)
+    return match.group(1) if match else ",;\t|"
+
+
+def decoded(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
+    """Text of whatever encoding, and a sentence on it if it is not UTF-8.
+
+    >>> decoded("é".encode("latin-1"), "a.csv")
+    ('é', ('a.csv is read as Latin-1 (Windows-1252), as it is not UTF-8',))
+    """
+    marks = {
+        codecs.BOM_UTF8: "utf-8-sig",
+        codecs.BOM_UTF32_LE: "utf-32",
+        codecs.BOM_UTF32_BE: "utf-32",
+        codecs.BOM_UTF16_LE: "utf-16",
+        codecs.BOM_UTF16_BE: "utf-16",
+    }
+    encoding = next((marks[mark] for mark in marks if data.startswith(mark)), "")
+    if not encoding and 0 in data[:400]:  # no text of one byte a letter has zeros
+        encoding = "utf-16-le" if data[1:400:2].count(0) > data[:400:2].count(0) else "utf-16-be"
+    if encoding:
+        said = () if encoding == "utf-8-sig" else (f"{name} is read as {encoding[:6].upper()}",)
+        return _lines(data.decode(encoding)), said
+    try:
+        return _lines(data.decode("utf-8")), ()
+    except UnicodeDecodeError:
+        said = (f"{name} is read as Latin-1 (Windows-1252), as it is not UTF-8",)
+        try:
+            return _lines(data.decode("cp1252")), said
+        except UnicodeDecodeError:
+            return _lines(data.decode("latin-1")), said
+
+
+def _lines(text: str) -> str:
+    """Text whose lines end as csv reads them, also from an old Mac."""
+    return text.replace("\r", "\n") if "\n" not in text else text
+
+
+def text_rows(text: str, separator: str) -> Iterator[Row]:
+    """The rows of separated text; a csv.Error tells the line of what is wrong."""
+    lines = io.StringIO(text, newline="")
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    line = 1
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise csv.Error(f"line {line}: {error}") from None
+        if not (line == 1 and re.fullmatch("sep=.?", separator.join(cells))):
+            yield line, list(cells)
+        line = reader.line_num + 1
+
+
+def workbook(file: Path) -> list[Grid]:
+    """The sheets of an Excel file."""
+    from openpyxl import load_workbook  # type: ignore[import-untyped]
+
+    book = load_workbook(file, read_only=True, data_only=True)
+    several = len(book.worksheets) > 1
+
+    def rows(sheet: Any) -> Iterator[Row]:
+        sheet.reset_dimensions()  # some programs write a wrong one
+        return ((n, list(cells)) for n, cells in enumerate(sheet.iter_rows(values_only=True), 1))
+
+    return [
+        Grid(
+            rows=lambda sheet=sheet: rows(sheet),  # type: ignore[misc]
+            name=sheet.title,
+            notes=(f"{file.name}: the sheet {sheet.title!r} is read",) if several else (),
+        )
+        for sheet in book.worksheets
+    ]
+
+
+def parquet_rows(file: Path) -> Iterator[Row]:
+    """The rows of a Parquet file, its header first, without columns of bytes and of structs."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(file)
+    columns = [field.name for field in schema
+               if not (pa.types.is_struct(field.type) or pa.types.is_binary(field.type)
+                       or pa.types.is_large_binary(field.type))]  # fmt: skip
+    yield 1, list(columns)
+    table = pq.read_table(file, columns=columns)
+    yield from (
+        (line, list(cells))
+        for line, cells in enumerate(
+            zip(*(column.to_pylist() for column in table.columns), strict=True), start=2
+        )
+    )
+
+
+def json_rows(text: str) -> Iterator[Row]:
+    """The rows of JSON lines, one object a line, below a header of all keys."""
+    objects = []
+    for line, written in enumerate(text.splitlines(), start=1):
+        if written.strip():
+            try:
+                objects.append((line, dict(json.loads(written))))
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"line {line}: {error}") from None
+    keys = list(dict.fromkeys(key for _, row in objects for key in row))
+    yield 0, list(keys)
+    yield from ((line, [row.get(key) for key in keys]) for line, row in objects)
