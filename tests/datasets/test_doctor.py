@@ -1,15 +1,17 @@
 """The doctor names what cannot be learnt, what stands in two splits, and what groups give away."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.dummy import DummyClassifier
 
 from overpaint.datasets.catalogue import Picture, dataset_of
-from overpaint.datasets.doctor import check_trainable, duplicates, leak
+from overpaint.datasets.doctor import check_trainable, duplicates, leak, remarks, remember
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
@@ -149,3 +151,41 @@ def test_rasta_leaks(real, tmp_path):
         assert 0.3 < row.share < 0.6
         assert row.accuracy > 0.7
         assert row.chance < 0.1
+
+
+def test_odd_pictures_are_told(pictures, tmp_path):
+    """A picture of one colour, and one almost black, are named on every look, and others are not;
+    one that is mended is not named any more.
+    """
+    root = tmp_path / "art"
+    shutil.copytree(pictures, root)
+    for path in root.rglob("*.png"):  # what the fixture paints may be of one colour
+        Image.linear_gradient("L").save(path)
+    Image.new("RGB", (9, 9), (255, 0, 16)).save(root / "red" / "flat.png")
+    Image.linear_gradient("L").point(lambda value: value // 20).save(root / "red" / "dark.png")
+    entry = FolderEntry(kind="folder", root=root)
+    work = tmp_path / "work"
+    for _ in range(2):
+        dataset, rows = open_dataset("art", entry, workplace=work)
+        remember(dataset.root, rows, work)
+        assert remarks(work) == [
+            "red/dark.png is almost black: no value above 12 of 255",
+            "red/flat.png is of one colour only, #ff0010",
+        ]
+    (root / "red" / "dark.png").write_bytes((root / "red" / "00.png").read_bytes())
+    open_dataset("art", entry, workplace=work)
+    assert remarks(work) == ["red/flat.png is of one colour only, #ff0010"]
+
+
+def test_what_could_not_be_read_is_tried_again(tmp_path, monkeypatch):
+    """A scan above the limit is left out, and read once the limit is raised."""
+    (tmp_path / "art" / "a").mkdir(parents=True)
+    for name, side in (("small", 10), ("large", 100)):
+        Image.linear_gradient("L").resize((side, side)).save(tmp_path / "art" / "a" / f"{name}.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    entry, work = FolderEntry(kind="folder", root=tmp_path / "art"), tmp_path / "work"
+    dataset, rows = open_dataset("art", entry, workplace=work)
+    remember(dataset.root, rows, work)
+    assert len(dataset.pictures) == 1
+    monkeypatch.setenv("OVERPAINT_MEGAPIXELS", "1")
+    assert len(open_dataset("art", entry, workplace=work)[0].pictures) == 2

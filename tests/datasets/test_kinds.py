@@ -15,6 +15,7 @@ from overpaint.datasets.rasta import RastaEntry
 from overpaint.datasets.splits import draw_splits
 from overpaint.datasets.table import TableEntry
 from overpaint.errors import DatasetError
+from overpaint.pixels.images import Look
 
 DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 
@@ -112,7 +113,7 @@ def test_only_changed_files_are_read_again(pictures, tmp_path, monkeypatch):
     looked = []
     monkeypatch.setattr(
         "overpaint.datasets.doctor.survey",
-        lambda path: looked.append(path.name) or ("d", 1, 1, "ok"),
+        lambda path: looked.append(path.name) or Look(digest="d", width=1, height=1),
     )
     (pictures / "red" / "new.png").write_bytes((pictures / "red" / "00.png").read_bytes())
     opened(pictures, tmp_path)

@@ -280,7 +280,7 @@ def test_as_a_viewer_shows_it(case, tmp_path, recwarn, capfd):
     assert away.mean() <= 3
     path = tmp_path / "a"
     path.write_bytes(data)
-    assert survey(path)[3] == "ok"
+    assert survey(path).status == "ok"
     assert not [warning for warning in recwarn if "PIL" in warning.filename]
     assert capfd.readouterr() == ("", "")
 
@@ -398,9 +398,9 @@ def test_what_cannot_be_read_is_left_out(case, tmp_path, recwarn, capfd):
         decode(data)
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
-    digest, width, height, status = survey(path)
-    assert (len(digest), width, height) == (64, 0, 0)
-    assert status not in ("", "ok")
+    look = survey(path)
+    assert (len(look.digest), look.width, look.height) == (64, 0, 0)
+    assert look.status not in ("", "ok")
     assert not [warning for warning in recwarn if "PIL" in warning.filename]
     assert capfd.readouterr() == ("", "")
 
@@ -421,7 +421,7 @@ def test_the_terminal_stays_clean(tmp_path):
     (tmp_path / "many").write_bytes(tiff(RAMP, bits=64, form=3))
     code = (
         "from pathlib import Path; from overpaint.pixels.images import survey\n"
-        f"print([survey(path)[3] for path in sorted(Path({str(tmp_path)!r}).iterdir())])"
+        f"print([survey(path).status for path in sorted(Path({str(tmp_path)!r}).iterdir())])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""

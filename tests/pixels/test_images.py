@@ -80,7 +80,7 @@ def test_unreadable(tmp_path, data, reason):
     with pytest.raises(DatasetError, match=reason) as caught:
         read(path)
     assert "a.jpg" in str(caught.value)
-    assert reason in survey(path)[3]
+    assert reason in survey(path).status
 
 
 def test_bomb(tmp_path, monkeypatch):
@@ -88,7 +88,7 @@ def test_bomb(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     path = tmp_path / "a.png"
     Image.new("RGB", (20, 20)).save(path)
-    assert "above the limit" in survey(path)[3]
+    assert "above the limit" in survey(path).status
 
 
 def test_the_readable_pictures_below_a_folder(tmp_path):

@@ -19,13 +19,15 @@ from overpaint.datasets.catalogue import Dataset, Picture
 from overpaint.datasets.stamp import Stamp, stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, RecordError
-from overpaint.pixels.images import survey
+from overpaint.pixels.images import Look, survey
 from overpaint.records import (
     DuplicateRow,
     ImageRow,
     LeakRow,
+    read_json,
     read_rows,
     read_table,
+    write_json,
     write_rows,
     write_table,
 )
@@ -37,18 +39,26 @@ def examine(
     workplace: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[ImageRow]:
-    """One row a picture, in order; only files that are new or have changed are read."""
+    """One row a picture, in order; only files that are new or have changed are read, and those that
+    could not be: another version of a library, or another limit, may read them.
+
+    What is odd about a picture that can be read is kept in `workplace` for `remarks`.
+    """
     last_look = remembered(workplace)
     stamps = {picture.image: stamp(root / picture.image) for picture in pictures}
     stale = [
         image
         for image, current in stamps.items()
-        if image not in last_look or last_look[image][0] != current
+        if image not in last_look
+        or last_look[image][0] != current
+        or last_look[image][1].status != "ok"
     ]
+    notes = known_notes(workplace)
     looks = {
-        image: (row.digest, row.width, row.height, row.status)
+        image: Look(digest=row.digest, width=row.width, height=row.height, status=row.status,
+                    note=notes.get(image, ""))
         for image, (_, row) in last_look.items()
-    }
+    }  # fmt: skip
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         surveys = pool.map(survey, [root / image for image in stale])
         for number, (image, look) in enumerate(zip(stale, surveys, strict=True), start=1):
@@ -57,7 +67,7 @@ def examine(
                 progress(number, len(stale))
     rows = []
     for picture in pictures:
-        digest, width, height, status = looks[picture.image]
+        look = looks[picture.image]
         rows.append(
             ImageRow(
                 image=picture.image,
@@ -65,13 +75,38 @@ def examine(
                 labels=list(picture.labels),
                 group=picture.group,
                 bytes=max(stamps[picture.image][0], 0),
-                digest=digest,
-                width=width,
-                height=height,
-                status=status,
+                digest=look.digest,
+                width=look.width,
+                height=look.height,
+                status=look.status,
             )
         )
+    odd = {picture.image: looks[picture.image].note for picture in pictures
+           if looks[picture.image].note}  # fmt: skip
+    if odd != notes:
+        write_json(workplace / "notes.json", odd)
     return rows
+
+
+def known_notes(workplace: Path) -> dict[str, str]:
+    """What was odd about pictures when they were looked at, by picture."""
+    try:
+        notes: dict[str, str] = read_json(workplace / "notes.json")
+    except RecordError:
+        return {}
+    return notes
+
+
+def remarks(workplace: Path) -> list[str]:
+    """Sentences on pictures that can be read and look odd: the first are named, all are counted."""
+    notes = known_notes(workplace)
+    sentences = [f"{image} is {note}" for image, note in sorted(notes.items())]
+    rest = [f"{len(sentences)} pictures are of one colour or almost black"]
+    return sentences[:FEW] + (rest if len(sentences) > FEW else [])
+
+
+FEW = 5
+"""Pictures that are named; the others are counted."""
 
 
 def remember(root: Path, rows: Sequence[ImageRow], workplace: Path) -> None:

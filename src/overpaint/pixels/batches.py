@@ -22,7 +22,7 @@ from torch import Tensor
 from overpaint.datasets import Split
 from overpaint.device import pinned
 from overpaint.networks import Preprocessing
-from overpaint.pixels.images import read, shorter_side
+from overpaint.pixels.images import DECODER, read, shorter_side
 from overpaint.pixels.pixel_cache import on_disk
 from overpaint.records import digest
 from overpaint.seeds import generator
@@ -94,7 +94,7 @@ class Pixels:
     def _cached(self, place: Path, progress: Progress | None) -> list[NDArray[np.uint8]]:
         side, way = self.preprocessing.resize, self.preprocessing.interpolation
         # Another version of the decoder may round otherwise; the crop is no part of it.
-        key = digest([self.split.digest, side, way, PIL.__version__])[:24]
+        key = digest([self.split.digest, side, way, PIL.__version__, DECODER])[:24]
         name = f"{self.split.name}-{side}-{way}"
         return on_disk(
             place, name, key, len(self), self._decode, workers=WORKERS, progress=progress

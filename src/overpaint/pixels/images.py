@@ -16,6 +16,7 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +31,9 @@ from PIL import (
 
 from overpaint.errors import DatasetError
 from overpaint.pixels.tones import as_rgb
+
+DECODER = 2
+"""Raised when a file becomes other pixels, so that what is kept of them is made anew."""
 
 RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -341,17 +345,38 @@ def movie(frames: Sequence[Image.Image], path: Path, ending: str, seconds: float
         )  # fmt: skip
 
 
-def survey(path: Path) -> tuple[str, int, int, str]:
-    """(SHA-256, width, height, status) of a file; the status is "ok" or why it cannot be read."""
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What one look at a file found."""
+
+    digest: str = ""  # SHA-256 of its bytes
+    width: int = 0
+    height: int = 0
+    status: str = "ok"  # or why it cannot be read
+    note: str = ""  # what its owner should know all the same
+
+
+def survey(path: Path) -> Look:
+    """A look at a file, which is decoded as far as a network's input needs."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        return "", 0, 0, error.strerror or str(error)
+        return Look(status=error.strerror or str(error))
     digest = hashlib.sha256(data).hexdigest()
     try:
-        decode(data, 224)
+        shown = decode(data, 224)
         with _open(data) as picture:
             width, height = picture.size
     except ValueError as error:
-        return digest, 0, 0, str(error)
-    return digest, width, height, "ok"
+        return Look(digest=digest, status=str(error))
+    lowest, highest = zip(*shown.getextrema(), strict=True)
+    note = ""
+    if lowest == highest:
+        note = f"of one colour only, #{bytes(lowest).hex()}"
+    elif max(highest) < ALMOST_BLACK:
+        note = f"almost black: no value above {max(highest)} of 255"
+    return Look(digest=digest, width=width, height=height, note=note)
+
+
+ALMOST_BLACK = 16
+"""A scan of 12 bits a colour in 16 lies below it; a painting never does."""
