@@ -112,3 +112,11 @@ def test_nothing_readable_below_a_folder(tmp_path, name):
     with pytest.raises(DatasetError, match="no pictures below") as caught:
         list(readable_below(tmp_path, 9, lambda text: None))
     assert caught.value.slug == "no-pictures"
+
+
+def test_a_strip(tmp_path):
+    """What is a line, its shorter side made as long as a network's input, would fill the memory."""
+    Image.new("L", (1, 9000)).save(tmp_path / "a.png")
+    assert survey(tmp_path / "a.png").status == "1 × 9000 pixels: too narrow for a square of it"
+    Image.new("L", (10, 9000)).save(tmp_path / "b.png")
+    assert survey(tmp_path / "b.png").status == "ok"

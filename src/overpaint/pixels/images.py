@@ -369,6 +369,10 @@ def survey(path: Path) -> Look:
             width, height = picture.size
     except ValueError as error:
         return Look(digest=digest, status=str(error))
+    if math.prod(scaled_size(shown.size, 256)) > most_pixels():
+        return Look(
+            digest=digest, status=f"{width} × {height} pixels: too narrow for a square of it"
+        )
     lowest, highest = zip(*shown.getextrema(), strict=True)
     note = ""
     if lowest == highest:
