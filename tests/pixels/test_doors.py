@@ -372,6 +372,9 @@ LEFT_OUT = {
     "a PNG cut off": (cut("PNG"), "truncated|broken"),
     "a GIF cut off": (cut("GIF"), "truncated|not a picture|broken|cannot"),
     "a TIFF cut off": (cut("TIFF", compression="tiff_lzw"), "."),
+    "a TIFF whose LZW is broken": (
+        encoded(PICTURE, "TIFF", compression="tiff_lzw").replace(
+            encoded(PICTURE, "TIFF", compression="tiff_lzw")[20:60], b"\xff" * 40), "."),
     "a WebP cut off": (cut("WEBP"), "."),
     "a JPEG 2000 cut off": (cut("JPEG2000"), "."),
     "a JPEG's head": (b"\xff\xd8\xff\xe0", "."),

@@ -5,6 +5,7 @@
 (64, 64)
 """
 
+import ctypes
 import hashlib
 import importlib
 import io
@@ -91,6 +92,10 @@ def _formats() -> tuple[str, ...]:
         importlib.import_module("pillow_heif").register_heif_opener()
     # Without a handler of its own, a library's remarks go to the terminal.
     logging.getLogger("PIL").addHandler(logging.NullHandler())
+    # What libtiff says of a broken file would go to the terminal too, past all of Python.
+    with suppress(OSError, AttributeError):
+        decoders = importlib.import_module("PIL._imaging").__file__
+        ctypes.CDLL(decoders).TIFFSetErrorHandler(None)
     # Grey that Pillow can read but does not list for this order of bytes.
     for key, modes in {
         (b"MM", 0, (1,), 1, (16,), ()): ("I;16B", "I;16B"),
