@@ -9,8 +9,7 @@ from PIL import Image
 
 from overpaint.seeds import generator
 
-# Bytes are the same on a CPU only, so the tests leave a GPU alone that is there, unless the variable
-# says otherwise.
+# Bytes are the same on a CPU only, so the tests leave a GPU alone, unless the variable says otherwise.
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
 REAL = Path(__file__).parents[2] / "shared"
