@@ -85,11 +85,6 @@ def fit(
     return Trained(network=child, start=start, plan=the_plan, history=loop.state.history)
 
 
-def accelerate(tracking: Tracking | None = None) -> Accelerator:
-    """Accelerate's object, as the device has it, that tells the trackers of this training."""
-    return accelerator(**(tracking.options if tracking else {}))
-
-
 def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Network, Plan]:
     """The child before its training: drawn where the recipe says, elsewhere as its parent.
 
@@ -149,7 +144,7 @@ class _Loop:
         self.val = pixels_of(dataset.split("val"), view if recipe.as_published else
                              network.preprocessing)  # fmt: skip
         self.loss_of = nn.BCEWithLogitsLoss() if dataset.multi_label else nn.CrossEntropyLoss()
-        self.accelerator = accelerate(tracking)
+        self.accelerator = accelerator(**(tracking.options if tracking else {}))
         labels = torch.as_tensor(self.train.split.labels)
         targets = labels.float() if dataset.multi_label else labels
         self.targets = targets.to(self.accelerator.device)
@@ -346,7 +341,7 @@ def predict(network: Network, split: Split) -> NDArray[np.float64]:
     pixels = pixels_of(split, network.preprocessing)
     pixels.keep()
     with on_best_device(network):
-        logits = logits_of(network, pixels, accelerate())
+        logits = logits_of(network, pixels, accelerator())
     return probabilities_of(torch.as_tensor(logits), split.multi_label)
 
 
