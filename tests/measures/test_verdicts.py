@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overpaint.errors import MeasureError
@@ -25,6 +25,7 @@ def spearman(x, y):
     return float((a @ b) / np.sqrt((a @ a) * (b @ b)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=4, max_size=12))
 def test_rank_with_depth(pairs):
     """It is the correlation of midranks, whatever the order of the layers."""
