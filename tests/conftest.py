@@ -9,7 +9,7 @@ from PIL import Image
 
 from overpaint.seeds import generator
 
-# Bytes are the same on a CPU only, so the tests leave a GPU alone, unless the variable says otherwise.
+# Bytes are the same on a CPU only, so the tests leave a GPU alone, unless the variable is set.
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
 REAL = Path(__file__).parents[2] / "shared"

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from overpaint.extras import require_train
+from overpaint.errors import require_train
 
 if TYPE_CHECKING:
     from overpaint.comparison import Comparison, compare

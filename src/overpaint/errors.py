@@ -7,6 +7,7 @@ overpaint.errors.StudyError: network 'a' names parent 'b'; known: imagenet
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from importlib.util import find_spec
 
 
 class OverpaintError(Exception):
@@ -53,3 +54,27 @@ def nearest(word: str, known: Iterable[str]) -> str:
     hint = f"did you mean '{close[0]}'? " if close else ""
     shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
     return f"{hint}known: {shown or 'none'}"
+
+
+# --- what the plain install leaves out ------------------------------------------------------------
+
+TRAIN = ("torch", "torchvision", "timm", "accelerate", "safetensors", "zarr", "scipy", "sklearn")
+"""Modules that only the extra brings: plain `overpaint` reads and reports, the extra does all."""
+
+
+class MissingExtraError(OverpaintError, ImportError):
+    """What was asked for needs libraries that the plain install leaves out."""
+
+
+def require_train(purpose: str) -> None:
+    """Raises MissingExtraError where a library of `overpaint[train]` is not installed.
+
+    It looks for them without importing any, so it costs nothing where all are there.
+    """
+    missing = [name for name in TRAIN if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            "missing-extra",
+            f"{purpose} needs libraries that are not installed ({', '.join(missing)}): "
+            "python -m pip install 'overpaint[train]'; reading and reporting do without",
+        ) from None

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 from lowest import EXTRAS, ROOT, pins, requirements
 
-from overpaint.extras import TRAIN, require_train
+from overpaint.errors import TRAIN, require_train
 
 
 def test_every_library_has_a_lower_bound():

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
-from overpaint.errors import OverpaintError
-from overpaint.extras import require_train
+from overpaint.errors import OverpaintError, require_train
 
 
 class Canvas(StrEnum):

@@ -5,11 +5,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from overpaint.datasets import Dataset
-from overpaint.datasets.atelier import AtelierEntry
 from overpaint.datasets.doctor import duplicates, leak, remember
-from overpaint.datasets.hub import HubEntry
 from overpaint.datasets.opening import open_dataset
-from overpaint.datasets.shards import ShardsEntry
 from overpaint.records import (
     DatasetFacts,
     ImageRow,
@@ -48,6 +45,8 @@ def keep_dataset(work: Workspace, name: str) -> None:
     wanted = _wanted(work, name)
     facts = _facts(dataset, entry.kind, rows)
     work.keep(place, wanted, lambda: write_manifest(place, with_facts(wanted, facts)))
+    for note in facts.notes:
+        work.progress.say(f"  {note}")
     for row in rows:
         if row.status != "ok":
             work.progress.say(f"  left out: {dataset.root / row.image}: {row.status}")
@@ -86,6 +85,7 @@ def _facts(dataset: Dataset, kind: str, rows: list[ImageRow]) -> DatasetFacts:
         left_out=sum(row.status != "ok" for row in rows),
         duplicates=duplicates(dataset),
         leak=leak(dataset),
+        notes=list(dataset.notes),
     )
 
 
@@ -100,7 +100,7 @@ def _look_only(work: Workspace, name: str) -> None:
         work.must_make(place, _wanted(work, name))
         return
     work.split_digests[name] = read_manifest(place).inputs
-    if not isinstance(entry, AtelierEntry | HubEntry | ShardsEntry):
+    if not entry.writes_out:
         with TemporaryDirectory() as copy:  # what was found before is looked up, and not changed
             for path in place.glob("*.parquet"):
                 shutil.copy(path, copy)
@@ -114,5 +114,5 @@ def _look_only(work: Workspace, name: str) -> None:
         work.datasets[name] = dataset
         work.split_digests[name] = _digests(dataset)
     work.must_make(place, _wanted(work, name))
-    if place in work.pending and isinstance(entry, AtelierEntry | HubEntry | ShardsEntry):
+    if place in work.pending and entry.writes_out:
         work.split_digests[name] = {}  # known only once the pictures are written

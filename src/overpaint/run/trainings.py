@@ -19,7 +19,7 @@ from overpaint.records import (
     write_table,
 )
 from overpaint.run.features import keep_features
-from overpaint.run.networks import start_of
+from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.fit import child_of, fit, predict

@@ -1,0 +1,58 @@
+"""What the networks of a study begin with: a parent, published weights, a file, or a seed."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overpaint.cache import SOURCES, published, weights_file
+from overpaint.errors import NetworkError
+from overpaint.records import PENDING, NetworkFacts, facts_of, file_digest, read_manifest
+from overpaint.run.workspace import Workspace
+from overpaint.study import NetworkEntry
+
+if TYPE_CHECKING:
+    from overpaint.networks import Network
+
+
+def start_of(work: Workspace, name: str) -> "Network":
+    """The network that a node begins with: its parent, or what it loads."""
+    from overpaint.networks import load
+    from overpaint.seeds import seed_for
+
+    entry = work.study.all_networks[name]
+    if entry.parent:
+        return work.opened(entry.parent)
+    assert entry.load is not None
+    folder = work.study.path(Path(entry.load))
+    source = str(folder) if (folder / "manifest.json").is_file() else entry.load
+    weights = "random" if entry.draws_everything else _named_weights(work, entry)
+    return load(source, weights=weights, seed=seed_for(work.study.seed_of(name), "start", name))
+
+
+def _named_weights(work: Workspace, entry: NetworkEntry) -> Path | None:
+    """The file of a loaded network's weights, as far as the study names it."""
+    if entry.weights in (None, "random"):
+        return None
+    path = work.study.path(Path(str(entry.weights)))
+    if not path.is_file():
+        raise NetworkError("no-weights", f"there is no file of weights {path}")
+    return path
+
+
+def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None:
+    """The digest of the file that a loaded network's weights come from; None for random ones,
+    and for those that timm and torchvision keep in places of their own.
+    """
+    if entry.draws_everything:
+        return None
+    folder = work.study.path(Path(str(entry.load)))
+    if (folder / "manifest.json").is_file():  # a network of another study
+        return facts_of(read_manifest(folder), NetworkFacts).weights
+    file = _named_weights(work, entry) or weights_file(str(entry.load))
+    if file is None and entry.load in SOURCES:
+        place = work.folder.network(name)
+        if (place / "manifest.json").is_file():  # loaded before; the file may be gone since
+            return read_manifest(place).inputs.get("weights")
+        if work.dry:
+            return PENDING  # a dry run downloads nothing
+        file = published(entry.load)
+    return file_digest(file) if file else None
