@@ -5,7 +5,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-lowest test-wheel check format golden clean
+.PHONY: demo test test-lowest test-wheel check format golden docs clean
 
 demo: .venv/ready
 	$(BIN)/overpaint run demo
@@ -31,6 +31,9 @@ format: .venv/ready-dev
 
 golden: .venv/ready-dev
 	$(BIN)/python tests/report/golden.py
+
+docs: .venv/ready-dev
+	$(BIN)/python tests/records/folder_page.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "overpaint needs Python 3.11 or newer")'

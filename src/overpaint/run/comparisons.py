@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 from overpaint.records import (
     ChannelRow,
     ComparisonFacts,
+    LayerRow,
     Manifest,
+    MatrixRow,
+    MaximalRow,
     ReceptiveFields,
+    ResponseRow,
+    WeightRow,
+    column_kinds,
+    digest,
     manifest,
     read_rows,
     reasons_to_make,
@@ -24,7 +31,15 @@ from overpaint.study import Pair
 if TYPE_CHECKING:
     from overpaint.networks import Network
 
-TABLES = ("layers", "matrix", "weights", "channels", "maximal", "responses")
+TABLES: dict[str, type] = {
+    "layers": LayerRow,
+    "matrix": MatrixRow,
+    "weights": WeightRow,
+    "channels": ChannelRow,
+    "maximal": MaximalRow,
+    "responses": ResponseRow,
+}
+"""The tables of a comparison and their rows."""
 
 
 def compared_pairs(work: Workspace) -> list[Pair]:
@@ -89,6 +104,8 @@ def wanted_comparison(work: Workspace, pair: Pair) -> Manifest:
             "render": {"layers": render.layers, "channels": render.channels} if render else {},
             "reduction": pair.reduction,
             "related": work.study.related(*pair.pair),
+            # A column that is added or renamed reaches the folders that exist.
+            "columns": digest({name: list(column_kinds(row)) for name, row in TABLES.items()}),
         },
         defaults={"reduction": "mean"},
         seed=work.study.seed,
