@@ -24,6 +24,12 @@ manifest is not the one that it would have now: `overpaint run STUDY --dry-run` 
 made, and why.
 """
 
+FEATURES = (
+    "For each layer the array `LAYER/mean` float32 [N, C], rows in the dataset's order; on request "
+    "`max`, `argmax` (int32), `flattened`, `sampled`. `images/image`, `images/digest` and "
+    "`images/labels` tell the rows."
+)
+
 FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ("study.yaml", "", "The study as it was read, defaults filled in.", ()),
     ("failures.json", "", "Network -> why its training failed; absent when none did.", ()),
@@ -36,8 +42,7 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     (
         "networks/NAME/predictions.parquet",
         "",
-        "A row a picture of the test split: `image`, `labels`, and a probability p(CLASS) of each "
-        "class.",
+        "A row a picture of the test split: `image`, `labels`, and p(CLASS) for each class.",
         (),
     ),
     ("networks/NAME/scores.json", "scores", "", (records.Scores, records.Score, records.ClassRow)),
@@ -51,9 +56,7 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     (
         "features/NAME/DATASET-SPLIT.zarr",
         "features",
-        "For each layer the array `LAYER/mean` float32 [N, C], rows in the dataset's order; on "
-        "request `max`, `argmax` (int32), `flattened`, `sampled`. `images/image`, `images/digest` "
-        "and `images/labels` tell the rows.",
+        FEATURES,
         (records.FeaturesFacts,),
     ),
     (
@@ -90,7 +93,7 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ("advice.parquet", "advice", "What `overpaint advise` said.", (records.AdviceRow,)),
     ("site/index.html", "site", "The report; `site.json` tells what it was made from.", ()),
 )
-"""Each file: where it lies, its kind if it is an artefact, what it is, and the rows that it holds."""
+"""Each file: where it lies, its kind if it is an artefact, what it is, and its rows."""
 
 
 def page() -> str:
