@@ -1,6 +1,7 @@
 """Splits are drawn from the seed, kept, in their shares, and without a group in two of them."""
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from overpaint.datasets.catalogue import Picture
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
-from overpaint.datasets.splits import draw_groups, draw_out, with_splits
+from overpaint.datasets.splits import draw_groups, draw_labels, draw_out, draw_splits, with_splits
 from overpaint.errors import DatasetError, StudyError
+from overpaint.seeds import generator, seed_for
 from overpaint.study import read_study
 
 LABELS = ("cat", "dog", "eel")
@@ -200,6 +202,200 @@ def test_few_pictures_give_one():
         assert sum(each.split == "val" for each in drawn) == 1
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_what_lacks_comes_out_of_train(tmp_path, split):
+    """A tenth of train becomes val, or a fifth becomes test; the splits that are there stay."""
+    other = "test" if split == "val" else "val"
+    many = [picture_of(n, "train", LABELS[n % 3]) for n in range(90)]
+    fixed = [picture_of(n, other, "cat") for n in range(90, 95)]
+    result = with_splits(many + fixed, tmp_path, 0, "x")
+    counts = Counter(row.split for row in result)
+    moved = {"val": 9, "test": 18}[split]
+    assert counts == {"train": 90 - moved, split: moved, other: 5}
+    assert [row.split for row in result[90:]] == [other] * 5
+
+
+def test_train_alone_is_divided(tmp_path):
+    """A collection of train alone is drawn as one without splits."""
+    many = [picture_of(n, "train", "cat") for n in range(100)]
+    without = [replace(row, split="") for row in many]
+    drawn = with_splits(many, tmp_path / "a", 0, "x")
+    assert Counter(row.split for row in drawn) == {"train": 70, "val": 10, "test": 20}
+    assert drawn == with_splits(without, tmp_path / "b", 0, "x")
+
+
+@pytest.mark.parametrize("splits", [("test",), ("val", "test"), ("val",)])
+def test_without_train_nothing_is_drawn(tmp_path, splits):
+    """What is there to be measured on stays what it is."""
+    own = [picture_of(n, split, "cat") for n, split in enumerate(splits)]
+    assert with_splits(own, tmp_path, 0, "x") == own
+
+
+# --- several labels ----------------------------------------------------------------------------
+
+
+def shares_of(pictures: list[Picture], drawn: dict[str, str]) -> np.ndarray:
+    """The share of each label in each split [labels, splits]."""
+    labels = sorted({label for row in pictures for label in row.labels})
+    counts = np.zeros((len(labels), 3))
+    for row in pictures:
+        for label in row.labels:
+            column = ("train", "val", "test").index(drawn[row.image])
+            counts[labels.index(label), column] += 1
+    return counts / counts.sum(axis=1, keepdims=True)
+
+
+def many_labels(count: int, seed: int) -> list[Picture]:
+    """Pictures of twelve labels, from common to rare, in hundreds of combinations."""
+    rng = np.random.default_rng(seed)
+    chances = np.geomspace(0.5, 0.02, 12)
+    return [
+        Picture(
+            image=f"{n}.jpg",
+            split="",
+            labels=tuple(
+                f"l{label:02}" for label in np.flatnonzero(rng.uniform(size=12) < chances)
+            ),
+        )
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_label_has_its_share_in_each_split(seed):
+    """Within 2.5 points, also where nearly all combinations are different."""
+    pictures = many_labels(2000, seed)
+    drawn = splits_of(draw_labels(pictures, {}, seed, "x"))
+    np.testing.assert_allclose(
+        shares_of(pictures, drawn), np.tile([0.7, 0.1, 0.2], (12, 1)), atol=0.025
+    )
+    counts = np.array([list(drawn.values()).count(name) for name in ("train", "val", "test")])
+    np.testing.assert_allclose(counts / 2000, [0.7, 0.1, 0.2], atol=0.01)
+    by_class = splits_of(draw_splits(pictures, {}, seed, "x"))
+    ideal = np.array([0.7, 0.1, 0.2])
+    worst = [np.abs(shares_of(pictures, way) - ideal).max() for way in (drawn, by_class)]
+    assert worst[0] < worst[1]
+
+
+@given(collections(), st.integers(0, 3))
+@settings(deadline=None)
+def test_labels_are_dealt_as_the_paper_says(pictures, seed):
+    """A slow twin, which counts everything anew before each picture, deals the same."""
+    assert splits_of(draw_labels(pictures, {}, seed, "x")) == dealt(pictures, seed)
+
+
+def dealt(pictures: list[Picture], seed: int) -> dict[str, str]:
+    """Iterative stratification without any state but what is placed already."""
+    shares = {"train": 0.7, "val": 0.1, "test": 0.2}
+    rng = generator(seed, "labels", "x")
+    order = sorted(pictures, key=lambda row: seed_for(seed, "splits", "x", row.image))
+    placed: dict[str, str] = {}
+    rarest = None
+    while waiting := [row for row in order if row.image not in placed]:
+        left = Counter(label for row in waiting for label in row.labels)
+        if rarest not in left:
+            rarest = min(left, key=lambda label: (left[label], label))
+        row = next(row for row in waiting if rarest in row.labels)
+        lots = dict(zip(shares, rng.permutation(3).tolist(), strict=True))
+
+        def wish(split, lots=lots, label=rarest):
+            there = [each for each in order if placed.get(each.image) == split]
+            total = sum(label in each.labels for each in order)
+            lack = shares[split] * total
+            room = shares[split] * len(order)
+            for each in there:  # in the order of the sums, so that halves stay halves
+                lack -= label in each.labels
+                room -= 1
+            return lack, room, lots[split]
+
+        learnt = {label for each in order if placed.get(each.image) == "train"
+                  for label in each.labels}  # fmt: skip
+        last = any(left[label] == 1 and label not in learnt for label in row.labels)
+        placed[row.image] = "train" if last else max(shares, key=wish)
+    return placed
+
+
+@given(collections(least=1, most=80), st.integers(0, 3))
+@settings(deadline=None)
+def test_every_label_is_learnt(pictures, seed):
+    """A label that has a picture has one in train; the order of the pictures does not matter."""
+    drawn = splits_of(draw_labels(pictures, {}, seed, "x"))
+    learnt = {label for row in pictures if drawn[row.image] == "train" for label in row.labels}
+    assert learnt == {label for row in pictures for label in row.labels}
+    assert drawn == splits_of(draw_labels(pictures[::-1], {}, seed, "x"))
+
+
+def test_pictures_without_a_label_are_divided_too():
+    """They go where there is room."""
+    pictures = [Picture(image=f"{n}", split="", labels=()) for n in range(100)]
+    counts = Counter(splits_of(draw_labels(pictures, {}, 0, "x")).values())
+    assert counts == {"train": 70, "val": 10, "test": 20}
+
+
+# --- when pictures come ------------------------------------------------------------------------
+
+
+def one_by_one(pictures: list[Picture], folder: Path, step: int, **more: object) -> list[Picture]:
+    """The last of a series of looks at a collection that grows."""
+    for stop in range(step, len(pictures) + step, step):
+        result = with_splits(pictures[:stop], folder, 0, "x", **more)
+    return result
+
+
+@pytest.mark.parametrize("step", [1, 7, 40, 120])
+@pytest.mark.parametrize("split", ["", "train"])
+def test_shares_do_not_depend_on_when_pictures_came(tmp_path, step, split):
+    """One at a time or all at once: each class has as many in each split."""
+    pictures = [picture_of(n, split, LABELS[n % 3]) for n in range(120)]
+    if split:
+        pictures = [picture_of(999, "test", "cat"), *pictures]
+    result = one_by_one(pictures, tmp_path, step)
+    counts = Counter((row.labels[0], row.split) for row in result)
+    if split:
+        assert sum(count for (_, name), count in counts.items() if name == "val") == 12
+    else:
+        assert counts == {
+            (label, name): count
+            for label in LABELS
+            for name, count in (("train", 28), ("val", 4), ("test", 8))
+        }
+
+
+@pytest.mark.parametrize("step", [1, 25])
+def test_shares_of_several_labels_do_not_depend_on_it_either(tmp_path, step):
+    """Within a few points: what is placed stays, and what comes fills what is short."""
+    pictures = many_labels(300, 0)
+    drawn = splits_of(one_by_one(pictures, tmp_path, step, several=True))
+    np.testing.assert_allclose(
+        shares_of(pictures, drawn)[:6], np.tile([0.7, 0.1, 0.2], (6, 1)), atol=0.08
+    )
+
+
+def test_a_class_that_grows_leaves_the_others(tmp_path):
+    """Also without what was kept: pictures of one class do not move those of another."""
+    cats = [picture_of(n, "", "cat") for n in range(40)]
+    dogs = [picture_of(n, "", "dog") for n in range(100, 140)]
+    alone = splits_of(with_splits(cats, tmp_path / "a", 0, "x"))
+    beside = splits_of(with_splits(dogs + cats, tmp_path / "b", 0, "x"))
+    assert alone.items() <= beside.items()
+
+
+def test_accents_do_not_draw_anew(tmp_path):
+    """A collection that moves from a Mac, which writes accents apart, keeps its draw."""
+    composed = [picture_of(n, "", "cat", name="\u00e9") for n in range(40)]
+    apart = [replace(row, image=row.image.replace("\u00e9", "e\u0301")) for row in composed]
+    first = with_splits(composed, tmp_path, 0, "x")
+    again = with_splits(apart, tmp_path, 0, "x")
+    anew = with_splits(apart, tmp_path / "new", 0, "x")
+    for rows in (again, anew):
+        assert [row.split for row in rows] == [row.split for row in first]
+
+
+def picture_of(number: int, split: str, label: str, name: str = "") -> Picture:
+    """A picture of one label."""
+    return Picture(image=f"{label}/{name}{number}.png", split=split, labels=(label,))
+
+
 # --- what was drawn is kept --------------------------------------------------------------------
 
 
@@ -229,6 +425,14 @@ def test_another_way_or_seed_draws_anew(tmp_path):
     assert by_group == splits_of(draw_groups(many, {}, 0, "x"))
     assert by_class == splits_of(with_splits(many, tmp_path, 0, "x"))
     assert by_class != splits_of(with_splits(many, tmp_path, 1, "x"))
+
+
+def test_a_first_picture_of_several_labels_moves_no_other(tmp_path):
+    """What was drawn class by class stays when the collection comes to be drawn label by label."""
+    many = [picture_of(n, "", LABELS[n % 2]) for n in range(40)]
+    first = splits_of(with_splits(many, tmp_path, 0, "x"))
+    more = [*many, Picture(image="both", split="", labels=LABELS[:2])]
+    assert first.items() <= splits_of(with_splits(more, tmp_path, 0, "x", several=True)).items()
 
 
 def test_own_splits_stay(tmp_path):

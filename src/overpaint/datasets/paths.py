@@ -51,7 +51,7 @@ class Finder:
                 spelt = self._spelt(named) if named.is_relative_to(self.root) else None
                 if spelt:
                     self.respelt += spelt != named or way != text
-                    return inside(str(spelt), self.root, where)
+                    return inside(spelt.relative_to(self.root).as_posix(), self.root, where)
         if re.match(r"[A-Za-z]:/", slashed):
             raise DatasetError(
                 "path-outside",

@@ -114,6 +114,8 @@ def read_sheet(file: Path, needed: Needed) -> Sheet:
     try:
         heads = [head_of(grid, needed) for grid in grids_of(file)]
         head = max(heads, key=lambda head: (len(head.found), head.width))
+        if head.error:
+            raise head.error  # noqa: TRY301 - told as all that is wrong with the file
         rows = list(head.grid.rows())
     except DatasetError:
         raise
@@ -146,6 +148,7 @@ class Head:
     header: list[str]
     found: set[int]  # which of the needed columns it has
     above: int  # rows above it that are not blank
+    error: csv.Error | None = None  # why there is none
 
     @property
     def width(self) -> int:
@@ -156,17 +159,17 @@ class Head:
 def head_of(grid: Grid, needed: Needed) -> Head:
     """The first row of a grid with all that is needed, or else with most of it."""
     heads = []
+    error = None
     rows = (row for row in grid.rows() if any(text_of(cell) for cell in row[1]))
     try:
         for above, (line, cells) in enumerate(islice(rows, HEADER_WITHIN)):
             header = [clean(text_of(cell).removeprefix("\ufeff")) for cell in cells]
             found = {number for number, names in enumerate(needed) if _places(header, names)}
             heads.append(Head(grid=grid, line=line, header=header, found=found, above=above))
-    except csv.Error:
-        if not heads:
-            raise
+    except csv.Error as wrong:  # quotes stand where this separator does not
+        error = wrong
     if not heads:
-        return Head(grid=grid, line=0, header=[], found=set(), above=0)
+        return Head(grid=grid, line=0, header=[], found=set(), above=0, error=error)
     return max(heads, key=lambda head: len(head.found))
 
 

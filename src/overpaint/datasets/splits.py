@@ -68,7 +68,9 @@ def with_splits(
     label = f"by {way}, seed {seed}"
     try:
         frame = read_table(workplace / "drawn.parquet")
-        earlier = frame[frame["drawn"] == label]
+        # A collection is drawn label by label as soon as one picture has several.
+        alike = ("class", "labels") if way in ("class", "labels") else (way,)
+        earlier = frame[frame["drawn"].isin([f"by {name}, seed {seed}" for name in alike])]
         before = dict(zip(earlier["image"].tolist(), earlier["split"].tolist(), strict=True))
     except RecordError:
         before = {}

@@ -88,6 +88,8 @@ def read_table(
         column = label_column(sheet, label if isinstance(label, str) else None)
         labels, listed = labels_in(sheet, column, separator)
         several = True if listed else None
+        if listed and all(len(names) == 1 for names in labels):
+            notes.append(f"{file.name}: labels are lists, so that a picture may have several")
     for (line, _), names in zip(sheet.rows, labels, strict=True):
         check_known(names, classes, sheet.where(line))
     bare = labels.count(())
