@@ -119,7 +119,7 @@ def saved(library: Any, root: Path) -> Tables:
         raise DatasetError("missing-folder", f"there is no folder {root}")
     files: dict[str, list[str]] = {}
     for path in sorted(root.rglob("*.parquet")):
-        files.setdefault(split_in(path.relative_to(root).as_posix()), []).append(str(path))
+        files.setdefault(split_word(path.relative_to(root).as_posix()), []).append(str(path))
     if files.keys() == {""}:
         files = {"train": files[""]}  # no path names a split
     elif "" in files:
@@ -148,15 +148,14 @@ def saved(library: Any, root: Path) -> Tables:
     )
 
 
-def split_in(path: str) -> str:
-    """The split that the path of a Parquet file names, if it names any.
+def split_word(path: str) -> str:
+    """The word for a split in the path of a Parquet file, if there is one.
 
-    >>> split_in("data/validation-00000-of-00002.parquet"), split_in("default/0000.parquet")
-    ('val', '')
+    >>> split_word("data/validation-00000-of-00002.parquet"), split_word("default/0000.parquet")
+    ('validation', '')
     """
     words = re.findall(r"[a-z]+", path.lower())
-    names = [SPLIT_WORDS.get(word, word) for word in words]
-    return next((name for name in reversed(names) if name in SPLITS), "")
+    return next((word for word in reversed(words) if word in SPLIT_WORDS), "")
 
 
 def chosen(tables: Tables, splits: Mapping[SplitName, str] | None, place: str) -> Tables:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from overpaint.cache import cache_folder
 from overpaint.datasets.catalogue import Dataset, dataset_of
-from overpaint.datasets.doctor import alike, contradictions, examine
+from overpaint.datasets.doctor import alike, contradictions, examine, remarks
 from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.kinds import KINDS, DatasetEntry
 from overpaint.datasets.splits import in_words, way_of, with_splits
@@ -61,6 +61,7 @@ def open_dataset(
     )
     notes = [
         *catalogue.notes,
+        *remarks(workplace),
         *(in_words(readable, way, seed) if way else []),
         *contradictions(dataset),
         *alike(dataset.classes),

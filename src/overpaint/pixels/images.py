@@ -374,7 +374,7 @@ def survey(path: Path) -> Look:
             width, height = picture.size
     except ValueError as error:
         return Look(digest=digest, status=str(error))
-    if math.prod(scaled_size(shown.size, 256)) > most_pixels():
+    if max(shown.size) > NARROW * min(shown.size):
         return Look(
             digest=digest, status=f"{width} × {height} pixels: too narrow for a square of it"
         )
@@ -386,6 +386,11 @@ def survey(path: Path) -> Look:
         note = f"almost black: no value above {max(highest)} of 255"
     return Look(digest=digest, width=width, height=height, note=note)
 
+
+NARROW = 2000
+"""Times its width that a picture may be high, and the other way round: enlarged to a network's
+input, what is narrower would fill the memory.
+"""
 
 ALMOST_BLACK = 16
 """A scan of 12 bits a colour in 16 lies below it; a painting never does."""
