@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 from rich.console import Console
@@ -365,7 +366,8 @@ def test_which_column(head, cells, options, column, server, tmp_path):
         ),
         (["{broken"], {}, "no-document", "not JSON"),
         (["[1]"], {}, "no-document", "neither"),
-        (["", ""], {}, "broken-table", "cannot read"),
+        (["", ""], {}, "no-addresses", "no column"),
+        (["image", "https://x.org/a,b"], {}, "broken-table", "line 2: 2 fields"),
     ],
 )
 def test_tables_that_name_no_pictures(lines, options, slug, message, tmp_path):
@@ -373,6 +375,40 @@ def test_tables_that_name_no_pictures(lines, options, slug, message, tmp_path):
     with pytest.raises(DatasetError, match=message) as caught:
         fetched(export(tmp_path, *lines), tmp_path / "art", **options)
     assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize("form", ["semicolons", "tabs", "UTF-16", "header below", "Excel", "lines"])
+def test_tables_as_they_are_saved(form, server, tmp_path):
+    """Separators, encodings and kinds of files are those of every table."""
+    address = server.serves("/a.jpg", jpeg())
+    header, cells = ["Künstler", "Genre", "Image URL"], ["Böcklin, Arnold", "sea", address]
+    path = tmp_path / {"Excel": "a.xlsx", "lines": "a.jsonl"}.get(form, "a.csv")
+    separator = "\t" if form == "tabs" else ";"
+    text = "\n".join([separator.join(header), separator.join(cells)])
+    if form == "Excel":
+        pd.DataFrame([cells], columns=header).to_excel(path, index=False)
+    elif form == "lines":
+        path.write_text(json.dumps(dict(zip(header, cells, strict=True))), encoding="utf-8")
+    else:
+        above = "Export of the museum\n\n" if form == "header below" else ""
+        path.write_text(above + text, encoding="utf-16" if form == "UTF-16" else "utf-8")
+    [row] = table(fetched(path, tmp_path / "art").table)
+    assert (row["artist"], row["label"], row["address"]) == ("Böcklin, Arnold", "sea", address)
+
+
+def test_a_table_at_an_address(server, tmp_path):
+    """An export need not lie on this machine."""
+    text = f"label,image\nsea,{server.serves('/a.jpg', jpeg())}\n"
+    address = server.serves("/export.csv?all=1", sends(text.encode(), "text/csv"))
+    assert fetched(address, tmp_path / "art").pictures == 1
+
+
+def test_several_addresses_in_a_cell(server, tmp_path):
+    """Each is a picture with what the line says."""
+    first, second = (server.serves(f"/{n}.jpg", jpeg()) for n in range(2))
+    file = export(tmp_path, "label,image", f"sea,{first} | {second}")
+    rows = table(fetched(file, tmp_path / "art").table)
+    assert [(row["label"], row["address"]) for row in rows] == [("sea", first), ("sea", second)]
 
 
 # --- going on ----------------------------------------------------------------------------------

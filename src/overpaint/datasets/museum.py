@@ -5,13 +5,12 @@ label, artist, rights and the page that it comes from. What cannot be had stands
 """
 
 import hashlib
-import io
 import json
 import re
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,10 +19,12 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 
+from overpaint.cache import first_line
 from overpaint.datasets.exported import suffix
 from overpaint.datasets.iiif import ARTISTS, Lost, Work, described, service_of, works
+from overpaint.datasets.sheet import Sheet, plain, read_sheet, text_of
 from overpaint.datasets.web import Web
-from overpaint.errors import DatasetError, RecordError, nearest
+from overpaint.errors import DatasetError, RecordError
 from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
@@ -34,6 +35,10 @@ RIGHTS = ("rights", "licence", "license", "rights statement", "copyright", "cred
 SOURCES = ("source", "link", "page", "permalink", "link resource", "object url", "web page",
            "landing page", "url", "uri")  # fmt: skip
 """What museums call these columns, in lower case; the first that is there is taken."""
+
+ADDRESSES = ("image url", "image", "images", "picture", "photo", "iiif", "manifest", "url",
+             "iiif manifest", "address", "link")  # fmt: skip
+"""What the column of the pictures' addresses may be called, so that a header is found."""
 
 COLUMNS = ("path", "label", "artist", "rights", "source", "address")
 """The first columns of `pictures.csv`; all that the museum says follows."""
@@ -87,7 +92,7 @@ def fetch_pictures(
     _claim(folder, {"pictures of": place, "size": size})
     web = Web(rate, folder / "documents")
     with progress.stage(f"read {what}"):
-        named = list(_named(what, column, web))
+        named = list(_named(what, column, web, progress.say))
     pictures = Pictures(folder / "pictures", size, web)
     rows: list[dict[str, str]] = []
     lost: list[Lost] = []
@@ -136,121 +141,126 @@ def _claim(folder: Path, asked: dict[str, Any]) -> None:
 # --- what is named -----------------------------------------------------------------------------
 
 
-def _named(what: str, column: str | None, web: Web) -> Iterator[Work | Lost]:
+def _named(
+    what: str, column: str | None, web: Web, say: Callable[[str], None]
+) -> Iterator[Work | Lost]:
     """The pictures that a table or a manifest names; a file, or an address."""
-    if re.match(r"https?://", what):
-        try:
-            data = web.get(what).data
-        except ValueError as error:
-            raise DatasetError("no-document", f"cannot fetch {what}: {error}") from None
-    else:
-        try:
-            data = Path(what).read_bytes()
-        except OSError as error:
-            raise DatasetError("no-document", f"cannot read {what}: {error.strerror}") from None
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
-        try:
-            document = json.loads(data)
-        except ValueError as error:
-            raise DatasetError("no-document", f"{what} is not JSON: {error}") from None
-        if not isinstance(document, dict):
-            raise DatasetError("no-document", f"{what} is neither a IIIF manifest nor a table")
-        yield from works(document, what, web.document)
-    else:
-        yield from _tabled(data, what, column, web)
+    file = Path(what)
+    try:
+        if re.match(r"https?://", what):
+            # A sheet is read from a file, by its ending where its bytes do not tell what it is.
+            file = web.documents / f"export{Path(urlsplit(what).path).suffix[:9]}"
+            with whole_file(file) as draft:
+                draft.write_bytes(web.get(what).data)
+        data = file.read_bytes()
+    except (ValueError, OSError) as error:
+        raise DatasetError("no-document", f"cannot read {what}: {first_line(error)}") from None
+    is_json = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    if not is_json or file.suffix.lower() in (".jsonl", ".ndjson"):
+        yield from _tabled(file, what, column, web, say)
+        return
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise DatasetError("no-document", f"{what} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise DatasetError("no-document", f"{what} is neither a IIIF manifest nor a table")
+    yield from works(document, what, web.document)
 
 
-def _tabled(data: bytes, what: str, column: str | None, web: Web) -> Iterator[Work | Lost]:
-    """The pictures in the lines of a table; a line may also name a manifest."""
-    frame = _frame(data, what)
-    names = [str(name) for name in frame.columns]
-    address = _address_column(frame, what, column)
-    label, artist, rights = (_first(names, known) for known in (LABELS, ARTISTS, RIGHTS))
-    source = _first([name for name in names if name != address], SOURCES)
-    for line, row in enumerate(frame.to_dict("records"), start=2):
-        cells = {str(name): str(value).strip() for name, value in row.items()}
-        work = Work(
-            address=cells[address],
-            service=service_of(cells[address]),
+def _tabled(
+    file: Path, what: str, column: str | None, web: Web, say: Callable[[str], None]
+) -> Iterator[Work | Lost]:
+    """The pictures in the lines of a table; a line may name several, and manifests."""
+    sheet = _sheet(file, column)
+    for note in sheet.notes:
+        say(f"  {note}")
+    titles: list[str] = []
+    for number, title in enumerate(sheet.header, start=1):
+        name = title or f"column {number}"
+        titles.append(f"{name} ({number})" if name in titles else name)
+    lines = [(line, dict(zip(titles, map(text_of, cells), strict=True)))
+             for line, cells in sheet.rows]  # fmt: skip
+    address = _address_column(titles, [cells for _, cells in lines], what, column)
+    label, artist, rights = (_first(titles, known) for known in (LABELS, ARTISTS, RIGHTS))
+    source = _first([title for title in titles if title != address], SOURCES)
+    for line, cells in lines:
+        said = Work(
+            address="",
             label=cells[label] if label else "",
             artist=cells[artist] if artist else "",
             rights=cells[rights] if rights else "",
-            source=cells[source] if source else cells[address],
+            source=cells[source] if source else "",
             remarks=cells,
         )
-        if not any(cells.values()):
-            continue
-        if not work.address:
-            yield Lost(address="", reason=f"line {line} has no address", label=work.label,
-                       source=work.source)  # fmt: skip
-        elif re.search(r"[/.=]manifest(\.json)?$", work.address):
-            try:
-                found = list(works(web.document(work.address), work.address, web.document))
-            except ValueError as error:
-                found = [Lost(address=work.address, reason=str(error), label=work.label)]
+        if not cells[address]:
+            yield Lost(address="", reason=f"line {line} has no address", label=said.label,
+                       source=said.source)  # fmt: skip
+        for place in re.split(r"[|;,\s]+(?=https?://)", cells[address]) if cells[address] else ():
+            found: list[Work | Lost] = [Work(address=place, service=service_of(place))]
+            if re.search(r"[/.=]manifest(\.json)?$", place):
+                try:
+                    found = list(works(web.document(place), place, web.document))
+                except ValueError as error:
+                    found = [Lost(address=place, reason=str(error))]
             for part in found:
-                yield _joined(part, work) if isinstance(part, Work) else part
-        else:
-            yield work
+                label_of = said.label or part.label
+                source_of = said.source or part.source or place
+                if isinstance(part, Lost):
+                    yield replace(part, label=label_of, source=source_of)
+                else:
+                    yield replace(
+                        part,
+                        label=label_of,
+                        source=source_of,
+                        artist=said.artist or part.artist,
+                        rights=said.rights or part.rights,
+                        remarks={**part.remarks, **said.remarks},
+                    )
 
 
-def _joined(part: Work, line: Work) -> Work:
-    """A picture of a manifest, with what a line of the table says of the manifest."""
-    return replace(
-        part,
-        label=line.label or part.label,
-        artist=line.artist or part.artist,
-        rights=line.rights or part.rights,
-        source=line.source if line.source != line.address else part.source,
-        remarks={**part.remarks, **line.remarks},
-    )
-
-
-def _frame(data: bytes, what: str) -> pd.DataFrame:
-    try:
-        frame = pd.read_csv(
-            io.BytesIO(data), dtype=str, keep_default_na=False, skip_blank_lines=False
-        )
-    except ValueError as error:
-        raise DatasetError("broken-table", f"cannot read the table {what}: {error}") from None
-    return frame.fillna("")  # of lines that are blank, or end early
-
-
-def _first(names: Sequence[str], known: Sequence[str]) -> str | None:
-    """The column with the first of the known names, however that is written."""
-    plain: dict[str, str] = {}
-    for name in names:
-        words = re.sub(r"[_\W]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name))
-        plain.setdefault(words.strip().casefold(), name)
-    return next((plain[name] for name in known if name in plain), None)
-
-
-def _address_column(frame: pd.DataFrame, what: str, column: str | None) -> str:
-    """The column of the pictures' addresses."""
-    names = [str(name) for name in frame.columns]
+def _sheet(file: Path, column: str | None) -> Sheet:
+    """The rows of a table, whose header has the column of addresses if its name is usual."""
     if column is not None:
-        if column not in names:
-            raise DatasetError(
-                "missing-column", f"{what} has no column {column!r}; {nearest(column, names)}"
-            )
-        return column
+        return read_sheet(file, [(column,)])
+    try:
+        return read_sheet(file, [ADDRESSES])
+    except DatasetError as error:
+        if error.slug != "missing-column":
+            raise
+    return read_sheet(file, [])
+
+
+def _first(titles: Sequence[str], known: Sequence[str]) -> str | None:
+    """The column with the first of the known names, however that is written."""
+    names = {plain(title): title for title in reversed(titles)}
+    return next((names[plain(name)] for name in known if plain(name) in names), None)
+
+
+def _address_column(
+    titles: Sequence[str], lines: Sequence[Mapping[str, str]], what: str, column: str | None
+) -> str:
+    """The column of the pictures' addresses."""
+    if column is not None:
+        return next(title for title in titles if plain(title) == plain(column))
     likely = {}
-    for name in names:
-        cells = [cell.strip() for cell in frame[name] if cell.strip()]
+    for title in titles:
+        cells = [cells[title] for cells in lines if cells[title]]
         web = sum(bool(re.match(r"https?://", cell)) for cell in cells)
         pictures = sum(_looks_like_a_picture(cell) for cell in cells)
         if cells and web > len(cells) / 2:
-            called = bool(
-                re.search("image|img|pic|photo|iiif|manifest|download|media", name.lower())
-            )
-            likely[name] = 2 * (pictures > len(cells) / 2) + called
-    best = [name for name in likely if likely[name] == max(likely.values())]
+            likely[title] = 2 * (pictures > len(cells) / 2) + bool(PICTORIAL.search(title.lower()))
+    best = [title for title in likely if likely[title] == max(likely.values())]
     if len(best) != 1:
         said = "several columns" if best else "no column"
-        known = ", ".join(best or names)
+        known = ", ".join(best or titles)
         raise DatasetError("no-addresses", f"{what} has {said} of addresses of pictures ({known}): "
                            "say which with --column")  # fmt: skip
     return best[0]
+
+
+PICTORIAL = re.compile("image|img|pic|photo|iiif|manifest|download|media|bild")
+"""What the title of a column of pictures says."""
 
 
 def _looks_like_a_picture(address: str) -> bool:
