@@ -41,6 +41,10 @@ def art(tmp_path: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         pixels = generator(0, "test picture", number).integers(0, 256, (70, 80, 3), np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:02}.png")
+    for name in ("val", "test"):  # so that none of the thirty is drawn for them
+        other = tmp_path / "art" / name / "a"
+        other.mkdir(parents=True)
+        Image.effect_noise((70, 80), 60).save(other / "x.png")
     return tmp_path / "art"
 
 
