@@ -188,13 +188,13 @@ def _painted(page: Json) -> Iterator[Json]:
 
 def _bodies(annotation: Json) -> list[Json]:
     """What an annotation paints; of a choice, the first."""
-    found: list[Json] = []
+    bodies: list[Json] = []
     for body in _list(annotation.get("resource") or annotation.get("body")):
         for key in ("default", "items", "full", "source"):  # a choice; a part of something
             inner = _list(body.get(key)) if isinstance(body, dict) else []
             body = inner[0] if inner else body  # noqa: PLW2901 - one inside the other
-        found.append(body if isinstance(body, dict) else {"@id": str(body)})
-    return found
+        bodies.append(body if isinstance(body, dict) else {"@id": str(body)})
+    return bodies
 
 
 # --- image servers -----------------------------------------------------------------------------
@@ -252,13 +252,13 @@ def _service(body: Json) -> Service | None:
 def _version(service: Json) -> int | None:
     """The version of the Image API; None for a service of another kind, such as a login."""
     marks = f"{_type(service)} {service.get('@context')} {service.get('profile')}"
-    found = re.search(r"ImageService(\d)|/api/image/(\d)|iiif/image-api/(\d)?", marks)
-    return int(next(filter(None, found.groups()), "1")) if found else None
+    match = re.search(r"ImageService(\d)|/api/image/(\d)|iiif/image-api/(\d)?", marks)
+    return int(next(filter(None, match.groups()), "1")) if match else None
 
 
 def _level(service: Json) -> int | None:
-    found = re.search(r"level([012])", str(service.get("profile")))
-    return int(found[1]) if found else None
+    match = re.search(r"level([012])", str(service.get("profile")))
+    return int(match[1]) if match else None
 
 
 # --- values ------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def _tabled(
     lines = [(line, dict(zip(titles, map(text_of, cells), strict=True)))
              for line, cells in sheet.rows]  # fmt: skip
     address = _address_column(titles, [cells for _, cells in lines], what, column)
-    label, artist, rights = (_first(titles, known) for known in (LABELS, ARTISTS, RIGHTS))
+    label, artist, rights = (_first(titles, names) for names in (LABELS, ARTISTS, RIGHTS))
     source = _first([title for title in titles if title != address], SOURCES)
     for line, cells in lines:
         said = Work(
@@ -197,13 +197,13 @@ def _tabled(
             yield Lost(address="", reason=f"line {line} has no address", label=said.label,
                        source=said.source)  # fmt: skip
         for place in re.split(r"[|;,\s]+(?=https?://)", cells[address]) if cells[address] else ():
-            found: list[Work | Lost] = [Work(address=place, service=service_of(place))]
+            parts: list[Work | Lost] = [Work(address=place, service=service_of(place))]
             if re.search(r"[/.=]manifest(\.json)?$", place):
                 try:
-                    found = list(works(web.document(place), place, web.document))
+                    parts = list(works(web.document(place), place, web.document))
                 except ValueError as error:
-                    found = [Lost(address=place, reason=str(error))]
-            for part in found:
+                    parts = [Lost(address=place, reason=str(error))]
+            for part in parts:
                 label_of = said.label or part.label
                 source_of = said.source or part.source or place
                 if isinstance(part, Lost):
@@ -231,10 +231,10 @@ def _sheet(file: Path, column: str | None) -> Sheet:
     return read_sheet(file, [])
 
 
-def _first(titles: Sequence[str], known: Sequence[str]) -> str | None:
-    """The column with the first of the known names, however that is written."""
-    names = {plain(title): title for title in reversed(titles)}
-    return next((names[plain(name)] for name in known if plain(name) in names), None)
+def _first(titles: Sequence[str], names: Sequence[str]) -> str | None:
+    """The column with the first of the names, however that is written."""
+    plain_titles = {plain(title): title for title in reversed(titles)}
+    return next((plain_titles[plain(name)] for name in names if plain(name) in plain_titles), None)
 
 
 def _address_column(
@@ -253,9 +253,11 @@ def _address_column(
     best = [title for title in likely if likely[title] == max(likely.values())]
     if len(best) != 1:
         said = "several columns" if best else "no column"
-        known = ", ".join(best or titles)
-        raise DatasetError("no-addresses", f"{what} has {said} of addresses of pictures ({known}): "
-                           "say which with --column")  # fmt: skip
+        candidates = ", ".join(best or titles)
+        raise DatasetError(
+            "no-addresses",
+            f"{what} has {said} of addresses of pictures ({candidates}): say which with --column",
+        )
     return best[0]
 
 

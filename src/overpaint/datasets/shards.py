@@ -117,10 +117,9 @@ def _shards(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, lis
             raise DatasetError(
                 "no-shards", f"no file below {root} is called {globs[0]!r}; there: {there}"
             )
-        for other, taken in shards.items():
-            both = sorted(set(paths) & set(taken))
-            if both:
-                raise DatasetError("no-shards", f"{both[0]} would be in {other} and in {split}: "
+        for before, others in shards.items():
+            if shared := sorted(set(paths) & set(others)):
+                raise DatasetError("no-shards", f"{shared[0]} would be in {before} and in {split}: "
                                    "give patterns that share no file")  # fmt: skip
         if paths:
             shards[split] = paths
@@ -148,9 +147,9 @@ def _items(
                     )
                 # What belongs to 0001.left.jpg is called 0001.left.cls, or 0001.cls.
                 view = picture.rpartition(".")[0]
-                own = {name.removeprefix(f"{view}."): data for name, data in sample.items()
+                of_view = {name.removeprefix(f"{view}."): data for name, data in sample.items()
                        if name.startswith(f"{view}.")}  # fmt: skip
-                labels = labels_of({**sample, **own}, label, classes, where)
+                labels = labels_of({**sample, **of_view}, label, classes, where)
                 left_out.update(f".{name}" for name in sample
                                 if name != picture and name.endswith(PICTURES))  # fmt: skip
                 yield Item(

@@ -124,12 +124,12 @@ class Web:
         if not place.is_file():
             answer = self.get(address)
             try:
-                found = json.loads(answer.data)
+                value = json.loads(answer.data)
             except ValueError:
                 raise ValueError(f"no JSON but {answer.kind or 'something else'}") from None
-            if not isinstance(found, dict):
+            if not isinstance(value, dict):
                 raise ValueError("JSON that is neither a manifest nor a collection")
-            write_json(place, found)
+            write_json(place, value)
         document: Json = read_json(place)
         return document
 

@@ -136,7 +136,9 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
         with _open(data) as opened:
             return _upright_rgb(_small_enough(opened, data, side, limit))
     except UnidentifiedImageError:
-        raise ValueError(_unknown(data)) from None
+        heic = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+        reason = "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
+        raise ValueError(reason if heic else "not a picture that Pillow can read") from None
     except Image.DecompressionBombError as error:  # of a format that is decoded as it is opened
         pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
         raise ValueError(_too_large(f"{pixels} pixels", pixels, limit)) from None
@@ -155,13 +157,6 @@ def _open(data: bytes) -> ImageFile.ImageFile:
                 with suppress(SyntaxError, IndexError, TypeError, struct.error):  # another format's
                     return opens(io.BytesIO(data), "")  # which does not look at the size
         raise
-
-
-def _unknown(data: bytes) -> str:
-    """What is said of bytes that are no picture."""
-    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
-        return "HEIC is read with a plugin of Pillow: pip install pillow-heif"
-    return "not a picture that Pillow can read"
 
 
 def _too_large(size: str, pixels: int, limit: float) -> str:
@@ -242,8 +237,8 @@ def _upright_rgb(picture: Image.Image) -> Image.Image:
         turn = TURNS.get(picture.getexif().get(0x0112, 1))
     except Exception:
         turn = None
-    shown = as_rgb(picture)
-    return shown.transpose(turn) if turn is not None else shown
+    pixels = as_rgb(picture)
+    return pixels.transpose(turn) if turn is not None else pixels
 
 
 def read(path: Path, side: int | None = None) -> Image.Image:
@@ -260,10 +255,10 @@ def readable_below(folder: Path, side: int, say: Callable[[str], None]) -> Itera
     What is hidden is not looked at. Raises DatasetError when none can be read.
     """
     paths = sorted(folder.rglob("*"))
-    shown = [path for path in paths if not any(
+    visible = [path for path in paths if not any(
         name.startswith(".") for name in path.relative_to(folder).parts)]  # fmt: skip
     count = 0
-    for path in filter(is_picture, shown):
+    for path in filter(is_picture, visible):
         try:
             picture = read(path, side)
         except DatasetError as error:
@@ -369,16 +364,16 @@ def survey(path: Path) -> Look:
         return Look(status=error.strerror or str(error))
     digest = hashlib.sha256(data).hexdigest()
     try:
-        shown = decode(data, 224)
+        pixels = decode(data, 224)
         with _open(data) as picture:
             width, height = picture.size
     except ValueError as error:
         return Look(digest=digest, status=str(error))
-    if max(shown.size) > NARROW * min(shown.size):
+    if max(pixels.size) > NARROW * min(pixels.size):
         return Look(
             digest=digest, status=f"{width} × {height} pixels: too narrow for a square of it"
         )
-    lowest, highest = zip(*shown.getextrema(), strict=True)
+    lowest, highest = zip(*pixels.getextrema(), strict=True)
     note = ""
     if lowest == highest:
         note = f"of one colour only, #{bytes(lowest).hex()}"

@@ -6,7 +6,6 @@
 
 import io
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,32 +32,28 @@ def as_rgb(picture: Image.Image) -> Image.Image:
     return _managed(picture, picture)
 
 
-def _managed(shown: Image.Image, picture: Image.Image) -> Image.Image:
+def _managed(pixels: Image.Image, picture: Image.Image) -> Image.Image:
     """Pixels as RGB by the colour profile of their picture; without one they are taken as sRGB.
 
     A profile that is broken, or is for other pixels (grey), is passed over, as viewers do.
     """
     embedded = picture.info.get("icc_profile")
-    if shown.mode != "CMYK":
-        shown = shown.convert("RGB")
+    if pixels.mode != "CMYK":
+        pixels = pixels.convert("RGB")
     if embedded:
         with suppress(OSError, ValueError, TypeError, ImageCms.PyCMSError):
             profile = ImageCms.ImageCmsProfile(io.BytesIO(embedded))
             space = profile.profile.xcolor_space.strip()
-            if space == shown.mode and "sRGB" not in (profile.profile.profile_description or ""):
-                return _through(shown, profile)
-    return shown.convert("RGB")
+            if space == pixels.mode and "sRGB" not in (profile.profile.profile_description or ""):
+                return _through(pixels, profile)
+    return pixels.convert("RGB")
 
 
 def _through(pixels: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    shown = ImageCms.profileToProfile(pixels, profile, _srgb(), outputMode="RGB")
-    assert shown is not None
-    return shown
-
-
-@cache
-def _srgb() -> ImageCms.ImageCmsProfile:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    converted = ImageCms.profileToProfile(pixels, profile, srgb, outputMode="RGB")
+    assert converted is not None
+    return converted
 
 
 BITS = (8, 10, 12, 16, 24, 32)
