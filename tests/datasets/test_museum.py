@@ -630,6 +630,17 @@ def test_sizes_by_level(level, description, asked, server, tmp_path):
     assert sum("/full/" in path for path in server.asked) == 1
 
 
+def test_a_manifest_that_names_a_small_rendition(server, tmp_path):
+    """Its sides are not taken for those of the picture, which would be asked for in full."""
+    manifest = version_2(server, "moon", level="level1")
+    resource = manifest["sequences"][0]["canvases"][0]["images"][0]["resource"]
+    resource |= {"@id": server.url("/iiif/moon-1/full/!300,300/0/default.jpg"),
+                 "width": 300, "height": 225}  # fmt: skip
+    server.serves("/iiif/moon-1/info.json", info("level1"))
+    fetched(server.serves("/manifest.json", manifest), tmp_path / "art")
+    assert server.asked["/iiif/moon-1/full/1024,/0/default.jpg"] == 1
+
+
 def test_a_server_that_refuses_the_size(server, tmp_path):
     """It is asked for the picture as the manifest names it."""
     manifest = version_3(server, "sea")

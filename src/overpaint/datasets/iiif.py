@@ -236,6 +236,9 @@ def described(service: Service, info: Json) -> Service:
 
 
 def _service(body: Json) -> Service | None:
+    match = REQUEST.match(_address(body))
+    # The sides of a body that is itself a smaller rendition are not those of the whole.
+    whole = body if not match or match["size"] in ("full", "max") else {}
     for offer in _dicts(body.get("service")):
         version = _version(offer)
         if version and _address(offer):
@@ -243,8 +246,8 @@ def _service(body: Json) -> Service | None:
                 address=_address(offer).rstrip("/").removesuffix("/info.json"),
                 version=version,
                 level=_level(offer),
-                width=_number(body.get("width")) or _number(offer.get("width")),
-                height=_number(body.get("height")) or _number(offer.get("height")),
+                width=_number(whole.get("width")) or _number(offer.get("width")),
+                height=_number(whole.get("height")) or _number(offer.get("height")),
             )
     return None
 
