@@ -285,7 +285,7 @@ FOLDERS = [
         pictures=TWO,
         files={"cat/p.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"},
         gives="drawn cat 3, drawn dog 2",
-        notes=("cat/p.heic: HEIC is read with a plugin",),
+        notes=("cat/p.heic: HEIC, for which Pillow needs a plugin",),
     ),
     Case(
         name="empty and broken files",

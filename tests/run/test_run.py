@@ -195,7 +195,12 @@ def test_two_runs_give_the_same_bytes(done, tmp_path):
     assert ours == theirs
     # Where the study's file lies, and when files were written, differs; nothing else does.
     own = {"stamps.parquet", "study.yaml"}
-    names = [str(p) for p in ours if p.name not in own and p.parts[0] != "datasets"]
+    names = [
+        str(p)
+        for p in ours
+        # A PDF writer has its own order of fonts and objects: what it is made from is compared.
+        if p.name not in own and p.parts[0] != "datasets" and p.suffix != ".pdf"
+    ]
     _, mismatch, errors = filecmp.cmpfiles(done, tmp_path / "run", names, shallow=False)
     assert not errors
     assert [
