@@ -6,7 +6,9 @@ counted by split and class, with words of the notes, or the slug and words of th
 
 import gzip
 import io
+import tempfile
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
-from overpaint.datasets.table import TableEntry
+from overpaint.datasets.table import TableEntry, read_table
 from overpaint.errors import DatasetError
 
 FORMATS = {"jfif": "JPEG", "jpe": "JPEG", "jpg": "JPEG", "jpeg": "JPEG", "jp2": "JPEG2000",
@@ -242,13 +246,47 @@ FOLDERS = [
         name="a folder around all",
         pictures="pets-master/train/cat 2, pets-master/val/cat 1, pets-master/test/cat 1",
         gives="train cat 2, val cat 1, test cat 1",
-        notes=("the pictures are those in pets-master",),
+        notes=("the folders of pets-master are read",),
     ),
     Case(
         name="two folders around all",
         pictures="archive/pets/cat 3, archive/pets/dog 2",
         gives="drawn cat 3, drawn dog 2",
-        notes=("the pictures are those in archive/pets",),
+        notes=("the folders of archive/pets are read",),
+    ),
+    Case(
+        name="a folder around all, and a picture beside it",
+        pictures="cover.jpg, pets/cat 3, pets/dog 2",
+        gives="drawn cat 3, drawn dog 2",
+        notes=("the folders of pets are read", "left out: cover.jpg"),
+    ),
+    Case(
+        name="a folder between splits and classes",
+        pictures="train/images/cat 2, train/images/dog 1, val/images/cat 1, test/images/cat 1",
+        gives="train cat 2, train dog 1, val cat 1, test cat 1",
+        notes=("the folders of train/images are read",),
+    ),
+    Case(
+        name="archives unpacked into folders of their own names",
+        pictures="train/train/cat 2, train/train/dog 1, val/val/cat 1, test/test/cat 1",
+        gives="train cat 2, train dog 1, val cat 1, test cat 1",
+        notes=("the folders of test/test are read",),
+    ),
+    Case(
+        name="splits in a split",
+        pictures="train/train/cat 2, train/val/dog 1, test/cat 1",
+        slug="unclear-splits",
+        said="train is a split and holds the folders train, val",
+    ),
+    Case(
+        name="a class with folders in one split",
+        pictures="train/cat 2, train/dog 1, val/cat 1, test/cat/old 1, test/cat/young 1",
+        gives="train cat 2, train dog 1, val cat 1, test cat 2",
+    ),
+    Case(
+        name="one class",
+        pictures="cat 3",
+        gives="drawn cat 3",
     ),
     Case(
         name="folders below the classes",
@@ -285,7 +323,7 @@ FOLDERS = [
         pictures=TWO,
         files={"cat/p.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"},
         gives="drawn cat 3, drawn dog 2",
-        notes=("cat/p.heic: HEIC, for which Pillow needs a plugin",),
+        notes=("cat/p.heic: HEIC",),
     ),
     Case(
         name="empty and broken files",
@@ -434,6 +472,24 @@ def test_names_that_are_not_utf_8(tmp_path):
     check(case, FolderEntry, tmp_path)
 
 
+def test_a_root_that_is_not_utf_8(tmp_path):
+    """Nothing could be recorded of it: it is refused, with its bytes legible."""
+    case = Case(name="", slug="missing-folder", said="caf\\xe9 is not UTF-8: rename it",
+                says={"root": "caf\udce9"},
+                files={"../caf\udce9/cat/1.png": picture(0)})  # fmt: skip
+    check(case, FolderEntry, tmp_path)
+
+
+def test_rasta_without_val_and_test(tmp_path):
+    """What lacks is drawn out of train, as for every kind."""
+    case = Case(
+        name="",
+        pictures="wikipaintings_train/Rococo 10, wikipaintings_test/Rococo 2",
+        gives="train Rococo 9, val Rococo 1, test Rococo 2*",
+    )
+    check(case, RastaEntry, tmp_path)
+
+
 def test_rasta_with_other_files(tmp_path):
     """What people and machines put into RASTA is left out as in any folder."""
     case = Case(
@@ -517,7 +573,21 @@ TABLES = [
     of("commas", PLAIN),
     of("semicolons", PLAIN.replace(",", ";")),
     of("tabs", PLAIN.replace(",", "\t"), file="table.tsv"),
-    of("bars", PLAIN.replace(",", "|")),
+    of("bars", PLAIN.replace(",", "|"), notes=("separated by bars",)),
+    of(
+        "blanks behind the commas",
+        lines(("cat", '"Gogh, V."')).replace(",c", ", c"),
+        GIVES.replace("cat", "Gogh, V."),
+        says={"separator": "|"},
+    ),
+    of("blanks before the quotes", lines(("cat", ' "cat"'), ("dog", ' "dog"'))),
+    of("a table that is named from the root", PLAIN, says={"file": "table.csv"}),
+    of(
+        "classes with commas that are known",
+        lines(("cat", '"Gogh, V."'), ("dog", '"Hals, F."')),
+        "train Gogh, V. 1, val Gogh, V. 1, train Hals, F. 1, test Hals, F. 1",
+        says={"classes": ["Gogh, V.", "Hals, F."]},
+    ),
     of("sep= of Excel", "sep=;\n" + PLAIN.replace(",", ";")),
     of(
         "semicolons and decimal commas",
@@ -949,3 +1019,26 @@ def test_an_absolute_path_below_the_root(tmp_path):
     """It is the picture's own."""
     text = PLAIN.replace("a.png", str(tmp_path / "art" / "a.png"))
     check(of("", text), TableEntry, tmp_path)
+
+
+WAYS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"]
+
+
+@given(
+    st.sampled_from(
+        [PLAIN, PLAIN.replace(",", ";"), several("|"), '{"path": "a.png", "label": []}']
+    ),
+    st.sampled_from(WAYS),
+    st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=3)), max_size=6),
+    st.sampled_from(["t.csv", "t.jsonl", "t.xlsx", "t.parquet"]),
+)
+@settings(deadline=None, max_examples=300)
+def test_whatever_a_table_holds(text, encoding, changes, name):
+    """Bytes that are no table, or no longer one, are refused; nothing else comes of them."""
+    data = bytearray(text.encode(encoding))
+    for place, new in changes:
+        data[place : place + len(new)] = new
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / name).write_bytes(data)
+        with suppress(DatasetError):
+            read_table(Path(folder), Path(folder) / name)

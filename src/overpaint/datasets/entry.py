@@ -54,7 +54,7 @@ class CollectionEntry(Entry, ABC):
     """
 
     writes_out: ClassVar[bool] = False
-    """Whether the pictures lie inside other files, and are written out as files of their own."""
+    """Whether the files of the pictures are ours: painted, or written out of other files."""
 
     kind: str
     disjoint: Literal["group"] | None = None

@@ -151,18 +151,57 @@ def read_folder(root: Path) -> Catalogue:
     if not root.is_dir():
         raise DatasetError("missing-folder", f"there is no folder {root}")
     walk = Walk(root)
-    base = walk.scan(root)
-    # A folder around all the others, as archives have it.
-    while len(base.folders) == 1 and not base.pictures:
+    base = unwrapped(walk, walk.scan(root))
+    splits = unwrapped_splits(walk, split_folders(walk, base))
+    pictures = read_classes(walk, splits or {"": base})
+    return Catalogue(root=root, pictures=pictures, notes=walk.left_out())
+
+
+def unwrapped(walk: Walk, folder: Folder) -> Folder:
+    """A folder, or the one in it that stands around all the others, as archives have it."""
+    base = folder
+    while len(base.folders) == 1:
         [inner] = base.folders
         if not inner.folders or inner.pictures or split_names([inner.name])[inner.name]:
             break
+        _note_loose(walk, base)
         base = inner
-    if base.path != root:
-        walk.notes.append(f"the pictures are those in {walk.relative(base.path)}")
-    splits = split_folders(walk, base)
-    pictures = read_classes(walk, splits or {"": base})
-    return Catalogue(root=root, pictures=pictures, notes=walk.left_out())
+    if base is not folder:
+        walk.notes.append(f"the folders of {walk.relative(base.path)} are read")
+    return base
+
+
+def unwrapped_splits(walk: Walk, splits: Mapping[str, Folder]) -> dict[str, Folder]:
+    """Split folders without a folder that is in each the only one: `train/images`, `train/train`.
+
+    Raises DatasetError for a split that holds folders of splits and no classes.
+    """
+    inner = {
+        split: folder.folders[0]
+        for split, folder in splits.items()
+        if len(folder.folders) == 1 and folder.folders[0].folders
+    }
+    if inner.keys() == splits.keys() and not any(folder.pictures for folder in inner.values()):
+        meanings = {
+            split: split_names([folder.name])[folder.name] for split, folder in inner.items()
+        }
+        same_name = len({folder.name for folder in inner.values()}) == 1
+        if all(meanings[split] == split for split in inner) or (
+            same_name and not any(meanings.values())
+        ):
+            walk.notes += [
+                f"the folders of {walk.relative(row.path)} are read" for row in inner.values()
+            ]
+            splits = inner
+    for folder in splits.values():
+        names = [row.name for row in folder.folders]
+        if names and all(split_names(names).values()):
+            raise DatasetError(
+                "unclear-splits",
+                f"{folder.path} is a split and holds the folders {first_few(names)}, which are "
+                "named after splits and not after classes",
+            )
+    return dict(splits)
 
 
 def split_folders(walk: Walk, base: Folder) -> dict[str, Folder]:

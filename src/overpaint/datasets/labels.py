@@ -63,7 +63,9 @@ def label_column(sheet: Sheet, name: str | None) -> str:
     return name or titles[0]
 
 
-def labels_in(sheet: Sheet, column: str, separator: str | None) -> tuple[list[Labels], bool]:
+def labels_in(
+    sheet: Sheet, column: str, separator: str | None, classes: Collection[str] | None = None
+) -> tuple[list[Labels], bool]:
     """The labels of each row by one column, and whether its cells are lists.
 
     Numbers are the same with and without decimals, as 1 and 1.0. Raises DatasetError for cells that
@@ -74,6 +76,7 @@ def labels_in(sheet: Sheet, column: str, separator: str | None) -> tuple[list[La
     listed = any(isinstance(cell, list) or is_list(text_of(cell)) for cell in cells)
     if separator is None:
         texts = {text_of(cell) for cell in cells if not isinstance(cell, list)}
+        texts -= set(classes or ())
         _check_separators(sheet, [text for text in texts if text and not is_list(text)])
     rows = [several_in(cell, separator or SEPARATOR) for cell in cells]
     if all(re.fullmatch(r"-?\d+([.,]0+)?", label) for row in rows for label in row):

@@ -13,6 +13,7 @@ from overpaint.datasets.catalogue import Dataset, dataset_of
 from overpaint.datasets.doctor import alike, contradictions, examine, remarks
 from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.kinds import KINDS, DatasetEntry
+from overpaint.datasets.names import legible
 from overpaint.datasets.splits import in_words, way_of, with_splits
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import ImageRow, digest
@@ -36,6 +37,11 @@ def open_dataset(
     none is left.
     """
     catalogue = entry.read(Surroundings(base=base, pictures=workplace / "pictures", seed=seed))
+    if legible(str(catalogue.root)) != str(catalogue.root):
+        raise DatasetError(
+            "missing-folder",
+            f"the name of the folder {legible(str(catalogue.root))} is not UTF-8: rename it",
+        )
     several = catalogue.several
     way = way_of(catalogue.pictures, disjoint=entry.disjoint, several=several)
     pictures = with_splits(

@@ -17,6 +17,8 @@ def inside(path: str, root: Path, where: str) -> str:
     """
     if not path:
         raise DatasetError("missing-path", f"{where}: the path of the picture is empty")
+    if "\0" in path:
+        raise DatasetError("path-outside", f"{where}: no file can be called {path!r}")
     place = Path(os.path.normpath(root / path))
     if not (place.is_relative_to(root) and place.resolve().is_relative_to(root.resolve())):
         raise DatasetError("path-outside", f"{where}: {path!r} leads out of the root {root}")
@@ -45,7 +47,7 @@ class Finder:
             )
         slashed = text.replace("\\", "/")
         plain = unquote(slashed.removeprefix("file://"))
-        for way in dict.fromkeys((text, slashed, plain) if text else ()):
+        for way in dict.fromkeys((text, slashed, plain) if text and "\0" not in plain else ()):
             for place in (self.root / way, self.beside / way, self.root / way.lstrip("/")):
                 named = Path(os.path.normpath(place))
                 spelt = self._spelt(named) if named.is_relative_to(self.root) else None

@@ -27,16 +27,20 @@ class RastaEntry(CollectionEntry):
 def read_rasta(root: Path) -> Catalogue:
     """The catalogue of a folder in the layout of RASTA.
 
-    Raises DatasetError when one of the three split folders is missing.
+    Raises DatasetError when the pictures to train on are missing; other splits may be drawn.
     """
     walk = Walk(root)
     folders = {folder.name: folder for folder in walk.scan(root).folders} if root.is_dir() else {}
-    for split in SPLITS:
-        if f"wikipaintings_{split}" not in folders:
-            raise DatasetError(
-                "missing-folder", f"{root} is not RASTA: it lacks wikipaintings_{split}/"
-            )
-    pictures = read_classes(walk, {split: folders[f"wikipaintings_{split}"] for split in SPLITS})
+    if "wikipaintings_train" not in folders:
+        raise DatasetError("missing-folder", f"{root} is not RASTA: it lacks wikipaintings_train/")
+    pictures = read_classes(
+        walk,
+        {
+            split: folders[f"wikipaintings_{split}"]
+            for split in SPLITS
+            if f"wikipaintings_{split}" in folders
+        },
+    )
     return Catalogue(
         root=root,
         pictures=[replace(picture, group=artist(picture.image)) for picture in pictures],

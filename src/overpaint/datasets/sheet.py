@@ -18,7 +18,7 @@ from typing import Any
 from overpaint.datasets.names import clean
 from overpaint.errors import DatasetError, nearest
 
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 HEADER_WITHIN = 20
 """The header is looked for in so many rows that are not blank."""
@@ -220,7 +220,7 @@ def grids_of(file: Path) -> list[Grid]:
     return [
         Grid(
             rows=lambda separator=separator: text_rows(text, separator),  # type: ignore[misc]
-            notes=notes,
+            notes=notes if separator == "," else (*notes, divided_by(separator, file.name)),
         )
         for separator in separators(text)
     ]
@@ -233,7 +233,16 @@ def separators(text: str) -> str:
     (';', ',;\t|')
     """
     match = re.match(r"sep=(.)\r?\n", text)
-    return match.group(1) if match else ",;\t|"
+    return match.group(1) if match else "".join(SEPARATORS)
+
+
+def divided_by(separator: str, name: str) -> str:
+    """A sentence on a separator that is no comma.
+
+    >>> divided_by(";", "a.csv")
+    'a.csv: the fields are separated by semicolons'
+    """
+    return f"{name}: the fields are separated by {SEPARATORS.get(separator, repr(separator))}"
 
 
 def decoded(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
@@ -273,7 +282,7 @@ def _lines(text: str) -> str:
 def text_rows(text: str, separator: str) -> Iterator[Row]:
     """The rows of separated text; a csv.Error tells the line of what is wrong."""
     lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=separator, strict=True)
+    reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
     line = 1
     while True:
         try:
@@ -333,7 +342,9 @@ def json_rows(text: str) -> Iterator[Row]:
     for line, written in enumerate(text.splitlines(), start=1):
         if written.strip():
             try:
-                objects.append((line, dict(json.loads(written))))
+                row = dict(json.loads(written))
+                json.dumps(row, ensure_ascii=False).encode()  # half a letter is no text
+                objects.append((line, row))
             except (ValueError, TypeError) as error:
                 raise ValueError(f"line {line}: {error}") from None
     keys = list(dict.fromkeys(key for _, row in objects for key in row))

@@ -41,6 +41,8 @@ class TableEntry(CollectionEntry):
 
     def read(self, surroundings: Surroundings) -> Catalogue:
         root, file = surroundings.path(self.root), surroundings.path(self.file)
+        if not file.exists() and (root / self.file).exists():
+            file = root / self.file
         columns = self.model_dump(
             include={"path", "label", "separator", "split", "group", "classes"}
         )
@@ -86,7 +88,7 @@ def read_table(
         several, labels = True, marked_rows(sheet, marks)
     else:
         column = label_column(sheet, label if isinstance(label, str) else None)
-        labels, listed = labels_in(sheet, column, separator)
+        labels, listed = labels_in(sheet, column, separator, classes)
         several = True if listed else None
         if listed and all(len(names) == 1 for names in labels):
             notes.append(f"{file.name}: labels are lists, so that a picture may have several")

@@ -5,7 +5,7 @@
 """
 
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from overpaint.datasets.table import read_table
 
 class AtelierEntry(CollectionEntry):
     """A collection made on the spot."""
+
+    writes_out: ClassVar[bool] = True
 
     kind: Literal["atelier"]
     task: Literal["photographs", "manners", "subjects"]
