@@ -236,3 +236,26 @@ def test_report_options_that_cannot_be(tmp_path, arguments, told):
     assert done.returncode == 2
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_every_command_stands_in_the_readme():
+    """A command that is added is told of where users look first."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    names = [command.name or command.callback.__name__ for command in app.registered_commands]
+    assert len(names) >= 6
+    assert [name for name in names if f"overpaint {name}" not in text] == []
+
+
+def test_a_misspelt_key_is_told_before_anything_heavy_is_imported(tmp_path):
+    """The study is read first: neither torch nor the steps of a run are loaded for an error."""
+    (tmp_path / "study.yaml").write_text("study: x\nnetwroks: {}\nnetworks: {}\n")
+    code = (
+        "import sys, overpaint.cli as cli\n"
+        f"sys.argv = ['overpaint', 'run', {str(tmp_path / 'study.yaml')!r}]\n"
+        "try: cli.main()\nexcept SystemExit as stop: assert stop.code == 2\n"
+        "heavy = {'torch', 'pandas', 'PIL', 'overpaint.run'} & sys.modules.keys()\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "[unknown-key]" in done.stderr
