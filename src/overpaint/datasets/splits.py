@@ -206,14 +206,17 @@ def draw_labels(
             learnt.update(picture.labels)
 
     waiting = {}
+    holders = defaultdict(list)  # the pictures of each label
     for picture in order:
+        for label in picture.labels:
+            holders[label].append(key_of(picture))
         if key_of(picture) in before:
             place(picture, before[key_of(picture)])
         else:
             waiting[key_of(picture)] = picture
     while labels := [label for label, count in left.items() if count]:
         rarest = min(labels, key=lambda label: (left[label], label))
-        for key in [key for key, picture in waiting.items() if rarest in picture.labels]:
+        for key in [key for key in holders.pop(rarest) if key in waiting]:
             picture = waiting.pop(key)
             lots = dict(zip(SHARES, rng.permutation(len(SHARES)).tolist(), strict=True))
             best = max(SHARES, key=lambda split: (lacking[split][rarest], room[split], lots[split]))
