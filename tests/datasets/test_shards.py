@@ -336,6 +336,27 @@ def test_a_class_that_is_called_minus_one(tmp_path):
     assert found.pictures[0].labels == ("-1",)
 
 
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (["train-0", "val-0", "test-0"], ["train", "val", "test"]),
+        (["Train-0", "VAL-0", "Test-0"], ["train", "val", "test"]),
+        (["training_0", "validation_0"], ["train", "val"]),
+        (["art-train-0", "art-train-1", "art-dev-0"], ["train", "val"]),
+        (["train-clean-0", "train-clean-1"], [""]),
+        (["train-0", "extra-0"], [""]),
+    ],
+)
+def test_the_names_of_shards(names, splits, tmp_path):
+    """Their splits may be called as folders may be."""
+    for number, name in enumerate(names):
+        write(tmp_path / "s" / f"{name}.tar", [{"__key__": "a", "jpg": encoded(number), "cls": 0}])
+    entry = ShardsEntry(kind="shards", root=tmp_path / "s")
+    found = entry.read(Surroundings(base=Path(), pictures=tmp_path / "out", seed=0))
+    assert list(dict.fromkeys(picture.split for picture in found.pictures)) == splits
+    assert bool(found.notes) == ("extra-0" in names)
+
+
 def test_shards_that_no_split_names(shards, tmp_path):
     """They are told; compressed ones are read; one file in two splits is an error."""
     (shards / "extra-0.tar").write_bytes((shards / "val-0.tar").read_bytes())
@@ -344,6 +365,6 @@ def test_shards_that_no_split_names(shards, tmp_path):
     assert found.notes == ("not used, because no split names them: extra-0.tar",)
     (shards / "train-000002.tgz").write_bytes(gzip.compress((shards / "val-0.tar").read_bytes()))
     assert len(opened(shards, tmp_path).split("train")) == 30
-    with pytest.raises(DatasetError, match=r"test-0\.tar would be in train and in test") as caught:
+    with pytest.raises(DatasetError, match=r"test-0\.tar would be in test and in train") as caught:
         opened(shards, tmp_path, splits={"train": "*.tar", "test": "test*.tar"})
     assert caught.value.slug == "no-shards"

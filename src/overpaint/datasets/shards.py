@@ -23,6 +23,7 @@ from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import Classes, CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
 from overpaint.datasets.labels import check_known
+from overpaint.datasets.names import split_names
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
@@ -47,7 +48,7 @@ def below(pattern: str) -> str:
 
 
 class ShardsEntry(CollectionEntry):
-    """Tar files in the layout of WebDataset; `splits` are patterns, by default `train*.tar`, ….
+    """Tar files in the layout of WebDataset; `splits` are patterns of their names.
 
     `label` is the field of a sample's .json; a class number counts into `classes`, if given.
     """
@@ -103,26 +104,30 @@ ENDINGS = (".tar", ".tar.gz", ".tgz")
 
 
 def _shards(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, list[Path]]:
-    """The tar files of each split; those that are named must be there, and train in any case."""
-    patterns: dict[str, list[str]] = {
-        split: [f"{split}*{ending}" for ending in ENDINGS] for split in SPLITS
-    }
-    if splits:
-        patterns = {split: [pattern] for split, pattern in splits.items()}
-    shards: dict[str, list[Path]] = {}
-    for split, globs in patterns.items():
-        paths = sorted({path for pattern in globs for path in root.glob(pattern)})
-        if not paths and (splits or split == "train"):
-            there = ", ".join(sorted(path.name for path in root.glob("*.t*"))[:10]) or "no tar"
+    """The tar files of each split: those that the study names, or those whose names tell of it."""
+    lying = sorted({path for ending in ENDINGS for path in root.glob(f"*{ending}")})
+    patterns = {str(split): pattern for split, pattern in (splits or {}).items()}
+    shards = {split: sorted(root.glob(patterns[split])) for split in SPLITS if split in patterns}
+    if not patterns:
+        stems = {path: path.name.partition(".tar")[0].removesuffix(".tgz") for path in lying}
+        meanings = split_names(stems.values())
+        for split in SPLITS:
+            paths = [path for path, stem in stems.items() if meanings[stem] == split
+                     or (not meanings[stem] and stem.lower().startswith(split))]  # fmt: skip
+            if paths or split == "train":
+                shards[split] = paths
+    for split, paths in shards.items():
+        if not paths:
+            there = ", ".join(path.name for path in lying[:10]) or "no tar"
             raise DatasetError(
-                "no-shards", f"no file below {root} is called {globs[0]!r}; there: {there}"
+                "no-shards",
+                f"no file below {root} is called {patterns.get(split, f'{split}*.tar')!r}; "
+                f"there: {there}",
             )
         for before, others in shards.items():
-            if shared := sorted(set(paths) & set(others)):
+            if before != split and (shared := sorted(set(paths) & set(others))):
                 raise DatasetError("no-shards", f"{shared[0]} would be in {before} and in {split}: "
                                    "give patterns that share no file")  # fmt: skip
-        if paths:
-            shards[split] = paths
     return shards
 
 
