@@ -233,7 +233,7 @@ WORD, NUMBER = datasets.Value("string"), datasets.Value("int64")
         ([0, 1, None, None], datasets.ClassLabel(names=STYLES)),
         ([0, 1, -1, -1], NUMBER),
         ([0, 1, None, None], NUMBER),
-        (["sea", "sky", "", ""], WORD),
+        (["sea", "sky", "", " "], WORD),
         (["sea", "sky", None, None], WORD),
         ([0.0, 1.0, float("nan"), None], datasets.Value("float64")),
     ],
@@ -260,6 +260,20 @@ def test_no_label_among_several(bare, tmp_path):
         ("rococo", "cubism"), ("baroque",), ()]  # fmt: skip
     told = "1 of the pictures have null or -1 for labels: they count as showing none of the classes"
     assert found.notes == (() if bare == [] else (told,))
+
+
+def test_blanks_and_forms(tmp_path):
+    """Blanks around labels and the form of accents are no part of them, nor of the names of classes;
+    1 and 1.0 are one label.
+    """
+    words = ["sea ", " sea", "caf\u00e9", "cafe\u0301"]
+    labelled(words, WORD).save_to_disk(tmp_path / "set")
+    assert [picture.labels[0] for picture in catalogue(tmp_path).pictures] == [
+        "sea", "sea", "caf\u00e9", "caf\u00e9"]  # fmt: skip
+    labelled([0, 1], datasets.ClassLabel(names=["sea ", "sky"])).save_to_disk(tmp_path / "names")
+    assert catalogue(tmp_path, root=tmp_path / "names").classes == ("sea", "sky")
+    labelled([0.0, 1.0], datasets.Value("float64")).save_to_disk(tmp_path / "floats")
+    assert catalogue(tmp_path, root=tmp_path / "floats").classes == ("0", "1")
 
 
 def test_a_label_among_others_that_is_none(tmp_path):

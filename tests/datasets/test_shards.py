@@ -330,6 +330,13 @@ def test_samples_that_are_refused(case, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_blanks_around_labels(tmp_path):
+    """They are no part of them."""
+    content = {"b.json": b'{"label": [" sea ", "sky"]}', "a.cls": b" sea\r\n"}
+    found, _ = catalogue(tmp_path, ["a.jpg", "a.cls", "b.jpg", "b.json"], content)
+    assert [picture.labels for picture in found.pictures] == [("sea",), ("sea", "sky")]
+
+
 def test_a_class_that_is_called_minus_one(tmp_path):
     """It is one where the study says so."""
     found, _ = catalogue(tmp_path, ["a.jpg", "a.cls"], {"a.cls": b"-1"}, classes=["-1", "1"])

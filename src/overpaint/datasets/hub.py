@@ -15,7 +15,8 @@ from overpaint.cache import first_line
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
-from overpaint.datasets.names import SPLIT_WORDS, split_names
+from overpaint.datasets.names import SPLIT_WORDS, clean, split_names
+from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
@@ -87,7 +88,9 @@ def _source(entry: HubEntry, root: Path | None) -> Source:
         place=place,
         items=_items(library, tables, entry, root or Path(library.config.HF_CACHE_HOME), notes),
         notes=notes,
-        classes=tuple(names[0]) if names[0] and names.count(names[0]) == len(names) else None,
+        classes=tuple(dict.fromkeys(names[0]))
+        if names[0] and names.count(names[0]) == len(names)
+        else None,
         multi_label=several or None,
     )
 
@@ -95,7 +98,8 @@ def _source(entry: HubEntry, root: Path | None) -> Source:
 def class_names(feature: Any) -> list[str] | None:
     """The names of the classes, if numbers stand for them."""
     inner = feature if isinstance(feature, dict) else getattr(feature, "feature", feature)
-    return getattr(inner, "names", None)
+    names = getattr(inner, "names", None)
+    return [clean(name) for name in names] if names else None
 
 
 def published(library: Any, name: str, revision: str | None) -> Tables:
@@ -207,7 +211,7 @@ def _items(
                     data=encoded_bytes(row[entry.image], below, where),
                     labels=labels,
                     source=f"{split}/{number}",
-                    group="" if group is None else str(group),
+                    group=clean(text_of(group)),
                 )
     except DatasetError:
         raise
@@ -227,7 +231,7 @@ def labels_of(value: Any, names: list[str] | None, where: str) -> tuple[str, ...
     values = value if isinstance(value, list) else [value]
     if len(values) > 1 and any(missing(label) for label in values):
         raise DatasetError("bad-label", f"{where}: one of the labels {value} is none")
-    labels = [names[label] if names and isinstance(label, int) else str(label)
+    labels = [names[label] if names and isinstance(label, int) else clean(text_of(label))
               for label in values if not missing(label)]  # fmt: skip
     return tuple(dict.fromkeys(labels))
 
@@ -238,7 +242,7 @@ def missing(label: Any) -> bool:
     >>> [missing(label) for label in (None, -1, "", float("nan"), 0, "-")]
     [True, True, True, True, False, False]
     """
-    return label is None or label in (-1, "") or label != label  # noqa: PLR0124 - NaN
+    return label == -1 or not text_of(label)
 
 
 def encoded_bytes(image: Mapping[str, Any] | None, below: Path, where: str) -> bytes:

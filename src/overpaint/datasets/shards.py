@@ -23,7 +23,7 @@ from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import Classes, CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
 from overpaint.datasets.labels import check_known
-from overpaint.datasets.names import split_names
+from overpaint.datasets.names import clean, split_names
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
@@ -247,9 +247,9 @@ def labels_of(
 
 def class_of(value: Any, classes: tuple[str, ...] | None, where: str) -> str:
     """A class by its name, or by its number among the classes, when these are given."""
-    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+    text = clean(str(value))
+    if isinstance(value, bool) or not isinstance(value, str | int) or not text:
         raise DatasetError("bad-label", f"{where}: {value!r} is neither a class nor its number")
-    text = str(value)
     if classes and text not in classes and text.isdecimal():
         if int(text) >= len(classes):
             raise DatasetError(
