@@ -263,7 +263,7 @@ def test_no_label_among_several(bare, tmp_path):
 
 
 def test_blanks_and_forms(tmp_path):
-    """Blanks around labels and the form of accents are no part of them, nor of the names of classes;
+    """Blanks around labels and the form of accents are no part of them, nor of names of classes;
     1 and 1.0 are one label.
     """
     words = ["sea ", " sea", "caf\u00e9", "cafe\u0301"]
