@@ -113,7 +113,7 @@ def read_sheet(file: Path, needed: Needed) -> Sheet:
     """
     try:
         heads = [head_of(grid, needed) for grid in grids_of(file)]
-        head = max(heads, key=lambda head: (len(head.found), head.width))
+        head = max(heads, key=lambda head: (len(head.present), head.width))
         if head.error:
             raise head.error  # noqa: TRY301 - told as all that is wrong with the file
         rows = list(head.grid.rows())
@@ -123,14 +123,14 @@ def read_sheet(file: Path, needed: Needed) -> Sheet:
         raise DatasetError("missing-table", f"there is no table {file}") from None
     except Exception as error:  # the libraries' own errors are of many classes
         raise DatasetError("broken-table", f"cannot read the table {file}: {error}") from None
-    whole = [head.grid.name for head in heads if len(head.found) == len(needed)]
+    whole = [head.grid.name for head in heads if len(head.present) == len(needed)]
     if head.grid.name and len(whole) > 1:
         raise DatasetError(
             "several-sheets",
             f"{file}: the sheets {' and '.join(whole)} have the columns: keep one of them",
         )
     for number, names in enumerate(needed):
-        if number not in head.found:
+        if number not in head.present:
             usual = f" (or {', '.join(names[1:])})" if names[1:] else ""
             close = nearest(names[0], filter(None, head.header))
             raise DatasetError(
@@ -146,7 +146,7 @@ class Head:
     grid: Grid
     line: int
     header: list[str]
-    found: set[int]  # which of the needed columns it has
+    present: set[int]  # which of the needed columns it has
     above: int  # rows above it that are not blank
     error: csv.Error | None = None  # why there is none
 
@@ -164,13 +164,13 @@ def head_of(grid: Grid, needed: Needed) -> Head:
     try:
         for above, (line, cells) in enumerate(islice(rows, HEADER_WITHIN)):
             header = [clean(text_of(cell).removeprefix("\ufeff")) for cell in cells]
-            found = {number for number, names in enumerate(needed) if _places(header, names)}
-            heads.append(Head(grid=grid, line=line, header=header, found=found, above=above))
+            present = {number for number, names in enumerate(needed) if _places(header, names)}
+            heads.append(Head(grid=grid, line=line, header=header, present=present, above=above))
     except csv.Error as wrong:  # quotes stand where this separator does not
         error = wrong
     if not heads:
-        return Head(grid=grid, line=0, header=[], found=set(), above=0, error=error)
-    return max(heads, key=lambda head: len(head.found))
+        return Head(grid=grid, line=0, header=[], present=set(), above=0, error=error)
+    return max(heads, key=lambda head: len(head.present))
 
 
 def _below(file: Path, head: Head, grid: Iterable[Row]) -> Sheet:
