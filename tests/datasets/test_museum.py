@@ -432,7 +432,7 @@ def test_an_interrupted_fetch_goes_on(server, tmp_path, monkeypatch):
     """Ctrl-C in the middle of a picture leaves whole ones and their table, and the rest follows."""
     lines = [f"sea,{server.serves(f'/{n}.jpg', jpeg(size=(10 + n, 9)))}" for n in range(6)]
     file, folder = export(tmp_path, "label,image", *lines), tmp_path / "art"
-    body = web._body
+    body = web.body_of
 
     def stopped(response):
         if response.url.endswith("/3.jpg"):
@@ -440,7 +440,7 @@ def test_an_interrupted_fetch_goes_on(server, tmp_path, monkeypatch):
         return body(response)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(web, "_body", stopped)
+        patch.setattr(web, "body_of", stopped)
         fetched(file, folder)
     assert len(table(folder / "pictures.csv")) == 3
     assert len(list((folder / "pictures").iterdir())) == 3

@@ -108,7 +108,7 @@ def works(document: Json, address: str, get: Get) -> Iterator[Work | Lost]:
 
     def below(part: Json, place: str, path: str) -> Iterator[Work | Lost]:
         if not _type(part).endswith("Collection"):
-            yield from _of_manifest(part, place, path)
+            yield from of_manifest(part, place, path)
             return
         label = text(part.get("label"))
         path = path if path.endswith(label) else f"{path} / {label}".removeprefix(" / ")
@@ -131,7 +131,7 @@ def works(document: Json, address: str, get: Get) -> Iterator[Work | Lost]:
     yield from below(document, address, "")
 
 
-def _of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work | Lost]:
+def of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work | Lost]:
     pages = [
         page
         for sequence in _dicts(manifest.get("sequences"))
@@ -154,7 +154,7 @@ def _of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work |
     homes = [_address(home) for key in ("homepage", "related") for home in _list(manifest.get(key))]
     for number, page in enumerate(pages, start=1):
         title = text(page.get("label")) or str(number)
-        bodies = [body for painted in _painted(page) for body in _bodies(painted)]
+        bodies = [body for painted in paintings_of(page) for body in bodies_of(painted)]
         if not bodies:
             where = _address(page) or place
             yield Lost(address=where, reason=f"page {title} has no picture", label=label,
@@ -167,7 +167,7 @@ def _of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work |
                 continue
             yield Work(
                 address=address,
-                service=_service(body) or service_of(address),
+                service=service_in(body) or service_of(address),
                 label=label,
                 artist="; ".join(artists),
                 rights="; ".join(dict.fromkeys(filter(None, rights))),
@@ -176,7 +176,7 @@ def _of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work |
             )
 
 
-def _painted(page: Json) -> Iterator[Json]:
+def paintings_of(page: Json) -> Iterator[Json]:
     """The annotations that paint a page."""
     annotations = _dicts(page.get("images"))
     for layer in _dicts(page.get("items")):
@@ -186,7 +186,7 @@ def _painted(page: Json) -> Iterator[Json]:
             yield annotation
 
 
-def _bodies(annotation: Json) -> list[Json]:
+def bodies_of(annotation: Json) -> list[Json]:
     """What an annotation paints; of a choice, the first."""
     bodies: list[Json] = []
     for body in _list(annotation.get("resource") or annotation.get("body")):
@@ -235,7 +235,7 @@ def described(service: Service, info: Json) -> Service:
     )
 
 
-def _service(body: Json) -> Service | None:
+def service_in(body: Json) -> Service | None:
     match = REQUEST.match(_address(body))
     # The sides of a body that is itself a smaller rendition are not those of the whole.
     whole = body if not match or match["size"] in ("full", "max") else {}

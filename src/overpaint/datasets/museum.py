@@ -89,10 +89,10 @@ def fetch_pictures(
         )
     local = Path(what)
     place = str(local.resolve()) if local.is_file() else what
-    _claim(folder, {"pictures of": place, "size": size})
+    claim(folder, {"pictures of": place, "size": size})
     web = Web(rate, folder / "documents")
     with progress.stage(f"read {what}"):
-        named = list(_named(what, column, web, progress.say))
+        named = list(named_by(what, column, web, progress.say))
     pictures = Pictures(folder / "pictures", size, web)
     rows: list[dict[str, str]] = []
     lost: list[Lost] = []
@@ -101,7 +101,7 @@ def fetch_pictures(
             for done, work in enumerate(named, start=1):
                 outcome = pictures.path(work) if isinstance(work, Work) else work
                 if isinstance(work, Work) and isinstance(outcome, Path):
-                    rows.append(_row(work, outcome.relative_to(folder)))
+                    rows.append(row_of(work, outcome.relative_to(folder)))
                 elif isinstance(outcome, Lost):
                     lost.append(outcome)
                     place = outcome.address or what
@@ -109,7 +109,7 @@ def fetch_pictures(
                 advance(done, len(named))
         shutil.rmtree(folder / "documents", ignore_errors=True)
     finally:
-        _write(folder, rows, lost)
+        write_tables(folder, rows, lost)
     if not rows:
         raise DatasetError("no-pictures", f"not one picture of {what} could be fetched; "
                            f"{folder / 'lost.csv'} tells why")  # fmt: skip
@@ -122,7 +122,7 @@ def fetch_pictures(
     )
 
 
-def _claim(folder: Path, asked: dict[str, Any]) -> None:
+def claim(folder: Path, asked: dict[str, Any]) -> None:
     """Make the folder, or see that it holds an earlier fetch of the same."""
     if folder.exists() and not folder.is_dir():
         raise DatasetError("folder-not-empty", f"{folder} is a file: give a folder")
@@ -141,7 +141,7 @@ def _claim(folder: Path, asked: dict[str, Any]) -> None:
 # --- what is named -----------------------------------------------------------------------------
 
 
-def _named(
+def named_by(
     what: str, column: str | None, web: Web, say: Callable[[str], None]
 ) -> Iterator[Work | Lost]:
     """The pictures that a table or a manifest names; a file, or an address."""
@@ -157,7 +157,7 @@ def _named(
         raise DatasetError("no-document", f"cannot read {what}: {first_line(error)}") from None
     is_json = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
     if not is_json or file.suffix.lower() in (".jsonl", ".ndjson"):
-        yield from _tabled(file, what, column, web, say)
+        yield from named_by_table(file, what, column, web, say)
         return
     try:
         document = json.loads(data)
@@ -168,11 +168,11 @@ def _named(
     yield from works(document, what, web.document)
 
 
-def _tabled(
+def named_by_table(
     file: Path, what: str, column: str | None, web: Web, say: Callable[[str], None]
 ) -> Iterator[Work | Lost]:
     """The pictures in the lines of a table; a line may name several, and manifests."""
-    sheet = _sheet(file, column)
+    sheet = sheet_of(file, column)
     for note in sheet.notes:
         say(f"  {note}")
     titles: list[str] = []
@@ -181,9 +181,9 @@ def _tabled(
         titles.append(f"{name} ({number})" if name in titles else name)
     lines = [(line, dict(zip(titles, map(text_of, cells), strict=True)))
              for line, cells in sheet.rows]  # fmt: skip
-    address = _address_column(titles, [cells for _, cells in lines], what, column)
-    label, artist, rights = (_first(titles, names) for names in (LABELS, ARTISTS, RIGHTS))
-    source = _first([title for title in titles if title != address], SOURCES)
+    address = address_column(titles, [cells for _, cells in lines], what, column)
+    label, artist, rights = (first_column(titles, names) for names in (LABELS, ARTISTS, RIGHTS))
+    source = first_column([title for title in titles if title != address], SOURCES)
     for line, cells in lines:
         said = Work(
             address="",
@@ -219,7 +219,7 @@ def _tabled(
                     )
 
 
-def _sheet(file: Path, column: str | None) -> Sheet:
+def sheet_of(file: Path, column: str | None) -> Sheet:
     """The rows of a table, whose header has the column of addresses if its name is usual."""
     if column is not None:
         return read_sheet(file, [(column,)])
@@ -231,13 +231,13 @@ def _sheet(file: Path, column: str | None) -> Sheet:
     return read_sheet(file, [])
 
 
-def _first(titles: Sequence[str], names: Sequence[str]) -> str | None:
+def first_column(titles: Sequence[str], names: Sequence[str]) -> str | None:
     """The column with the first of the names, however that is written."""
     plain_titles = {plain(title): title for title in reversed(titles)}
     return next((plain_titles[plain(name)] for name in names if plain(name) in plain_titles), None)
 
 
-def _address_column(
+def address_column(
     titles: Sequence[str], lines: Sequence[Mapping[str, str]], what: str, column: str | None
 ) -> str:
     """The column of the pictures' addresses."""
@@ -336,7 +336,7 @@ def _key(address: str, time: int) -> str:
     return hashlib.sha256(f"{address} {time}".encode()).hexdigest()[:12]
 
 
-def _row(work: Work, path: Path) -> dict[str, str]:
+def row_of(work: Work, path: Path) -> dict[str, str]:
     """A line of the table; what the museum calls by one of our names keeps it, when it differs."""
     row = {
         "path": path.as_posix(),
@@ -352,7 +352,7 @@ def _row(work: Work, path: Path) -> dict[str, str]:
     return row
 
 
-def _write(folder: Path, rows: Sequence[dict[str, str]], lost: Sequence[Lost]) -> None:
+def write_tables(folder: Path, rows: Sequence[dict[str, str]], lost: Sequence[Lost]) -> None:
     """The two tables, whole; that of what is lost only if something is."""
     names = list(dict.fromkeys([*COLUMNS, *(name for row in rows for name in row)]))
     with whole_file(folder / "pictures.csv") as draft:

@@ -68,7 +68,7 @@ class ShardsEntry(CollectionEntry):
         picture or label, a class that is not among the entry's.
         """
         root = surroundings.path(self.root)
-        shards = _shards(root, self.splits)
+        shards = shards_below(root, self.splits)
         stamps = [
             [split, path.name, *stamp(path)] for split, paths in shards.items() for path in paths
         ]
@@ -82,7 +82,7 @@ class ShardsEntry(CollectionEntry):
             def items() -> Iterator[Item]:
                 for split, paths in shards.items():
                     for path in paths:
-                        yield from _items(path, splits[split], self.label, classes, left_out)
+                        yield from items_of(path, splits[split], self.label, classes, left_out)
                 if left_out:
                     count = left_out.total()
                     kinds = ", ".join(f"{n} {kind}" for kind, n in left_out.most_common(10))
@@ -103,7 +103,7 @@ class ShardsEntry(CollectionEntry):
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 
 
-def _shards(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, list[Path]]:
+def shards_below(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, list[Path]]:
     """The tar files of each split: those that the study names, or those whose names tell of it."""
     lying = sorted({path for ending in ENDINGS for path in root.glob(f"*{ending}")})
     patterns = {str(split): pattern for split, pattern in (splits or {}).items()}
@@ -131,13 +131,13 @@ def _shards(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, lis
     return shards
 
 
-def _items(
+def items_of(
     path: Path, split: str, label: str, classes: tuple[str, ...] | None, left_out: Counter[str]
 ) -> Iterator[Item]:
     """The pictures of one tar file: neighbouring members of one key are a sample."""
     try:
         with tarfile.open(path, "r|*") as tar:
-            members = _members(tar, path, left_out)
+            members = members_of(tar, path, left_out)
             for key, fields in groupby(members, lambda member: member[0]):
                 where = f"{path}, sample {key!r}"
                 sample: dict[str, bytes] = {}
@@ -192,7 +192,7 @@ def chosen(sample: Mapping[str, bytes], endings: tuple[str, ...], where: str) ->
     return plain or next(iter(fields), None)
 
 
-def _members(
+def members_of(
     tar: tarfile.TarFile, path: Path, left_out: Counter[str]
 ) -> Iterator[tuple[str, str, bytes]]:
     """Key, field and bytes of the members that are looked at."""

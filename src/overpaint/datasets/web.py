@@ -103,10 +103,10 @@ class Web:
             with self.session.get(address, timeout=TIMEOUT, stream=True) as response:
                 if response.ok:
                     kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-                    return Answer(data=_body(response), kind=kind)
+                    return Answer(data=body_of(response), kind=kind)
                 reason = f"the server says {response.status_code} {response.reason}"
                 if response.status_code in AGAIN:
-                    raise Unavailable(reason, _asked_to_wait(response))
+                    raise Unavailable(reason, asked_to_wait(response))
                 raise ValueError(reason)
         except (requests.ConnectionError, requests.Timeout) as error:
             late = isinstance(error, requests.Timeout) or "timed out" in str(error)
@@ -134,7 +134,7 @@ class Web:
         return document
 
 
-def _body(response: requests.Response) -> bytes:
+def body_of(response: requests.Response) -> bytes:
     """All that is sent, unless it is too much or takes too long."""
     begin, data = time.monotonic(), bytearray()
     for part in response.iter_content(2**16):
@@ -146,7 +146,7 @@ def _body(response: requests.Response) -> bytes:
     return bytes(data)
 
 
-def _asked_to_wait(response: requests.Response) -> float | None:
+def asked_to_wait(response: requests.Response) -> float | None:
     """The seconds of a Retry-After, which may also be a date."""
     after = response.headers.get("Retry-After")
     try:

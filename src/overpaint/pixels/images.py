@@ -134,7 +134,7 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
     limit = most_pixels()
     try:
         with _open(data) as opened:
-            return _upright_rgb(_small_enough(opened, data, side, limit))
+            return upright_rgb(small_enough(opened, data, side, limit))
     except UnidentifiedImageError:
         heic = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
         reason = "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
@@ -181,7 +181,7 @@ def most_pixels() -> float:
     return math.inf if Image.MAX_IMAGE_PIXELS is None else 2 * Image.MAX_IMAGE_PIXELS
 
 
-def _small_enough(
+def small_enough(
     picture: ImageFile.ImageFile, data: bytes, side: int | None, limit: float
 ) -> ImageFile.ImageFile:
     """The picture, decoded as small as its format allows for the side, and within the limit."""
@@ -229,7 +229,7 @@ TURNS = {
 """What makes a picture upright, by the orientation in its EXIF data."""
 
 
-def _upright_rgb(picture: Image.Image) -> Image.Image:
+def upright_rgb(picture: Image.Image) -> Image.Image:
     """A decoded picture as it is shown."""
     try:
         # Read before anything is converted. Pillow's own exif_transpose also rewrites the data, and

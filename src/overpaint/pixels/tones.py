@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 def as_rgb(picture: Image.Image) -> Image.Image:
     """The pixels of a decoded picture of any mode as RGB; what is transparent becomes white."""
     if picture.mode.startswith(("I", "F")):
-        return _grey_of_numbers(picture).convert("RGB")
+        return grey_of_numbers(picture).convert("RGB")
     if picture.mode in ("La", "RGBa"):  # colours that were multiplied with their opacity
         picture = picture.convert({"La": "LA", "RGBa": "RGBA"}[picture.mode])
     clear = picture.info.get("transparency")
@@ -60,7 +60,7 @@ BITS = (8, 10, 12, 16, 24, 32)
 """What greys are measured in: a camera's 12 bits stand in 16, a mask's 8 may stand in 32."""
 
 
-def _grey_of_numbers(picture: Image.Image) -> Image.Image:
+def grey_of_numbers(picture: Image.Image) -> Image.Image:
     """Whole numbers of more than 8 bits, or floats, as a grey picture of 8."""
     values = np.asarray(picture)
     tags = getattr(picture, "tag_v2", {})
