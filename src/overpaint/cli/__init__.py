@@ -242,7 +242,7 @@ def fetch(
         ),
     ],
     folder: Annotated[
-        Path | None, typer.Argument(help="The folder to make; by default data/IconArt_v1.")
+        Path | None, typer.Argument(help="The folder to make; for iconart data/IconArt_v1.")
     ] = None,
     size: Annotated[
         int, typer.Option(min=16, help="The longer side, in pixels, where a server offers sizes.")
