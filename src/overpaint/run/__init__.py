@@ -16,10 +16,7 @@ from overpaint.progress import Progressing
 from overpaint.records import (
     Scores,
     StudyFolder,
-    file_digest,
-    manifest,
     write_json,
-    write_manifest,
     write_text,
 )
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
@@ -28,6 +25,7 @@ from overpaint.run.findings import keep_findings
 from overpaint.run.networks import check_study, keep_network
 from overpaint.run.renderings import keep_renderings
 from overpaint.run.scores import all_scores, keep_ensemble, keep_network_scores, keep_repeats
+from overpaint.run.site import keep_site
 from overpaint.run.thumbnails import keep_thumbnails
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study
@@ -94,45 +92,6 @@ def _write_failures(work: Workspace, failures: dict[str, str]) -> None:
         write_json(work.folder.failures, failures)
     else:
         work.folder.failures.unlink(missing_ok=True)
-
-
-LOOSE = ("study.yaml", "failures.json", "repeats.json", "findings.json", "advice.parquet")
-"""Files of the study folder itself that the report reads."""
-
-
-def keep_site(work: Workspace) -> Path:
-    """Bring the report up to date; what of it stands already is not made again."""
-    from overpaint.report import build
-    from overpaint.report.site.incremental import program
-
-    root, index = work.folder.root, work.folder.site / "index.html"
-    manifests = [
-        path
-        for path in sorted(root.glob("**/*manifest.json"))
-        if path.parent != root and not path.is_relative_to(work.folder.site)
-    ]
-    others = (
-        [path for path in sorted(root.iterdir()) if path.name in LOOSE] if root.exists() else []
-    )
-    wanted = manifest(
-        "site",
-        inputs={"program": program()}
-        | {path.relative_to(root).as_posix(): file_digest(path) for path in manifests + others}
-        | {path.relative_to(root).as_posix(): "is to be made" for path in work.pending},
-        settings={},
-        seed=0,
-    )
-
-    def make() -> None:
-        with work.progress.stage("report"):
-            build(root)
-        write_manifest(work.folder.site_state, wanted)
-
-    if index.is_file() or not work.folder.site_state.is_file():
-        work.keep(work.folder.site_state, wanted, make)
-    elif work.must_make(work.folder.site_state, wanted, ["site/index.html is not there"]):
-        make()
-    return index
 
 
 def score_table(scores: dict[str, Scores]) -> Table:

@@ -43,7 +43,9 @@ def _keep_scores(work: Workspace, place: Path, dataset: str, seed: int) -> None:
     wanted = manifest(
         "scores",
         inputs={
-            "predictions": file_digest(predictions) if work.is_there(place) else PENDING,
+            "predictions": file_digest(predictions)
+            if work.is_there(place) and predictions.is_file()
+            else PENDING,
             "train images": work.split_digest(dataset, "train"),
             "test images": work.split_digest(dataset, "test"),
         },

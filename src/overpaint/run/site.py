@@ -1,0 +1,36 @@
+"""The report of a study: brought up to date where anything that it shows has changed."""
+
+from pathlib import Path
+
+from overpaint.records import PENDING, file_digest, manifest, write_manifest
+from overpaint.report import build
+from overpaint.report.site.incremental import program
+from overpaint.run.workspace import Workspace
+
+SHOWN = (
+    *("study.yaml", "failures.json", "repeats.json", "findings.json", "advice.parquet"),
+    *("datasets/*/manifest.json", "datasets/*/images.parquet"),
+    *("networks/*/*manifest.json", "ensembles/*/*manifest.json", "comparisons/*/manifest.json"),
+    *("renderings/*/*manifest.json", "renderings/*/*/manifest.json", "thumbnails/*/manifest.json"),
+)
+"""What the site is made from: small tables as they are, and all else by its manifest."""
+
+
+def keep_site(work: Workspace) -> Path:
+    """Bring the report up to date, unless it shows what lies in the folder; its first page.
+
+    What of it stands already is not written again: see `report.site.incremental`.
+    """
+    root, state = work.folder.root, work.folder.site_state
+    index = work.folder.site / "index.html"
+    files = sorted(path for pattern in SHOWN for path in root.glob(pattern))
+    digests = {path.relative_to(root).as_posix(): file_digest(path) for path in files}
+    pending = {path.relative_to(root).as_posix(): PENDING for path in work.pending}
+    inputs = {"program": program()} | digests | pending
+    wanted = manifest("site", inputs=inputs, settings={}, seed=0)
+    lacking = [] if index.is_file() or not state.is_file() else ["its first page is not there"]
+    if work.must_make(state, wanted, lacking):
+        with work.progress.stage("report"):
+            build(root)
+        write_manifest(state, wanted)
+    return index
