@@ -66,3 +66,15 @@ def test_a_name_of_the_hub(monkeypatch, tmp_path):
     with pytest.raises(DatasetError, match="offline"):
         dataset("owner/art", kind="hub", revision="v1")
     assert asked == [("owner/art", "v1")]
+
+
+def test_what_is_left_out_is_told_from_python_too(pictures):
+    """Who calls `op.dataset` hears of a broken picture, of other files, and of drawn splits."""
+    (pictures / "red/00.png").write_bytes(b"no picture")
+    (pictures / "red/notes.txt").write_text("...")
+    with pytest.warns(UserWarning, match="splits drawn class by class") as caught:
+        art = dataset(pictures)
+    told = str(caught[0].message)
+    assert "left out: red/00.png" in told
+    assert "1 file was no picture: 1 .txt" in told
+    assert art.notes

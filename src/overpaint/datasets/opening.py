@@ -1,5 +1,6 @@
 """A collection made ready for use: read by its kind, splits drawn, every picture looked at once."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -88,7 +89,8 @@ def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: An
 
     The kinds and their keys are those of a study's dataset that has a `root`; for `kind="hub"`, the
     root is a folder or a name of the hub. Pictures that are written out or cached stand in the
-    cache folder; nothing else is remembered, and every picture is read. Raises DatasetError.
+    cache folder; nothing else is remembered, and every picture is read. What was left out or found
+    out on the way is told by a UserWarning, and stands in `notes`. Raises DatasetError.
     """
     kinds = [name for name, entry in KINDS.items() if "root" in entry.model_fields]
     if kind not in kinds:
@@ -106,6 +108,12 @@ def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: An
     if entry.cache or entry.writes_out:
         made_of = [entry.model_dump(mode="json"), str(Path(root).resolve()), seed]
         workplace = cache_folder() / "datasets" / digest(made_of)[:16]
-        return open_dataset(Path(root).name, entry, workplace=workplace, seed=seed)[0]
-    with TemporaryDirectory() as folder:
-        return open_dataset(Path(root).name, entry, workplace=Path(folder), seed=seed)[0]
+        opened, rows = open_dataset(Path(root).name, entry, workplace=workplace, seed=seed)
+    else:
+        with TemporaryDirectory() as folder:
+            opened, rows = open_dataset(Path(root).name, entry, workplace=Path(folder), seed=seed)
+    unreadable = [f"left out: {row.image}: {row.status}" for row in rows if row.status != "ok"]
+    if sentences := [*opened.notes, *unreadable]:
+        # A run prints these; who calls from Python would else never hear of them.
+        warnings.warn(f"dataset {opened.name!r}: {'; '.join(sentences)}", stacklevel=2)
+    return opened
