@@ -15,7 +15,9 @@ from overpaint.datasets.doctor import check_trainable, duplicates, leak, remarks
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
+from overpaint.datasets.table import TableEntry
 from overpaint.errors import DatasetError
+from overpaint.records import ImageRow, read_rows, read_table, write_table
 
 
 def dataset(*rows: tuple[str, str, str, str], classes=None):
@@ -175,6 +177,25 @@ def test_odd_pictures_are_told(pictures, tmp_path):
     (root / "red" / "dark.png").write_bytes((root / "red" / "00.png").read_bytes())
     open_dataset("art", entry, workplace=work)
     assert remarks(work) == ["red/flat.png is of one colour only, #ff0010"]
+
+
+def test_a_table_of_pictures_from_before_there_were_sources(tmp_path, monkeypatch):
+    """It counts as a look at the pictures, and what their table says now is written beside it."""
+    (tmp_path / "art").mkdir()
+    for number in range(3):
+        Image.linear_gradient("L").rotate(number).save(tmp_path / "art" / f"{number}.png")
+    file, work = tmp_path / "art.csv", tmp_path / "work"
+    lines = [f"{number}.png,a,https://museum.org/{number},CC0" for number in range(3)]
+    file.write_text("\n".join(["path,label,source,rights", *lines]))
+    entry = TableEntry(kind="table", root=tmp_path / "art", file=file)
+    dataset, rows = open_dataset("art", entry, workplace=work)
+    remember(dataset.root, rows, work)
+    assert [(row.source, row.rights) for row in read_rows(work / "images.parquet", ImageRow)] == [
+        (f"https://museum.org/{number}", "CC0") for number in range(3)]  # fmt: skip
+    frame = read_table(work / "images.parquet")
+    write_table(work / "images.parquet", frame.drop(columns=["source", "rights"]))
+    monkeypatch.setattr("overpaint.datasets.doctor.survey", None)  # nothing is read
+    assert open_dataset("art", entry, workplace=work)[1] == rows
 
 
 def test_what_could_not_be_read_is_tried_again(tmp_path, monkeypatch):

@@ -204,6 +204,50 @@ def test_bad_tables(tmp_path, old, new, slug, said):
     assert caught.value.slug == slug
 
 
+def with_columns(head: str, *cells: str) -> str:
+    """The table with further columns."""
+    lines = filter(None, TABLE.splitlines())
+    return "\n".join(f"{line},{more}" for line, more in zip(lines, (head, *cells), strict=True))
+
+
+def test_source_and_rights_are_carried_and_make_no_split_another(tmp_path):
+    """What the table says of a picture beside what it shows changes no digest."""
+    cells = "https://museum.org/1,CC0", "https://museum.org/2,", ","
+    plain = table(tmp_path, with_columns("inventory,room", *cells))
+    telling = table(tmp_path, with_columns("source,rights", *cells))
+    assert [(each.source, each.rights) for each in telling.pictures] == [
+        ("https://museum.org/1", "CC0"), ("https://museum.org/2", ""), ("", "")]  # fmt: skip
+    assert [(each.source, each.rights) for each in plain.pictures] == [("", "")] * 3
+    for split in ("train", "val", "test"):
+        assert telling.split(split).digest == plain.split(split).digest
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "source", "rights"),
+    [
+        ("Object URL,Licence", "http://m.org/1,CC BY", "http://m.org/1", "CC BY"),
+        ("source,url", "wikiart,https://m.org/1", "https://m.org/1", ""),
+        ("source,credit_line", "Inv. 12,A gift", "Inv. 12", "A gift"),
+        ("page,attribution", "12,a follower of Gris", "", ""),
+        ("url,url", "https://m.org/1,https://m.org/2", "https://m.org/1", ""),
+        ("Link,rights,license", "HTTPS://m.org/1,ours,CC0", "HTTPS://m.org/1", "ours"),
+    ],
+)
+def test_columns_of_source_and_rights(tmp_path, head, cells, source, rights):
+    """The names that museums use are understood; a page that is a number is no source."""
+    first = table(tmp_path, with_columns(head, cells, ",", ",")).pictures[0]
+    assert (first.source, first.rights) == (source, rights)
+
+
+def test_a_row_that_differs_in_its_source_alone_is_the_same_picture(tmp_path):
+    """Two rows that tell two sources of one picture are no contradiction; the first holds."""
+    text = with_columns("source", "https://m.org/1", "https://m.org/2", "https://m.org/3")
+    lines = text.splitlines()
+    dataset = table(tmp_path, "\n".join([*lines, lines[1].replace("m.org/1", "m.org/9")]))
+    assert [each.source for each in dataset.pictures] == [
+        "https://m.org/1", "https://m.org/2", "https://m.org/3"]  # fmt: skip
+
+
 def test_a_path_by_another_name_of_the_root(tmp_path):
     """A path from the top by way of a link to the root is refused: what it is called is unclear."""
     (tmp_path / "alias").symlink_to(tmp_path / "art")

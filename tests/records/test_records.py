@@ -1,5 +1,7 @@
 """Records: whole or not at all, and the same when read back."""
 
+from dataclasses import replace
+
 import pytest
 
 from overpaint.errors import RecordError
@@ -10,10 +12,12 @@ from overpaint.records import (
     read_json,
     read_rows,
     reasons_to_make,
+    table,
     whole_file,
     whole_folder,
     write_manifest,
     write_rows,
+    write_table,
 )
 
 ROW = LayerRow(
@@ -49,6 +53,24 @@ def test_missing_column(tmp_path):
     write_rows(tmp_path / "r.parquet", [], RenderingRow)
     with pytest.raises(RecordError, match="'position'"):
         read_rows(tmp_path / "r.parquet", LayerRow)
+
+
+def test_a_column_from_before_there_was_it(tmp_path):
+    """A column that a table lacks is what its field is by default, where that is anything."""
+    row = RenderingRow(
+        layer="mixed4d",
+        channel=3,
+        objective_start=0.1,
+        objective_end=2.5,
+        steps=8,
+        size=64,
+        seed=0,
+        status="ok",
+        attempts=2,
+    )
+    path = tmp_path / "r.parquet"
+    write_table(path, table([row], RenderingRow).drop(columns=["attempts", "ratio"]))
+    assert read_rows(path, RenderingRow) == [replace(row, attempts=1)]
 
 
 def test_file_whole_or_not(tmp_path):

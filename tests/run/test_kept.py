@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from overpaint.findings import STATEMENTS, Statement
 from overpaint.progress import Progressing
-from overpaint.records import VERSIONS, FindingRow, read_json
+from overpaint.records import VERSIONS, FindingRow, ImageRow, read_json, read_rows
 from overpaint.run import run_study
 from overpaint.study import read_study, recipe
 
@@ -152,6 +153,51 @@ def test_a_recipe_field_with_a_neutral_default_makes_nothing_again(copy, monkeyp
     other = STUDY.replace("epochs: 1}", "epochs: 1, warm_up: 2}")
     said = carry_out(copy, other, dry=True)
     assert "to make  networks/tuned: recipe.warm_up is 2, was at its default" in said
+
+
+TABLE = """\
+study: table
+datasets:
+  art: {kind: table, root: art, file: art.csv}
+networks:
+  source: {load: inception_small, weights: random}
+  tuned: {from: source, fit: art, recipe: mode_a, with: {epochs: 1}}
+compare: [[source, tuned]]
+maximal_images: 4
+"""
+
+
+def write_table_of(copy: Path, file: Path, source: str, rights: str) -> None:
+    """The pictures of a run as a table that says where each comes from; {} is its number."""
+    rows = read_rows(copy / "datasets/photographs/images.parquet", ImageRow)
+    lines = [f"{row.image},{row.labels[0]},{row.split},{source.format(number)},{rights}"
+             for number, row in enumerate(rows)]  # fmt: skip
+    file.write_text("\n".join(["path,label,split,source,rights", *lines]))
+
+
+def test_sources_of_a_table_reach_the_report_and_nothing_is_trained_again(copy, tmp_path):
+    """What a table says of its pictures stands on the pages; told otherwise, only they change."""
+    folder, file = tmp_path / "table", tmp_path / "art.csv"
+    root = Path(read_json(copy / "datasets/photographs/manifest.json")["facts"]["root"])
+    shutil.copytree(root, tmp_path / "art")
+    write_table_of(copy, file, "https://museum.org/{}", "CC0")
+    carry_out(folder, TABLE)
+    of_network, channel = (folder / "site" / place for place in (
+        "networks/tuned.html", "comparisons/source--tuned/mixed3b/1.html"))  # fmt: skip
+    link = re.compile(r'<a href="https://museum\.org/\d+" rel="noreferrer" '
+                      r'title="Rights: CC0"><img [^>]*></a>')  # fmt: skip
+    for page in (of_network, channel):
+        assert len(link.findall(page.read_text())) >= 4
+    write_table_of(copy, file, "javascript:alert({})", "CC BY 4.0")
+    assert made(carry_out(folder, TABLE)) == {"site.json"}
+    title = re.compile(r'<div title="Source: javascript:alert\(\d+\). Rights: CC BY 4.0"><img ')
+    for page in (of_network, channel):
+        assert len(title.findall(page.read_text())) >= 4
+        assert 'href="javascript' not in page.read_text()
+    write_table_of(copy, file, "", "")
+    assert made(carry_out(folder, TABLE)) == {"site.json"}
+    for page in (of_network, channel):
+        assert "title=" not in page.read_text()
 
 
 def test_a_dry_run_says_what_would_be_made_and_writes_nothing(copy):

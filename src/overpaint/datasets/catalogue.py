@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,9 @@ class Picture:
     labels: tuple[str, ...]
     group: str = ""
     digest: str = ""  # SHA-256 of the file, once it was read
+    # What is said of it beside what it shows: it makes no picture and no split another.
+    source: str = field(default="", compare=False)  # the address of its page, or a text
+    rights: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

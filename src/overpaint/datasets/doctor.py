@@ -79,6 +79,8 @@ def examine(
                 width=look.width,
                 height=look.height,
                 status=look.status,
+                source=picture.source,
+                rights=picture.rights,
             )
         )
     odd = {picture.image: looks[picture.image].note for picture in pictures

@@ -23,6 +23,7 @@ from overpaint.cache import first_line
 from overpaint.datasets.exported import suffix
 from overpaint.datasets.iiif import ARTISTS, Lost, Work, described, service_of, works
 from overpaint.datasets.sheet import Sheet, plain, read_sheet, text_of
+from overpaint.datasets.table import RIGHTS, SOURCES
 from overpaint.datasets.web import Web
 from overpaint.errors import DatasetError, RecordError
 from overpaint.pixels.images import ENDINGS, decode
@@ -30,11 +31,7 @@ from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
 
 LABELS = ("label", "class", "category", "classification", "genre", "style", "type", "object type")
-RIGHTS = ("rights", "licence", "license", "rights statement", "copyright", "credit", "credit line",
-          "attribution")  # fmt: skip
-SOURCES = ("source", "link", "page", "permalink", "link resource", "object url", "web page",
-           "landing page", "url", "uri")  # fmt: skip
-"""What museums call these columns, in lower case; the first that is there is taken."""
+"""What museums call the column of labels, in lower case; the first that is there is taken."""
 
 ADDRESSES = ("image url", "image", "images", "picture", "photo", "iiif", "manifest", "url",
              "iiif manifest", "address", "link")  # fmt: skip
@@ -182,7 +179,9 @@ def named_by_table(
     lines = [(line, dict(zip(titles, map(text_of, cells), strict=True)))
              for line, cells in sheet.rows]  # fmt: skip
     address = address_column(titles, [cells for _, cells in lines], what, column)
-    label, artist, rights = (first_column(titles, names) for names in (LABELS, ARTISTS, RIGHTS))
+    label, artist, rights = (
+        first_column(titles, names) for names in (LABELS, ARTISTS, (*RIGHTS, "attribution"))
+    )
     source = first_column([title for title in titles if title != address], SOURCES)
     for line, cells in lines:
         said = Work(

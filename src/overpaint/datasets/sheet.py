@@ -68,6 +68,13 @@ class Sheet:
         assert place is not None
         return [cells[place] for _, cells in self.rows]
 
+    def texts(self, names: Sequence[str]) -> list[str]:
+        """What a column says, row by row, by the first of its names that is there, and of two that
+        are called so the first; "" in each row where there is none.
+        """
+        places = _places(self.header, names)
+        return [text_of(cells[places[0]]) if places else "" for _, cells in self.rows]
+
     def where(self, line: int) -> str:
         """A place in the file, for messages."""
         return f"{self.file}, line {line}"

@@ -3,6 +3,7 @@
 The readers of other tables (`paintings`, `iconart`) are made of the same parts.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -20,6 +21,11 @@ from overpaint.errors import DatasetError, nearest
 
 PATHS = ("path", "file", "file_name", "image_path", "image", "filepath", "img_path", "img")
 """What the column of paths is called where the study says nothing."""
+
+SOURCES = ("source", "link", "page", "permalink", "link resource", "object url", "web page",
+           "landing page", "url", "uri")  # fmt: skip
+RIGHTS = ("rights", "licence", "license", "rights statement", "copyright", "credit", "credit line")
+"""What museums call these columns, in lower case; the first that is there is taken."""
 
 
 class TableEntry(CollectionEntry):
@@ -66,7 +72,7 @@ def read_table(
     another column or the paths name, or else "". Raises DatasetError with the file and the line
     for a column that is named and missing, an unknown split, a class that is not among `classes`, a
     picture without a label where each has one, a path that leaves the root, a path that stands
-    twice.
+    twice. Where a picture comes from and its rights are carried along, if the table says them.
     """
     marks = [] if label is None or isinstance(label, str) else list(label)
     usual = [path] if path else list(PATHS)
@@ -106,9 +112,21 @@ def read_table(
     if group and groups and not any(groups):
         raise DatasetError("no-group-found", f"{file}: the column {group!r} names no group")
     rows = [
-        (line, Picture(image=image, split=split, labels=names, group=name))
-        for (line, _), image, split, names, name in zip(
-            sheet.rows, images, splits, labels, groups, strict=True
+        (
+            line,
+            Picture(
+                image=image, split=split, labels=names, group=name, source=source, rights=terms
+            ),
+        )
+        for (line, _), image, split, names, name, source, terms in zip(
+            sheet.rows,
+            images,
+            splits,
+            labels,
+            groups,
+            sources(sheet),
+            sheet.texts(RIGHTS),
+            strict=True,
         )
     ]
     pictures = unique(sheet, rows)
@@ -131,6 +149,17 @@ def marked_rows(sheet: Sheet, columns: Sequence[str]) -> list[Labels]:
         marked(dict(zip(columns, row, strict=True)), columns, sheet.where(line))
         for (line, _), row in zip(sheet.rows, zip(*texts, strict=True), strict=True)
     ]
+
+
+def sources(sheet: Sheet) -> list[str]:
+    """Where the pictures come from: of the usual columns the first that holds addresses of the web,
+    for a `page` may be a number; or else what is called `source`, whatever it holds.
+    """
+    for name in SOURCES:
+        texts = sheet.texts([name])
+        if any(re.match("https?://", text, re.IGNORECASE) for text in texts):
+            return texts
+    return sheet.texts(["source"])
 
 
 def unique(sheet: Sheet, rows: Iterable[tuple[int, Picture]]) -> list[Picture]:

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import NoneType, UnionType
@@ -140,6 +140,7 @@ class ColumnKind:
 
     dtype: Literal["float64", "Int64"] | None  # of pandas; None where the values say it
     can_lack: bool  # a number that may be absent: the column may be without values
+    default: Any  # of a column that folders from before do not have; None where that is no value
 
 
 @cache
@@ -148,7 +149,9 @@ def column_kinds(row: type) -> dict[str, ColumnKind]:
 
     >>> from overpaint.records import RenderingRow
     >>> column_kinds(RenderingRow)["objective_end"]
-    ColumnKind(dtype='float64', can_lack=True)
+    ColumnKind(dtype='float64', can_lack=True, default=None)
+    >>> column_kinds(RenderingRow)["attempts"].default
+    1
     """
     kinds = {}
     hints = get_type_hints(row)
@@ -160,7 +163,11 @@ def column_kinds(row: type) -> dict[str, ColumnKind]:
             dtype = "float64"
         elif types == {int, NoneType}:
             dtype = "Int64"
-        kinds[column.name] = ColumnKind(dtype=dtype, can_lack=bool(types & {float, NoneType}))
+        kinds[column.name] = ColumnKind(
+            dtype=dtype,
+            can_lack=bool(types & {float, NoneType}),
+            default=None if column.default is MISSING else column.default,
+        )
     return kinds
 
 
@@ -205,12 +212,16 @@ def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> None:
 
 
 def read_rows(path: Path, row: type[Row]) -> list[Row]:
-    """A table as rows again; a missing column is a RecordError that names it."""
+    """A table as rows again; a missing column is a RecordError that names it, unless its field has
+    a default: then the table is from before there was that column.
+    """
     frame = read_table(path)
-    names = [field.name for field in fields(row)]  # type: ignore[arg-type]
-    absent = [name for name in names if name not in frame.columns]
-    if absent:
-        raise RecordError("missing-column", f"{path} lacks the column {absent[0]!r}")
+    names = []
+    for column in fields(row):  # type: ignore[arg-type]
+        if column.name in frame.columns:
+            names.append(column.name)
+        elif column.default is MISSING:
+            raise RecordError("missing-column", f"{path} lacks the column {column.name!r}")
     columns = [_plain(frame[name]) for name in names]
     return [row(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 

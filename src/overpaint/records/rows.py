@@ -18,6 +18,8 @@ class ImageRow:
     width: int
     height: int
     status: str
+    source: str = ""  # the address of its page, or another text of the table on where it is from
+    rights: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,6 +139,7 @@ class DatasetSection:
         images, facts = dataset.images, dataset.facts
         left_out = rows(images[images["status"] != "ok"], ImageRow)
         flat = images.assign(labels=[" · ".join(labels) for labels in images["labels"]])
+        unsaid = [name for name in ("source", "rights") if (images[name] == "").all()]
         duplicates = pd.DataFrame(facts.duplicates)
         counts = class_counts(dataset.usable, _classes(dataset))
         # Reasons alike are told together.
@@ -188,7 +189,7 @@ class DatasetSection:
             duplicates_data=site.data(f"{place}.duplicates", duplicates)
             if len(duplicates)
             else None,
-            data=site.data(place, flat) if len(images) else None,
+            data=site.data(place, flat.drop(columns=unsaid)) if len(images) else None,
             missing=tuple(dataset.notes),
         )
 
@@ -306,6 +307,12 @@ def _remarks(used: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
         f"The shorter side of a picture has {count(float(np.nanmedian(shorter)))} pixels at the "
         f"median, {count(float(np.nanmin(shorter)))} at least."
     )
+    sources, rights = (int((used[name] != "").sum()) for name in ("source", "rights"))
+    if sources or rights:
+        remarks.append(
+            f"The source of {counted(sources, 'picture')} and the rights of {count(rights)} are "
+            "recorded: thumbnails lead to the one and name the other, and the table has both."
+        )
     return remarks
 
 

@@ -11,7 +11,7 @@ from overpaint.report.charts import plots, tables
 from overpaint.report.parts.addresses import network_page as address
 from overpaint.report.parts.gallery import thumbnail
 from overpaint.report.parts.routes import score_name
-from overpaint.report.parts.rows import Cell, Figure, Link, Picture
+from overpaint.report.parts.rows import Cell, Figure, Link, Origin, Picture
 from overpaint.report.parts.scores import GROUP_SIDES, GROUPS
 from overpaint.report.parts.text import (
     ABSENT,
@@ -42,6 +42,7 @@ class Surest:
     """A picture with what it shows and what a network is surest that it shows."""
 
     picture: Picture | None
+    origin: Origin
     image: str
     labels: str
     named: str
@@ -221,12 +222,13 @@ def _guesses(
 ) -> Iterable[Surest]:
     """Pictures that the network was sure of, in small."""
     dataset = records.study.all_networks[network.name].fit or ""
-    images = records.datasets[dataset].images
+    images, origins = records.datasets[dataset].images, records.datasets[dataset].origins
     images = images[images["image"].isin([guess.image for guess in guesses])]
     digests = dict(zip(images["image"], images["digest"], strict=True))
     for guess in guesses:
         yield Surest(
             picture=thumbnail(site, records.folder, dataset, guess.image, digests.get(guess.image)),
+            origin=origins.get(guess.image, Origin()),
             image=guess.image,
             labels=" · ".join(guess.labels) or "none of the classes",
             named=guess.named,

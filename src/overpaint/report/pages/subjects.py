@@ -68,8 +68,14 @@ class ComparisonSubject(StudySubject):
     @cached_property
     def gallery(self) -> Gallery:
         """The pictures of the two."""
-        maximal = read_maximal(self.comparison)
-        return Gallery(self.templates, self.records.folder, self.comparison, maximal)
+        dataset = self.records.datasets.get(self.comparison.facts.dataset)
+        return Gallery(
+            templates=self.templates,
+            folder=self.records.folder,
+            comparison=self.comparison,
+            maximal=read_maximal(self.comparison),
+            origins=dataset.origins if dataset else {},
+        )
 
     def made_from(self) -> list[Any]:
         """All that its pages depend on: a digest of each table, a look at the pictures."""
@@ -79,7 +85,8 @@ class ComparisonSubject(StudySubject):
         pictures = list(drawings)
         paths = [folder.study, folder.network(self.comparison.after) / "scores.json"]
         if dataset in self.records.datasets:
-            paths.append(folder.dataset(dataset) / "manifest.json")
+            place = folder.dataset(dataset)
+            paths += [place / "manifest.json", place / "images.parquet"]
             pictures.append(folder.thumbnails(dataset))
         paths += [place / "renderings.parquet" for place in drawings]
         paths += folder.comparison(*pair).glob("*")

@@ -4,7 +4,7 @@ A picture is copied into the site when a page asks for it, once for all pages.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
 from overpaint.report.parts.maximal import SIDES, Maximal, Numbers
 from overpaint.report.parts.outline import Outline, outlines
-from overpaint.report.parts.rows import Picture, Thumb
+from overpaint.report.parts.rows import Origin, Picture, Thumb
 from overpaint.report.parts.text import ABSENT, number, slug
 from overpaint.report.site.files import Site
 from overpaint.report.site.templates import Templates
@@ -80,6 +80,7 @@ class Gallery:
     folder: StudyFolder
     comparison: ComparisonRecords
     maximal: Maximal
+    origins: Mapping[str, Origin]  # by picture, where something is said of it
     _thumbs: dict[int, Picture | None] = field(default_factory=dict)
     _items: dict[tuple[int, bool, str], Markup] = field(default_factory=dict)
 
@@ -198,7 +199,11 @@ class Gallery:
         if key not in self._items:
             image, _, label = self.maximal.pictures[number]
             thumb = Thumb(
-                picture=self.thumb(number), image=image, label=label or ABSENT, shared=shared
+                picture=self.thumb(number),
+                image=image,
+                label=label or ABSENT,
+                shared=shared,
+                origin=self.origins.get(image, Origin()),
             )
             self._items[key] = self.templates.thumb(at, thumb)
         return self._items[key]

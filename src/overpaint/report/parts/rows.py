@@ -52,6 +52,14 @@ class Figure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a picture leads, and what is to be said of it; nothing where nothing is known."""
+
+    href: str | None = None  # of the web; None where what is said is no address
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Thumb:
     """A maximal image."""
 
@@ -59,6 +67,7 @@ class Thumb:
     image: str
     label: str
     shared: bool
+    origin: Origin
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,9 @@ class Reader:
         return facts
 
     def table(self, path: Path, row: type) -> pd.DataFrame:
-        """A table with all the columns of a row: what was not there is empty, and noted."""
+        """A table with all the columns of a row: what was not there is empty, and noted; or what a
+        row has by default, if it has something.
+        """
         try:
             frame = read_table(path)
         except RecordError as error:
@@ -69,7 +71,10 @@ class Reader:
         kinds = column_kinds(row)
         if not self._can_do_with(path, row, frame.columns):
             return table([], row)
-        frame = frame.assign(**{name: float("nan") for name in kinds if name not in frame})
+        absent = {name: kind.default for name, kind in kinds.items() if name not in frame}
+        frame = frame.assign(
+            **{name: float("nan") if value is None else value for name, value in absent.items()}
+        )
         numbers = [name for name, kind in kinds.items() if kind.dtype == "float64"]
         frame[numbers] = frame[numbers].apply(pd.to_numeric, errors="coerce")
         return frame[list(kinds)]
@@ -96,7 +101,9 @@ class Reader:
     def _can_do_with(self, path: Path, row: type, columns: Iterable[str]) -> bool:
         """Whether columns are enough: without layer, channel or rank nothing can be said."""
         present, kinds = set(columns), column_kinds(row)
-        absent = [name for name in kinds if name not in present]
+        absent = [
+            name for name, kind in kinds.items() if name not in present and kind.default is None
+        ]
         for name in absent:
             self.say(path, f"lacks the column “{name}”")
         return all(kinds[name].can_lack for name in absent)

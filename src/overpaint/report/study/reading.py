@@ -5,6 +5,7 @@ a failure kept from being made is no omission: the failure is told instead, once
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +38,8 @@ from overpaint.records import (
     table,
 )
 from overpaint.report.parts import addresses
+from overpaint.report.parts.origins import origins
+from overpaint.report.parts.rows import Origin
 from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study
 
@@ -58,11 +61,13 @@ class DatasetRecords:
         """Read a dataset."""
         reader, place = Reader(folder.root), folder.dataset(name)
         manifest = reader.manifest(place)
+        images = reader.table(place / "images.parquet", ImageRow)
+        remarks = images[["source", "rights"]].astype(object)
         return cls(
             name=name,
             manifest=manifest,
             facts=reader.facts(place, manifest, DatasetFacts),
-            images=reader.table(place / "images.parquet", ImageRow),
+            images=images.assign(**remarks.where(remarks.notna(), "").astype(str)),
             notes=reader.notes,
         )
 
@@ -70,6 +75,11 @@ class DatasetRecords:
     def usable(self) -> pd.DataFrame:
         """The pictures that were not left out."""
         return self.images[self.images["status"] == "ok"]
+
+    @cached_property
+    def origins(self) -> dict[str, Origin]:
+        """Where pictures come from, and their rights, of those of which that is said."""
+        return origins(self.images)
 
 
 @dataclass(frozen=True)
