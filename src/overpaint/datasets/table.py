@@ -5,6 +5,7 @@ The readers of other tables (`paintings`, `iconart`) are made of the same parts.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -111,24 +112,12 @@ def read_table(
     )
     if group and groups and not any(groups):
         raise DatasetError("no-group-found", f"{file}: the column {group!r} names no group")
-    rows = [
-        (
-            line,
-            Picture(
-                image=image, split=split, labels=names, group=name, source=source, rights=terms
-            ),
-        )
-        for (line, _), image, split, names, name, source, terms in zip(
-            sheet.rows,
-            images,
-            splits,
-            labels,
-            groups,
-            sources(sheet),
-            sheet.texts(RIGHTS),
-            strict=True,
-        )
+    pictures = [
+        Picture(image=image, split=split, labels=names, group=name)
+        for image, split, names, name in zip(images, splits, labels, groups, strict=True)
     ]
+    lines = [line for line, _ in sheet.rows]
+    rows = list(zip(lines, with_origins(sheet, pictures), strict=True))
     pictures = unique(sheet, rows)
     if len(pictures) < len(rows):
         again = len(rows) - len(pictures)
@@ -151,15 +140,22 @@ def marked_rows(sheet: Sheet, columns: Sequence[str]) -> list[Labels]:
     ]
 
 
-def sources(sheet: Sheet) -> list[str]:
-    """Where the pictures come from: of the usual columns the first that holds addresses of the web,
-    for a `page` may be a number; or else what is called `source`, whatever it holds.
+def with_origins(sheet: Sheet, pictures: Sequence[Picture]) -> list[Picture]:
+    """The pictures of the rows with what is said there of where they come from and their rights.
+
+    The source is what stands in the first of the usual columns that holds addresses of the web, for
+    a `page` may be a number; or else in the column `source`, whatever it holds.
     """
+    sources = sheet.texts(["source"])
     for name in SOURCES:
         texts = sheet.texts([name])
         if any(re.match("https?://", text, re.IGNORECASE) for text in texts):
-            return texts
-    return sheet.texts(["source"])
+            sources = texts
+            break
+    return [
+        replace(picture, source=source, rights=rights)
+        for picture, source, rights in zip(pictures, sources, sheet.texts(RIGHTS), strict=True)
+    ]
 
 
 def unique(sheet: Sheet, rows: Iterable[tuple[int, Picture]]) -> list[Picture]:
