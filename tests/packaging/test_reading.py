@@ -70,6 +70,14 @@ def test_what_trains_says_what_to_install(tmp_path, command):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_needs_no_extra(tmp_path):
+    """What would be made is told from files alone, and nothing is written."""
+    done = without_extras(COMMAND, "run", "demo", "--dry-run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "to make  networks/fine_tuned: it is not there" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_spelling_of_a_study_is_told_first(tmp_path):
     """A misspelt key is told before the libraries that are missing."""
     (tmp_path / "study.yaml").write_text("study: x\nnetwroks: {}\nnetworks: {}\n")

@@ -57,7 +57,8 @@ def run(
     from overpaint.study import read_study
 
     read = read_study(study, override or [])
-    require_train("overpaint run")
+    if not dry_run:  # which makes nothing, and only reads
+        require_train("overpaint run")
     trackers = _trackers(log_with)
     from rich.console import Console
 
