@@ -267,3 +267,16 @@ def test_thumbnails_of_another_size_are_made_anew(copy, monkeypatch):
     pictures = [name for name in after if name.endswith(".jpg")]
     assert pictures
     assert all(after[name] != before[name] for name in pictures)
+
+
+def test_what_is_told_of_a_dataset_is_renewed(tmp_path, pictures):
+    """A file that is no picture is noted on the data page, although no picture has changed."""
+    text = f"study: x\ndatasets: {{art: {{kind: folder, root: {pictures}}}}}\nnetworks:\n"
+    text += "  a: {load: inception_small, weights: random}\n"
+    carry_out(tmp_path / "run", text)
+    assert made(carry_out(tmp_path / "run", text)) == set()
+    (pictures / "red/notes.txt").write_text("...")
+    said = carry_out(tmp_path / "run", text)
+    assert made(said) == {"datasets/art", "site.json"}
+    assert "made  datasets/art: what is to be told of it has changed" in said
+    assert "1 file was no picture: 1 .txt." in (tmp_path / "run/site/data.html").read_text()

@@ -1,5 +1,6 @@
 """The datasets of a study: opened once a run, and what makes their scores doubtful told."""
 
+import json
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,6 +8,7 @@ from tempfile import TemporaryDirectory
 from overpaint.datasets import Dataset
 from overpaint.datasets.doctor import duplicates, leak, remember
 from overpaint.datasets.opening import open_dataset
+from overpaint.errors import RecordError
 from overpaint.records import (
     DatasetFacts,
     ImageRow,
@@ -44,7 +46,10 @@ def keep_dataset(work: Workspace, name: str) -> None:
     work.split_digests[name] = _digests(dataset)
     wanted = _wanted(work, name)
     facts = _facts(dataset, entry.kind, rows)
-    work.keep(place, wanted, lambda: write_manifest(place, with_facts(wanted, facts)))
+    made = with_facts(wanted, facts)
+    # What there is to tell may change although no picture that is used has.
+    if work.must_make(place, wanted, _changed(place, made)):
+        write_manifest(place, made)
     for note in facts.notes:
         work.progress.say(f"  {note}")
     for row in rows:
@@ -58,6 +63,17 @@ def keep_dataset(work: Workspace, name: str) -> None:
     for leak_row in facts.leak:
         if leak_row.known:
             work.progress.say(f"  {leak_row.split}: {leak_row.describe()}")
+
+
+def _changed(place: Path, made: Manifest) -> list[str]:
+    """In words, that the manifest at a place tells other facts than one that would be made now."""
+    try:
+        present = read_manifest(place).facts
+    except RecordError:
+        return []  # there is none, and that is told already
+    # As they are once they were written; a folder that was moved tells the same.
+    facts = json.loads(json.dumps(made.facts)) | {"root": present.get("root")}
+    return [] if present == facts else ["what is to be told of it has changed"]
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:

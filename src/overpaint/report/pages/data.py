@@ -155,7 +155,10 @@ class DatasetSection:
                 *zip(map(str.capitalize, SPLITS), _counts(dataset), strict=True),
                 ("Left out", count(len(left_out))),
             ),
-            remarks=tuple(_remarks(dataset.usable, counts)),
+            remarks=(
+                *_remarks(dataset.usable, counts),
+                *(f"{note[:1].upper()}{note[1:]}." for note in facts.notes),
+            ),
             figure=_figure(site, dataset, counts),
             classes=tuple(
                 ClassLine.of(line, len(dataset.usable))
