@@ -26,7 +26,8 @@ def read_pdf(data: bytes) -> Pdf:
     content = _stream(objects[re.search(rb"/Contents (\d+)", page)[1]])
     shown = re.findall(rb"/(fo\d+) [\d.]+ Tf\n\((.*?)\) Tj\nET", content, re.DOTALL)
     text = "".join(letters[font][_code(glyph)] for font, glyph in shown)
-    return Pdf(float(box[1]), float(box[2]), text)
+    plain = text.replace("\xa0", " ")  # an older vl-convert ties blanks
+    return Pdf(float(box[1]), float(box[2]), plain)
 
 
 def _stream(body: bytes) -> bytes:
