@@ -231,6 +231,16 @@ def labels_of(value: Any, names: list[str] | None, where: str) -> tuple[str, ...
     values = value if isinstance(value, list) else [value]
     if len(values) > 1 and any(missing(label) for label in values):
         raise DatasetError("bad-label", f"{where}: one of the labels {value} is none")
+    for label in values:
+        if names and isinstance(label, int) and label != -1 and not 0 <= label < len(names):
+            raise DatasetError(
+                "bad-label", f"{where}: class number {label}; there are {len(names)} classes"
+            )
+        if isinstance(label, dict | list | bytes):
+            raise DatasetError(
+                "bad-label",
+                f"{where}: {str(label)[:60]} is neither a label nor a list of labels",
+            )
     labels = [names[label] if names and isinstance(label, int) else clean(text_of(label))
               for label in values if not missing(label)]  # fmt: skip
     return tuple(dict.fromkeys(labels))

@@ -15,8 +15,13 @@ LABELS = ("label", "labels", "class", "classes", "category")
 SEPARATOR = "|"
 """What stands between several labels in a cell where the study says nothing."""
 
-NOTHING = ("nan", "<na>", "null", "#n/a")
+NOTHING = (
+    "nan", "<na>", "null", "#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!",
+)  # fmt: skip
 """What programs write where a label is missing, in lower case."""
+
+MAYBE_NOTHING = ("na", "n/a", "n.a.", "none", "-", "--", "?", "unknown", "unlabeled", "unlabelled")
+"""What people, and R, write where a label is missing, and what may be a class all the same."""
 
 Labels = tuple[str, ...]
 
@@ -73,13 +78,22 @@ def labels_in(
     none has several.
     """
     cells = sheet.cells([column])
+    for (line, _), cell in zip(sheet.rows, cells, strict=True):
+        for part in cell if isinstance(cell, list) else [cell]:
+            if isinstance(part, dict | list | bytes):
+                raise DatasetError(
+                    "bad-label",
+                    f"{sheet.where(line)}: {column!r} holds {str(part)[:60]}, which is neither a "
+                    "label nor a list of labels",
+                )
     listed = any(isinstance(cell, list) or is_list(text_of(cell)) for cell in cells)
     if separator is None:
         texts = {text_of(cell) for cell in cells if not isinstance(cell, list)}
         texts -= set(classes or ())
         _check_separators(sheet, [text for text in texts if text and not is_list(text)])
     rows = [several_in(cell, separator or SEPARATOR) for cell in cells]
-    if all(re.fullmatch(r"-?\d+([.,]0+)?", label) for row in rows for label in row):
+    # 1,000 may be a thousand.
+    if all(re.fullmatch(r"-?\d+(\.0+|,00?)?", label) for row in rows for label in row):
         rows = [[re.sub(r"[.,]0+$", "", label) for label in row] for row in rows]
     labels = [tuple(dict.fromkeys(row)) for row in rows]
     bare = [line for (line, _), row in zip(sheet.rows, labels, strict=True) if not row]
@@ -119,6 +133,33 @@ def several_in(cell: object, separator: str) -> list[str]:
         parts = text.split(separator)
     names = [clean(part) for part in parts]
     return [name for name in names if name and name.lower() not in NOTHING]
+
+
+def doubtful(labels: Sequence[Labels], name: str, *, separated: bool) -> list[str]:
+    """Sentences on labels that may be none, or several in one.
+
+    >>> doubtful([("sea",), ("sky",), ("sea+sky",), ("NA",)], "a.csv", separated=False)
+    ["a.csv: 'NA' is read as a class; if it says that there is none, leave its rows out (1)", \
+"a.csv: 'sea+sky' is read as one label; if it is several, say 'separator: \"+\"'"]
+    """
+    counts = Counter(label for names in labels for label in names)
+    notes = [
+        f"{name}: {label!r} is read as a class; if it says that there is none, leave its rows out "
+        f"({count})"
+        for label, count in counts.items()
+        if label.lower() in MAYBE_NOTHING
+    ]
+    for separator in () if separated else ("/", "+", "&", " "):
+        parts = {label: {clean(part) for part in label.split(separator)} for label in counts}
+        usual = Counter(part for names in parts.values() for part in names)
+        divided = [label for label, names in parts.items()
+                   if len(names) > 1 and all(usual[part] > 1 for part in names)]  # fmt: skip
+        if divided:
+            notes.append(
+                f"{name}: {min(divided)!r} is read as one label; if it is several, say "
+                f"'separator: \"{separator}\"'"
+            )
+    return notes
 
 
 def _check_separators(sheet: Sheet, texts: Sequence[str]) -> None:

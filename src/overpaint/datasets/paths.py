@@ -33,6 +33,7 @@ class Finder:
     beside: Path  # the folder of the table
     respelt: int = 0
     listings: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
+    stems: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
 
     def find(self, text: str, where: str) -> str:
         """The id of a picture; one that is not there keeps its path, for the doctor to name.
@@ -54,6 +55,9 @@ class Finder:
                 if spelt:
                     self.respelt += spelt != named or way != text
                     return inside(spelt.relative_to(self.root).as_posix(), self.root, where)
+        if (completed := self._completed(self.root / slashed)) is not None:
+            self.respelt += 1
+            return inside(completed.relative_to(self.root).as_posix(), self.root, where)
         if re.match(r"[A-Za-z]:/", slashed):
             raise DatasetError(
                 "path-outside",
@@ -78,6 +82,23 @@ class Finder:
                 path /= part
         return path
 
+    def _completed(self, place: Path) -> Path | None:
+        """The one picture that is called so and has an ending beside, as in lists of numbers."""
+        from overpaint.pixels.images import ENDINGS
+
+        place = Path(os.path.normpath(place))
+        folder = self._spelt(place.parent) if place.parent.is_relative_to(self.root) else None
+        if folder is None or place.suffix.lower() in ENDINGS or "\0" in str(place):
+            return None
+        if folder not in self.stems:
+            stems: dict[str, list[str]] = {}
+            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                if path.suffix.lower() in ENDINGS:
+                    stems.setdefault(normalize("NFC", path.stem), []).append(path.name)
+            self.stems[folder] = stems
+        names = self.stems[folder].get(normalize("NFC", place.name), [])
+        return folder / names[0] if len(names) == 1 else None
+
     def _names(self, folder: Path) -> dict[str, list[str]]:
         """The names in a folder, by what is the same in all spellings."""
         if folder not in self.listings:
@@ -91,6 +112,6 @@ class Finder:
         """A sentence on the paths that are written in another way."""
         sentence = (
             f"{self.respelt} paths are written otherwise than the files are called (capitals, "
-            "accents, backslashes, signs of an address), which were found"
+            "accents, backslashes, signs of an address, no ending), which were found"
         )
         return [sentence] if self.respelt else []

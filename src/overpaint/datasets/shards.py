@@ -240,6 +240,8 @@ def labels_of(
     values = data[field] if isinstance(data[field], list) else [data[field]]
     if values in ([-1], ["-1"], [None]) and "-1" not in (classes or ()):
         return ()  # how sets say that a picture has no label
+    if any(value in (-1, "-1", None) for value in values) and "-1" not in (classes or ()):
+        raise DatasetError("bad-label", f"{where}: one of the labels {values} is none")
     labels = tuple(dict.fromkeys(class_of(value, classes, where) for value in values))
     check_known(labels, classes, where)
     return labels

@@ -13,7 +13,16 @@ from pydantic import Field
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import Classes, CollectionEntry, Surroundings
-from overpaint.datasets.labels import LABELS, Labels, check_known, label_column, labels_in, marked
+from overpaint.datasets.labels import (
+    LABELS,
+    NOTHING,
+    Labels,
+    check_known,
+    doubtful,
+    label_column,
+    labels_in,
+    marked,
+)
 from overpaint.datasets.names import clean, split_names
 from overpaint.datasets.paths import Finder
 from overpaint.datasets.sheet import Sheet, read_sheet, text_of
@@ -99,6 +108,8 @@ def read_table(
         several = True if listed else None
         if listed and all(len(names) == 1 for names in labels):
             notes.append(f"{file.name}: labels are lists, so that a picture may have several")
+    if not marks and not classes:
+        notes += doubtful(labels, file.name, separated=separator is not None)
     for (line, _), names in zip(sheet.rows, labels, strict=True):
         check_known(names, classes, sheet.where(line))
     bare = labels.count(())
@@ -107,9 +118,10 @@ def read_table(
 
     splits, said = splits_in(sheet, split, images)
     notes += said
-    groups = (
-        [clean(text_of(cell)) for cell in sheet.cells([group])] if group else [""] * len(images)
-    )
+    groups = [""] * len(images)
+    if group:
+        texts = [clean(text_of(cell)) for cell in sheet.cells([group])]
+        groups = ["" if text.lower() in NOTHING else text for text in texts]
     if group and groups and not any(groups):
         raise DatasetError("no-group-found", f"{file}: the column {group!r} names no group")
     pictures = [
@@ -134,6 +146,13 @@ def read_table(
 def marked_rows(sheet: Sheet, columns: Sequence[str]) -> list[Labels]:
     """The labels of each row by columns of 0 and 1."""
     texts = [list(map(text_of, sheet.cells([column]))) for column in columns]
+    signs = {text for column in texts for text in column}
+    if signs & {"-1", "-1.0"} and signs & {"0", "0.0"}:
+        raise DatasetError(
+            "bad-label",
+            f"{sheet.file}: 0, 1 and -1 stand together in the columns of labels: write 0 where -1 "
+            "means that a picture does not show it, and leave out the rows where it is not known",
+        )
     return [
         marked(dict(zip(columns, row, strict=True)), columns, sheet.where(line))
         for (line, _), row in zip(sheet.rows, zip(*texts, strict=True), strict=True)
@@ -214,17 +233,19 @@ def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[li
     """
     if name or sheet.column(["split"]) is not None:
         return named_splits(sheet, name or "split")
-    columns = {
+    candidates = {
         title: [clean(text_of(cells[place])) for _, cells in sheet.rows]
         for place, title in enumerate(sheet.header)
     }
-    columns = {title: texts for title, texts in columns.items() if _name_splits(texts)}
+    columns = {title: texts for title, texts in candidates.items() if _name_splits(texts)}
     if len(columns) > 1:
         raise DatasetError(
             "unclear-splits",
             f"{sheet.file}: the columns {' and '.join(columns)} may be the splits: say in 'split' "
             "which it is",
         )
+    for title, texts in candidates.items() if not columns else ():
+        _refuse_half(texts, f"the column {title!r}", sheet)
     for title, texts in columns.items():
         said = f"{sheet.file.name}: the splits are those of the column {title!r}"
         return list(map(split_names(texts).__getitem__, texts)), [said]
@@ -235,7 +256,30 @@ def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[li
             names = ", ".join(dict.fromkeys(texts))
             said = f"{sheet.file.name}: the splits are those of the paths' folders {names}"
             return list(map(split_names(texts).__getitem__, texts)), [said]
-    return [""] * len(images), []
+        _refuse_half(texts, "the paths' folders", sheet)
+    flags = [title for title in sheet.header if FLAG.fullmatch(title.strip().lower())]
+    return [""] * len(images), [
+        f"{sheet.file.name}: the column {title!r} is not read; splits are told by a column 'split' "
+        "that says train, val or test"
+        for title in flags
+    ]
+
+
+FLAG = re.compile(r"(is[_ ]?)(train|val|test)[a-z]*([_ ][a-z]+)?")
+"""What a column of yes and no is called that tells one split from the others."""
+
+
+def _refuse_half(texts: Sequence[str], what: str, sheet: Sheet) -> None:
+    """A DatasetError for texts that name splits in some rows and something else in others."""
+    meanings = split_names(texts) if len(set(texts)) <= 2 * len(SPLITS) else {}
+    others = [text for text in texts if not meanings.get(text)]
+    if others and {"train"} < {split for split in meanings.values() if split}:
+        raise DatasetError(
+            "unclear-splits",
+            f"{sheet.file}: {what} may be the splits, but in {len(others)} rows say "
+            f"{others[0]!r}: leave these rows out, or give each row train, val or test in a column "
+            "'split'",
+        )
 
 
 def named_splits(sheet: Sheet, column: str) -> tuple[list[str], list[str]]:
