@@ -157,6 +157,31 @@ ONE_BIT = Image.fromarray((BLACK_AND_WHITE[..., 0] > 0).astype(np.uint8) * 255).
 QUARTER = np.rot90(COLOURS, -1)
 FLOATS = RAMP.astype(np.float32)
 
+def colours_tiff(values: np.ndarray, *more: tuple[int, int, int], planes: bool = False) -> bytes:
+    """An uncompressed TIFF of colours, written by hand, with more tags."""
+    height, width, _ = values.shape
+    data = (values.transpose(2, 0, 1) if planes else values).tobytes()
+    bits = values.dtype.itemsize * 8
+    tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * 3), 259: (3, [1]),
+            262: (3, [2]), 273: (4, [8 + n * len(data) // 3 for n in range(3)] if planes else [8]),
+            277: (3, [3]), 278: (4, [height]),
+            279: (4, [len(data) // 3] * 3 if planes else [len(data)]),
+            284: (3, [1 + planes]), **{tag: (kind, [value]) for tag, kind, value in more}}  # fmt: skip
+    end = 8 + len(data) + 2 + 12 * len(tags) + 4
+    entries, body = b"", b""
+    for tag, (kind, numbers) in sorted(tags.items()):
+        packed = struct.pack(f"<{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
+        entries += struct.pack("<HHI", tag, kind, len(numbers))
+        entries += packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", end + len(body))
+        body += packed if len(packed) > 4 else b""
+    head = b"II" + struct.pack("<HI", 42, 8 + len(data))
+    return head + data + struct.pack("<H", len(tags)) + entries + bytes(4) + body
+
+
+EIGHT, SIXTEEN = COLOURS.astype(np.uint8), (COLOURS * 257).astype("<u2")
+RAW = colours_tiff(EIGHT, (254, 4, 1), (330, 4, 8))
+"""What Pillow sees of a camera's raw file: a small copy, and a pointer elsewhere."""
+
 SHOWN = {
     # tones
     "16 bits": (array(whole(16).astype(np.uint16)), GREY),
@@ -187,6 +212,9 @@ SHOWN = {
     "float, overshooting": (array(FLOATS * 1.02 - 0.01), GREY),
     "float with gaps": (
         array(np.where(RAMP < 0.1, np.nan, FLOATS)), np.where(RAMP[..., None] < 0.1, 26, GREY)),
+    "colours of 8 bits in planes": (colours_tiff(EIGHT, planes=True), COLOURS),
+    "colours of 16 bits, TIFF": (colours_tiff(SIXTEEN), COLOURS),
+    "a small copy without another": (colours_tiff(EIGHT, (254, 4, 1)), COLOURS),
     "WhiteIsZero, 8 bits": (tiff(255 - whole(8), bits=8, photometric=0), GREY),
     "WhiteIsZero, 16 bits": (tiff(65535 - whole(16), photometric=0), GREY),
     "WhiteIsZero, 16 bits, big-endian": (
@@ -366,7 +394,12 @@ def cut(kind: str, **options: object) -> bytes:
 
 
 LEFT_OUT = {
-    "nothing": (b"", "not a picture"),
+    "an empty file": (b"", "the file is empty"),
+    "a pointer of Git LFS": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n", "git lfs pull"),
+    "a raw file": (RAW, "a camera's raw file"),
+    "a raw file, DNG": (colours_tiff(EIGHT, (50706, 4, 0x0104)), "a camera's raw file"),
+    "16 bits in three planes": (colours_tiff(SIXTEEN, planes=True), "which Pillow misreads"),
     "a page that says 404": (b"<!DOCTYPE html><html>404</html>", "not a picture"),
     "a JPEG cut off": (cut("JPEG"), "truncated"),
     "a PNG cut off": (cut("PNG"), "truncated|broken"),
@@ -450,6 +483,7 @@ FILES = {
     "notes": (b"title,artist", False),
     "empty": (b"", False),
     "a.psd": (b"8BPS\0\1" + bytes(20), False),
+    "a.nef": (RAW, False),
     "a.eps": (encoded(PICTURE, "EPS"), False),
     "a.pdf": (encoded(PICTURE, "PDF"), False),
     "a.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", False),

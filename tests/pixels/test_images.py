@@ -70,7 +70,7 @@ def test_crop():
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "not a picture"), (b"<html>404</html>", "not a picture"), (None, "truncated")],
+    [(b"", "the file is empty"), (b"<html>404</html>", "not a picture"), (None, "truncated")],
 )
 def test_unreadable(tmp_path, data, reason):
     """What cannot be decoded is an error that names the file and the reason."""

@@ -77,7 +77,7 @@ def is_picture(path: Path) -> bool:
     magical = [name for name in _formats() if name != "TGA"]
     try:
         with Image.open(path, formats=magical) if path.is_file() else io.BytesIO() as picture:
-            return isinstance(picture, Image.Image)
+            return isinstance(picture, Image.Image) and not is_raw(picture)
     except Image.DecompressionBombError:
         return True
     except Exception:
@@ -134,16 +134,48 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
     limit = most_pixels()
     try:
         with _open(data) as opened:
+            if is_raw(opened):
+                raise ValueError(  # noqa: TRY301 - told as all that is wrong with the file
+                    "a camera's raw file, of which only the preview could be read: develop it first"
+                )
+            tags = getattr(opened, "tag_v2", {})
+            if tags.get(284) == 2 and max(tags.get(258, (8,))) > 8:  # as Pillow 12 does
+                raise ValueError(  # noqa: TRY301
+                    "colours of more than 8 bits in planes, which Pillow misreads: interleave them"
+                )
             return upright_rgb(small_enough(opened, data, side, limit))
     except UnidentifiedImageError:
         heic = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-        reason = "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
-        raise ValueError(reason if heic else "not a picture that Pillow can read") from None
+        reason = "not a picture that Pillow can read"
+        if heic:
+            reason = "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
+        elif not data:
+            reason = "the file is empty"
+        elif data.startswith(b"version https://git-lfs"):
+            reason = "a pointer of Git LFS in place of the picture: run 'git lfs pull'"
+        raise ValueError(reason) from None
     except Image.DecompressionBombError as error:  # of a format that is decoded as it is opened
         pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
         raise ValueError(_too_large(f"{pixels} pixels", pixels, limit)) from None
     except Exception as error:  # a broken file may trip Pillow anywhere
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def is_raw(picture: Image.Image) -> bool:
+    """Whether Pillow sees of a file no more than the preview in a camera's raw file.
+
+    Such are TIFF to their first bytes: with a version of DNG, the mark of CR2, or a first frame that
+    is marked as a small copy and points to the frames that are not.
+    """
+    tags = getattr(picture, "tag_v2", {})
+    file = getattr(picture, "fp", None)
+    if not tags or file is None:
+        return False
+    place = file.tell()
+    file.seek(8)
+    mark = file.read(2)
+    file.seek(place)
+    return 50706 in tags or mark == b"CR" or bool(tags.get(254, 0) & 1 and 330 in tags)
 
 
 def _open(data: bytes) -> ImageFile.ImageFile:
