@@ -16,7 +16,7 @@ from pydantic import model_validator
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import CollectionEntry, Surroundings
-from overpaint.datasets.names import clean, legible, split_names
+from overpaint.datasets.names import clean, legible, split_names, split_within
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
 
@@ -252,12 +252,7 @@ def read_classes(walk: Walk, bases: Mapping[str, Folder]) -> list[Picture]:
     A split "" may stand below the classes instead: `cat/train`, `cat/test`.
     """
     for base in bases.values():
-        if not base.folders:
-            tables = [path.name for path in sorted(base.path.iterdir()) if path.suffix in TABLES]
-            hint = f"; if {tables[0]} tells the labels, say 'kind: table'" if tables else ""
-            raise DatasetError(
-                "no-classes", f"{base.path} holds no folders: one a class is wanted{hint}"
-            )
+        _check_classes(walk, base)
         _note_loose(walk, base)
     pictures = []
     for split, base in bases.items():
@@ -277,6 +272,58 @@ def read_classes(walk: Walk, bases: Mapping[str, Folder]) -> list[Picture]:
         if not folder.all_pictures():
             walk.notes.append(f"{walk.relative(folder.path)} holds no picture")
     return pictures
+
+
+def _check_classes(walk: Walk, base: Folder) -> None:
+    """A DatasetError for a folder whose folders are no classes; a note where they may be none."""
+    holders = [folder for folder in base.folders if folder.all_pictures()]
+    readable = base.path.iterdir() if os.access(base.path, os.R_OK | os.X_OK) else ()
+    files = sorted(path.name for path in readable if path.is_file())
+    tables = [name for name in files if Path(name).suffix.lower() in TABLES]
+    hint = (
+        "move its pictures into a folder a class, name their labels in a table ('kind: table'), or "
+        "move them away"
+    )
+    if tables:
+        hint = f"if {tables[0]} tells the labels, say 'kind: table' and 'file: {tables[0]}'"
+    if not base.folders:
+        if not tables and not base.pictures:
+            hint = "it holds no picture: remove it, if it is not needed"
+        if any("\\" in name for name in files):
+            hint = (
+                f"backslashes in the names, as in {files[0]!r}, stood for folders where they were "
+                "packed: unpack them with another program"
+            )
+        raise DatasetError(
+            "no-classes", f"{base.path} holds no folders: one a class is wanted; {hint}"
+        )
+    for folder in holders:
+        if folder.name.lower() in NO_CLASSES:
+            beside = [walk.relative(row.path) for row in base.folders if row is not folder]
+            way = f"move {first_few(beside)} away" if beside and folder.folders else hint
+            raise DatasetError(
+                "no-classes",
+                f"{folder.path} is called after what all collections hold, and not after a class: "
+                f"{way}",
+            )
+    parts: dict[str, dict[str, str]] = {}
+    for folder in holders:
+        split, rest = split_within(folder.name)
+        twin = parts.setdefault(rest, {}) if split and rest else {}
+        twin[split] = folder.name
+        if len(twin) > 1:
+            raise DatasetError(
+                "unclear-splits",
+                f"{base.path}: {' and '.join(twin.values())} are named after a split and a class: "
+                f"make folders {' and '.join(twin)}, and in each the folder {rest!r}",
+            )
+    inner = {tuple(row.name for row in folder.folders) for folder in holders}
+    if len(holders) > 1 and len(inner) == 1 and len(next(iter(inner))) > 1:
+        first, second, *_ = (walk.relative(folder.path) for folder in holders)
+        walk.notes.append(
+            f"{first} and {second} are read as classes, and both hold the folders "
+            f"{first_few(next(iter(inner)))}: if these are the classes, they should stand above"
+        )
 
 
 def splits_below(walk: Walk, base: Folder) -> list[tuple[Folder, dict[str, Folder]]]:
@@ -306,6 +353,9 @@ def _note_loose(walk: Walk, folder: Folder) -> None:
         names = first_few([walk.relative(path) for path in folder.pictures])
         walk.notes.append(f"pictures beside the folders are of none and were left out: {names}")
 
+
+NO_CLASSES = ("image", "images", "img", "imgs", "jpegimages")
+"""Names of folders that tell nothing of what is in them, in lower case."""
 
 TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")
 """Endings of files that may tell the labels."""

@@ -69,6 +69,18 @@ def split_names(names: Iterable[str]) -> dict[str, str]:
     return {name: meaning if split == "eval" else split for name, split in splits.items()}
 
 
+def split_within(name: str) -> tuple[str, str]:
+    """The split that a part of a name means, and the rest of the name.
+
+    >>> split_within("train_cat"), split_within("testA"), split_within("cat")
+    (('train', 'cat'), ('test', 'a'), ('', 'cat'))
+    """
+    words = _words(re.sub(r"([a-z])(?=[A-Z])", r"\1 ", name))
+    splits = [word for word in words if word in SPLIT_WORDS]
+    rest = " ".join(word for word in words if word not in splits)
+    return (SPLIT_WORDS[splits[0]] if splits else ""), rest
+
+
 def _words(name: str) -> list[str]:
     """The words of a name, without accents, numbers and endings such as in `trainset2`."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
