@@ -157,6 +157,7 @@ ONE_BIT = Image.fromarray((BLACK_AND_WHITE[..., 0] > 0).astype(np.uint8) * 255).
 QUARTER = np.rot90(COLOURS, -1)
 FLOATS = RAMP.astype(np.float32)
 
+
 def colours_tiff(values: np.ndarray, *more: tuple[int, int, int], planes: bool = False) -> bytes:
     """An uncompressed TIFF of colours, written by hand, with more tags."""
     height, width, _ = values.shape
@@ -166,14 +167,16 @@ def colours_tiff(values: np.ndarray, *more: tuple[int, int, int], planes: bool =
             262: (3, [2]), 273: (4, [8 + n * len(data) // 3 for n in range(3)] if planes else [8]),
             277: (3, [3]), 278: (4, [height]),
             279: (4, [len(data) // 3] * 3 if planes else [len(data)]),
-            284: (3, [1 + planes]), **{tag: (kind, [value]) for tag, kind, value in more}}  # fmt: skip
+            284: (3, [1 + planes])}  # fmt: skip
+    tags |= {tag: (kind, [value]) for tag, kind, value in more}
     end = 8 + len(data) + 2 + 12 * len(tags) + 4
     entries, body = b"", b""
     for tag, (kind, numbers) in sorted(tags.items()):
         packed = struct.pack(f"<{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
         entries += struct.pack("<HHI", tag, kind, len(numbers))
-        entries += packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", end + len(body))
-        body += packed if len(packed) > 4 else b""
+        elsewhere = len(packed) > 4
+        entries += struct.pack("<I", end + len(body)) if elsewhere else packed.ljust(4, b"\0")
+        body += packed if elsewhere else b""
     head = b"II" + struct.pack("<HI", 42, 8 + len(data))
     return head + data + struct.pack("<H", len(tags)) + entries + bytes(4) + body
 

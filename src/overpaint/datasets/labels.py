@@ -136,11 +136,12 @@ def several_in(cell: object, separator: str) -> list[str]:
 
 
 def doubtful(labels: Sequence[Labels], name: str, *, separated: bool) -> list[str]:
-    """Sentences on labels that may be none, or several in one.
+    r"""Sentences on labels that may be none, or several in one.
 
-    >>> doubtful([("sea",), ("sky",), ("sea+sky",), ("NA",)], "a.csv", separated=False)
-    ["a.csv: 'NA' is read as a class; if it says that there is none, leave its rows out (1)", \
-"a.csv: 'sea+sky' is read as one label; if it is several, say 'separator: \"+\"'"]
+    >>> doubtful([("sea",), ("NA",)], "a.csv", separated=False)
+    ["a.csv: 'NA' is read as a class; if it says that there is none, leave its rows out (1)"]
+    >>> doubtful([("sea",), ("sky",), ("sea+sky",)], "a.csv", separated=False)
+    ["a.csv: 'sea+sky' is read as one label; if it is several, say 'separator: +'"]
     """
     counts = Counter(label for names in labels for label in names)
     notes = [
@@ -157,7 +158,7 @@ def doubtful(labels: Sequence[Labels], name: str, *, separated: bool) -> list[st
         if divided:
             notes.append(
                 f"{name}: {min(divided)!r} is read as one label; if it is several, say "
-                f"'separator: \"{separator}\"'"
+                f"'separator: {separator if separator.strip() else repr(separator)}'"
             )
     return notes
 

@@ -220,12 +220,14 @@ def grids_of(file: Path) -> list[Grid]:
     if magic == b"PAR1":
         return [Grid(rows=lambda: parquet_rows(file))]
     if magic == b"PK\x03\x04":
+        if file.suffix.lower() not in (".xlsx", ".xlsm", ".xltx", ".xltm"):
+            raise ValueError("neither Excel nor text but an archive: save it as .xlsx or .csv")
         return workbook(file)
     if magic == b"\xd0\xcf\x11\xe0":
         raise ValueError("an Excel file of before 2007: save it as .xlsx or .csv")
     data = file.read_bytes()
     text, notes = decoded(gzip.decompress(data) if magic[:2] == b"\x1f\x8b" else data, file.name)
-    if file.suffix.lower() in (".jsonl", ".ndjson"):
+    if file.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         return [Grid(rows=lambda: json_rows(text), notes=notes)]
     return [
         Grid(
@@ -347,9 +349,24 @@ def parquet_rows(file: Path) -> Iterator[Row]:
 
 
 def json_rows(text: str) -> Iterator[Row]:
-    """The rows of JSON lines, one object a line, below a header of all keys."""
+    """The rows of JSON lines, one object a line, below a header of all keys; or those of a list."""
+    lines = text.splitlines()
+    try:
+        whole = json.loads(text)
+    except ValueError:  # one object a line
+        whole = None
+    if isinstance(whole, list):
+        lines = [json.dumps(row) for row in whole]
+    elif isinstance(whole, dict) and (
+        len(lines) > 1
+        or any(isinstance(part, list) and dict in map(type, part) for part in whole.values())
+    ):
+        raise ValueError(
+            "one JSON object and no list of them, one a picture; of COCO and its like, write a "
+            "table of paths and labels"
+        )
     objects = []
-    for line, written in enumerate(text.splitlines(), start=1):
+    for line, written in enumerate(lines, start=1):
         if written.strip():
             try:
                 row = dict(json.loads(written))

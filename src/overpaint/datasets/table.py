@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from overpaint.datasets.catalogue import Catalogue, Picture
-from overpaint.datasets.entry import Classes, CollectionEntry, Surroundings
+from overpaint.datasets.entry import Classes, CollectionEntry, SplitName, Surroundings
+from overpaint.datasets.folder import first_few
 from overpaint.datasets.labels import (
     LABELS,
     NOTHING,
@@ -23,7 +24,7 @@ from overpaint.datasets.labels import (
     labels_in,
     marked,
 )
-from overpaint.datasets.names import clean, split_names
+from overpaint.datasets.names import clean, legible, split_names
 from overpaint.datasets.paths import Finder
 from overpaint.datasets.sheet import Sheet, read_sheet, text_of
 from overpaint.defaults import SPLITS
@@ -41,13 +42,15 @@ RIGHTS = ("rights", "licence", "license", "rights statement", "copyright", "cred
 class TableEntry(CollectionEntry):
     """A CSV, Excel or Parquet file that names each picture's path, label or labels, and split.
 
-    With `classes`, their order is kept and any other class in the file is an error. `separator` is
-    what stands between several labels in a cell.
+    `files` are one for each split, in place of `file`. With `classes`, their order is kept and any
+    other class in the file is an error. `separator` is what stands between several labels in a
+    cell.
     """
 
     kind: Literal["table"]
     root: Path
-    file: Path
+    file: Path | None = None
+    files: Annotated[dict[SplitName, Path], Field(min_length=1)] | None = None
     path: str | None = None
     label: str | Annotated[list[str], Field(min_length=1)] | None = None
     separator: Annotated[str, Field(min_length=1)] | None = None
@@ -55,14 +58,126 @@ class TableEntry(CollectionEntry):
     group: str | None = None
     classes: Classes | None = None
 
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.file is None) == (self.files is None):
+            raise ValueError("needs either 'file' (a table) or 'files' (a table for each split)")
+        return self
+
     def read(self, surroundings: Surroundings) -> Catalogue:
-        root, file = surroundings.path(self.root), surroundings.path(self.file)
-        if not file.exists() and (root / self.file).exists():
-            file = root / self.file
+        root = surroundings.path(self.root)
         columns = self.model_dump(
             include={"path", "label", "separator", "split", "group", "classes"}
         )
-        return read_table(root, file, **columns)
+
+        def read(place: Path) -> Catalogue:
+            file = surroundings.path(place)
+            if not file.exists() and (root / place).exists():
+                file = root / place
+            return read_table(root, file, **columns)
+
+        notes: list[str] = []
+        files = self.files
+        if self.file is not None and (files := self._in_folders(surroundings, root)):
+            names = ", ".join(file.relative_to(root).as_posix() for file in files.values())
+            notes.append(f"the tables of the splits are read: {names}")
+        if self.file is not None and not files:
+            table = read(self.file)
+            said = [*table.notes, *unnamed(table), *self._others(surroundings, root)]
+            return replace(table, notes=tuple(said))
+        joined = joined_tables({split: read(file) for split, file in (files or {}).items()})
+        said = [*notes, *joined.notes, *unnamed(joined)]
+        return replace(joined, notes=tuple(said))
+
+    def _in_folders(self, surroundings: Surroundings, root: Path) -> dict[SplitName, Path]:
+        """The tables in the folders of the splits, where there is none above: `train/metadata.csv`.
+
+        Raises DatasetError where two folders mean one split, or one means none.
+        """
+        assert self.file is not None
+        above = [surroundings.path(self.file), root / self.file]
+        if any(file.exists() for file in above) or not root.is_dir():
+            return {}
+        lying = [folder for folder in sorted(root.iterdir()) if (folder / self.file).is_file()]
+        meanings = split_names(folder.name for folder in lying)
+        if len(set(meanings.values())) < len(lying) or "" in meanings.values():
+            raise DatasetError(
+                "unclear-splits",
+                f"there is no table {root / self.file}, but such in {', '.join(meanings)}, which "
+                "are not one folder a split: say in 'files' which table is train, val and test",
+            )
+        names = {meanings[folder.name]: folder / self.file for folder in lying}
+        splits: list[SplitName] = ["train", "val", "test"]
+        return {split: names[split] for split in splits if split in names}
+
+    def _others(self, surroundings: Surroundings, root: Path) -> list[str]:
+        """A sentence on the tables of the other splits, where the study names that of one."""
+        assert self.file is not None
+        file = next(path for path in (surroundings.path(self.file), root / self.file)
+                    if path.exists())  # fmt: skip
+        beside = {path.name: path for path in file.parent.iterdir() if path.suffix == file.suffix}
+        # Their own names tell the splits, or those of the folders that they lie in.
+        around = {path.parent.name: path for path in file.parent.parent.glob(f"*/{file.name}")}
+        for name, tables in ((file.name, beside), (file.parent.name, around)):
+            names = {path.partition(".")[0]: path for path in tables}
+            meanings = split_names(names)
+            if meanings.get(name.partition(".")[0]):
+                others = [names[stem] for stem, split in meanings.items()
+                          if split and names[stem] != name]  # fmt: skip
+                if others:
+                    said = (
+                        f"{file.name} is read alone, and not {', '.join(others)} beside it; for "
+                        "one table a split, say 'files: {train: …, test: …}'"
+                    )
+                    return [said]
+        return []
+
+
+def joined_tables(tables: Mapping[str, Catalogue]) -> Catalogue:
+    """One catalogue of the tables of the splits, by the splits.
+
+    Raises DatasetError for a picture that two tables name, and for a table with splits of its own.
+    """
+    pictures: dict[str, Picture] = {}
+    for split, table in tables.items():
+        for picture in table.pictures:
+            if picture.split not in ("", split):
+                raise DatasetError(
+                    "unclear-splits",
+                    f"{picture.image!r} is of {picture.split}, and stands in the table of {split}",
+                )
+            if picture.image in pictures:
+                raise DatasetError(
+                    "duplicate-path",
+                    f"{picture.image!r} stands in the tables of {pictures[picture.image].split} "
+                    f"and of {split}",
+                )
+            pictures[picture.image] = replace(picture, split=split)
+    first = next(iter(tables.values()))
+    return replace(
+        first,
+        pictures=list(pictures.values()),
+        multi_label=True if any(table.multi_label for table in tables.values()) else None,
+        notes=tuple(dict.fromkeys(note for table in tables.values() for note in table.notes)),
+    )
+
+
+def unnamed(table: Catalogue) -> list[str]:
+    """A sentence on the pictures that lie beside those that a table names."""
+    from overpaint.pixels.images import ENDINGS
+
+    named = {picture.image for picture in table.pictures}
+    lying = [
+        path.relative_to(table.root).as_posix()
+        for folder in sorted({(table.root / image).parent for image in named})
+        if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in ENDINGS and not path.name.startswith(".")
+    ]
+    others = [legible(image) for image in lying if image not in named]
+    if not others:
+        return []
+    return [f"no row names these pictures, which lie beside others: {first_few(others)}"]
 
 
 def read_table(

@@ -164,8 +164,8 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
 def is_raw(picture: Image.Image) -> bool:
     """Whether Pillow sees of a file no more than the preview in a camera's raw file.
 
-    Such are TIFF to their first bytes: with a version of DNG, the mark of CR2, or a first frame that
-    is marked as a small copy and points to the frames that are not.
+    Such are TIFF to their first bytes: with a version of DNG, the mark of CR2, or a first frame
+    that is marked as a small copy and points to the frames that are not.
     """
     tags = getattr(picture, "tag_v2", {})
     file = getattr(picture, "fp", None)
