@@ -27,7 +27,7 @@ def test_every_key_of_a_study(pictures):
         ({"kind": "rastas"}, "no kind 'rastas'; did you mean 'rasta'"),
         ({"kind": "atelier"}, "no kind 'atelier'"),
         ({"grup": "x"}, "grup: Extra inputs .* keys are kind, disjoint, cache, root, group"),
-        ({"kind": "table"}, "file: Field required"),
+        ({"kind": "table"}, "needs either 'file' .* or 'files'"),
     ],
 )
 def test_what_is_wrong_is_said(pictures, more, said):

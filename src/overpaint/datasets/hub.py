@@ -15,6 +15,7 @@ from overpaint.cache import first_line
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
+from overpaint.datasets.labels import check_no_vectors
 from overpaint.datasets.names import SPLIT_WORDS, clean, split_names
 from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
@@ -197,6 +198,7 @@ def _items(
     """The rows of all tables: the encoded bytes of the picture, its labels and its group."""
     splits = splits_or_none(list(tables))
     place, unlabelled = entry.name or below, 0
+    lists: list[list[str]] = []
     try:
         for split, table in tables.items():
             names = class_names(table.features[entry.label])
@@ -204,6 +206,8 @@ def _items(
             for number, row in enumerate(encoded):
                 where = f"{place}, {split} {number}"
                 labels = labels_of(row[entry.label], names, where)
+                if isinstance(row[entry.label], list):
+                    lists.append(list(map(text_of, row[entry.label])))
                 unlabelled += not labels and row[entry.label] != []
                 group = row[entry.group] if entry.group else None
                 yield Item(
@@ -213,6 +217,7 @@ def _items(
                     source=f"{split}/{number}",
                     group=clean(text_of(group)),
                 )
+        check_no_vectors(lists, f"{place}, the column {entry.label!r}")
     except DatasetError:
         raise
     except Exception as error:
@@ -227,6 +232,9 @@ def labels_of(value: Any, names: list[str] | None, where: str) -> tuple[str, ...
 
     >>> labels_of([1, 0, 1], ["sea", "sky"], "here"), labels_of(-1, None, "here")
     (('sky', 'sea'), ())
+    >>> labels_of(-2, ["sea", "sky"], "here")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: here: class number -2; there are 2 classes
     """
     values = value if isinstance(value, list) else [value]
     if len(values) > 1 and any(missing(label) for label in values):

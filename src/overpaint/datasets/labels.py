@@ -95,6 +95,7 @@ def labels_in(
     # 1,000 may be a thousand.
     if all(re.fullmatch(r"-?\d+(\.0+|,00?)?", label) for row in rows for label in row):
         rows = [[re.sub(r"[.,]0+$", "", label) for label in row] for row in rows]
+    check_no_vectors(rows, f"{sheet.file}, the column {column!r}")
     labels = [tuple(dict.fromkeys(row)) for row in rows]
     bare = [line for (line, _), row in zip(sheet.rows, labels, strict=True) if not row]
     if bare and not listed and all(len(row) < 2 for row in labels):
@@ -104,6 +105,25 @@ def labels_in(
             "each picture one, or leave its line out",
         )
     return labels, listed
+
+
+def check_no_vectors(rows: Sequence[Sequence[str]], where: str) -> None:
+    """A DatasetError for lists that hold a 0 or a 1 for each class, and not the labels.
+
+    >>> check_no_vectors([["0", "1", "0"], ["1", "0", "1"]], "here")
+    Traceback (most recent call last):
+    overpaint.errors.DatasetError: here: all lists have 3 values, each 0 or 1: ...
+    >>> check_no_vectors([["0", "1", "0"], ["1"]], "pictures of two and of one thing")
+    """
+    lengths = {len(row) for row in rows}
+    values = {value for row in rows for value in row}
+    repeated = any(len(set(row)) < len(row) for row in rows)
+    if repeated and len(lengths) == 1 and values <= {"0", "1", "True", "False"}:
+        raise DatasetError(
+            "bad-label",
+            f"{where}: all lists have {max(lengths)} values, each 0 or 1: where these tell which "
+            "classes a picture shows, write the names or numbers of the classes in their place",
+        )
 
 
 def is_list(text: str) -> bool:

@@ -38,6 +38,7 @@ class Grid:
     rows: Callable[[], Iterable[Row]]
     notes: tuple[str, ...] = ()
     name: str = ""  # of the sheet in a workbook
+    pictures: str = ""  # the column that holds pictures themselves, as sets of the hub have it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +144,11 @@ def read_sheet(file: Path, needed: Needed) -> Sheet:
         if number not in head.present:
             usual = f" (or {', '.join(names[1:])})" if names[1:] else ""
             close = nearest(names[0], filter(None, head.header))
+            if head.grid.pictures:
+                close = (
+                    f"but pictures in {head.grid.pictures!r}: say 'kind: hub' and 'root', the "
+                    "folder of such files"
+                )
             raise DatasetError(
                 "missing-column", f"{file} has no column {names[0]!r}{usual}; {close}"
             )
@@ -218,7 +224,12 @@ def grids_of(file: Path) -> list[Grid]:
     with file.open("rb") as opened:
         magic = opened.read(4)
     if magic == b"PAR1":
-        return [Grid(rows=lambda: parquet_rows(file))]
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        structs = [field.name for field in pq.read_schema(file) if pa.types.is_struct(field.type)
+                   and field.type.get_field_index("bytes") >= 0]  # fmt: skip
+        return [Grid(rows=lambda: parquet_rows(file), pictures=next(iter(structs), ""))]
     if magic == b"PK\x03\x04":
         if file.suffix.lower() not in (".xlsx", ".xlsm", ".xltx", ".xltm"):
             raise ValueError("neither Excel nor text but an archive: save it as .xlsx or .csv")
