@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -452,6 +453,79 @@ FOLDERS = [
         says={"group": "/(artist[0-9]+)_"},
         slug="no-group-found",
         said="found in no path, as in 'cat/0.png'",
+    ),
+    Case(
+        name="val without classes",
+        pictures="train/cat 3, train/dog 2, val/1.jpg, val/2.jpg",
+        slug="no-classes",
+        said="val holds no folders: one a class is wanted; move its pictures into a folder a class",
+    ),
+    Case(
+        name="a folder of a split that is empty",
+        pictures="train/cat 3",
+        files={"val": None},
+        slug="no-classes",
+        said="it holds no picture: remove it",
+    ),
+    Case(
+        name="the labels in a table in each split",
+        pictures="train 2, test 2",
+        files={"train/metadata.csv": "file_name,label\n", "test/metadata.csv": "x"},
+        slug="no-classes",
+        said="say 'kind: table' and 'file: metadata.csv'",
+    ),
+    Case(
+        name="all pictures in one folder",
+        pictures="Abyssinian_1.jpg, beagle_2.jpg",
+        slug="no-classes",
+        said="name their labels in a table",
+    ),
+    Case(
+        name="images alone",
+        pictures="images/Abyssinian_1.jpg, images/beagle_2.jpg",
+        slug="no-classes",
+        said="images is called after what all collections hold",
+    ),
+    Case(
+        name="images and masks",
+        pictures="images/cat 2, images/dog 2, masks/cat 2, masks/dog 2",
+        slug="no-classes",
+        said="move masks away",
+    ),
+    Case(
+        name="images and masks in each split",
+        pictures="train/images/cat 2, train/masks/cat 2, test/images/cat 1, test/masks/cat 1",
+        slug="no-classes",
+        said="move train/masks away",
+    ),
+    Case(
+        name="backslashes of an archive",
+        pictures="train\\cat\\1.png, train\\dog\\2.png",
+        slug="no-classes",
+        said="unpack them with another program",
+    ),
+    Case(
+        name="splits and classes in one name",
+        pictures="train_cat 3, train_dog 3, test_cat 2, test_dog 2",
+        slug="unclear-splits",
+        said="test_cat and train_cat are named after a split and a class",
+    ),
+    Case(
+        name="splits and classes in one word",
+        pictures="trainA 3, trainB 3, testA 2, testB 2",
+        slug="unclear-splits",
+        said="testA and trainA are named after a split and a class",
+    ),
+    Case(
+        name="classes that have a word for a split in them",
+        pictures="steam train 3, test tube 2",
+        gives="drawn steam train 3, drawn test tube 2",
+    ),
+    Case(
+        name="folds",
+        pictures="fold1/cat 2, fold1/dog 2, fold2/cat 2, fold2/dog 2",
+        gives="drawn fold1 4, drawn fold2 4",
+        notes=("fold1 and fold2 are read as classes, and both hold the folders cat, dog",),
     ),
     Case(name="no folder", slug="missing-folder", says={"root": "nowhere"}, said="nowhere"),
     Case(name="an empty folder", slug="no-classes", said="holds no folders"),
@@ -933,6 +1007,184 @@ TABLES = [
         slug="no-group-found",
         said="the column 'artist' names no group",
     ),
+    # --- what public collections have
+    of(
+        "a column that names splits in some rows",
+        lines(("split", "subset"), ("dog,test", "dog,")),
+        slug="unclear-splits",
+        said="the column 'subset' may be the splits, but in 1 rows say ''",
+    ),
+    of(
+        "a column of splits and of what is not used",
+        lines(("split", "subset"), ("dog,test", "dog,unused")),
+        slug="unclear-splits",
+        said="in 1 rows say 'unused'",
+    ),
+    of(
+        "splits in the paths of some rows",
+        "path,label\ntrain/a.png,cat\ntest/b.png,cat\nextra/c.png,dog\n",
+        pictures="train/a.png, test/b.png, extra/c.png",
+        slug="unclear-splits",
+        said="the paths' folders may be the splits, but in 1 rows say 'extra'",
+    ),
+    of(
+        "a column of yes and no for one split",
+        "path,label,is_valid\na.png,cat,True\nb.png,cat,False\nc.png,dog,True\nd.png,dog,False\n",
+        "drawn cat 2, drawn dog 2",
+        notes=("the column 'is_valid' is not read",),
+    ),
+    of(
+        "names without endings",
+        "id,label,split\na,cat,train\nb,cat,val\nc,dog,train\nd,dog,test\n",
+        says={"path": "id"},
+        notes=("4 paths are written otherwise",),
+    ),
+    of(
+        "a name without ending that two files have",
+        lines(("a.png", "a")),
+        "val cat 1, train dog 1, test dog 1",
+        pictures="a.png, a.jpg, b.png, c.png, d.png",
+        notes=("a: No such file",),
+    ),
+    of(
+        "pictures that no row names",
+        PLAIN,
+        pictures=SHOWN + ", e.png, f.png",
+        notes=("no row names these pictures, which lie beside others: e.png, f.png",),
+    ),
+    of(
+        "NA",
+        lines(("a.png,cat", "a.png,NA")),
+        "train NA 1, val cat 1, train dog 1, test dog 1",
+        notes=("'NA' is read as a class; if it says that there is none, leave its rows out (1)",),
+    ),
+    of(
+        "NA that is a class",
+        lines(("cat", "NA")),
+        GIVES.replace("cat", "NA"),
+        says={"classes": ["dog", "NA"]},
+    ),
+    of(
+        "what Excel writes for an error",
+        lines(("a.png,cat", "a.png,#REF!")),
+        slug="missing-label",
+        said="line 2",
+    ),
+    of(
+        "groups that are gaps",
+        lines(("split\n", "split,artist\n"), ("cat,train", "cat,train,nan"), ("l\n", "l,NULL\n")),
+        says={"group": "artist"},
+        slug="no-group-found",
+    ),
+    of(
+        "several by a slash that nobody named",
+        several("/"),
+        "train sea/sky 1, val sky 1, train sea 1, test sea/sand 1",
+        notes=("'sea/sky' is read as one label; if it is several, say 'separator: /'",),
+    ),
+    of(
+        "thousands",
+        lines(("a.png,cat", 'a.png,"1,000"'), ("cat", "1"), ("dog", "2")),
+        "train 1,000 1, val 1 1, train 2 1, test 2 1",
+        says={"separator": "|"},
+    ),
+    of(
+        "0, 1 and -1",
+        "path,sea,sky\na.png,1,-1\nb.png,0,1\n",
+        says={"label": ["sea", "sky"]},
+        slug="bad-label",
+        said="0, 1 and -1 stand together",
+    ),
+    of(
+        "-1 and 1",
+        "path,sea,sky,split\na.png,1,-1,train\nb.png,-1,1,val\nc.png,1,1,train\nd.png,-1,1,test\n",
+        "train sea 1, val sky 1, train sea+sky 1, test sky 1",
+        says={"label": ["sea", "sky"]},
+    ),
+    of(
+        "days as labels",
+        workbook(
+            s=[
+                ["path", "label", "split"],
+                *(
+                    [f"{name}.png", date(1990, 1, 1), split]
+                    for name, split in zip("abcd", FOUR["split"], strict=True)
+                ),
+            ]
+        ),
+        "train 1990-01-01 2, val 1990-01-01 1, test 1990-01-01 1",
+        file="t.xlsx",
+    ),
+    of(
+        "objects as labels",
+        '{"path": "a.png", "label": {"id": 1}}\n',
+        file="t.jsonl",
+        slug="bad-label",
+        said="line 1: 'label' holds {'id': 1}",
+    ),
+    of(
+        "lists of 0 and 1",
+        parquet(**FOUR, label=[[0, 1, 1], [1, 0, 0], [0, 0, 1], [1, 1, 1]]),
+        file="t.parquet",
+        slug="bad-label",
+        said="all lists have 3 values, each 0 or 1",
+    ),
+    of(
+        "pictures in Parquet",
+        parquet(image=[{"bytes": b"x", "path": "a.png"}], label=[0]),
+        file="t.parquet",
+        slug="missing-column",
+        said="pictures in 'image': say 'kind: hub'",
+    ),
+    of(
+        "JSON of one list",
+        pd.DataFrame(GRID[1:], columns=GRID[0]).to_json(orient="records", indent=1),
+        file="t.json",
+    ),
+    of(
+        "COCO",
+        '{"images": [{"id": 1, "file_name": "a.png"}], "annotations": [], "categories": []}',
+        file="t.json",
+        slug="broken-table",
+        said="one JSON object and no list",
+    ),
+    of(
+        "an archive",
+        b"PK\3\4" + bytes(40),
+        file="t.csv.zip",
+        slug="broken-table",
+        said="an archive: save it as .xlsx or .csv",
+    ),
+    of(
+        "a table in the folder of each split",
+        "file_name,label\n0.png,cat\n1.png,dog\n",
+        "train cat 1, train dog 1, val cat 1, test dog 1",
+        file="train/metadata.csv",
+        files={
+            "val/metadata.csv": "file_name,label\n0.png,cat\n",
+            "test/metadata.csv": "file_name,label\n0.png,dog\n",
+        },
+        pictures="train 2, val 1, test 1",
+        says={"file": "metadata.csv"},
+        notes=("train/metadata.csv, val/metadata.csv, test/metadata.csv",),
+    ),
+    of(
+        "a table in folders that are no splits",
+        PLAIN,
+        file="x/t.csv",
+        files={"y/t.csv": PLAIN},
+        says={"file": "t.csv"},
+        slug="unclear-splits",
+        said="such in x, y",
+    ),
+    of(
+        "a table of one split alone",
+        "path,label\na.png,cat\nb.png,cat\nc.png,dog\nd.png,dog\n",
+        "drawn cat 2, drawn dog 2",
+        file="train.csv",
+        files={"test.csv": "path\nx.png\n"},
+        notes=("train.csv is read alone, and not test.csv beside it",),
+    ),
     # --- paths
     of("backslashes", lines(("a.png", "x\\a.png")), pictures="x/a.png, b.png, c.png, d.png"),
     of(
@@ -1016,6 +1268,38 @@ TABLES = [
 @pytest.mark.parametrize("case", TABLES, ids=lambda case: case.name)
 def test_tables(case, tmp_path):
     """A table is read as its owner means it, or refused with the reason and the line."""
+    check(case, TableEntry, tmp_path)
+
+
+SPLIT_TABLES = {
+    "train.csv": "path,label\na.png,cat\nb.png,dog\n",
+    "val.csv": "path,label\nc.png,cat\n",
+    "test.csv": "path,label\nd.png,dog\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "slug", "said"),
+    [
+        ({}, "", ""),
+        ({"test.csv": "path,label\na.png,cat\n"}, "duplicate-path",
+         "'a.png' stands in the tables of train and of test"),
+        ({"test.csv": "path,label,split\nd.png,cat,train\n"}, "unclear-splits",
+         "'d.png' is of train, and stands in the table of test"),
+        ({"test.csv": "path\nd.png\n"}, "missing-column", "test.csv has no column 'label'"),
+    ],
+)  # fmt: skip
+def test_a_table_for_each_split(change, slug, said, tmp_path):
+    """Each says which pictures a split has; what two of them name is refused."""
+    case = Case(
+        name="",
+        pictures=SHOWN,
+        files=SPLIT_TABLES | change,
+        says={"files": {name: f"{name}.csv" for name in ("train", "val", "test")}},
+        gives="train cat 1, train dog 1, val cat 1, test dog 1",
+        slug=slug,
+        said=said,
+    )
     check(case, TableEntry, tmp_path)
 
 

@@ -285,6 +285,28 @@ def test_a_label_among_others_that_is_none(tmp_path):
     assert caught.value.slug == "bad-label"
 
 
+@pytest.mark.parametrize(
+    ("labels", "label", "said"),
+    [
+        ([[0, 1, 1], [1, 0, 0]], datasets.List(NUMBER), "all lists have 3 values, each 0 or 1"),
+        ([{"box": 1}, {"box": 2}], {"box": NUMBER}, "train 0: {'box': 1} is neither a label"),
+    ],
+)
+def test_what_is_no_label(labels, label, said, tmp_path):
+    """It is refused: each would be a class of its own, or 0 and 1 the only ones."""
+    labelled(labels, label).save_to_disk(tmp_path / "set")
+    with pytest.raises(DatasetError, match=said) as caught:
+        catalogue(tmp_path)
+    assert caught.value.slug == "bad-label"
+
+
+def test_words_for_no_label(tmp_path):
+    """They may be classes, and are told."""
+    labelled(["sea", "NA", "sky"], WORD).save_to_disk(tmp_path / "set")
+    [note] = catalogue(tmp_path).notes
+    assert "'NA' is read as a class" in note
+
+
 def test_an_unlabelled_test_split(tmp_path):
     """As competitions have it: the error says how to leave it out, and so it is, and is told."""
     parts = {"train": labelled([0, 1, 2], NUMBER), "test": labelled([-1, -1], NUMBER)}

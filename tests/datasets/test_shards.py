@@ -181,6 +181,7 @@ def test_pickled_members_are_not_loaded(tmp_path, monkeypatch):
         ([("a.jpg", encoded()), ("a.cls", b"\xff")], "broken-shard", "no text"),
         ([("a.jpg", encoded()), ("a.cls", b"")], "bad-label", "neither a class nor its number"),
         ([("a.jpg", encoded()), ("a.json", b'{"label": {}}')], "bad-label", "{} is neither"),
+        ([("a.jpg", encoded()), ("a.json", b'{"label": [-1, 2]}')], "bad-label", "is none"),
         ([("a.jpg", encoded()), ("a.cls", b"x" * (2**20 + 1))], "broken-shard", "1048577 bytes"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.labels import doubtful
 from overpaint.errors import DatasetError, RecordError
 
 FORMAT = 2
@@ -125,6 +126,9 @@ def _write_out(source: Source, folder: Path, key: str) -> None:
             "null stand for none): give each picture one, or leave those without out; where a "
             "whole split has none, say in 'splits' which to use",
         )
+    if not source.classes:
+        labels = [tuple(row.labels) for row in rows]
+        source.notes.extend(doubtful(labels, source.place, separated=True))
     write_rows(folder / "pictures.parquet", rows, ExportedRow)
     write_json(
         folder / "export.json",

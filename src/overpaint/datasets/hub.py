@@ -6,6 +6,7 @@ runs no script that comes with a set.
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -244,7 +245,7 @@ def labels_of(value: Any, names: list[str] | None, where: str) -> tuple[str, ...
             raise DatasetError(
                 "bad-label", f"{where}: class number {label}; there are {len(names)} classes"
             )
-        if isinstance(label, dict | list | bytes):
+        if not (missing(label) or isinstance(label, str | int | float | date)):
             raise DatasetError(
                 "bad-label",
                 f"{where}: {str(label)[:60]} is neither a label nor a list of labels",

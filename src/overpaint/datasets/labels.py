@@ -168,7 +168,7 @@ def doubtful(labels: Sequence[Labels], name: str, *, separated: bool) -> list[st
         f"{name}: {label!r} is read as a class; if it says that there is none, leave its rows out "
         f"({count})"
         for label, count in counts.items()
-        if label.lower() in MAYBE_NOTHING
+        if label.lower() in (*NOTHING, *MAYBE_NOTHING)
     ]
     for separator in () if separated else ("/", "+", "&", " "):
         parts = {label: {clean(part) for part in label.split(separator)} for label in counts}
