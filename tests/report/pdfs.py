@@ -26,7 +26,8 @@ def read_pdf(data: bytes) -> Pdf:
     content = _stream(objects[re.search(rb"/Contents (\d+)", page)[1]])
     shown = re.findall(rb"/(fo\d+) [\d.]+ Tf\n\((.*?)\) Tj\nET", content, re.DOTALL)
     text = "".join(letters[font][_code(glyph)] for font, glyph in shown)
-    plain = text.replace("\xa0", " ")  # an older vl-convert ties blanks
+    # An older vl-convert ties what stands together: blanks and hyphens.
+    plain = text.translate({0xA0: " ", 0x2010: "-", 0x2011: "-", 0xAD: "-"})
     return Pdf(float(box[1]), float(box[2]), plain)
 
 
