@@ -63,6 +63,7 @@ class Case:
     gives: str = ""  # "train cat 3, test cat 1"; "drawn cat 4" where the splits are drawn
     notes: tuple[str, ...] = ()
     several: bool = False  # whether a picture may have several labels, where none happens to
+    silent: bool = False  # nothing is told
     slug: str = ""
     said: str = ""
 
@@ -116,6 +117,7 @@ def check(case: Case, entry: type, tmp_path: Path, **more: Any) -> None:
     )
     given = ", ".join(sorted(f"{split} {names} {n}" for (split, names), n in counts.items()))
     assert sorted(given.split(", ")) == sorted(case.gives.replace("*", "").split(", "))
+    assert not (case.silent and dataset.notes)
     for words in case.notes:
         assert words in told
     assert dataset.multi_label == ("+" in case.gives or "- " in case.gives or case.several)
@@ -129,6 +131,7 @@ FOLDERS = [
         name="splits with capitals",
         pictures="Train/cat 2, Val/cat 1, Test/cat 1",
         gives="train cat 2, val cat 1, test cat 1",
+        silent=True,
     ),
     Case(
         name="splits all in capitals",
@@ -499,6 +502,23 @@ FOLDERS = [
         said="move train/masks away",
     ),
     Case(
+        name="images and masks in each class",
+        pictures="covid/images 2, covid/masks 2, normal/images 2, normal/masks 2",
+        slug="no-classes",
+        said="covid/masks beside it: move what are no pictures of the class away",
+    ),
+    Case(
+        name="a folder of a split below each class",
+        pictures="cat/train 2, cat/val 1, cat/test 1, dog/train 2, dog/val 1, dog/test 1",
+        gives="train cat 2, val cat 1, test cat 1, train dog 2, val dog 1, test dog 1",
+        silent=True,
+    ),
+    Case(
+        name="images in each class",
+        pictures="train/n01/images 2, train/n02/images 2, val/n01/images 1, test/n02/images 1",
+        gives="train n01 2, train n02 2, val n01 1, test n02 1",
+    ),
+    Case(
         name="backslashes of an archive",
         pictures="train\\cat\\1.png, train\\dog\\2.png",
         slug="no-classes",
@@ -648,7 +668,7 @@ def of(name: str, table: object, gives: str = GIVES, **more: Any) -> Case:
 
 TABLES = [
     # --- how the file is written
-    of("commas", PLAIN),
+    of("commas", PLAIN, silent=True),
     of("semicolons", PLAIN.replace(",", ";")),
     of("tabs", PLAIN.replace(",", "\t"), file="table.tsv"),
     of("bars", PLAIN.replace(",", "|"), notes=("separated by bars",)),
@@ -1033,6 +1053,13 @@ TABLES = [
         "drawn cat 2, drawn dog 2",
         notes=("the column 'is_valid' is not read",),
     ),
+    of(
+        "folds in numbers, and a column train",
+        "path,label,fold,train\na.png,cat,0,1\nb.png,cat,1,0\nc.png,dog,2,1\nd.png,dog,0,1\n",
+        "drawn cat 2, drawn dog 2",
+        notes=("the column 'fold' is not read", "the column 'train' is not read"),
+    ),
+    of("a root that is a file", PLAIN, says={"root": "art/a.png"}, slug="missing-folder"),
     of(
         "names without endings",
         "id,label,split\na,cat,train\nb,cat,val\nc,dog,train\nd,dog,test\n",

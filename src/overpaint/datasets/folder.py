@@ -275,7 +275,7 @@ def read_classes(walk: Walk, bases: Mapping[str, Folder]) -> list[Picture]:
 
 
 def _check_classes(walk: Walk, base: Folder) -> None:
-    """A DatasetError for a folder whose folders are no classes; a note where they may be none."""
+    """A DatasetError for a folder that holds no folders, or such as are no classes."""
     holders = [folder for folder in base.folders if folder.all_pictures()]
     readable = base.path.iterdir() if os.access(base.path, os.R_OK | os.X_OK) else ()
     files = sorted(path.name for path in readable if path.is_file())
@@ -289,9 +289,10 @@ def _check_classes(walk: Walk, base: Folder) -> None:
     if not base.folders:
         if not tables and not base.pictures:
             hint = "it holds no picture: remove it, if it is not needed"
-        if any("\\" in name for name in files):
+        odd = [name for name in files if "\\" in name]
+        if odd:
             hint = (
-                f"backslashes in the names, as in {files[0]!r}, stood for folders where they were "
+                f"backslashes in the names, as in {odd[0]!r}, stood for folders where they were "
                 "packed: unpack them with another program"
             )
         raise DatasetError(
@@ -306,8 +307,24 @@ def _check_classes(walk: Walk, base: Folder) -> None:
                 f"{folder.path} is called after what all collections hold, and not after a class: "
                 f"{way}",
             )
+    _check_names(walk, base, holders)
+
+
+def _check_names(walk: Walk, base: Folder, holders: Sequence[Folder]) -> None:
+    """A DatasetError for class folders whose names are of splits too, or that hold masks and more;
+    a note where what they hold may be the classes.
+    """
     parts: dict[str, dict[str, str]] = {}
     for folder in holders:
+        inside = {row.name.lower(): walk.relative(row.path) for row in folder.folders
+                  if row.all_pictures()}  # fmt: skip
+        beside = [path for name, path in inside.items() if name not in NO_CLASSES]
+        if beside and len(beside) < len(inside):
+            raise DatasetError(
+                "no-classes",
+                f"{folder.path} holds the pictures of a class in a folder of their own, and "
+                f"{first_few(beside)} beside it: move what are no pictures of the class away",
+            )
         split, rest = split_within(folder.name)
         twin = parts.setdefault(rest, {}) if split and rest else {}
         twin[split] = folder.name
@@ -318,11 +335,12 @@ def _check_classes(walk: Walk, base: Folder) -> None:
                 f"make folders {' and '.join(twin)}, and in each the folder {rest!r}",
             )
     inner = {tuple(row.name for row in folder.folders) for folder in holders}
-    if len(holders) > 1 and len(inner) == 1 and len(next(iter(inner))) > 1:
+    names = inner.pop() if len(inner) == 1 else ()
+    if len(holders) > 1 and len(names) > 1 and not all(split_names(names).values()):
         first, second, *_ = (walk.relative(folder.path) for folder in holders)
         walk.notes.append(
             f"{first} and {second} are read as classes, and both hold the folders "
-            f"{first_few(next(iter(inner)))}: if these are the classes, they should stand above"
+            f"{first_few(names)}: if these are the classes, they should stand above"
         )
 
 

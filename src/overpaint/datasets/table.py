@@ -66,6 +66,8 @@ class TableEntry(CollectionEntry):
 
     def read(self, surroundings: Surroundings) -> Catalogue:
         root = surroundings.path(self.root)
+        if not root.is_dir():
+            raise DatasetError("missing-folder", f"there is no folder {root}")
         columns = self.model_dump(
             include={"path", "label", "separator", "split", "group", "classes"}
         )
@@ -96,7 +98,7 @@ class TableEntry(CollectionEntry):
         """
         assert self.file is not None
         above = [surroundings.path(self.file), root / self.file]
-        if any(file.exists() for file in above) or not root.is_dir():
+        if any(file.exists() for file in above):
             return {}
         lying = [folder for folder in sorted(root.iterdir()) if (folder / self.file).is_file()]
         meanings = split_names(folder.name for folder in lying)
@@ -372,7 +374,12 @@ def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[li
             said = f"{sheet.file.name}: the splits are those of the paths' folders {names}"
             return list(map(split_names(texts).__getitem__, texts)), [said]
         _refuse_half(texts, "the paths' folders", sheet)
-    flags = [title for title in sheet.header if FLAG.fullmatch(title.strip().lower())]
+    flags = [
+        title
+        for title, texts in candidates.items()
+        if (FLAG.fullmatch(title.lower()) and {text.lower() for text in texts} <= YES_AND_NO)
+        or (title.lower() in ("fold", "folds", "kfold") and all(map(str.isdecimal, texts)))
+    ]
     return [""] * len(images), [
         f"{sheet.file.name}: the column {title!r} is not read; splits are told by a column 'split' "
         "that says train, val or test"
@@ -380,8 +387,10 @@ def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[li
     ]
 
 
-FLAG = re.compile(r"(is[_ ]?)(train|val|test)[a-z]*([_ ][a-z]+)?")
+FLAG = re.compile(r"(is[_ ]?)?(train|val|test)[a-z]*([_ ][a-z]+)?")
 """What a column of yes and no is called that tells one split from the others."""
+
+YES_AND_NO = frozenset(("", "0", "1", "true", "false", "yes", "no", "y", "n"))
 
 
 def _refuse_half(texts: Sequence[str], what: str, sheet: Sheet) -> None:

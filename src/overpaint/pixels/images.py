@@ -150,7 +150,7 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
         if heic:
             reason = "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
         elif not data:
-            reason = "the file is empty"
+            reason += ": the file is empty"
         elif data.startswith(b"version https://git-lfs"):
             reason = "a pointer of Git LFS in place of the picture: run 'git lfs pull'"
         raise ValueError(reason) from None
