@@ -1048,6 +1048,19 @@ TABLES = [
         said="the paths' folders may be the splits, but in 1 rows say 'extra'",
     ),
     of(
+        "splits in the paths, and a picture above them",
+        "path,label\ntrain/a.png,cat\ntest/b.png,cat\nc.png,dog\n",
+        pictures="train/a.png, test/b.png, c.png",
+        slug="unclear-splits",
+        said="in 1 rows say ''",
+    ),
+    of(
+        "columns of 0 and 1 that are called after splits",
+        "path,train,boat\na.png,1,0\nb.png,1,1\nc.png,0,1\nd.png,0,1\n",
+        "drawn train 1, drawn train+boat 1, drawn boat 2",
+        says={"label": ["train", "boat"]},
+    ),
+    of(
         "a column of yes and no for one split",
         "path,label,is_valid\na.png,cat,True\nb.png,cat,False\nc.png,dog,True\nd.png,dog,False\n",
         "drawn cat 2, drawn dog 2",
@@ -1060,6 +1073,15 @@ TABLES = [
         notes=("the column 'fold' is not read", "the column 'train' is not read"),
     ),
     of("a root that is a file", PLAIN, says={"root": "art/a.png"}, slug="missing-folder"),
+    of(
+        "classes that are called after splits",
+        "path,label\na.png,train\nb.png,test\nc.png,boat\nd.png,boat\n",
+        "drawn train 1, drawn test 1, drawn boat 2",
+    ),
+    of(
+        "a very long cell",
+        lines(("split\n", "split,mask\n"), ("cat,train", "cat,train," + "9 " * 99999)),
+    ),
     of(
         "names without endings",
         "id,label,split\na,cat,train\nb,cat,val\nc,dog,train\nd,dog,test\n",

@@ -338,6 +338,22 @@ def test_blanks_around_labels(tmp_path):
     assert [picture.labels for picture in found.pictures] == [("sea",), ("sea", "sky")]
 
 
+def test_lists_of_0_and_1(tmp_path):
+    """They tell of each class whether it is there, and are not taken for its number."""
+    members = [("a.jpg", encoded()), ("a.json", b'{"label": [0, 1, 1]}'),
+               ("b.jpg", encoded()), ("b.json", b'{"label": [1, 0, 0]}')]  # fmt: skip
+    tar(tmp_path / "s" / "train-0.tar", members)
+    with pytest.raises(DatasetError, match="all lists have 3 values, each 0 or 1") as caught:
+        opened(tmp_path / "s", tmp_path, classes=["sea", "sky", "sand"])
+    assert caught.value.slug == "bad-label"
+
+
+def test_a_class_after_a_byte_order_mark(tmp_path):
+    """The mark is no part of it."""
+    tar(tmp_path / "s" / "train-0.tar", [("a.jpg", encoded()), ("a.cls", "\ufeffsea".encode())])
+    assert opened(tmp_path / "s", tmp_path).classes == ("sea",)
+
+
 def test_a_class_that_is_called_minus_one(tmp_path):
     """It is one where the study says so."""
     found, _ = catalogue(tmp_path, ["a.jpg", "a.cls"], {"a.cls": b"-1"}, classes=["-1", "1"])

@@ -80,7 +80,7 @@ def labels_in(
     cells = sheet.cells([column])
     for (line, _), cell in zip(sheet.rows, cells, strict=True):
         for part in cell if isinstance(cell, list) else [cell]:
-            if isinstance(part, dict | list | bytes):
+            if isinstance(part, dict | list | tuple | bytes):
                 raise DatasetError(
                     "bad-label",
                     f"{sheet.where(line)}: {column!r} holds {str(part)[:60]}, which is neither a "

@@ -22,8 +22,9 @@ from pydantic import AfterValidator
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import Classes, CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
-from overpaint.datasets.labels import check_known
+from overpaint.datasets.labels import check_known, check_no_vectors
 from overpaint.datasets.names import clean, split_names
+from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
@@ -79,10 +80,15 @@ class ShardsEntry(CollectionEntry):
             left_out: Counter[str] = Counter()
             notes: list[str] = []
 
+            lists: list[list[str]] = []
+
             def items() -> Iterator[Item]:
                 for split, paths in shards.items():
                     for path in paths:
-                        yield from items_of(path, splits[split], self.label, classes, left_out)
+                        yield from items_of(
+                            path, splits[split], self.label, classes, left_out, lists
+                        )
+                check_no_vectors(lists, f"{root}, the field {self.label!r}")
                 if left_out:
                     count = left_out.total()
                     kinds = ", ".join(f"{n} {kind}" for kind, n in left_out.most_common(10))
@@ -132,7 +138,12 @@ def shards_below(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str
 
 
 def items_of(
-    path: Path, split: str, label: str, classes: tuple[str, ...] | None, left_out: Counter[str]
+    path: Path,
+    split: str,
+    label: str,
+    classes: tuple[str, ...] | None,
+    left_out: Counter[str],
+    lists: list[list[str]],
 ) -> Iterator[Item]:
     """The pictures of one tar file: neighbouring members of one key are a sample."""
     try:
@@ -154,7 +165,7 @@ def items_of(
                 view = picture.rpartition(".")[0]
                 of_view = {name.removeprefix(f"{view}."): data for name, data in sample.items()
                        if name.startswith(f"{view}.")}  # fmt: skip
-                labels = labels_of({**sample, **of_view}, label, classes, where)
+                labels = labels_of({**sample, **of_view}, label, classes, where, lists)
                 left_out.update(f".{name}" for name in sample
                                 if name != picture and name.endswith(PICTURES))  # fmt: skip
                 yield Item(
@@ -219,17 +230,21 @@ def members_of(
 
 
 def labels_of(
-    sample: Mapping[str, bytes], field: str, classes: tuple[str, ...] | None, where: str
+    sample: Mapping[str, bytes],
+    field: str,
+    classes: tuple[str, ...] | None,
+    where: str,
+    lists: list[list[str]],
 ) -> tuple[str, ...]:
-    """The labels of a sample, of its .cls or of a field of its .json.
+    """The labels of a sample, of its .cls or of a field of its .json; a list is put to `lists`.
 
-    >>> labels_of({"json": b'{"label": ["sea", "sky"]}'}, "label", None, "here")
+    >>> labels_of({"json": b'{"label": ["sea", "sky"]}'}, "label", None, "here", [])
     ('sea', 'sky')
-    >>> labels_of({"cls": b"1"}, "label", ("sea", "sky"), "here")
+    >>> labels_of({"cls": b"1"}, "label", ("sea", "sky"), "here", [])
     ('sky',)
     """
     try:
-        data = {field: sample["cls"].decode().strip()} if "cls" in sample else None
+        data = {field: sample["cls"].decode("utf-8-sig").strip()} if "cls" in sample else None
         data = json.loads(sample["json"]) if data is None else data
     except KeyError:
         raise DatasetError("missing-label", f"{where}: neither .cls nor .json") from None
@@ -238,6 +253,8 @@ def labels_of(
     if not isinstance(data, dict) or data.get(field) is None:
         raise DatasetError("missing-label", f"{where}: its .json has no field {field!r}")
     values = data[field] if isinstance(data[field], list) else [data[field]]
+    if isinstance(data[field], list):
+        lists.append(list(map(text_of, values)))
     if values in ([-1], ["-1"], [None]) and "-1" not in (classes or ()):
         return ()  # how sets say that a picture has no label
     if any(value in (-1, "-1", None) for value in values) and "-1" not in (classes or ()):

@@ -304,6 +304,7 @@ def _lines(text: str) -> str:
 
 def text_rows(text: str, separator: str) -> Iterator[Row]:
     """The rows of separated text; a csv.Error tells the line of what is wrong."""
+    csv.field_size_limit(2**30)  # masks and captions are long; as a rule it is 131,072
     lines = io.StringIO(text, newline="")
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
     line = 1

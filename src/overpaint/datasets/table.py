@@ -217,6 +217,7 @@ def read_table(
     notes += finder.notes()
 
     several: bool | None = None
+    column = ""
     if marks:
         several, labels = True, marked_rows(sheet, marks)
     else:
@@ -233,7 +234,7 @@ def read_table(
     if bare:
         notes.append(f"{file.name}: {bare} pictures show none of the classes")
 
-    splits, said = splits_in(sheet, split, images)
+    splits, said = splits_in(sheet, split, images, [*marks, *([column] if column else [])])
     notes += said
     groups = [""] * len(images)
     if group:
@@ -342,7 +343,9 @@ def split_of(text: str, where: str) -> str:
     return split
 
 
-def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[list[str], list[str]]:
+def splits_in(
+    sheet: Sheet, name: str | None, images: Sequence[str], labels: Sequence[str]
+) -> tuple[list[str], list[str]]:
     """The split of each row, and a sentence on where it comes from if that was not said.
 
     Without a column of splits, one that holds nothing else is taken; or else folders of the paths
@@ -361,14 +364,18 @@ def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[li
             f"{sheet.file}: the columns {' and '.join(columns)} may be the splits: say in 'split' "
             "which it is",
         )
-    for title, texts in candidates.items() if not columns else ():
-        _refuse_half(texts, f"the column {title!r}", sheet)
+    places = [sheet.column([label]) for label in labels]
+    others = {title: candidates[title] for place, title in enumerate(sheet.header)
+              if place not in places}  # fmt: skip
+    for title, texts in others.items():
+        if not columns:
+            _refuse_half(texts, f"the column {title!r}", sheet)
     for title, texts in columns.items():
         said = f"{sheet.file.name}: the splits are those of the column {title!r}"
         return list(map(split_names(texts).__getitem__, texts)), [said]
     folders = [PurePosixPath(image).parts[:-1] for image in images]
-    for depth in range(min(map(len, folders), default=0)):
-        texts = [parts[depth] for parts in folders]
+    for depth in range(max(map(len, folders), default=0)):
+        texts = [parts[depth] if depth < len(parts) else "" for parts in folders]
         if _name_splits(texts):
             names = ", ".join(dict.fromkeys(texts))
             said = f"{sheet.file.name}: the splits are those of the paths' folders {names}"
@@ -376,7 +383,7 @@ def splits_in(sheet: Sheet, name: str | None, images: Sequence[str]) -> tuple[li
         _refuse_half(texts, "the paths' folders", sheet)
     flags = [
         title
-        for title, texts in candidates.items()
+        for title, texts in others.items()
         if (FLAG.fullmatch(title.lower()) and {text.lower() for text in texts} <= YES_AND_NO)
         or (title.lower() in ("fold", "folds", "kfold") and all(map(str.isdecimal, texts)))
     ]
