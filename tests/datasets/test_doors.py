@@ -1129,7 +1129,7 @@ TABLES = [
         "several by a slash that nobody named",
         several("/"),
         "train sea/sky 1, val sky 1, train sea 1, test sea/sand 1",
-        notes=("'sea/sky' is read as one label; if it is several, say 'separator: /'",),
+        notes=("'sea/sky' is read as one label; if it is several, say so in 'separator': '/'",),
     ),
     of(
         "thousands",

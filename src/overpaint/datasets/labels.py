@@ -161,7 +161,7 @@ def doubtful(labels: Sequence[Labels], name: str, *, separated: bool) -> list[st
     >>> doubtful([("sea",), ("NA",)], "a.csv", separated=False)
     ["a.csv: 'NA' is read as a class; if it says that there is none, leave its rows out (1)"]
     >>> doubtful([("sea",), ("sky",), ("sea+sky",)], "a.csv", separated=False)
-    ["a.csv: 'sea+sky' is read as one label; if it is several, say 'separator: +'"]
+    ["a.csv: 'sea+sky' is read as one label; if it is several, say so in 'separator': '+'"]
     """
     counts = Counter(label for names in labels for label in names)
     notes = [
@@ -178,7 +178,7 @@ def doubtful(labels: Sequence[Labels], name: str, *, separated: bool) -> list[st
         if divided:
             notes.append(
                 f"{name}: {min(divided)!r} is read as one label; if it is several, say "
-                f"'separator: {separator if separator.strip() else repr(separator)}'"
+                f"so in 'separator': {separator!r}"
             )
     return notes
 
