@@ -17,7 +17,7 @@ def weight_rows(before: Network, after: Network, *, related: bool = True) -> lis
     kernels = [
         name
         for name, parameter in after.body.named_parameters()
-        if parameter.ndim > 1 and not name.startswith(f"{after.head}.") and name in old_weights
+        if parameter.ndim > 1 and not after.in_head(name) and name in old_weights
     ]
     rows = []
     for position, name in enumerate(kernels):

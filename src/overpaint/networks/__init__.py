@@ -46,6 +46,7 @@ class Network(nn.Module):
         self.body = parts.body
         self.layers = parts.layers
         self.head = parts.head
+        self.heads = (parts.head, *parts.more_heads)
         self.filters = parts.filters
         self.any_size = parts.any_size
         self.prefix_tokens = parts.prefix_tokens
@@ -69,6 +70,15 @@ class Network(nn.Module):
         if self.preprocessing.order == "grey":
             images = luminance(images)
         return (images - self._mean) / self._std
+
+    def in_head(self, tensor: str) -> bool:
+        """Whether a tensor belongs to a classifier.
+
+        >>> network = build("inception_small", classes=("cat", "dog"), seed=0)
+        >>> network.in_head("head.weight"), network.in_head("conv2d0_pre_relu.0.weight")
+        (True, False)
+        """
+        return tensor.startswith(tuple(f"{head}." for head in self.heads))
 
     @property
     def parameters_in_all(self) -> int:

@@ -42,3 +42,4 @@ class Parts:
     any_size: bool = True  # whether it takes pictures of any size, as convolutions do
     prefix_tokens: int = 0  # class and register tokens that stand before the patches in (N, T, D)
     channels_last: bool = False  # whether its maps are (N, H, W, C), as Swin's are
+    more_heads: tuple[str, ...] = ()  # the other classifiers of a network that averages several

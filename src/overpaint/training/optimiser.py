@@ -39,7 +39,7 @@ def optimiser_of(
     for name, parameter in network.body.named_parameters():
         if not parameter.requires_grad:
             continue
-        if name.startswith(f"{network.head}."):
+        if network.in_head(name):
             head.append(parameter)
         else:
             (kernels if parameter.ndim > 1 else others).append(parameter)

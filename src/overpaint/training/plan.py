@@ -84,7 +84,7 @@ class Order:
             return frozenset()
         if words == "all":
             return frozenset(names)
-        head = frozenset(name for name in names if name.startswith(f"{self.network.head}."))
+        head = frozenset(name for name in names if self.network.in_head(name))
         if words == "head":
             return head
         start = self._start(self._layer(words))
