@@ -1,5 +1,6 @@
 """The device: one rule for trainings, features and renderings, in Accelerate's agreement."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from accelerate.state import AcceleratorState
 
 from overpaint import device as devices
 from overpaint.device import Choice, accelerator, chosen, on_best_device
+from overpaint.errors import NetworkError
 from overpaint.networks import build
 from overpaint.render import dream, render, render_pair, render_steps
 from overpaint.render.objectives import channel
@@ -148,3 +150,54 @@ def test_training_in_bfloat16_is_for_gpus_alone(monkeypatch):
     assert (devices.has_bfloat16(CPU), devices.trains_in_bfloat16(CPU)) == (True, False)
     assert (devices.has_bfloat16(GPU), devices.trains_in_bfloat16(GPU)) == (True, True)
     assert not devices.has_bfloat16(torch.device("mps"))
+
+
+def test_the_device_that_is_asked_for_is_taken(fresh, monkeypatch):
+    """OVERPAINT_DEVICE comes before what the environment says to Accelerate."""
+    monkeypatch.setenv("OVERPAINT_DEVICE", "cpu")
+    monkeypatch.setattr(PartialState, "default_device", property(lambda _: GPU))
+    assert chosen() == Choice(device=CPU, why="OVERPAINT_DEVICE says cpu")
+    assert accelerator().device == CPU
+
+
+def test_a_gpu_that_nobody_has_checked_is_taken_on_request(fresh, monkeypatch):
+    """Apple's, named; Accelerate is told by its own variable, which is as it was afterwards."""
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(PartialState, "set_device", lambda _: None)
+    monkeypatch.setenv("OVERPAINT_DEVICE", "mps")
+    assert chosen() == Choice(device=torch.device("mps"), why="OVERPAINT_DEVICE says mps")
+    assert "ACCELERATE_TORCH_DEVICE" not in os.environ
+
+
+@pytest.mark.parametrize("name", ["cuda:7", "gpu", "mps", "cpu:0 "])
+def test_a_device_that_is_not_there_is_refused(fresh, monkeypatch, name):
+    """The message says which there are."""
+    for module in (torch.cuda, torch.backends.mps, torch.xpu):
+        monkeypatch.setattr(module, "is_available", lambda: False)
+    monkeypatch.setenv("OVERPAINT_DEVICE", name)
+    with pytest.raises(NetworkError, match="known: cpu") as caught:
+        chosen()
+    assert caught.value.slug == "unknown-device"
+
+
+def test_a_device_is_decided_once(fresh, monkeypatch):
+    """Who asks for another after the first network ran is told so, and not left on the first."""
+    assert chosen().device == CPU
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setenv("OVERPAINT_DEVICE", "mps")
+    with pytest.raises(NetworkError) as caught:
+        chosen()
+    assert caught.value.slug == "device-decided"
+
+
+def test_an_empty_variable_of_the_environment_says_nothing(fresh, monkeypatch):
+    """Neither ours nor Accelerate's."""
+    for name in ("OVERPAINT_DEVICE", "ACCELERATE_USE_CPU", "ACCELERATE_TORCH_DEVICE"):
+        monkeypatch.setenv(name, "")
+    assert chosen().device.type in ("cpu", "cuda")
+
+
+def test_a_manifest_says_what_networks_ran_on(monkeypatch):
+    """Device and precision."""
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "NVIDIA H100")
+    assert devices.in_words(GPU, half=True) == "cuda (NVIDIA H100), float32 with bfloat16"

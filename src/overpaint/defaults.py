@@ -18,3 +18,6 @@ RENDER_SIZE = 128
 
 DREAM_STEPS = 100
 """Steps of a dream on a picture that there is."""
+
+DEVICE_VARIABLE = "OVERPAINT_DEVICE"
+"""The variable of the environment that names a device; `--device` sets it for a command."""

@@ -8,17 +8,18 @@ True
 ...     device_of(network).type == device.type
 True
 
-There are two kinds of device here: a GPU that CUDA reaches (AMD's too, by torch's ROCm), and the
-CPU. Other GPUs are left alone unless they are asked for (`ACCELERATE_TORCH_DEVICE=mps`): Apple's
-cannot turn back the views of a rendering (`grid_sampler_2d_backward`) in every torch, has no
-float64, and none of this program's numbers was ever checked on it.
+Unless one is asked for, it is a GPU that CUDA reaches (AMD's too, by torch's ROCm), else the CPU.
+`--device NAME`, or the variable OVERPAINT_DEVICE, asks for another: "cuda", "cuda:1", "xpu" (a GPU
+of Intel's), "mps" (Apple's), "cpu". Intel's and Apple's are taken on request only: none of this
+program's numbers was ever checked on them. Apple's has no float64, and not every torch can turn
+back the views of a rendering there (`grid_sampler_2d_backward`).
 
 Accelerate owns the device: of several processes each has a GPU of its own, and a process has one
-state that all its Accelerators share. So nothing is chosen beside it; it is asked.
+state that all its Accelerators share. So nothing is chosen beside it; it is told, and asked.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +30,16 @@ from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env
 from torch import Tensor, nn
 
+from overpaint.defaults import DEVICE_VARIABLE
+from overpaint.errors import NetworkError, nearest
+
 AT_ONCE = {"cpu": 8, "cuda": 512}
 """The most images of a rendering's batch. On a CPU a larger one is hardly faster, and from 16 on
 torch takes other convolutions on one thread, whose last digits differ."""
 
 
-OTHER_GPUS: dict[str, Any] = {"mps": torch.backends.mps, "xpu": torch.xpu}
-"""Apple's and Intel's, which Accelerate would take."""
+OTHER_GPUS: dict[str, Any] = {"xpu": torch.xpu, "mps": torch.backends.mps}
+"""Intel's and Apple's, which Accelerate would take."""
 
 
 # --- which one -----------------------------------------------------------------------------------
@@ -50,39 +54,121 @@ class Choice:
 
 
 def chosen() -> Choice:
-    """The device that networks run on in this process, as Accelerate has it."""
-    named = os.environ.get("ACCELERATE_TORCH_DEVICE")
-    cpu_only = bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
+    """The device that networks run on in this process, as Accelerate has it.
+
+    Raises NetworkError: `unknown-device` for a name that is none, or that this machine has not, and
+    `device-decided` when another was asked for after the first network ran.
+    """
+    for variable in ("ACCELERATE_USE_CPU", "ACCELERATE_TORCH_DEVICE"):
+        if os.environ.get(variable) == "":  # says nothing; Accelerate would read it as a wrong word
+            del os.environ[variable]
+    asked = _asked()
+    named = asked or os.environ.get("ACCELERATE_TORCH_DEVICE") or None
+    cpu_only = named == "cpu" or (not asked and parse_flag_from_env("ACCELERATE_USE_CPU"))
     foreign = [kind for kind, backend in OTHER_GPUS.items() if backend.is_available()]
     if torch.cuda.is_available():
         foreign = []
     # Who asks first makes the state, and every later Accelerator takes it as it is: so what
     # Accelerate would read from the environment itself is handed over here as well.
-    state = PartialState(cpu=cpu_only or bool(foreign))
+    with _named_to_accelerate(asked):
+        state = PartialState(cpu=cpu_only or (bool(foreign) and not named))
     device = state.device
-    if named:
-        why = f"ACCELERATE_TORCH_DEVICE says {named}"
-    elif device.type == "cuda":
-        why = f"a GPU is there: {torch.cuda.get_device_name(device)}"
-    elif device.type != "cpu":
-        why = "Accelerate has chosen it"
-    elif cpu_only:
-        why = "ACCELERATE_USE_CPU asks for it"
-    elif torch.cuda.is_available():
-        why = "Accelerate has chosen it, although a GPU is there"
-    elif foreign:
-        why = f"a GPU of the kind {foreign[0]} is left alone: nothing was ever checked on it"
-    else:
-        why = "there is no GPU that CUDA reaches"
+    if asked and not _is(device, asked):
+        raise NetworkError(
+            "device-decided",
+            f"networks of this process run on {device} since the first one ran; {DEVICE_VARIABLE} "
+            f"now says {asked}: set it before, or start anew",
+        )
+    source = DEVICE_VARIABLE if asked else "ACCELERATE_TORCH_DEVICE"
+    why = f"{source} says {named}" if named else _why(device, foreign, cpu_only=cpu_only)
     if state.num_processes > 1:
         why += f"; process {state.process_index + 1} of {state.num_processes}"
     return Choice(device=device, why=why)
+
+
+def _why(device: torch.device, foreign: Sequence[str], *, cpu_only: bool) -> str:
+    """Why it is this device, where none was named."""
+    if device.type == "cuda":
+        return f"a GPU is there: {torch.cuda.get_device_name(device)}"
+    if device.type != "cpu":
+        return "Accelerate has chosen it"
+    if cpu_only:
+        return "ACCELERATE_USE_CPU asks for it"
+    if torch.cuda.is_available():
+        return "Accelerate has chosen it, although a GPU is there"
+    if foreign:
+        return (
+            f"a GPU of the kind {foreign[0]} is left alone, for nothing was ever checked on it; "
+            f"--device {foreign[0]} takes it"
+        )
+    return "there is no GPU that CUDA reaches"
+
+
+def _asked() -> str | None:
+    """What the user has asked for, if it can be had."""
+    name = os.environ.get(DEVICE_VARIABLE, "").strip().lower()
+    if name in ("", "auto"):
+        return None
+    present = ["cpu"]
+    if torch.cuda.is_available():
+        present = [
+            "cuda",
+            *(f"cuda:{number}" for number in range(torch.cuda.device_count())),
+            "cpu",
+        ]
+    present = [*(kind for kind, it in OTHER_GPUS.items() if it.is_available()), *present]
+    if name not in present:
+        raise NetworkError(
+            "unknown-device",
+            f"{DEVICE_VARIABLE} says {name!r}; on this machine {nearest(name, present)}",
+        )
+    return name
+
+
+@contextmanager
+def _named_to_accelerate(name: str | None) -> Iterator[None]:
+    """Accelerate reads a device's name from the environment, when it makes its state.
+
+    Of several processes each has a GPU of its own: "cuda" alone leaves the number to Accelerate.
+    """
+    if name in (None, "cpu", "cuda"):
+        yield
+        return
+    before = os.environ.get("ACCELERATE_TORCH_DEVICE")
+    os.environ["ACCELERATE_TORCH_DEVICE"] = str(name)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["ACCELERATE_TORCH_DEVICE"]
+        else:
+            os.environ["ACCELERATE_TORCH_DEVICE"] = before
+
+
+def _is(device: torch.device, name: str) -> bool:
+    """Whether a device is what a name says; a name without a number means any of its kind."""
+    wanted = torch.device(name)
+    return device.type == wanted.type and wanted.index in (None, device.index)
 
 
 def accelerator(**options: Any) -> Accelerator:
     """Accelerate's object for a training, on the chosen device and in the precision for it."""
     device = chosen().device
     return Accelerator(mixed_precision="bf16" if trains_in_bfloat16(device) else "no", **options)
+
+
+def in_words(device: torch.device, *, half: bool = False) -> str:
+    """A device and the precision of what was computed on it, as manifests say it.
+
+    >>> in_words(torch.device("cpu"))
+    'cpu, float32'
+    """
+    name = (
+        f"{device.type} ({torch.cuda.get_device_name(device)})"
+        if device.type == "cuda"
+        else device.type
+    )
+    return f"{name}, float32{' with bfloat16' if half else ''}"
 
 
 # --- being there ---------------------------------------------------------------------------------
@@ -122,6 +208,8 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether the machine reckons in bfloat16 itself; elsewhere it would be slower, not faster."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
+    if device.type == "xpu":
+        return True
     tell = getattr(torch.cpu, "get_capabilities", dict)  # an older torch cannot tell
     able: dict[str, bool] = tell() if device.type == "cpu" else {}
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
@@ -139,6 +227,11 @@ def trains_in_bfloat16(device: torch.device) -> bool:
 def bfloat16(device: torch.device, *, on: bool = True) -> AbstractContextManager[Any]:
     """Inside the block a network's larger operations are done in bfloat16, if it is on."""
     return torch.autocast(device.type, torch.bfloat16) if on else nullcontext()
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device has double precision: Apple's GPU has none, and sums go to the CPU there."""
+    return device.type != "mps"
 
 
 def exact() -> AbstractContextManager[Any]:
@@ -163,6 +256,8 @@ def free_memory(device: torch.device) -> int:
     """Bytes that may be taken: half of what is free, for others and for what is not counted."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] // 2
+    if device.type == "xpu" and hasattr(torch.xpu, "mem_get_info"):
+        return int(torch.xpu.mem_get_info(device)[0]) // 2
     return psutil.virtual_memory().available // 2
 
 
@@ -184,5 +279,5 @@ def out_of_memory(error: BaseException) -> bool:
 
 def give_back_memory(device: torch.device) -> None:
     """What torch holds of a GPU's memory without using it goes back, for a smaller try."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
+    if device.type in ("cuda", "xpu", "mps"):
+        getattr(torch, device.type).empty_cache()

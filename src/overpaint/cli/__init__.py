@@ -1,5 +1,6 @@
 """The command line: thin; torch is imported only by commands that need it."""
 
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
+from overpaint.defaults import DEVICE_VARIABLE, DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import OverpaintError, require_train
 
 
@@ -28,6 +29,23 @@ app = typer.Typer(
 )
 
 
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help=f"cpu, cuda, cuda:1, xpu or mps, as the variable {DEVICE_VARIABLE}; "
+        "by default a GPU that CUDA reaches, else the CPU.",
+    ),
+]
+
+
+def _ask_for_device(name: str | None) -> None:
+    """Tell the one place that chooses, without importing it."""
+    if name:
+        os.environ[DEVICE_VARIABLE] = name
+        # what Apple's GPU cannot do, the CPU does; torch looks when it is imported
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
+
 @app.command()
 def run(
     study: Annotated[
@@ -39,6 +57,7 @@ def run(
     override: Annotated[
         list[str] | None, typer.Option("--set", help="dotted.key=value, instead of the file's.")
     ] = None,
+    device: Device = None,
     log_with: Annotated[
         str, typer.Option(help="Trackers to tell of each epoch: tensorboard,wandb,mlflow.")
     ] = "",
@@ -59,6 +78,7 @@ def run(
     read = read_study(study, override or [])
     if not dry_run:  # which makes nothing, and only reads
         require_train("overpaint run")
+    _ask_for_device(device)
     trackers = _trackers(log_with)
     from rich.console import Console
 
@@ -96,12 +116,14 @@ def advise(
     on: Annotated[
         list[str] | None, typer.Option(help="A dataset of the study; by default all.")
     ] = None,
+    device: Device = None,
 ) -> None:
     """Say which network to start from, from features alone: no training."""
     from overpaint.study import read_study
 
     read = read_study(study)
     require_train("overpaint advise")
+    _ask_for_device(device)
     from rich.console import Console
 
     from overpaint.progress import Progressing
@@ -156,9 +178,11 @@ def render(
     octaves: Annotated[
         int, typer.Option(min=1, help="Sizes in which the picture is changed, small ones first.")
     ] = 1,
+    device: Device = None,
 ) -> None:
     """Draw what most excites channels of a network, outside any study."""
     require_train("overpaint render")
+    _ask_for_device(device)
     from rich.console import Console
 
     from overpaint.cli.drawing import Drawing, Dream

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from overpaint.device import device_of
+from overpaint.device import device_of, has_float64
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network, relu_capture
 
@@ -198,6 +198,8 @@ def gram(activation: Tensor) -> Tensor:
     if activation.ndim == 4 and activation.is_contiguous(memory_format=torch.channels_last):
         activation = activation.permute(0, 2, 3, 1)  # as it lies in memory; the order is all one
     rows = activation.flatten(1)
+    if not has_float64(rows.device):
+        rows = rows.cpu()
     half = (len(rows) + 1) // 2
     products = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     for columns in torch.split(rows, max(CACHED // len(rows), 1), dim=1):

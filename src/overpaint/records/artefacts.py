@@ -59,6 +59,7 @@ class Manifest:
     versions: dict[str, str]  # of the libraries that compute the numbers
     hardware: str
     facts: dict[str, Any]  # what else the artefact says of itself: see `facts`
+    device: str = ""  # what networks ran on, and in which precision; of what needed none, nothing
     version: int | None = None  # of its kind: see VERSIONS; None in folders from before there were
     defaults: dict[str, Any] = field(default_factory=dict, compare=False)  # not written
 
@@ -102,9 +103,9 @@ def manifest(
     )
 
 
-def with_facts(wanted: Manifest, facts: object) -> Manifest:
-    """A manifest that tells these facts, a row of `records.facts`."""
-    return replace(wanted, facts=_plain(facts))
+def with_facts(wanted: Manifest, facts: object, *, device: str | None = None) -> Manifest:
+    """A manifest that tells these facts, a row of `records.facts`, and maybe a device."""
+    return replace(wanted, facts=_plain(facts), device=wanted.device if device is None else device)
 
 
 def _plain(facts: object) -> dict[str, Any]:

@@ -187,7 +187,12 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
         metadata = [picture_metadata(path) for path in paths.values()]
         rows = [RenderingRow(**of_picture["row"]) for of_picture in metadata if of_picture]
         _remove_others(place, paths.values())
-        write_manifest(place, with_facts(wanted, LayerRenderingsFacts(rows=rows)))
+        from overpaint.device import chosen, has_bfloat16, in_words
+
+        device = chosen().device
+        drawn_on = in_words(device, half=has_bfloat16(device)) if missing else None
+        facts = LayerRenderingsFacts(rows=rows)
+        write_manifest(place, with_facts(wanted, facts, device=drawn_on))
 
     work.keep(place, wanted, make)
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from overpaint.device import chosen, in_words, trains_in_bfloat16
 from overpaint.networks import save_weights
 from overpaint.networks.taps import PENULTIMATE, channels_of
 from overpaint.records import (
@@ -109,7 +110,9 @@ def save_network(
             weights=weights,
             **(training or {}),
         )
-        write_manifest(draft, with_facts(wanted, facts))
+        where = chosen().device if trained and trained.history else None
+        made_on = in_words(where, half=trains_in_bfloat16(where)) if where else ""
+        write_manifest(draft, with_facts(wanted, facts, device=made_on))
     work.networks[name] = network
 
 

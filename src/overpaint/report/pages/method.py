@@ -235,5 +235,6 @@ def versions(made_of: list[tuple[str, Manifest]]) -> list[str]:
 
 
 def hardware(made_of: list[tuple[str, Manifest]]) -> list[str]:
-    """The machines that it was computed on."""
-    return sorted({manifest.hardware for _, manifest in made_of if manifest.hardware})
+    """The machines that it was computed on, and the devices of what networks ran for."""
+    machines = sorted({manifest.hardware for _, manifest in made_of if manifest.hardware})
+    return [*machines, *sorted({manifest.device for _, manifest in made_of if manifest.device})]
