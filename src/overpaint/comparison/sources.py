@@ -65,10 +65,13 @@ class Stored:
         """Read whole."""
         return read_features(self.maximal, layer)
 
-    def positions(self, layer: str) -> Positions:
-        """Of the strongest response of each channel."""
+    def positions(self, layer: str) -> Positions | None:
+        """Of the strongest response of each channel; None of a layer whose map has one row, as
+        those have whose positions are in an order that nobody knows.
+        """
         argmax = stored(self.maximal, layer, "argmax")
-        return Positions(np.asarray(argmax), int(str(argmax.attrs["width"])))
+        height, width = (int(str(argmax.attrs[side])) for side in ("height", "width"))
+        return None if height == 1 < width else Positions(np.asarray(argmax), width)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from overpaint import cache
 from overpaint.errors import NetworkError, OverpaintError, nearest
 from overpaint.networks import importers, inception_v1
+from overpaint.networks.order import back_to
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.records import digest, file_digest, read_manifest, whole_file
 
@@ -51,6 +52,7 @@ class Network(nn.Module):
         self.any_size = parts.any_size
         self.prefix_tokens = parts.prefix_tokens
         self.channels_last = parts.channels_last
+        self.layouts = parts.layouts
         self.preprocessing = parts.preprocessing
         self.classes = classes
         self.multi_label = multi_label
@@ -88,6 +90,16 @@ class Network(nn.Module):
     def tensors(self) -> dict[str, Tensor]:
         """All weights and statistics by name."""
         return dict(self.body.state_dict())
+
+    def fill(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take weights and statistics: all of them, by the names of `tensors`."""
+        state = self.body.state_dict()
+        # in the body's own dictionary: MNASNet reads from its metadata how old the weights are
+        state.update(tensors)
+        self.body.load_state_dict(state)
+        modes = [(module, module.training) for module in self.body.modules()]
+        self.body.train()  # LeViT and its like forget here what they computed from the old weights
+        back_to(modes)
 
     @property
     def digest(self) -> str:
@@ -266,7 +278,7 @@ def network_of(
         if places[name].shape != tensors[name].shape:
             shapes = f"{tuple(tensors[name].shape)}, not {tuple(places[name].shape)}"
             raise _misfit(where, architecture, f"{name} is {shapes}")
-    network.body.load_state_dict(dict(tensors))
+    network.fill(tensors)
     return network
 
 
@@ -323,9 +335,13 @@ def open_network(folder: Path) -> Network:
 
 def save_weights(network: Network, path: Path) -> str:
     """Write a network's tensors as safetensors, whole; returns the file's SHA-256."""
-    tensors = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in network.tensors().items()
-    }
+    tensors: dict[str, Tensor] = {}
+    places: set[int] = set()  # in memory: safetensors takes none twice, and CoaT shares some
+    for name, tensor in network.tensors().items():
+        plain = tensor.detach().cpu().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        tensors[name] = plain.clone() if place in places else plain
+        places.add(place)
     with whole_file(path) as draft:
         safetensors.torch.save_file(tensors, draft)
     return file_digest(path)

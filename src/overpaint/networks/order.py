@@ -1,6 +1,6 @@
 """When each module of a network runs: the order of execution, which is not that of definition."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -56,8 +56,17 @@ def evaluating(body: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for module, training in modes:
-            module.training = training
+        back_to(modes)
+
+
+def back_to(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+    """Give modules, parents before their children, the modes that they had.
+
+    By `train`, and not by the bare attribute: LeViT and its like forget there what they computed
+    from their weights in evaluation mode.
+    """
+    for module, training in modes:
+        module.train(training)
 
 
 class Call(NamedTuple):

@@ -1,9 +1,12 @@
 """The parts of a network that every architecture must say of itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from torch import nn
+
+from overpaint.networks.anatomy import Layout
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -43,3 +46,4 @@ class Parts:
     prefix_tokens: int = 0  # class and register tokens that stand before the patches in (N, T, D)
     channels_last: bool = False  # whether its maps are (N, H, W, C), as Swin's are
     more_heads: tuple[str, ...] = ()  # the other classifiers of a network that averages several
+    layouts: Mapping[str, Layout] = field(default_factory=dict)  # of modules, as far as looked at

@@ -25,6 +25,8 @@ from torch.utils.hooks import RemovableHandle
 from overpaint.device import device_of, has_float64
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network, relu_capture
+from overpaint.networks.anatomy import has_rows, tensors_of
+from overpaint.networks.order import back_to
 
 PENULTIMATE = "penultimate"
 """The layer name for what the head is given, whatever module that comes from."""
@@ -39,7 +41,8 @@ Reduction = Callable[[Tensor], Tensor]
 """What is kept of an activation: (N, C, H, W), or patch tokens (N, T, D), or (N, D) -> (N, ...).
 
 Whatever the network does inside, maps come with their channels first, and tokens without those of
-the class and the registers, which are at no place of the picture.
+the class and the registers, which are at no place of the picture. Positions in an order that nobody
+knows, as the unrolled tokens of Hiera are, come as a map of one row, (N, C, 1, T).
 """
 
 Kept = TypeVar("Kept")
@@ -108,6 +111,16 @@ def by_place(activation: Tensor) -> Tensor:
     return activation.transpose(1, 2) if activation.ndim == 3 else activation.flatten(2)
 
 
+def unplaced(activation: Tensor) -> bool:
+    """Whether nobody knows which position is where: tokens of no square, a map of one row.
+
+    >>> unplaced(torch.zeros(1, 197, 768)), unplaced(torch.zeros(1, 768, 14, 14))
+    (True, False)
+    """
+    height, width = map_size(activation)
+    return height == 1 and width > 1
+
+
 def map_size(activation: Tensor) -> tuple[int, int]:
     """(H, W) of a map, or of the square that tokens are patches of; (1, 1) of a vector.
 
@@ -138,7 +151,8 @@ def sampled(grid: int) -> Reduction:
     """A reduction to grid × grid positions, evenly spread: (N, C, H, W) -> (N, C·grid²).
 
     Of a map that is narrower than the grid, every position, once. Tokens (N, T, D) are sampled in
-    the square that they were cut from, or evenly over T where T is no square.
+    the square that they were cut from; where T is no square, and in a map of one row, evenly over
+    all of them.
 
     >>> sampled(2)(torch.arange(16.0).reshape(1, 1, 4, 4))
     tensor([[ 5.,  7., 13., 15.]])
@@ -147,10 +161,12 @@ def sampled(grid: int) -> Reduction:
     def reduce(activation: Tensor) -> Tensor:
         if activation.ndim == 2:
             return activation.clone()
+        if unplaced(activation):
+            if activation.ndim == 3:
+                return flattened(activation[:, _evenly(activation.shape[1], grid**2)])
+            return flattened(activation[:, :, :, _evenly(activation.shape[3], grid**2)])
         if activation.ndim == 3:
             side = math.isqrt(activation.shape[1])
-            if side**2 != activation.shape[1]:
-                return flattened(activation[:, _evenly(activation.shape[1], grid**2)])
             activation = activation.reshape(len(activation), side, side, -1).permute(0, 3, 1, 2)
         rows, columns = (_evenly(size, grid) for size in activation.shape[2:])
         return flattened(activation[:, :, rows][:, :, :, columns])
@@ -229,6 +245,7 @@ class Tap(Generic[Kept]):
     reductions: Mapping[str, Callable[[Tensor], Kept]]
     stop: bool
     before: bool = False  # whether a layer is what a ReLU is given
+    pictures: int = 0  # of the forward that runs
     _seen: dict[str, Kept] = field(default_factory=dict)
     _calls: dict[str, int] = field(default_factory=dict)
     _checked: bool = False
@@ -246,7 +263,7 @@ class Tap(Generic[Kept]):
         """
         self._seen.clear()
         self._calls = dict.fromkeys(self.layers, 0)
-        self._running = True
+        self._running, self.pictures = True, len(images)
         try:
             with relu_capture.RememberedReLU() if self.before else nullcontext():
                 self.network(images)
@@ -264,6 +281,13 @@ class Tap(Generic[Kept]):
         if not self._running:
             return
         self._calls[layer] += 1
+        if self._calls[layer] == 1 and not has_rows(output, self.pictures):
+            raise NetworkError(
+                "rows-not-pictures",
+                f"layer {layer!r} of {self.network.architecture} gives {tuple(output.shape)} for "
+                f"{self.pictures} pictures: an activation must have a row a picture, and be a map, "
+                "tokens or a vector; read another layer",
+            )
         self._seen[layer] = self.reductions[layer](output)
         if self.stop and self._checked and len(self._seen) == len(self.reductions):
             raise _Enough
@@ -324,8 +348,7 @@ def taps(
     finally:
         for handle in handles:
             handle.remove()
-        for module, training in modes:
-            module.training = training
+        back_to(modes)
 
 
 def _listen(network: Network, tap: Tap[Any], layer: str) -> RemovableHandle:
@@ -338,12 +361,13 @@ def _listen(network: Network, tap: Tap[Any], layer: str) -> RemovableHandle:
             lambda _module, _inputs, output: tap.read(layer, output)
         )
     ending = _relu_of(network, layer)
-    return find_layer(network, ending or layer).register_forward_hook(
-        lambda module, _inputs, output: tap.read(
-            layer,
-            places(network, module, before_relu(network, layer, output) if ending else output),
-        )
-    )
+    name = ending or layer
+
+    def read(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        output = before_relu(network, layer, output) if ending else output
+        tap.read(layer, places(network, name, output, tap.pictures))
+
+    return find_layer(network, name).register_forward_hook(read)
 
 
 def _relu_of(network: Network, layer: str) -> str | None:
@@ -365,19 +389,30 @@ def before_relu(network: Network, layer: str, output: "Tensor | tuple[Tensor, ..
     return before
 
 
-def places(network: Network, module: nn.Module, output: "Tensor | tuple[Tensor, ...]") -> Tensor:
-    """What a module says of each place of the picture, in the order of dimensions of `Reduction`.
+def places(network: Network, layer: str, output: Any, pictures: int) -> Tensor:
+    """What a layer says of each place of the picture, in the order of dimensions of `Reduction`.
 
-    Of a module with several outputs, as attention has, the first is meant.
+    Of several outputs, as attention has, the first with a row a picture is meant. A module that
+    nobody has looked at is taken for what the network says of itself.
     """
-    activation = output if isinstance(output, Tensor) else output[0]
+    tensors = tensors_of(output)
+    layout = network.layouts.get(layer)
+    if layout and layout.output < len(tensors):
+        activation = tensors[layout.output]
+        return layout.arranged(activation) if activation.ndim == len(layout.order) else activation
+    if not tensors:
+        raise NetworkError(
+            "rows-not-pictures", f"layer {layer!r} of {network.architecture} gives no tensor"
+        )
+    activation = next((tensor for tensor in tensors if has_rows(tensor, pictures)), tensors[0])
     if activation.ndim == 3:
         # a square number of tokens is the patches of a square picture alone: before the class
         # token joins them, as in a patch embedding
         alone = math.isqrt(activation.shape[1]) ** 2 == activation.shape[1]
         return activation if alone else activation[:, network.prefix_tokens :]
     # a convolution puts the channels first, also inside a network that moves them last afterwards
-    if activation.ndim == 4 and network.channels_last and not isinstance(module, nn.Conv2d):
+    is_convolution = isinstance(network.body.get_submodule(layer), nn.Conv2d)
+    if activation.ndim == 4 and network.channels_last and not is_convolution:
         return activation.permute(0, 3, 1, 2)
     return activation
 

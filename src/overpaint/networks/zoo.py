@@ -1,7 +1,13 @@
-"""Any image network of timm and torchvision, by name, with its stages as layers."""
+"""Any image network of timm and torchvision, by name, with its stages as layers.
+
+What cannot be had is refused by name and with its reason (`REFUSED`).
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from functools import lru_cache
 from typing import Any
 
 import timm
@@ -12,14 +18,28 @@ from torch import nn
 from torchvision.models import VisionTransformer
 
 from overpaint.errors import NetworkError, nearest
+from overpaint.networks import described
+from overpaint.networks.anatomy import Layout, layouts_of, wake
 from overpaint.networks.order import Run, runs
 from overpaint.networks.parts import Parts, Preprocessing
+
+REFUSED: dict[str, str] = {
+    "timm:*_enc": "it is the encoder of a language model and has no classifier",
+}
+"""Networks that are not to be had, as patterns of names, and why."""
 
 
 def parts(architecture: str, classes: int) -> Parts:
     """A network of the zoo with random weights and a head for so many classes."""
-    source, _, name = architecture.partition(":")
-    return _timm(name, classes) if source == "timm" else _torchvision(name, classes)
+    plan = _plan(architecture)
+    body = _create(architecture, classes=classes)
+    for head in plan.heads[1:]:
+        # A network may average several heads. What fills the first alone knows of one: the others
+        # are to say nothing until they are trained or filled.
+        module = body.get_submodule(head)
+        for parameter in module.parameters(recurse=False):
+            nn.init.zeros_(parameter)
+    return plan.parts(body, _preprocessing(architecture, body))
 
 
 def pretrained(architecture: str) -> tuple[Parts, int]:
@@ -27,9 +47,14 @@ def pretrained(architecture: str) -> tuple[Parts, int]:
 
     Weights that were published without a classifier, as DINOv2's, get one for a single class.
     """
+    plan = _plan(architecture)
     source, _, name = architecture.partition(":")
-    network = _timm_pretrained(name) if source == "timm" else _torchvision_pretrained(name)
-    return network, head_classes(network.body, network.head)
+    bare = source == "timm" and _published_bare(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        body = _create(architecture, classes=1 if bare else None, pretrained=True)
+    network = plan.parts(body, _preprocessing(architecture, body))
+    return network, head_classes(body, network.head)
 
 
 def address(architecture: str) -> str:
@@ -37,6 +62,9 @@ def address(architecture: str) -> str:
     source, _, name = architecture.partition(":")
     if source == "torchvision":
         return str(torchvision.models.get_model_weights(name).DEFAULT.url)
+    if name.startswith(described.HUB):
+        repository = name.removeprefix(described.HUB)
+        return f"https://huggingface.co/{repository}/resolve/main/model.safetensors"
     published = timm.get_pretrained_cfg(name)
     if published is None:
         return ""
@@ -51,148 +79,241 @@ def head_classes(body: nn.Module, head: str) -> int:
     return int(body.get_parameter(f"{head}.weight").shape[0])
 
 
-# --- timm ------------------------------------------------------------------------------------
+# --- names -----------------------------------------------------------------------------------
 
 
-def _check_timm(name: str) -> None:
-    if not timm.is_model(name.split(".", maxsplit=1)[0]):
-        hint = nearest(name, timm.list_models())
-        raise NetworkError("unknown-architecture", f"timm has no model {name!r}; {hint}")
+def _check(architecture: str) -> None:
+    """Raise NetworkError for a name that there is not, or that is refused."""
+    source, _, name = architecture.partition(":")
+    if source == "torchvision":
+        classifiers = torchvision.models.list_models(module=torchvision.models)
+        if name not in classifiers:
+            message = f"torchvision has no image classifier {name!r}; {nearest(name, classifiers)}"
+            raise NetworkError("unknown-architecture", message)
+    else:
+        config = described.config_of(name)
+        architecture = config["architecture"] if config else name
+        base, _, tag = architecture.partition(".")
+        if not timm.is_model(base):
+            hint = nearest(base, timm.list_models())
+            raise NetworkError("unknown-architecture", f"timm has no model {base!r}; {hint}")
+        tagged = timm.list_models(f"{base}.*", include_tags=True) if tag else []
+        tags = [full.partition(".")[2] for full in tagged]
+        if tag and tag not in tags:
+            raise NetworkError(
+                "unknown-tag", f"timm's {base} has no weights {tag!r}; {nearest(tag, tags)}"
+            )
+        name = base
+    for pattern, reason in REFUSED.items():
+        if fnmatch(f"{source}:{name}", pattern):
+            raise NetworkError("unsupported-network", f"{source}:{name} is not to be had: {reason}")
 
 
-def _timm(name: str, classes: int) -> Parts:
-    _check_timm(name)
-    model: Any = timm.create_model(name, pretrained=False, num_classes=classes)
-    for head in _heads(model)[1:]:
-        # A distilled network averages two heads. What trains the head alone knows of one:
-        # the other is to say nothing until it is trained or filled.
-        nn.init.zeros_(head.weight)
-        nn.init.zeros_(head.bias)
-    return _timm_parts(model)
+def _published_bare(name: str) -> bool:
+    published = None if described.is_described(name) else timm.get_pretrained_cfg(name)
+    return published is not None and published.num_classes == 0
 
 
-def _timm_pretrained(name: str) -> Parts:
-    _check_timm(name)
-    published = timm.get_pretrained_cfg(name)
-    bare = published is not None and published.num_classes == 0
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        options: dict[str, Any] = {"num_classes": 1} if bare else {}
-        return _timm_parts(timm.create_model(name, pretrained=True, **options))
+# --- making ----------------------------------------------------------------------------------
 
 
-def _heads(model: Any) -> tuple[Any, ...]:
-    """The classifiers of a network of timm: one, or two of a distilled network."""
-    heads = model.get_classifier()
-    return heads if isinstance(heads, tuple) else (heads,)
-
-
-def _timm_parts(model: Any) -> Parts:
-    classifier = _heads(model)[0]
-    head = next(name for name, module in model.named_modules() if module is classifier)
-    config = resolve_model_data_config(model)
-    size = config["input_size"][-1]
-    preprocessing = Preprocessing(
-        size=size,
-        resize=int(size / config["crop_pct"]),
-        interpolation=config["interpolation"]
-        if config["interpolation"] in _INTERPOLATIONS
-        else "bicubic",
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-    )
-    info = [stage["module"] for stage in getattr(model, "feature_info", []) or []]
-    stages = [name for name in info if name in dict(model.named_modules())]
-    # class and register tokens; the few networks that do not count them have a class token
-    has_class_token = any("cls_token" in name for name, _ in model.named_parameters())
-    prefix_tokens = int(getattr(model, "num_prefix_tokens", has_class_token))
-    return _parts(model, head, preprocessing, stages, prefix_tokens)
-
-
-_INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
-
-
-# --- torchvision -----------------------------------------------------------------------------
-
-
-def _check_torchvision(name: str) -> None:
-    classifiers = torchvision.models.list_models(module=torchvision.models)
-    if name not in classifiers:
-        message = f"torchvision has no image classifier {name!r}; {nearest(name, classifiers)}"
-        raise NetworkError("unknown-architecture", message)
-
-
-def _torchvision(name: str, classes: int) -> Parts:
-    _check_torchvision(name)
-    options = _AS_PUBLISHED if name in ("googlenet", "inception_v3") else {}
-    body = torchvision.models.get_model(name, weights=None, num_classes=classes, **options)
-    return _torchvision_parts(body, name)
+def _create(architecture: str, *, classes: int | None, pretrained: bool = False) -> Any:
+    """A network of the zoo, as its library makes it; with `classes` of another number of them."""
+    source, _, name = architecture.partition(":")
+    options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    if source == "timm":
+        if config := described.config_of(name):
+            options = {**config.get("model_args", {}), **options}
+            published = config.get("pretrained_cfg") or {
+                key: value for key, value in config.items() if key != "architecture"
+            }
+            return timm.create_model(
+                config["architecture"], pretrained=False, pretrained_cfg=published, **options
+            )
+        return timm.create_model(name, pretrained=pretrained, **options)
+    weights = torchvision.models.get_model_weights(name).DEFAULT if pretrained else None
+    if not pretrained and name in ("googlenet", "inception_v3"):
+        options |= _AS_PUBLISHED
+    body = torchvision.models.get_model(name, weights=weights, **options)
+    if pretrained and name == "inception_v3":  # it alone keeps its auxiliary head
+        body.aux_logits, body.AuxLogits = False, None
+    return body
 
 
 _AS_PUBLISHED = {"aux_logits": False, "transform_input": True, "init_weights": True}
 """The published weights of these two change what they are given: so does a child of theirs."""
 
 
-def _torchvision_pretrained(name: str) -> Parts:
-    _check_torchvision(name)
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    body = torchvision.models.get_model(name, weights=weights)
-    if name == "inception_v3":  # it alone keeps its auxiliary head
-        body.aux_logits, body.AuxLogits = False, None
-    return _torchvision_parts(body, name)
-
-
-def _torchvision_parts(body: nn.Module, name: str) -> Parts:
-    kinds = (nn.Linear, nn.Conv2d)  # SqueezeNet's head is a convolution
-    linear, convolutions = (
-        [layer for layer, module in body.named_modules() if isinstance(module, kind)]
-        for kind in kinds
-    )
-    head = (linear or convolutions)[-1]
+def _preprocessing(architecture: str, body: Any) -> Preprocessing:
+    source, _, name = architecture.partition(":")
+    if source == "timm":
+        config = resolve_model_data_config(body)
+        size = config["input_size"][-1]
+        return Preprocessing(
+            size=size,
+            resize=int(size / config["crop_pct"]),
+            interpolation=config["interpolation"]
+            if config["interpolation"] in _INTERPOLATIONS
+            else "bicubic",
+            mean=tuple(config["mean"]),
+            std=tuple(config["std"]),
+        )
     transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
-    preprocessing = Preprocessing(
+    return Preprocessing(
         size=transforms.crop_size[0],
         resize=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
         mean=tuple(transforms.mean),
         std=tuple(transforms.std),
     )
+
+
+_INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
+
+
+# --- looking at a network once -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is known of all networks of one name, whatever their weights and classes."""
+
+    layers: tuple[str, ...]
+    filters: dict[str, tuple[str, ...]]
+    heads: tuple[str, ...]  # the modules whose weights have a row a class, the first one first
+    layouts: dict[str, Layout]
+    any_size: bool
+    prefix_tokens: int
+    channels_last: bool
+
+    def parts(self, body: nn.Module, preprocessing: Preprocessing) -> Parts:
+        """The parts of a body of this name."""
+        return Parts(
+            body,
+            self.layers,
+            self.heads[0],
+            preprocessing,
+            filters=dict(self.filters),
+            any_size=self.any_size,
+            prefix_tokens=self.prefix_tokens,
+            channels_last=self.channels_last,
+            more_heads=self.heads[1:],
+            layouts=self.layouts,
+        )
+
+
+def _plan(architecture: str) -> _Plan:
+    _check(architecture)
+    return _look(architecture)
+
+
+@lru_cache(maxsize=64)
+def _look(architecture: str) -> _Plan:
+    """Look at a network of random weights, the same each time, that is thrown away afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        body = _create(architecture, classes=2)
+    size = _preprocessing(architecture, body).size
+    heads = _heads(architecture, body)
+    prefix_tokens, stages = 0, list[str]()
     if isinstance(body, VisionTransformer):
-        blocks = [f"encoder.layers.{block}" for block, _ in body.encoder.layers.named_children()]
-        return _parts(body, head, preprocessing, blocks, prefix_tokens=1)
-    return _parts(body, head, preprocessing, [], prefix_tokens=0)
+        prefix_tokens = 1
+        stages = [f"encoder.layers.{block}" for block, _ in body.encoder.layers.named_children()]
+    elif architecture.startswith("timm:"):
+        # class and register tokens; the few networks that do not count them have a class token
+        has_class_token = any("cls_token" in name for name, _ in body.named_parameters())
+        prefix_tokens = int(getattr(body, "num_prefix_tokens", has_class_token))
+        modules = dict(body.named_modules())
+        info = [stage["module"] for stage in getattr(body, "feature_info", []) or []]
+        stages = [name for name in info if name in modules]
+    with torch.inference_mode():
+        all_runs = runs(body, torch.zeros(1, 3, size, size))
+    any_size = _any_size(body, size)
+    wake(body)
+    layouts = layouts_of(body, size=size, prefix_tokens=prefix_tokens, steady=True)
+    layers, filters = _layers(body, all_runs, layouts, stages, heads)
+    if len(layers) < 2:
+        raise NetworkError(
+            "no-layers",
+            f"{architecture} has {len(layers)} modules that run once and say something of each "
+            "picture: nothing could be compared by layer",
+        )
+    return _Plan(
+        layers=tuple(layers),
+        filters={layer: filters[layer] for layer in layers if filters.get(layer)},
+        heads=heads,
+        layouts=layouts,
+        any_size=any_size,
+        prefix_tokens=prefix_tokens,
+        channels_last=any(layouts[layer].order == "NHWC" for layer in layers),
+    )
+
+
+def _heads(architecture: str, body: Any) -> tuple[str, ...]:
+    """The modules whose weights have a row a class: those that differ where classes do.
+
+    Of several, what the network itself calls its classifier comes first.
+    """
+    with torch.device("meta"):
+        larger = _create(architecture, classes=3).state_dict()
+    names = [
+        name
+        for name, tensor in body.state_dict().items()
+        if tensor.shape != larger[name].shape and name.endswith(".weight")
+    ]
+    heads = list(dict.fromkeys(name.rpartition(".")[0] for name in names))
+    if not heads or any(len(body.get_parameter(f"{head}.weight")) != 2 for head in heads):
+        raise NetworkError(
+            "unsupported-network", f"{architecture} is not to be had: it has no linear classifier"
+        )
+    if hasattr(body, "get_classifier"):
+        classifier = body.get_classifier()
+        first = classifier[0] if isinstance(classifier, tuple) else classifier
+        inside = set(first.modules()) if isinstance(first, nn.Module) else set()
+        heads.sort(key=lambda head: body.get_submodule(head) not in inside)
+    return tuple(heads)
 
 
 # --- stages ------------------------------------------------------------------------------------
 
 
-def _parts(
+def _layers(
     body: nn.Module,
-    head: str,
-    preprocessing: Preprocessing,
+    all_runs: Sequence[Run],
+    readable: Collection[str],
     stages: Sequence[str],
-    prefix_tokens: int,
-) -> Parts:
-    """A network of the zoo; without stages that it names itself, they are found."""
-    size = preprocessing.size
-    with torch.inference_mode():
-        all_runs = runs(body, torch.zeros(1, 3, size, size))
-    layers, filters = _once(all_runs, stages), dict[str, tuple[str, ...]]()
-    if not layers:
-        filters = dict(_read_after_activation(body, _stages(body, head), all_runs))
-        layers = _once(all_runs, list(filters))
-    shapes = [run.output.shape for run in layers if run.output is not None]
-    return Parts(
-        body,
-        tuple(run.name for run in layers),
-        head,
-        preprocessing,
-        filters={run.name: filters[run.name] for run in layers if filters.get(run.name)},
-        any_size=_any_size(body, size),
-        prefix_tokens=prefix_tokens,
-        # (1, H, W, C): the map of a square picture is square
-        channels_last=any(len(shape) == 4 and shape[1] == shape[2] != shape[3] for shape in shapes),
-    )
+    heads: Sequence[str],
+) -> tuple[list[str], Mapping[str, tuple[str, ...]]]:
+    """The layers worth reading in the order in which they end, and the modules of their filters.
+
+    The stages that a network names itself; else the children that hold its parameters; else, where
+    it calls none of these, what lies inside of them.
+    """
+
+    def in_order(names: Collection[str]) -> list[str]:
+        return [run.name for run in all_runs if run.name in names and run.name in readable]
+
+    by_stage = in_order(stages)
+    if len(by_stage) > 1:
+        return by_stage, {}
+    filters = dict(_read_after_activation(body, _stages(body, heads[0]), all_runs))
+    by_child = in_order(filters)
+    if len(by_child) > 1 and not by_stage:
+        return by_child, filters
+    opened = _opened(body, [*stages] or [name for name, _ in body.named_children()], all_runs)
+    deeper = in_order([name for name in opened if name not in heads])
+    return max(by_stage, deeper, by_child, key=len), filters
+
+
+def _opened(body: nn.Module, names: Sequence[str], all_runs: Sequence[Run]) -> Iterator[str]:
+    """The modules; of a list that is never called itself, those in it."""
+    called = {run.name for run in all_runs}
+    for name in names:
+        children = [f"{name}.{child}" for child, _ in body.get_submodule(name).named_children()]
+        if name in called or not children:
+            yield name
+        else:
+            yield from _opened(body, children, all_runs)
 
 
 def _stages(body: nn.Module, head: str) -> Iterator[str]:
@@ -244,16 +365,6 @@ def _activation_of(stage: str, modules: dict[str, nn.Module], all_runs: Sequence
         if not isinstance(module, _NORMS):
             break
     return stage
-
-
-def _once(all_runs: Sequence[Run], names: Sequence[str]) -> list[Run]:
-    """The runs of those that run exactly once and give a tensor, in the order in which they end."""
-    times = Counter(run.name for run in all_runs)
-    return [
-        run
-        for run in all_runs
-        if run.name in names and times[run.name] == 1 and run.output is not None
-    ]
 
 
 def _any_size(body: nn.Module, size: int) -> bool:

@@ -14,6 +14,7 @@ A layer is a name as `taps` knows it. What a layer's ReLU is given has the layer
 channel is to be excited downwards, `-channel(...)`, or is dead; "logits" is the network's output.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -394,8 +395,9 @@ def _shape(maps: Tensor) -> tuple[int, int]:
     """The height and width of maps (B, C, ...): tokens are patches of a square, a vector is one."""
     if maps.ndim == 4:
         return maps.shape[2], maps.shape[3]
-    side = int(maps[0, 0].numel() ** 0.5)
-    return side, side
+    count = maps[0, 0].numel()
+    side = math.isqrt(count)
+    return (side, side) if side**2 == count else (1, count)
 
 
 def _flat(position: Place, maps: Tensor) -> int:
@@ -415,6 +417,10 @@ def _check_channel(index: int, maps: Tensor, where: str) -> None:
 
 def _check_place(position: Place, maps: Tensor, where: str) -> None:
     height, width = _shape(maps)
+    if height == 1 < width:
+        raise NetworkError(
+            "no-place", f"{where} has {width} positions, but nobody knows which of them is where"
+        )
     if position == "centre":
         return
     if not (0 <= position[0] < height and 0 <= position[1] < width):

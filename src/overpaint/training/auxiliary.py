@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from overpaint.device import device_of
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, seeded
-from overpaint.networks.taps import find_layer, taps
+from overpaint.networks.taps import find_layer, places, taps
 from overpaint.seeds import seed_for
 
 PLACES = (5 / 12, 8 / 12)
@@ -52,7 +52,9 @@ class AuxiliaryHeads(nn.Module):
         """Keep what the supervised layers give, inside the block."""
         handles = [
             find_layer(network, layer).register_forward_hook(
-                lambda _module, _inputs, output, layer=layer: self._outputs.update({layer: output})
+                lambda _module, inputs, output, layer=layer: self._outputs.update(
+                    {layer: places(network, layer, output, len(inputs[0]))}
+                )
             )
             for layer in self.layers
         ]

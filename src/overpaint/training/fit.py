@@ -31,6 +31,7 @@ from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
 from overpaint.study.recipe import Recipe
 from overpaint.training.auxiliary import AuxiliaryHeads
+from overpaint.training.batch_norms import check_batches
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.optimiser import optimiser_of, rates_at
 from overpaint.training.plan import Plan, plan, set_modes
@@ -76,6 +77,7 @@ def fit(
     there. Frozen parts are compared by digest at the end: weights, statistics, everything. Raises
     NetworkError when the loss is no number any more, and when something frozen has moved.
     """
+    check_batches(child, the_plan, len(dataset.split("train")), recipe.batch_size)
     start = copy.deepcopy(child)
     with on_best_device(child, channels_last=True):
         loop = _Loop(child, the_plan, dataset, recipe, seed, tracking)
@@ -100,9 +102,8 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
     random, inherited = child.tensors(), parent.tensors()
     new_head = parent.classes != child.classes
     reinitialised = the_plan.reinitialised | (the_plan.head if new_head else frozenset())
-    child.body.load_state_dict(
-        {name: random[name] if name in reinitialised else inherited[name] for name in random}
-    )
+    start = {name: random[name] if name in reinitialised else inherited[name] for name in random}
+    child.fill(start)
     return child, replace(the_plan, reinitialised=reinitialised)
 
 
@@ -172,7 +173,7 @@ class _Loop:
             self.accelerator.log(values, step=epoch)
             if checkpoint:
                 checkpoint.save(self._saved())
-        self.network.body.load_state_dict(self.state.chosen)
+        self.network.fill(self.state.chosen)
 
     def _epoch(self, epoch: int, advance: Advance | None) -> float:
         """One pass over the training pictures; returns the mean loss."""
@@ -274,7 +275,7 @@ class _Loop:
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.network.body.load_state_dict(saved.pop("body"))
+        self.network.fill(saved.pop("body"))
         self.auxiliary.load_state_dict(saved.pop("auxiliary"))
         self.optimiser.load_state_dict(saved.pop("optimiser"))
         history = [EpochRow(**row) for row in saved.pop("history")]
