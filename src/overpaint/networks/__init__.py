@@ -11,6 +11,7 @@ A network takes pictures as they are, (N, 3, H, W), RGB, 0..1; what its weights 
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,9 +24,10 @@ from torch import Tensor, nn
 
 from overpaint import cache
 from overpaint.errors import NetworkError, OverpaintError, nearest
-from overpaint.networks import importers, inception_v1
+from overpaint.networks import importers, inception_v1, weight_files
 from overpaint.networks.order import back_to
 from overpaint.networks.parts import Parts, Preprocessing
+from overpaint.networks.weights import Places, placed
 from overpaint.records import digest, file_digest, read_manifest, whole_file
 
 __all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]
@@ -56,6 +58,7 @@ class Network(nn.Module):
         self.preprocessing = parts.preprocessing
         self.classes = classes
         self.multi_label = multi_label
+        self.remark = ""  # how its file of weights was read, where there is anything to say
         self.register_buffer("_mean", _per_channel(self.preprocessing.mean), persistent=False)
         self.register_buffer("_std", _per_channel(self.preprocessing.std), persistent=False)
         self._mean: Tensor
@@ -184,10 +187,13 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
 
     `name` is `inception_v1[.bvlc_in1k]`, `inception_v1.tf_in1k`, `timm:NAME`, `torchvision:NAME`,
     or the folder of a study's network. `weights` is "random" (drawn from `seed`), or a file for the
-    architecture: `.safetensors`, `.pth`, GoogLeNet's `.caffemodel`, a frozen graph of InceptionV1
-    (`.pb`, or the `.zip` that holds it). Without it, the weights published under the name, from the
-    cache folder (`OVERPAINT_CACHE`, by default the platform's) or downloaded into it. Weights that
-    cannot be had are a NetworkError that says where to put them: never random in silence.
+    architecture: PyTorch's (`.safetensors`, `.pth`, `.pt`, `.bin`, `.ckpt`, `.tar`; checkpoints of
+    timm, Lightning, DINO and others are unwrapped), a folder of Hugging Face, GoogLeNet's
+    `.caffemodel`, a frozen graph of InceptionV1 (`.pb`, or the `.zip` that holds it). What was
+    unwrapped, renamed or left is told by a UserWarning, and stands in `remark`. Without `weights`,
+    those published under the name, from the cache folder (`OVERPAINT_CACHE`, by default the
+    platform's) or downloaded into it. Weights that cannot be had are a NetworkError that says where
+    to put them: never random in silence.
     """
     if (Path(name) / "manifest.json").is_file():
         return open_network(Path(name))
@@ -221,37 +227,20 @@ def _without_tag(name: str) -> str:
 
 
 def _with_weights(architecture: str, path: Path) -> Network:
-    tensors = read_tensors(path)
+    tensors = weight_files.read_tensors(path)
     if architecture == "inception_v1" and importers.has_caffe_names(tensors):
-        tensors = importers.from_caffe_names(tensors)
-    if architecture.startswith("torchvision:"):
-        tensors = {
-            name: tensor for name, tensor in tensors.items() if not name.startswith(_AUXILIARY)
-        }
-    return network_of(architecture, tensors, where=str(path))
-
-
-_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-"""The auxiliary heads of torchvision's inception networks, which overpaint builds without."""
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file of weights; nothing in the file is executed."""
-    try:
-        if path.suffix in importers.READERS:
-            return importers.READERS[path.suffix](path)
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise NetworkError("no-weights", f"there is no file of weights {path}") from None
-    except OverpaintError:
-        raise
-    except Exception as error:
-        raise NetworkError("broken-weights", f"{path} holds no weights: {error}") from None
-    if isinstance(state, dict) and all(isinstance(value, Tensor) for value in state.values()):
-        return state
-    raise NetworkError("broken-weights", f"{path} holds no plain dictionary of tensors")
+        return network_of(architecture, importers.from_caffe_names(tensors), where=str(path))
+    if path.suffix in importers.READERS:
+        return network_of(architecture, tensors, where=str(path))
+    bare = build(architecture, classes=("a",), seed=0)
+    found = placed(
+        tensors, Places(bare.body, bare.heads), where=str(path), architecture=architecture
+    )
+    network = network_of(architecture, found.tensors, where=str(path))
+    if found.remarks:
+        network.remark = f"{path.name}: {'; '.join(found.remarks)}"
+        warnings.warn(f"weights {network.remark}", stacklevel=3)  # where `load` was called
+    return network
 
 
 def network_of(
@@ -326,7 +315,7 @@ def open_network(folder: Path) -> Network:
         )
     return network_of(
         facts["architecture"],
-        read_tensors(path),
+        weight_files.read_tensors(path),
         where=str(path),
         classes=tuple(facts["classes"]),
         multi_label=facts["multi_label"],
