@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from overpaint.datasets.opening import dataset
     from overpaint.errors import OverpaintError
     from overpaint.networks import Network, load
+    from overpaint.networks.own import wrap
     from overpaint.networks.taps import Unit, taps
     from overpaint.render import render
     from overpaint.report import build as report
@@ -41,6 +42,7 @@ __all__ = [
     "render",
     "report",
     "taps",
+    "wrap",
 ]
 
 _HOMES = {
@@ -57,6 +59,7 @@ _HOMES = {
     "render": "overpaint.render:render",
     "report": "overpaint.report:build",
     "taps": "overpaint.networks.taps:taps",
+    "wrap": "overpaint.networks.own:wrap",
 }
 """Where each name lives: module:name."""
 

@@ -185,13 +185,13 @@ def on_best_device(*networks: nn.Module, channels_last: bool = False) -> Iterato
 
     That is the chosen device, unless one of them has been put elsewhere than on the CPU: then its
     owner has decided, and the others come to it. With `channels_last` their weights lie as
-    convolutions like them best, and go on to lie so.
+    convolutions like them best, and go on to lie so; those that are somebody else's stay.
     """
     homes = [device_of(network) for network in networks]
     device = next((home for home in homes if home.type != "cpu"), None) or chosen().device
     try:
         for network in networks:
-            if channels_last:
+            if channels_last and not getattr(network, "borrowed", False):
                 network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
             else:
                 network.to(device)

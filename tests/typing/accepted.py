@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import assert_type
 
 import pandas as pd
+import torch
 
 import overpaint as op
 
@@ -29,6 +30,9 @@ unit = op.Unit.of("mixed4d:164")
 assert_type(unit, op.Unit)
 with op.taps(after, ["mixed4d"]) as tap:
     print(tap)
+
+own = op.wrap(torch.nn.Linear(3, 2), layers=["stem"], head=False, preprocessing={"size": 32})
+assert_type(own, op.Network)
 
 study = op.read_study("styles.yaml")
 assert_type(study, op.Study)

@@ -184,6 +184,11 @@ def common_layers(before: Network, after: Network) -> list[str]:
 def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
     """What to know of a pair before its numbers are read, in sentences."""
     sentences = []
+    if before is not after and before.body is after.body:
+        sentences.append(
+            "Before and after are one and the same module: to compare it with what it was, wrap a "
+            "copy that was made before the training (copy.deepcopy)."
+        )
     if not common_layers(before, after):
         sentences.append(
             f"{before.architecture} and {after.architecture} share no layer name: all layers of "

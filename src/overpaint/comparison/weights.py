@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from overpaint.measures.weights import distance, filter_change, matched_distance
 from overpaint.networks import Network
@@ -21,7 +22,7 @@ def weight_rows(before: Network, after: Network, *, related: bool = True) -> lis
     ]
     rows = []
     for position, name in enumerate(kernels):
-        old, new = old_weights[name].numpy(), new_weights[name].numpy()
+        old, new = array_of(old_weights[name]), array_of(new_weights[name])
         moved = distance(old, new) if old.shape == new.shape else None
         if moved is None:
             status = "shapes differ"
@@ -55,4 +56,11 @@ def filter_changes(before: Network, after: Network, layer: str) -> NDArray[np.fl
     names = [f"{module}.weight" for module in filters]
     if any(old[name].shape != new[name].shape for name in names):
         return None
-    return np.concatenate([filter_change(old[name].numpy(), new[name].numpy()) for name in names])
+    return np.concatenate(
+        [filter_change(array_of(old[name]), array_of(new[name])) for name in names]
+    )
+
+
+def array_of(weight: Tensor) -> NDArray[np.float32]:
+    """A weight as NumPy has it, wherever it lies and however precise it is."""
+    return np.asarray(weight.detach().float().cpu())

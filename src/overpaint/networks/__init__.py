@@ -26,6 +26,7 @@ from overpaint import cache
 from overpaint.errors import NetworkError, OverpaintError, nearest
 from overpaint.networks import importers, inception_v1, weight_files
 from overpaint.networks.order import back_to
+from overpaint.networks.outputs import logits_in
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.networks.weights import Places, placed
 from overpaint.records import digest, file_digest, read_manifest, whole_file
@@ -49,7 +50,7 @@ class Network(nn.Module):
         self.body = parts.body
         self.layers = parts.layers
         self.head = parts.head
-        self.heads = (parts.head, *parts.more_heads)
+        self.heads = tuple(filter(None, (parts.head, *parts.more_heads)))
         self.filters = parts.filters
         self.any_size = parts.any_size
         self.prefix_tokens = parts.prefix_tokens
@@ -59,6 +60,7 @@ class Network(nn.Module):
         self.classes = classes
         self.multi_label = multi_label
         self.remark = ""  # how its file of weights was read, where there is anything to say
+        self.borrowed = False  # whether the body is somebody else's, to be left as it was
         self.register_buffer("_mean", _per_channel(self.preprocessing.mean), persistent=False)
         self.register_buffer("_std", _per_channel(self.preprocessing.std), persistent=False)
         self._mean: Tensor
@@ -66,7 +68,7 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, H, W), RGB, 0..1 -> logits (N, classes)."""
-        return self.body(self.normalise(images))
+        return logits_in(self.body(self.normalise(images)), self.architecture)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Pictures 0..1 -> the values that the weights want to see."""
@@ -74,7 +76,14 @@ class Network(nn.Module):
             images = images.flip(1)
         if self.preprocessing.order == "grey":
             images = luminance(images)
-        return (images - self._mean) / self._std
+        values = (images - self._mean.to(images.device)) / self._std.to(images.device)
+        return values.to(self._dtype)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """What the body reckons in; float32, unless its owner has made it another."""
+        weights = (weight.dtype for weight in self.body.parameters())
+        return next((dtype for dtype in weights if dtype.is_floating_point), torch.float32)
 
     def in_head(self, tensor: str) -> bool:
         """Whether a tensor belongs to a classifier.
@@ -92,7 +101,8 @@ class Network(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """All weights and statistics by name."""
-        return dict(self.body.state_dict())
+        state = self.body.state_dict()  # which may carry more than tensors
+        return {name: value for name, value in state.items() if isinstance(value, Tensor)}
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
         """Take weights and statistics: all of them, by the names of `tensors`."""
@@ -114,7 +124,10 @@ class Network(nn.Module):
 def tensor_digests(tensors: Mapping[str, Tensor]) -> dict[str, str]:
     """SHA-256 of each tensor's bytes."""
     return {
-        name: hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()
+        # as bytes: NumPy knows no bfloat16
+        name: hashlib.sha256(
+            tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        ).hexdigest()
         for name, tensor in tensors.items()
     }
 

@@ -27,6 +27,7 @@ from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network, relu_capture
 from overpaint.networks.anatomy import has_rows, tensors_of
 from overpaint.networks.order import back_to
+from overpaint.networks.outputs import logits_in
 
 PENULTIMATE = "penultimate"
 """The layer name for what the head is given, whatever module that comes from."""
@@ -353,12 +354,18 @@ def taps(
 
 def _listen(network: Network, tap: Tap[Any], layer: str) -> RemovableHandle:
     """Have a tap read a layer's output, or the input of the head."""
+    if layer in (PENULTIMATE, LOGITS) and not network.head:
+        raise NetworkError(
+            "no-head", f"{network.architecture} has no head, and so no layer {layer!r}"
+        )
     if layer == PENULTIMATE:
         head = network.body.get_submodule(network.head)
         return head.register_forward_pre_hook(lambda _module, inputs: tap.read(layer, inputs[0]))
     if layer == LOGITS:
         return network.body.register_forward_hook(
-            lambda _module, _inputs, output: tap.read(layer, output)
+            lambda _module, _inputs, output: tap.read(
+                layer, logits_in(output, network.architecture)
+            )
         )
     ending = _relu_of(network, layer)
     name = ending or layer
