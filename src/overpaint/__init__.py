@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from overpaint.networks.own import wrap
     from overpaint.networks.taps import Unit, taps
     from overpaint.render import render
-    from overpaint.report import build as report
+    from overpaint.reporting import report
     from overpaint.study import Study, read_study
 
 __all__ = [
@@ -57,7 +57,7 @@ _HOMES = {
     "load": "overpaint.networks:load",
     "read_study": "overpaint.study:read_study",
     "render": "overpaint.render:render",
-    "report": "overpaint.report:build",
+    "report": "overpaint.reporting:report",
     "taps": "overpaint.networks.taps:taps",
     "wrap": "overpaint.networks.own:wrap",
 }

@@ -48,6 +48,20 @@ from overpaint.records import (
 __all__ = ["Comparison", "InMemory", "Positions", "Source", "Stored", "compare", "tables"]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Compared:
+    """What `compare` was given, and the digests that the networks had then."""
+
+    before: Network
+    after: Network
+    digests: tuple[str, str]
+    images: Split
+    k: int
+    seed: int
+    reduction: str
+    related: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
     """The tables of two networks."""
@@ -60,6 +74,7 @@ class Comparison:
     responses: pd.DataFrame  # ResponseRow
     duplicates: int  # images that show a picture again, left out of all but layers and weights
     notes: tuple[str, ...]  # what to know of the two networks, in words
+    of: Compared | None = None  # of a comparison made in Python, for its report
 
 
 def compare(
@@ -98,7 +113,18 @@ def compare(
         )
         for number, (network, _) in enumerate(networks)
     )
-    return tables(old, new, images, k=k, seed=seed, negative=negative, related=related)
+    change = tables(old, new, images, k=k, seed=seed, negative=negative, related=related)
+    compared_networks = Compared(
+        before=before,
+        after=after,
+        digests=(before.digest, after.digest),
+        images=images,
+        k=k,
+        seed=seed,
+        reduction=reduction,
+        related=related,
+    )
+    return replace(change, of=compared_networks)
 
 
 def tables(

@@ -3,6 +3,7 @@
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
+from overpaint.datasets import Split
 from overpaint.records import (
     ChannelRow,
     ComparisonFacts,
@@ -29,6 +30,7 @@ from overpaint.run.workspace import Workspace
 from overpaint.study import Pair
 
 if TYPE_CHECKING:
+    from overpaint.comparison import Comparison
     from overpaint.networks import Network
 
 TABLES: dict[str, type] = {
@@ -145,32 +147,44 @@ def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
             related=work.study.related(*pair.pair),
             progress=advance,
         )
-        with whole_folder(work.folder.comparison(*pair.pair)) as draft:
-            for name in TABLES:
-                write_table(draft / f"{name}.parquet", getattr(made, name))
-            render, layers = work.study.render, work.network_facts(pair.after).layers
-            facts = ComparisonFacts(
-                dataset=maximal_split.dataset,
-                cka_split=cka_split.name,
-                maximal_split=maximal_split.name,
-                n_cka=len(cka_split),
-                n_maximal=len(maximal_split) - made.duplicates,
-                duplicates=made.duplicates,
-                k=work.study.maximal_images,
-                classes=len(maximal_split.classes),
-                multi_label=maximal_split.multi_label,
-                notes=list(made.notes),
-                shown=choose_channels(
-                    read_rows(draft / "channels.parquet", ChannelRow),
-                    [layer for layer in render.layers if layer in layers] if render else [],
-                    render.channels if render else [],
-                ),
-                receptive_fields={
-                    side: receptive_fields_of(work.opened(name))
-                    for side, name in zip(("before", "after"), pair.pair, strict=True)
-                },
-            )
-            write_manifest(draft, with_facts(wanted, facts))
+        write_comparison(work, pair, made, cka_split, maximal_split, wanted)
+
+
+def write_comparison(
+    work: Workspace,
+    pair: Pair,
+    made: "Comparison",
+    cka_split: Split,
+    maximal_split: Split,
+    wanted: Manifest,
+) -> None:
+    """Write the tables of a pair, with what its pages need to know."""
+    with whole_folder(work.folder.comparison(*pair.pair)) as draft:
+        for name in TABLES:
+            write_table(draft / f"{name}.parquet", getattr(made, name))
+        render, layers = work.study.render, work.network_facts(pair.after).layers
+        facts = ComparisonFacts(
+            dataset=maximal_split.dataset,
+            cka_split=cka_split.name,
+            maximal_split=maximal_split.name,
+            n_cka=len(cka_split),
+            n_maximal=len(maximal_split) - made.duplicates,
+            duplicates=made.duplicates,
+            k=work.study.maximal_images,
+            classes=len(maximal_split.classes),
+            multi_label=maximal_split.multi_label,
+            notes=list(made.notes),
+            shown=choose_channels(
+                read_rows(draft / "channels.parquet", ChannelRow),
+                [layer for layer in render.layers if layer in layers] if render else [],
+                render.channels if render else [],
+            ),
+            receptive_fields={
+                side: receptive_fields_of(work.opened(name))
+                for side, name in zip(("before", "after"), pair.pair, strict=True)
+            },
+        )
+        write_manifest(draft, with_facts(wanted, facts))
 
 
 def receptive_fields_of(network: "Network") -> ReceptiveFields:

@@ -99,21 +99,28 @@ def save_network(
             if trained.svm:
                 write_rows(draft / "svm.parquet", trained.svm, SvmRow)
             _write_predictions(work, network, training["dataset"], draft)
-        facts = NetworkFacts(
-            architecture=network.architecture,
-            layers=list(network.layers),
-            parameters=network.parameters_in_all,
-            classes=list(network.classes),
-            multi_label=network.multi_label,
-            preprocessing=PreprocessingFacts(**asdict(network.preprocessing)),
-            channels=channels_of(network, network.layers),
-            weights=weights,
-            **(training or {}),
-        )
+        facts = network_facts_of(network, weights, training)
         where = chosen().device if trained and trained.history else None
         made_on = in_words(where, half=trains_in_bfloat16(where)) if where else ""
         write_manifest(draft, with_facts(wanted, facts, device=made_on))
     work.networks[name] = network
+
+
+def network_facts_of(
+    network: "Network", weights: str, training: dict[str, Any] | None = None
+) -> NetworkFacts:
+    """What a manifest says of a network whose weights have a digest."""
+    return NetworkFacts(
+        architecture=network.architecture,
+        layers=list(network.layers),
+        parameters=network.parameters_in_all,
+        classes=list(network.classes),
+        multi_label=network.multi_label,
+        preprocessing=PreprocessingFacts(**asdict(network.preprocessing)),
+        channels=channels_of(network, network.layers),
+        weights=weights,
+        **(training or {}),
+    )
 
 
 def _write_predictions(work: Workspace, network: "Network", dataset: str, draft: Path) -> None:
