@@ -68,6 +68,8 @@ RATES = {  # head, backbone; as the protocol has them, sections 2.1 to 2.3
     "mode_a": (1e-2, 1e-3), "mode_b": (1e-3, 1e-4), "mode_c": (1e-3, 1e-3),
     "mode_d": (1e-3, 1e-4), "mode_e": (1e-3, 1e-3), "mode_f": (1e-2, 1e-2),
     "frozen": (1e-2, 0), "end_from_scratch": (1e-4, 1e-4), "from_scratch": (1e-3, 1e-3),
+    "linear_probe": (1e-3, 0), "lp_ft": (5e-5, 5e-5), "modern_cnn": (1e-3, 2e-4),
+    "modern_vit": (1e-3, 2e-4),
 }  # fmt: skip
 
 

@@ -13,13 +13,40 @@ network's layers, which is mixed4a in the paper's network.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from overpaint.errors import StudyError, nearest
 
 Rate = Annotated[float, Field(ge=0, lt=10)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Layers = Annotated[str, Field(pattern=r"^(all|head|nothing|from \S+)$")]
+Trained = Annotated[str, Field(pattern=r"^(all|head|from \S+|only \S+( to \S+)?)$")]
+"""What of a network a training changes. "only LAYER" and "only FIRST to LAST" are the surgical
+fine-tuning of Lee et al. 2023, and take the head in as well where it is drawn anew."""
+
+Area = Annotated[float, Field(gt=0, le=1)]
+
+EVERY_SCALE = (0.08, 1.0)
+"""Of a picture's area, what the random crops of Szegedy et al. 2015 show."""
+
+PLAIN = ("sgd", "adam", "rmsprop")
+"""The optimisers of torch, whose weight penalty is part of the loss. All others are timm's."""
+
+
+class Stage(BaseModel):
+    """One of several trainings in a row; what it does not say is as in the recipe."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: Trained
+    epochs: Annotated[int, Field(ge=1)] | None = None
+    """Without: an equal share of what the other stages leave of the recipe's epochs."""
+    head_lr: Rate | None = None
+    backbone_lr: Rate | None = None
+
+
+def _as_stage(value: Any) -> Any:
+    return {"train": value} if isinstance(value, str) else value
 
 
 class Recipe(BaseModel):
@@ -34,27 +61,66 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    train: Layers = Field("all", description="all, head, or 'from LAYER'")
+    train: Trained = Field("all", description="all, head, 'from LAYER', 'only LAYER [to LAYER]'")
     reinit: Layers = Field("head", description="nothing, head, 'from LAYER', or all")
     head_lr: Rate = 1e-2
     backbone_lr: Rate = 1e-3
-    optimiser: Literal["sgd", "adam", "rmsprop", "linear_svm"] = "sgd"
-    """linear_svm goes down no gradient: scikit-learn finds the head on the features of the rest."""
+    optimiser: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "sgd"
+    """sgd, adam and rmsprop are torch's; adamw, lamb, lion … whatever timm's factory knows by that
+    name. linear_svm goes down no gradient: scikit-learn finds the head on the features of the rest.
+    """
     momentum: Share = 0.9
     lr_decay: Annotated[float, Field(ge=0)] = 1e-4
     """Learning rate at step t = rate / (1 + lr_decay × t)."""
-    schedule: Literal["constant", "step", "plateau", "cosine"] = "constant"
+    schedule: Literal["constant", "step", "plateau", "cosine", "cosine_by_step"] = "constant"
     """By epoch, times lr_decay: "step" is 0.96 every 8 epochs (GoogLeNet); "plateau" halves after
-    5 epochs without a better validation loss, down to 1e-5; "cosine" ends at 0."""
+    5 epochs without a better validation loss, down to 1e-5; "cosine" ends at 0. "cosine_by_step"
+    falls with each step from the end of the warm-up to 0 (Loshchilov and Hutter 2017)."""
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    """Share of the steps, 0 to 1, over which the rates rise from 0 to their own."""
+    layer_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Each layer learns at this times the rate of the layer above it, the head at its own: timm's
+    groups of layers for a network of timm's (Bao et al. 2022), else the layers that are compared.
+    """
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """The most that the norm of all gradients together may be."""
     weight_penalty: Annotated[float, Field(ge=0)] = 2e-4
-    """Times the sum of the squared backbone kernels, added to the loss; biases and head free."""
+    """Times the sum of the squared backbone kernels, added to the loss; biases and head free. 0
+    where an optimiser of timm's is named, which takes weight_decay."""
+    weight_decay: Share = 0.0
+    """Of the weights of an optimiser of timm's: apart from the loss, times the learning rate
+    (Loshchilov and Hutter 2019) in adamw, sgdw, lion; in others as timm has it. Weights of one
+    dimension, and those that the network itself excepts, are free."""
     epochs: Annotated[int, Field(ge=1)] = 20
+    stages: tuple[Annotated[Stage, BeforeValidator(_as_stage)], ...] = ()
+    """Trainings in a row, "head", "all" … or {train, epochs, head_lr, backbone_lr}. Each has its
+    own optimiser and schedule, and begins with the weights that the one before it kept: first the
+    head, then all is LP-FT (Kumar et al. 2022)."""
     batch_size: Annotated[int, Field(ge=1)] = 32
-    crop: Literal["center", "random", "slide"] = "center"
-    """"random" cuts anywhere; "slide" along the longer side, the shorter being the crop's own."""
+    grad_accumulation: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients make one step together."""
+    crop: Literal["center", "random", "slide", "resized"] = "center"
+    """"random" cuts anywhere; "slide" along the longer side, the shorter being the crop's own;
+    "resized" a part of random size and shape, made as large as the input (Szegedy et al. 2015)."""
+    crop_scale: tuple[Area, Area] = EVERY_SCALE
+    """Least and most of the picture's area that a resized crop shows."""
     flip: bool = False
+    augment: Annotated[str, Field(pattern=r"^rand-")] | None = None
+    """timm's words for RandAugment (Cubuk et al. 2020): rand-m9-mstd0.5-inc1 is magnitude 9 of 10,
+    with noise of 0.5, two of its changes a picture, all of them stronger with the magnitude."""
+    mixup: Annotated[float, Field(ge=0)] = 0.0
+    """The α of Beta(α, α), which says how much of another picture each is mixed with (Zhang et al.
+    2018); 0 mixes nothing. With cutmix as well each batch gets one or the other."""
+    cutmix: Annotated[float, Field(ge=0)] = 0.0
+    """The α of Beta(α, α) for the area of another picture that is pasted in (Yun et al. 2019)."""
+    label_smoothing: Share = 0.0
+    """Of what a label says, spread over all classes; of several labels, towards 1/2 each."""
+    class_weights: Literal["balanced"] | None = None
+    """balanced: rare classes weigh more in the loss, each in sum as much as any other; of several
+    labels, the pictures that show one as much as those that do not."""
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Decay a step of a moving average of the weights, which is validated and kept in their place;
+    it begins lower, as timm's ModelEmaV3 does, min(ema, 1 − (1 + step)^(−2/3))."""
     dropout: Share = 0.0
     """Of what the head is given, while it trains."""
     auxiliary: tuple[Annotated[float, Field(gt=0)], ...] = ()
@@ -65,17 +131,129 @@ class Recipe(BaseModel):
     as_published: bool = False
     """Do what the authors' runs did where that differs from their names: see PUBLISHED."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, fields: Any) -> Any:
+        """What follows from other fields where it is not said itself."""
+        if not isinstance(fields, dict):
+            return fields
+        filled = dict(fields)
+        if filled.get("optimiser", "sgd") not in (*PLAIN, "linear_svm"):
+            filled.setdefault("weight_penalty", 0.0)
+        stages = filled.get("stages")
+        if "epochs" not in filled and isinstance(stages, list | tuple):
+            lengths = [stage.get("epochs") for stage in stages if isinstance(stage, dict)]
+            if len(lengths) == len(stages) > 0 and all(isinstance(each, int) for each in lengths):
+                filled["epochs"] = sum(lengths)
+        return filled
+
     @model_validator(mode="after")
-    def _fields_agree(self) -> Self:
-        if self.optimiser == "linear_svm" and (self.train, self.reinit) != ("head", "head"):
+    def _a_head_by_svm(self) -> Self:
+        if self.optimiser != "linear_svm":
+            return self
+        if (self.train, self.reinit) != ("head", "head"):
             raise ValueError("optimiser linear_svm finds a head: it needs train and reinit 'head'")
-        if len(self.auxiliary) > 2:
-            raise ValueError("auxiliary takes the weights of at most two heads")
+        for name in OF_A_DESCENT:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"optimiser linear_svm goes down no gradient: it has no {name}")
         return self
 
+    @model_validator(mode="after")
+    def _one_decay(self) -> Self:
+        if self.optimiser in PLAIN and self.weight_decay:
+            raise ValueError(
+                "weight_decay is for optimisers that take it apart from the loss (adamw, sgdw …): "
+                f"with {self.optimiser} say weight_penalty, which is added to the loss"
+            )
+        if self.optimiser not in (*PLAIN, "linear_svm") and self.weight_penalty:
+            raise ValueError(
+                f"weight_penalty is part of the loss of {', '.join(PLAIN)}: with {self.optimiser} "
+                "say weight_decay"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _trainings_agree(self) -> Self:
+        if self.stages and self.train != "all":
+            raise ValueError("the stages say what they train: leave 'train' out")
+        trainings = self.trainings()
+        if self.layer_decay and all(stage.train == "head" for stage in trainings):
+            raise ValueError(
+                "layer_decay lowers the rates of the backbone, and only the head is trained: leave "
+                "it out, or train more"
+            )
+        if self.warmup >= 1:
+            epochs = min(stage.epochs or 0 for stage in trainings)
+            share = f": for {self.warmup:g} of {epochs} epochs say {self.warmup / epochs:.2g}"
+            raise ValueError(
+                f"warmup is a share of the training's steps, below 1, and {self.warmup:g} is not"
+                f"{share if self.warmup < epochs else ''}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _batches_agree(self) -> Self:
+        if len(self.auxiliary) > 2:
+            raise ValueError("auxiliary takes the weights of at most two heads")
+        if self.crop != "resized" and self.crop_scale != EVERY_SCALE:
+            raise ValueError("crop_scale is for 'crop: resized'")
+        if self.crop_scale[0] > self.crop_scale[1]:
+            raise ValueError("crop_scale is the least area and the most, in this order")
+        if (self.mixup or self.cutmix) and self.batch_size == 1:
+            raise ValueError(
+                "mixup and cutmix mix the pictures of a batch: batch_size 1 has no two"
+            )
+        return self
+
+    def trainings(self) -> list[Stage]:
+        """The stages with all that they train by; one that is the whole, where there are none.
+
+        >>> [(stage.train, stage.epochs) for stage in recipe("lp_ft", {"epochs": 5}).trainings()]
+        [('head', 2), ('all', 3)]
+        """
+        rest = self.epochs - sum(stage.epochs or 0 for stage in self.stages)
+        open_ends = sum(stage.epochs is None for stage in self.stages)
+        if self.stages and (rest < open_ends or (rest and not open_ends)):
+            least = "at least " if open_ends else ""
+            raise ValueError(
+                f"the stages need {least}{self.epochs - rest + open_ends} epochs together, and "
+                f"epochs is {self.epochs}"
+            )
+        trainings = []
+        for stage in self.stages or (Stage(train=self.train, epochs=self.epochs),):
+            epochs = stage.epochs
+            if epochs is None:
+                epochs = rest // open_ends
+                rest, open_ends = rest - epochs, open_ends - 1
+            trainings.append(
+                Stage(
+                    train=stage.train,
+                    epochs=epochs,
+                    head_lr=self.head_lr if stage.head_lr is None else stage.head_lr,
+                    backbone_lr=self.backbone_lr if stage.backbone_lr is None else
+                    stage.backbone_lr,
+                )
+            )  # fmt: skip
+        return trainings
+
+
+OF_A_DESCENT = (
+    "warmup", "layer_decay", "weight_decay", "stages", "grad_accumulation", "augment", "mixup",
+    "cutmix", "label_smoothing", "class_weights", "ema",
+)  # fmt: skip
+"""Fields that mean nothing where no gradient is gone down."""
 
 DEEP = (0.3, 0.3)
 """The paper's loss weights of the two auxiliary heads."""
+
+MODERN: dict[str, Any] = {
+    "optimiser": "adamw",
+    "lr_decay": 0.0,
+    "schedule": "cosine_by_step",
+    "warmup": 0.1,
+    "epochs": 30,
+}
+"""What the routes of today share."""
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mode_a": {},
@@ -113,10 +291,51 @@ PRESETS: dict[str, dict[str, Any]] = {
         "weight_penalty": 0.0,
         "epochs": 1,
     },
-}
-"""The paper's trainings: A to F by their learning rates, D and E with deep supervision.
+    "linear_probe": MODERN | {
+        "train": "head",
+        "head_lr": 1e-3,
+        "backbone_lr": 0.0,
+        "epochs": 50,
+        "flip": True,
+    },
+    "lp_ft": MODERN | {
+        "stages": ({"train": "head", "head_lr": 1e-3}, {"train": "all"}),
+        "head_lr": 5e-5,
+        "backbone_lr": 5e-5,
+        "epochs": 30,
+        "flip": True,
+    },
+    "modern_cnn": MODERN | {
+        "head_lr": 1e-3,
+        "backbone_lr": 2e-4,
+        "layer_decay": 0.8,
+        "weight_decay": 1e-8,
+        "crop": "resized",
+        "crop_scale": (0.35, 1.0),
+        "flip": True,
+        "augment": "rand-m9-mstd0.5-inc1",
+        "label_smoothing": 0.1,
+        "ema": 0.99,
+    },
+    "modern_vit": MODERN | {
+        "head_lr": 1e-3,
+        "backbone_lr": 2e-4,
+        "layer_decay": 0.75,
+        "weight_decay": 0.05,
+        "clip_norm": 1.0,
+        "crop": "resized",
+        "crop_scale": (0.35, 1.0),
+        "flip": True,
+        "augment": "rand-m9-mstd0.5-inc1",
+        "label_smoothing": 0.1,
+        "ema": 0.99,
+    },
+}  # fmt: skip
+"""The paper's trainings: A to F by their learning rates, D and E with deep supervision; then those
+of today.
 
-The authors' code names A, B and F; C, D and E follow from the order of its lists.
+The authors' code names A, B and F; C, D and E follow from the order of its lists. Where the numbers
+of the last four come from, and why some are others than there: docs/training.md.
 """
 
 PUBLISHED: dict[str, dict[str, Any]] = {
@@ -145,4 +364,8 @@ def recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
         raise StudyError("unknown-recipe", f"there is no recipe {name!r}; {nearest(name, PRESETS)}")
     overrides = overrides or {}
     published = PUBLISHED.get(name, {}) if overrides.get("as_published") is True else {}
-    return Recipe(**{**PRESETS[name], **published, **overrides})
+    fields = {**PRESETS[name], **published}
+    stages = overrides.get("stages", ())
+    if stages and all(isinstance(stage, dict) and "epochs" in stage for stage in stages):
+        fields.pop("epochs", None)  # those of the preset's own stages
+    return Recipe(**{**fields, **overrides})
