@@ -27,6 +27,7 @@ from overpaint.records import (
     RouteDifference,
     Score,
     Scores,
+    SpectrumRow,
     Spread,
     StudyFolder,
     SvmRow,
@@ -481,7 +482,9 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     dataset = study().networks[after].fit
     channels = [row for layer in plan.layers for row in channel_rows(draw, layer, plan)]
     write_rows(place / "layers.parquet", layer_rows(draw, plan), LayerRow)
-    write_rows(place / "weights.parquet", weight_rows(draw, plan), WeightRow)
+    weights = weight_rows(draw, plan)
+    write_rows(place / "weights.parquet", weights, WeightRow)
+    write_rows(place / "spectra.parquet", spectrum_rows(weights), SpectrumRow)
     write_rows(place / "channels.parquet", channels, ChannelRow)
     write_rows(place / "matrix.parquet", matrix_rows(plan), MatrixRow)
     write_rows(place / "responses.parquet", response_rows(draw, plan), ResponseRow)
@@ -598,10 +601,40 @@ def weight_rows(draw: np.random.Generator, plan: Plan) -> list[WeightRow]:
                 l2=l2,
                 l2_relative=relative,
                 cosine=1 - relative / 2,
-                status="ok",
+                status="ok" if l2 else "identical",
+                **(directions(position, channels) if l2 else {}),
             )
         )
     return found
+
+
+def directions(position: int, channels: int) -> dict:
+    """The fewer the deeper the layer stands."""
+    return {
+        "directions": channels,
+        "effective_rank": 1 + 0.8 * (channels - 1) / position,
+        "effective_rank_chance": 1 + 0.9 * (channels - 1),
+        "stable_rank": 1 + 0.2 * (channels - 1) / position,
+        "first_ten": 1 - 0.5 / position,
+        "first_ten_chance": min(1.0, 10 / channels),
+        "intruders": max(position - 4, 0),
+        "intruders_chance": 10.0,
+    }
+
+
+def spectrum_rows(weights: list[WeightRow]) -> list[SpectrumRow]:
+    return [
+        SpectrumRow(
+            layer=row.layer,
+            position=row.position,
+            direction=direction,
+            change=row.l2 * 0.9 ** ((direction - 1) * row.position),
+            before=10 / direction,
+        )
+        for row in weights
+        if row.directions
+        for direction in range(1, min(row.directions, 64) + 1)
+    ]
 
 
 def channel_rows(draw: np.random.Generator, layer: str, plan: Plan) -> list[ChannelRow]:

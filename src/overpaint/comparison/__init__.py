@@ -5,7 +5,7 @@ Everything here is a pure function of features, labels and weights; no network r
 
     sources.py    what is needed of each network: features that were stored, or in memory
     layers.py     how alike the layers are: the list of measures by layer; each layer with each
-    weights.py    how far kernels and filters moved
+    weights.py    how far kernels and filters moved, and in how many directions
     channels.py   the pictures that excite each channel, and the classes that they show
 """
 
@@ -29,7 +29,7 @@ from overpaint.comparison.channels import (
 )
 from overpaint.comparison.layers import layer_row, matrix_rows
 from overpaint.comparison.sources import InMemory, Positions, Source, Stored
-from overpaint.comparison.weights import filter_changes, weight_rows
+from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
 from overpaint.defaults import MAXIMAL_IMAGES
 from overpaint.features import features_of
@@ -41,7 +41,6 @@ from overpaint.records import (
     MatrixRow,
     MaximalRow,
     ResponseRow,
-    WeightRow,
     table,
 )
 
@@ -69,6 +68,7 @@ class Comparison:
     layers: pd.DataFrame  # LayerRow
     matrix: pd.DataFrame  # MatrixRow
     weights: pd.DataFrame  # WeightRow
+    spectra: pd.DataFrame  # SpectrumRow
     channels: pd.DataFrame  # ChannelRow
     maximal: pd.DataFrame  # MaximalRow
     responses: pd.DataFrame  # ResponseRow
@@ -188,10 +188,12 @@ def tables(
         {layer: source.compared(layer) for layer in source.network.layers}
         for source in (before, after)
     )
+    weights, spectra = weight_tables(*pair, related=related)
     return Comparison(
         layers=table(layers, LayerRow),
         matrix=table(matrix_rows(old_layers, new_layers, after.reduction), MatrixRow),
-        weights=table(weight_rows(*pair, related=related), WeightRow),
+        weights=weights,
+        spectra=spectra,
         channels=with_p_values(table(channels, ChannelRow), **ranked, split=once, seed=seed),
         maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
         responses=table(responses, ResponseRow),

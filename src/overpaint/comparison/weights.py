@@ -1,18 +1,24 @@
-"""Weights: how far each kernel moved, and each filter of a layer."""
+"""Weights: how far each kernel moved and in how many directions, and each filter of a layer."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
 
+from overpaint.measures.anatomy import anatomy
 from overpaint.measures.weights import distance, filter_change, matched_distance
 from overpaint.networks import Network
-from overpaint.records import WeightRow
+from overpaint.records import SpectrumRow, WeightRow, table
 
 
-def weight_rows(before: Network, after: Network, *, related: bool = True) -> list[WeightRow]:
-    """The distance of each kernel of the backbone, in the order in which they are defined.
+def weight_tables(
+    before: Network, after: Network, *, related: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The distance of each kernel of the backbone with the directions of its change, in the order
+    in which they are defined (WeightRow), and the singular values of each (SpectrumRow).
 
-    Where the networks are not `related` (no common start), also after matching the filters.
+    Where the networks are not `related` (no common start), also the distance after matching the
+    filters.
     """
     old_weights, new_weights = before.tensors(), after.tensors()
     kernels = [
@@ -20,7 +26,7 @@ def weight_rows(before: Network, after: Network, *, related: bool = True) -> lis
         for name, parameter in after.body.named_parameters()
         if parameter.ndim > 1 and not after.in_head(name) and name in old_weights
     ]
-    rows = []
+    rows, spectra = [], []
     for position, name in enumerate(kernels):
         old, new = array_of(old_weights[name]), array_of(new_weights[name])
         moved = distance(old, new) if old.shape == new.shape else None
@@ -28,11 +34,23 @@ def weight_rows(before: Network, after: Network, *, related: bool = True) -> lis
             status = "shapes differ"
         else:
             status = "identical" if np.array_equal(old, new) else "ok"
+        layer = name.removesuffix(".weight").removesuffix("_pre_relu.0").removesuffix("_pre_relu")
+        change = anatomy(old, new) if status == "ok" else None
+        if change:
+            spectra.append(
+                pd.DataFrame(
+                    {
+                        "layer": layer,
+                        "position": position,
+                        "direction": np.arange(1, change.directions + 1),
+                        "change": change.change,
+                        "before": change.before,
+                    }
+                )
+            )
         rows.append(
             WeightRow(
-                layer=name.removesuffix(".weight")
-                .removesuffix("_pre_relu.0")
-                .removesuffix("_pre_relu"),
+                layer=layer,
                 position=position,
                 parameters=new.size,
                 l2=moved.l2 if moved else None,
@@ -40,9 +58,13 @@ def weight_rows(before: Network, after: Network, *, related: bool = True) -> lis
                 cosine=moved.cosine if moved else None,
                 l2_matched=None if related or moved is None else matched_distance(old, new),
                 status=status,
+                **(change.columns() if change else {}),
             )
         )
-    return rows
+    return (
+        table(rows, WeightRow),
+        pd.concat(spectra, ignore_index=True) if spectra else table([], SpectrumRow),
+    )
 
 
 def filter_changes(before: Network, after: Network, layer: str) -> NDArray[np.float64] | None:

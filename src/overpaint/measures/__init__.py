@@ -8,6 +8,7 @@ How alike layers are
     mergeable       CKA of images that come in shards
     similarity      Procrustes distance, nearest neighbours in common
     weights         how far the weights of a layer moved, and each filter
+    anatomy         how many directions that change has, and which of them are new
 
 What a channel does
     maximal         the images that most excite it, and how many of them two networks share

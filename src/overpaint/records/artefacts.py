@@ -28,7 +28,7 @@ VERSIONS: dict[str, int] = {
     "dataset": 1,
     "network": 1,
     "features": 1,
-    "comparison": 3,
+    "comparison": 4,
     "scores": 1,
     "ensemble": 1,
     "repeats": 1,

@@ -128,7 +128,11 @@ class MatrixRow:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightRow:
-    """How far one parametrised layer's weights moved."""
+    """How far one parametrised layer's weights moved, and in how many directions.
+
+    Directions are the singular vectors of the layer's matrix, a row an output; their columns are
+    None where nothing moved; `_chance` is what independent normal numbers of the shape give.
+    """
 
     layer: str
     position: int
@@ -138,6 +142,27 @@ class WeightRow:
     cosine: float | None
     status: str
     l2_matched: float | None = None  # where the networks have no common start: filters paired first
+    directions: int | None = None  # the most that the change can have: the matrix's smaller side
+    effective_rank: float | None = None  # of the change, 1 to directions
+    effective_rank_chance: float | None = None
+    stable_rank: float | None = None  # squared norm of the change over that of its first direction
+    first_ten: float | None = None  # share of the squared norm in the first ten directions
+    first_ten_chance: float | None = None
+    intruders: int | None = (
+        None  # of the first ten directions after, those that none before is near
+    )
+    intruders_chance: float | None = None  # where the two matrices have nothing in common
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectrumRow:
+    """One direction of a layer's weights: how much of the change, and of the weights before."""
+
+    layer: str
+    position: int
+    direction: int  # from 1; those of the change and those before are not the same
+    change: float  # singular value of after minus before
+    before: float  # singular value of the weights before
 
 
 @dataclass(frozen=True, kw_only=True)

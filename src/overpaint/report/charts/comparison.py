@@ -99,6 +99,60 @@ def weights(comparison: ComparisonRecords) -> Drawing | None:
     )
 
 
+def anatomy(comparison: ComparisonRecords) -> Drawing | None:
+    """How many directions the change of each layer has, and which are new."""
+    changed = comparison.weights.dropna(subset="effective_rank")
+    if changed.empty:
+        return None
+    changed = changed.assign(
+        directions_used=changed["effective_rank"] / changed["directions"],
+        directions_used_chance=changed["effective_rank_chance"] / changed["directions"],
+    )
+    least = changed.nsmallest(1, "directions_used").iloc[0]
+    new = int(changed["intruders"].sum())
+    return Drawing(
+        reading=(
+            "Above, the effective rank of the change of a layer’s weights as a share of all its "
+            "directions: near 0 the layer changed in a few directions, as by LoRA, at the line "
+            "across in as many as random numbers of its shape would have. In the middle the share "
+            "of the squared norm of the change in its first ten directions. Below, intruders: how "
+            "many of the ten strongest directions of the layer after resemble none before "
+            f"({counted(new, 'intruder')} in {counted(len(changed), 'changed layer')}); across, "
+            "as many as between unrelated weights."
+        ),
+        alt_text=(
+            "Effective rank, share of the first ten directions and intruder dimensions by layer; "
+            f"the smallest effective rank is {number(least['effective_rank'], 1)} of "
+            f"{count(least['directions'])} at {least['layer']}."
+        ),
+        chart=plots.anatomy(changed),
+        table=changed,
+    )
+
+
+def spectra(comparison: ComparisonRecords) -> Drawing | None:
+    """How the change of each layer spreads over its directions."""
+    if comparison.spectra.empty:
+        return None
+    shares = tables.cumulated(comparison.spectra.sort_values(["position", "direction"]))
+    order = shares["layer"].drop_duplicates().tolist()
+    first = shares[shares["direction"] == 1].nlargest(1, "share").iloc[0]
+    return Drawing(
+        reading=(
+            "How much of the squared norm of the change of a layer’s weights lies in its first "
+            f"directions, a line for each of {counted(len(order), 'changed layer')}: a line that "
+            "rises at once is a change in few directions, one that hugs the bottom and rises "
+            "late has spread over all."
+        ),
+        alt_text=(
+            "Share of the squared norm of the change by number of directions, a line a layer; the "
+            f"largest share of the first direction is {number(first['share'])} at {first['layer']}."
+        ),
+        chart=plots.spectra(shares, order),
+        table=shares,
+    )
+
+
 def overlap(comparison: ComparisonRecords) -> Drawing | None:
     """The share of its maximal images that a channel keeps, by layer."""
     table = tables.boxes(comparison.channels, {"overlap": "overlap"}, comparison.order)
@@ -258,6 +312,18 @@ class Chart:
 CHARTS = (
     Chart(name="cka", title="How alike the two networks see", measure="cka", draw=similarity),
     Chart(name="weights", title="How far the weights moved", measure="weights", draw=weights),
+    Chart(
+        name="anatomy",
+        title="In how many directions the weights moved",
+        measure="anatomy",
+        draw=anatomy,
+    ),
+    Chart(
+        name="spectra",
+        title="How the change spreads over directions",
+        measure="anatomy",
+        draw=spectra,
+    ),
     Chart(
         name="overlap",
         title="How many maximal activation images stayed",

@@ -134,6 +134,69 @@ def weight_distance(weights: pd.DataFrame) -> alt.TopLevelMixin:
     return alt.vconcat(above, below, spacing=16)
 
 
+def anatomy(weights: pd.DataFrame) -> alt.TopLevelMixin:
+    """The directions of each layer's change, with what chance would give as a bar across.
+
+    Columns: layer; directions_used, first_ten, intruders, each with its _chance.
+    """
+    panels = {
+        "directions_used": ("effective rank, share", 1.0),
+        "first_ten": ("share of first ten", 1.0),
+        "intruders": ("intruders", 10.0),
+    }
+    last = list(panels)[-1]
+    return alt.vconcat(
+        *(
+            _stems(
+                weights,
+                column,
+                title,
+                named=column == last,
+                most=most,
+                height=110,
+                chance=f"{column}_chance",
+            )
+            for column, (title, most) in panels.items()
+        ),
+        spacing=16,
+    )
+
+
+def spectra(shares: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
+    """The squared norm of each layer's change that its first directions hold, from early to late.
+
+    Columns: layer, direction, share.
+    """
+    scheme = alt.Scale(
+        domain=list(order), scheme=alt.SchemeParams(name="viridis", extent=[0, 0.88])
+    )
+    most = float(shares["direction"].max())
+    return (
+        alt.Chart(_data(shares))
+        .mark_line(strokeWidth=1.5, opacity=0.8)
+        .encode(
+            alt.X(
+                "direction:Q",
+                title="directions",
+                scale=alt.Scale(type="log", domain=[1, max(most, 2)], nice=False),
+                axis=alt.Axis(values=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000], format="d"),
+            ),
+            alt.Y(
+                "share:Q",
+                title="share of the squared norm",
+                scale=alt.Scale(domain=[0, 1], nice=False),
+            ),
+            alt.Color(
+                "layer:O",
+                sort=list(order),
+                scale=scheme,
+                legend=alt.Legend(orient="right", symbolType="stroke", symbolLimit=80),
+            ),
+        )
+        .properties(width=360, height=320)
+    )
+
+
 def procrustes(layers: pd.DataFrame) -> alt.TopLevelMixin:
     """The Procrustes distance of each layer, of at most √2. Columns: layer, procrustes."""
     return _stems(layers, "procrustes", "Procrustes distance", most=2**0.5, height=280)
@@ -141,7 +204,7 @@ def procrustes(layers: pd.DataFrame) -> alt.TopLevelMixin:
 
 def _stems(
     frame: pd.DataFrame, column: str, title: str, *, named: bool = True,
-    most: float | None = None, height: int = 150,
+    most: float | None = None, height: int = 150, chance: str | None = None,
 ) -> alt.LayerChart | alt.FacetChart:  # fmt: skip
     order = frame["layer"].tolist()
     scale = alt.Scale() if most is None else alt.Scale(domain=[0, most], nice=False)
@@ -150,7 +213,12 @@ def _stems(
     )
     stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
     head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
-    return alt.layer(stem, head).properties(width=_width(len(order)), height=height)
+    marks = [stem, head]
+    if chance:
+        width = _width(len(order)) / max(len(order), 1)
+        across = base.mark_tick(color=CHANCE, thickness=1.5, bandSize=width)
+        marks.append(across.encode(alt.Y(f"{chance}:Q", title=title, scale=scale)))
+    return alt.layer(*marks).properties(width=_width(len(order)), height=height)
 
 
 def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopLevelMixin:

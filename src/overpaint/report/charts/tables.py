@@ -46,6 +46,28 @@ def evenly(frame: pd.DataFrame, column: str, most: int = POINTS) -> pd.DataFrame
     return ranked.iloc[np.linspace(0, len(ranked) - 1, most).round().astype(int)]
 
 
+def cumulated(spectra: pd.DataFrame, most: int = 24) -> pd.DataFrame:
+    """The share of the squared norm of each layer's change in its first directions.
+
+    >>> table = pd.DataFrame({"layer": "a", "direction": [1, 2, 3], "change": [2.0, 1.0, 1.0]})
+    >>> cumulated(table)["share"].round(3).tolist()
+    [0.667, 0.833, 1.0]
+
+    Rows in the order of the directions; of many, at most so many a layer, evenly by their
+    logarithm.
+    """
+    parts = []
+    for layer, rows in spectra.groupby("layer", sort=False):
+        squares = np.cumsum(rows["change"].to_numpy(float) ** 2)
+        places = np.unique(np.geomspace(1, len(squares), most).round().astype(int))
+        parts.append(
+            pd.DataFrame(
+                {"layer": layer, "direction": places, "share": squares[places - 1] / squares[-1]}
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
 def confusion(square: Sequence[Sequence[int]], classes: Sequence[str]) -> pd.DataFrame:
     """How often each class was taken for each: a row for every pair, with its share of the truth.
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from overpaint.defaults import LEVEL
 from overpaint.measures.specialists import specialised
-from overpaint.records import ChannelRow, LayerRow, MaximalRow
+from overpaint.records import ChannelRow, LayerRow, MaximalRow, WeightRow
 from overpaint.report.charts.comparison import comparison_figures
 from overpaint.report.pages.channel import (
     SHORT,
@@ -89,6 +89,44 @@ class LayerLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightLine:
+    """A kernel in the table of weights."""
+
+    layer: str
+    cells: tuple[Cell, ...]
+    remark: str
+
+    @classmethod
+    def of(cls, row: WeightRow) -> "WeightLine":
+        """The line of a kernel, with what chance would give beside each number that has it."""
+        chance = f"chance {number(row.effective_rank_chance, 1)}"
+        of_directions = f" of {count(row.directions)}" if row.directions else ""
+        changed = row.effective_rank is not None
+        return cls(
+            layer=row.layer,
+            cells=(
+                Cell(count(row.parameters)),
+                Cell(number(row.l2)),
+                Cell(number(row.l2_relative)),
+                Cell(
+                    f"{number(row.effective_rank, 1)}{of_directions}",
+                    aside=chance if changed else "",
+                ),
+                Cell(number(row.stable_rank, 1)),
+                Cell(
+                    number(row.first_ten),
+                    aside=f"chance {number(row.first_ten_chance)}" if changed else "",
+                ),
+                Cell(
+                    count(row.intruders),
+                    aside=f"unrelated {number(row.intruders_chance, 1)}" if changed else "",
+                ),
+            ),
+            remark="" if row.status == "ok" else row.status,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelLine:
     """A channel in the table of concentration."""
 
@@ -137,6 +175,7 @@ class ComparisonPage:
     summary: str
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
+    weights: tuple[WeightLine, ...]
     classes: tuple[ClassCount, ...]
     cards: tuple[Card, ...]
     more_cards: str
@@ -170,6 +209,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         layers=tuple(
             LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order
         ),
+        weights=tuple(WeightLine.of(row) for row in rows(comparison.weights, WeightRow)),
         classes=tuple(
             ClassCount(
                 link=Link(label, href=comparison.label(label)),
@@ -226,6 +266,7 @@ def _tables(site: Site, classes: Classes, maximal: Maximal, units: list[Unit]) -
     tables = {
         "layers": comparison.layers,
         "weight distance": comparison.weights,
+        "spectra of the change": comparison.spectra,
         "channels": comparison.channels,
         "classes": classes.table(),
         "responses to classes": comparison.responses,

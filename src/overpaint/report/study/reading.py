@@ -31,6 +31,7 @@ from overpaint.records import (
     ResponseRow,
     RouteDifference,
     Scores,
+    SpectrumRow,
     Spread,
     StudyFolder,
     SvmRow,
@@ -154,6 +155,7 @@ class ComparisonRecords:
     facts: ComparisonFacts
     layers: pd.DataFrame
     weights: pd.DataFrame
+    spectra: pd.DataFrame
     channels: pd.DataFrame
     matrix: pd.DataFrame
     responses: pd.DataFrame
@@ -177,6 +179,7 @@ class ComparisonRecords:
             facts=ComparisonFacts(),
             layers=table([], LayerRow),
             weights=table([], WeightRow),
+            spectra=table([], SpectrumRow),
             channels=table([], ChannelRow),
             matrix=table([], MatrixRow),
             responses=table([], ResponseRow),
@@ -203,6 +206,7 @@ class ComparisonRecords:
             facts=facts,
             layers=reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
             weights=reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
+            spectra=reader.table(place / "spectra.parquet", SpectrumRow),
             channels=reader.table(place / "channels.parquet", ChannelRow),
             matrix=reader.table(place / "matrix.parquet", MatrixRow),
             responses=reader.table(place / "responses.parquet", ResponseRow),
