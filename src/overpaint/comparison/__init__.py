@@ -10,22 +10,20 @@ Everything here is a pure function of features, labels and weights; no network r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from overpaint.comparison.channels import (
-    NOT_FINITE,
-    Side,
+    LayerChannels,
+    Pictures,
     chance_of,
     channel_rows,
     maximal_table,
     response_rows,
     with_p_values,
-    without_duplicates,
 )
 from overpaint.comparison.layers import layer_row, matrix_rows
 from overpaint.comparison.sources import InMemory, Positions, Source, Stored
@@ -33,7 +31,7 @@ from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
 from overpaint.defaults import MAXIMAL_IMAGES
 from overpaint.features import features_of
-from overpaint.measures.maximal import channel_status
+from overpaint.measures.centred import Centred, centred_if_possible, only
 from overpaint.networks import Network
 from overpaint.records import (
     ChannelRow,
@@ -138,7 +136,7 @@ def tables(
     related: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
-    """Compare two networks layer by layer; features of one layer at a time are held in memory.
+    """Compare two networks layer by layer, reading the features of a layer a few images at a time.
 
     split: the pictures that `means` and `positions` of the sources are of, among which the maximal
     images are found. A pair that is not `related` has no common start; its filters are matched
@@ -148,46 +146,42 @@ def tables(
     """
     layers, channels, maximal, responses = [], [], [], []
     ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
-    once, rows = without_duplicates(split)
+    pictures = Pictures.of(split)
+    once = pictures.split
     chance = chance_of(once, k, seed)
     pair = (before.network, after.network)
     shared = common_layers(*pair)
+    old_layers, new_layers = (
+        {layer: centred_if_possible(source.compared(layer), which) for layer in names}
+        for source, names, which in (
+            (before, before.network.layers, "first"),
+            (after, after.network.layers, "second"),
+        )
+    )
     for position, layer in enumerate(shared):
         layers.append(
-            layer_row(
-                layer, position, before.compared(layer), after.compared(layer), after.reduction
-            )
+            layer_row(layer, position, old_layers[layer], new_layers[layer], after.reduction)
         )
-        old, new = (_only(source.means(layer), rows) for source in (before, after))
+        for features in (old_layers[layer], new_layers[layer]):
+            if isinstance(features, Centred):
+                features.forget_gram()
+        old, new = (only(source.means(layer), pictures.rows) for source in (before, after))
         if old.shape[1] == new.shape[1]:
-            finite = np.isfinite(old).all(axis=0) & np.isfinite(new).all(axis=0)
-            if not finite.all():
-                old, new = (np.where(finite, features, np.float32(0)) for features in (old, new))
-            statuses = np.where(finite, channel_status(old, new, negative=negative), NOT_FINITE)
-            sides = []
-            for name, source, features in (("before", before, old), ("after", after, new)):
-                at = source.positions(layer)
-                at = at and replace(at, flat=_only(at.flat, rows))
-                sides.append(Side.of(name, features, at, once, k=k, negative=negative))
+            of_layer = LayerChannels.of(old, new, pictures, k=k, negative=negative)
             channels += channel_rows(
                 layer,
-                *sides,
+                of_layer,
                 images=len(once),
                 k=k,
                 chance=chance,
                 changes=filter_changes(*pair, layer),
-                statuses=statuses.tolist(),
             )
-            for side in sides:
+            for source, side in ((before, of_layer.before), (after, of_layer.after)):
                 ranked[side.name] += side.maximal
-                maximal.append(maximal_table(layer, side, once))
+                maximal.append(maximal_table(layer, side, source.positions(layer), pictures))
                 responses += response_rows(layer, side, once)
         if progress:
             progress(position + 1, len(shared))
-    old_layers, new_layers = (
-        {layer: source.compared(layer) for layer in source.network.layers}
-        for source in (before, after)
-    )
     weights, spectra = weight_tables(*pair, related=related)
     return Comparison(
         layers=table(layers, LayerRow),
@@ -229,8 +223,3 @@ def notes(before: Network, after: Network, *, related: bool) -> tuple[str, ...]:
             "the best assignment of filters."
         )
     return tuple(sentences)
-
-
-def _only(features: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Only these rows; the features themselves, and no copy of a large layer, where it is all."""
-    return features if len(rows) == len(features) else features[rows]

@@ -2,22 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from overpaint.comparison.sources import Features, Positions
+from overpaint.comparison.sources import Positions
 from overpaint.datasets import Split
+from overpaint.measures.centred import Table, numbers_at, only
 from overpaint.measures.classes import EntropyChance, concentration, entropy_chance
-from overpaint.measures.matching import match_channels
-from overpaint.measures.maximal import distinct, maximal_images, overlap, overlaps
-from overpaint.measures.responses import class_responses
+from overpaint.measures.matching import Matching, Products, paired
+from overpaint.measures.maximal import Largest, distinct, order_of_ids, overlap, overlaps, states
+from overpaint.measures.ranges import both_ranges, in_parts
+from overpaint.measures.responses import ClassSums, Responses
 from overpaint.measures.specialised import concentration_p, corrected, specialisation
 from overpaint.records import ChannelRow, ChannelSide, MaximalRow, ResponseRow
 from overpaint.seeds import generator
 
 Rows = NDArray[np.intp]
+
+NETWORKS = ("before", "after")
 
 RESPONDING = 10
 """The channels that are listed for a class and layer."""
@@ -29,10 +35,31 @@ UNTESTED = "constant"
 """The state of a channel whose maximal images were chosen by their ids: no classes are told."""
 
 
-def without_duplicates(split: Split) -> tuple[Split, Rows]:
-    """A split in which each picture stands once, and its rows in the split as it was."""
-    rows = distinct(split.images, [picture.digest for picture in split.pictures])
-    return replace(split, pictures=tuple(split.pictures[row] for row in rows)), rows
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """The pictures of a split, each once, as the channels of every layer want them."""
+
+    split: Split
+    rows: Rows  # in the split as it was
+    by_id: Rows  # in the order of their ids
+
+    @classmethod
+    def of(cls, split: Split) -> "Pictures":
+        """Leave out the images that show a picture again."""
+        rows = distinct(split.images, [picture.digest for picture in split.pictures])
+        once = replace(split, pictures=tuple(split.pictures[row] for row in rows))
+        return cls(once, rows, order_of_ids(once.images, len(once)))
+
+    @cached_property
+    def columns(self) -> dict[str, NDArray[np.object_]]:
+        """What a table of maximal images says of each picture."""
+        pictures = self.split.pictures
+        columns = {
+            "image": self.split.images,
+            "digest": [picture.digest for picture in pictures],
+            "label": [" · ".join(picture.labels) for picture in pictures],
+        }
+        return {name: np.array(values, object) for name, values in columns.items()}
 
 
 def chance_of(split: Split, k: int, seed: int) -> EntropyChance:
@@ -44,68 +71,103 @@ def chance_of(split: Split, k: int, seed: int) -> EntropyChance:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One network's view of a layer: its features, each channel's maximal images, and what classes
-    these show.
+    """One network's view of a layer: each channel's maximal images with their values, what classes
+    these show, and how the channels respond to each class.
     """
 
     name: str  # "before" or "after"
-    features: Features
-    positions: Positions | None
     maximal: list[Rows]
+    values: list[NDArray[np.float32]]
     classes: list[ChannelSide]
+    responses: Responses
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerChannels:
+    """The channels of one layer in two networks."""
+
+    statuses: list[str]
+    matching: Matching
+    before: Side
+    after: Side
 
     @classmethod
     def of(
-        cls,
-        name: str,
-        features: Features,
-        positions: Positions | None,
-        split: Split,
-        *,
-        k: int,
-        negative: bool = False,
-    ) -> "Side":
-        """Find the maximal images of every channel, and the classes that they belong to."""
-        maximal = maximal_images(features, split.images, k, negative=negative)
-        labels, prior, classes = split.labels, split.prior, []
-        for rows in maximal:
-            top = concentration(labels[rows], prior)
-            classes.append(
-                ChannelSide(
-                    n=top.n,
-                    entropy=top.entropy,
-                    gain=top.gain,
-                    top_class=None if top.top_class is None else split.classes[top.top_class],
-                    top_share=top.top_share,
-                    top_lift=top.top_lift,
-                )
+        cls, before: Table, after: Table, pictures: Pictures, *, k: int, negative: bool = False
+    ) -> "LayerChannels":
+        """Of the features [N, C] of two networks: two looks at each, a few images at a time."""
+        split = pictures.split
+        *ranges, identical = both_ranges(before, after)
+        finite = ranges[0].finite & ranges[1].finite
+        first, second = (network.only(finite) for network in ranges)
+        statuses = np.where(finite, states(first, second, identical, negative=negative), NOT_FINITE)
+        width, classes = len(finite), len(split.classes)
+        products = Products(first, second)
+        largest = [Largest(pictures.by_id, width, k, negative=negative) for _ in NETWORKS]
+        sums = [ClassSums(network, classes) for network in (first, second)]
+        for rows, *features in in_parts(before, after):
+            parts = features
+            if not finite.all():
+                parts = [np.where(finite, part, np.float32(0)) for part in features]
+            products.add(*parts)
+            for side, part in enumerate(parts):
+                largest[side].add(rows, part)
+                sums[side].add(part, split.labels[rows])
+        old, new = (
+            Side(
+                name=name,
+                maximal=chosen.rows,
+                values=chosen.values,
+                classes=_classes_of(chosen.rows, split),
+                responses=by_class.responses,
             )
-        return cls(
-            name=name, features=features, positions=positions, maximal=maximal, classes=classes
+            for name, chosen, by_class in zip(NETWORKS, largest, sums, strict=True)
         )
+        return cls(
+            statuses=statuses.tolist(),
+            matching=paired(products.correlations),
+            before=old,
+            after=new,
+        )
+
+
+def _classes_of(maximal: Sequence[Rows], split: Split) -> list[ChannelSide]:
+    """What classes the maximal images of each channel belong to."""
+    labels, prior, classes = split.labels, split.prior, []
+    for rows in maximal:
+        top = concentration(labels[rows], prior)
+        classes.append(
+            ChannelSide(
+                n=top.n,
+                entropy=top.entropy,
+                gain=top.gain,
+                top_class=None if top.top_class is None else split.classes[top.top_class],
+                top_share=top.top_share,
+                top_lift=top.top_lift,
+            )
+        )
+    return classes
 
 
 def channel_rows(
     layer: str,
-    before: Side,
-    after: Side,
+    channels: LayerChannels,
     *,
     images: int,
     k: int,
     chance: EntropyChance,
     changes: NDArray[np.float64] | None,
-    statuses: Sequence[str],
 ) -> list[ChannelRow]:
     """The rows of all channels of a layer, as yet without the p-values, which need all layers.
 
     The overlap is that of the same channel number in both networks, and that with the channel of
     the second that responds most alike.
     """
+    before, after, matching = channels.before, channels.after, channels.matching
     old_images, new_images = ([rows.tolist() for rows in side.maximal] for side in (before, after))
     shared = overlaps(old_images, new_images, images, k)
-    matching = match_channels(before.features, after.features)
     rows = []
-    for channel, status in enumerate(statuses):
+    for channel, status in enumerate(channels.statuses):
         old, new = before.classes[channel], after.classes[channel]
         partner, correlation = (
             int(matching.partner[channel]),
@@ -170,7 +232,9 @@ def with_p_values(
     return channels.assign(specialised_p=p, specialised_q=corrected(p), entropy_p_after=p_after)
 
 
-def maximal_table(layer: str, side: Side, split: Split) -> pd.DataFrame:
+def maximal_table(
+    layer: str, side: Side, positions: Positions | None, pictures: Pictures
+) -> pd.DataFrame:
     """Every maximal image of every channel of a layer, by rank, in the columns of MaximalRow.
 
     By column and not by row: twelve layers of the paper's network have a million of them.
@@ -179,20 +243,18 @@ def maximal_table(layer: str, side: Side, split: Split) -> pd.DataFrame:
     rows = np.concatenate(side.maximal).astype(np.intp)
     channels = np.repeat(np.arange(len(counts)), counts)
     ranks = np.concatenate([np.arange(1, count + 1) for count in counts])
-    labels = [" · ".join(picture.labels) for picture in split.pictures]
-    digests = [picture.digest for picture in split.pictures]
     columns = {
         "layer": layer,
         "channel": channels,
         "network": side.name,
         "rank": ranks,
-        "image": np.array(split.images, object)[rows],
-        "digest": np.array(digests, object)[rows],
-        "label": np.array(labels, object)[rows],
-        "value": side.features[rows, channels].astype(np.float64),
+        **{name: values[rows] for name, values in pictures.columns.items()},
+        "value": np.concatenate(side.values).astype(np.float64),
     }
-    at = side.positions
-    where = divmod(at.flat[rows, channels], at.width) if at else ([None] * len(rows),) * 2
+    where: Sequence[Any] = ([None] * len(rows),) * 2
+    if positions:
+        flat = numbers_at(only(positions.flat, pictures.rows), rows, channels)
+        where = divmod(flat, positions.width)
     for name, places in zip(("row", "column"), where, strict=True):
         columns[name] = pd.Series(places, dtype="Int32")
     return pd.DataFrame(columns, columns=[field.name for field in fields(MaximalRow)])
@@ -200,7 +262,7 @@ def maximal_table(layer: str, side: Side, split: Split) -> pd.DataFrame:
 
 def response_rows(layer: str, side: Side, split: Split) -> list[ResponseRow]:
     """The channels of a layer that respond most to each class."""
-    responses = class_responses(side.features, split.labels, classes=len(split.classes))
+    responses = side.responses
     return [
         ResponseRow(
             label=split.classes[label],

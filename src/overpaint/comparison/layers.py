@@ -62,7 +62,7 @@ LAYER_MEASURES = (
     LayerMeasure(
         name="procrustes",
         columns=("procrustes",),
-        values=lambda pair: (procrustes(pair.before, pair.after),),
+        values=lambda pair: (procrustes(pair.before, pair.after, pair.kernels.cross),),
     ),
     LayerMeasure(
         name="mutual_neighbours",
@@ -77,7 +77,11 @@ LAYER_MEASURES = (
 
 
 def layer_row(
-    layer: str, position: int, before: Table, after: Table, reduction: str = "mean"
+    layer: str,
+    position: int,
+    before: Table | Centred,
+    after: Table | Centred,
+    reduction: str = "mean",
 ) -> LayerRow:
     """How alike one layer's features are, by all that LAYER_MEASURES lists.
 
@@ -110,7 +114,9 @@ def layer_row(
 
 
 def matrix_rows(
-    before: Mapping[str, Table], after: Mapping[str, Table], reduction: str = "mean"
+    before: Mapping[str, Table | Centred],
+    after: Mapping[str, Table | Centred],
+    reduction: str = "mean",
 ) -> list[MatrixRow]:
     """CKA of each layer of a network with each layer of another, of whatever architectures.
 

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from overpaint.features import read_features, stored
+from overpaint.features import stored
 from overpaint.measures.centred import Table
 from overpaint.networks import Network
 
@@ -20,7 +20,7 @@ Features = NDArray[np.float32]
 class Positions:
     """Where in a layer's map each channel responded most to each picture."""
 
-    flat: NDArray[np.int32]  # [N, C], row × width + column
+    flat: Table  # int32 [N, C], row × width + column; read in slices
     width: int
 
 
@@ -38,8 +38,10 @@ class Source(Protocol):
     def compared(self, layer: str) -> Table:
         """What a layer is compared by, of the pictures of CKA [N, p]; read in slices."""
 
-    def means(self, layer: str) -> Features:
-        """The spatial means of a layer, of the pictures of the maximal images [N, C]."""
+    def means(self, layer: str) -> Table:
+        """The spatial means of a layer, of the pictures of the maximal images [N, C]; read in
+        slices.
+        """
 
     def positions(self, layer: str) -> Positions | None:
         """Where the layer responded most to each of those pictures; None where nobody knows."""
@@ -61,9 +63,9 @@ class Stored:
         """As it lies on disk."""
         return stored(self.cka, layer, self.reduction)
 
-    def means(self, layer: str) -> Features:
-        """Read whole."""
-        return read_features(self.maximal, layer)
+    def means(self, layer: str) -> Table:
+        """As they lie on disk."""
+        return stored(self.maximal, layer)
 
     def positions(self, layer: str) -> Positions | None:
         """Of the strongest response of each channel; None of a layer whose map has one row, as
@@ -71,7 +73,7 @@ class Stored:
         """
         argmax = stored(self.maximal, layer, "argmax")
         height, width = (int(str(argmax.attrs[side])) for side in ("height", "width"))
-        return None if height == 1 < width else Positions(np.asarray(argmax), width)
+        return None if height == 1 < width else Positions(argmax, width)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 SLICE = 2**24
 """Numbers that are in memory at once of features that lie on disk: 128 MB in float64."""
 
+CHUNK = 256
+"""Rows of a chunk of stored features, or a multiple of that number."""
+
 GRAM = 2**25
 """Numbers of a Gram matrix that are in memory at once: 256 MB, all of it for 5,792 images."""
 
@@ -37,6 +40,56 @@ class Table(Protocol):
 
     def __getitem__(self, key: Any, /) -> Any:
         """Some rows and columns."""
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some rows of a table, in ascending order, as a table of them; read in slices too.
+
+    >>> Chosen(np.arange(8).reshape(4, 2), np.array([0, 2, 3]))[0:2, :]
+    array([[0, 1],
+           [4, 5]])
+    """
+
+    table: Table
+    rows: NDArray[np.intp]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, p)."""
+        return (len(self.rows), *self.table.shape[1:])
+
+    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:
+        rows, columns = key
+        chosen = self.rows[rows]
+        first, stop = (chosen[0], chosen[-1] + 1) if len(chosen) else (0, 0)
+        part = np.asarray(self.table[int(first) : int(stop), columns])
+        return part if len(part) == len(chosen) else part[chosen - first]
+
+
+def only(table: Table, rows: NDArray[np.intp]) -> Table:
+    """Only these rows, ascending; the table itself where they are all."""
+    return table if len(rows) == table.shape[0] else Chosen(table, rows)
+
+
+def numbers_at(table: Table, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """The numbers at these places, in their order; the table is looked at once, in slices.
+
+    >>> numbers_at(np.arange(6).reshape(3, 2), np.array([2, 0]), np.array([1, 0]))
+    array([5, 0])
+    """
+    order = np.argsort(rows, kind="stable")
+    ordered, numbers = rows[order], []
+    for slice_ in steps(table.shape[0], row_step(table.shape[1])):
+        first, stop = np.searchsorted(ordered, [slice_.start, slice_.stop])
+        chosen = order[first:stop]
+        if len(chosen):
+            part = np.asarray(table[slice_, :])
+            numbers.append(part[rows[chosen] - slice_.start, columns[chosen]])
+    values = np.concatenate(numbers) if numbers else np.empty(0, int)
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return values[places]
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,12 +177,12 @@ class Centred:
             and all(np.array_equal(self[key], other[key]) for key in _slices(self.table))
         )
 
-    def gram_rows(self, rows: slice) -> Array:
-        """Some rows of K = x xᵀ, [r, N]."""
+    def gram_rows(self, rows: slice | NDArray[np.intp]) -> Array:
+        """Some rows of K = x xᵀ, [r, N]; those of a list in ascending order."""
         if not self.wide:
-            first = self[rows, slice(None)]
+            first = self[rows, slice(None)] if isinstance(rows, slice) else self.at(rows)
             return np.hstack([first @ part.T for _, part in self.by_rows()])
-        total = np.zeros((len(range(len(self))[rows]), len(self)))
+        total = np.zeros((len(np.arange(len(self))[rows]), len(self)))
         whole = len(total) == len(self)
         for part in self.by_columns():
             total += (part if whole else part[rows]) @ part.T  # the whole as x xᵀ: half the work
@@ -145,6 +198,23 @@ class Centred:
         for rows in steps(len(self), gram_step(len(self))):
             whole = rows == slice(0, len(self))
             yield rows, self.gram if whole else self.gram_rows(rows)
+
+    def set_sizes(self, sizes: Array) -> None:
+        """Keep `sizes` that came out of another look."""
+        vars(self)["sizes"] = sizes
+
+    def forget_gram(self) -> None:
+        """Let go of `gram`: that of a few thousand images is large, and layers are many."""
+        vars(self).pop("gram", None)
+
+    def at(self, rows: NDArray[np.intp]) -> Array:
+        """Some rows, in ascending order [r, p]; one look, of which only these stay."""
+        parts = []
+        for slice_ in steps(len(self), row_step(self.width)):
+            chosen = rows[(rows >= slice_.start) & (rows < slice_.stop)] - slice_.start
+            if len(chosen):
+                parts.append(self[slice_, slice(None)][chosen])
+        return np.concatenate(parts)
 
     @cached_property
     def sizes(self) -> Array:
@@ -165,6 +235,16 @@ def centred_both(x: Table | Centred, y: Table | Centred) -> tuple[Centred, Centr
         x if isinstance(x, Centred) else Centred.of(x, "first"),
         y if isinstance(y, Centred) else Centred.of(y, "second"),
     )
+
+
+def centred_if_possible(table: Table, which: str) -> Table | Centred:
+    """Centred once for all measures; the table itself where that cannot be, and each measure will
+    say why.
+    """
+    try:
+        return Centred.of(table, which)
+    except MeasureError:
+        return table
 
 
 def check_same_images(n: int, m: int) -> None:
@@ -200,8 +280,14 @@ def _column_steps(table: Table) -> Iterator[slice]:
 
 
 def row_step(*widths: int) -> int:
-    """How many rows of tables of these widths may be in memory at once."""
-    return max(SLICE // sum(widths), 1)
+    """How many rows of tables of these widths may be in memory at once: whole chunks of stored
+    features, so that none is decoded for two slices.
+
+    >>> row_step(1024), row_step(832), row_step(10**6)
+    (16384, 19968, 16)
+    """
+    step = max(SLICE // sum(widths), 1)
+    return step // CHUNK * CHUNK or step
 
 
 def gram_step(n: int, layers: int = 1) -> int:

@@ -105,20 +105,22 @@ class Kernels:
     xy: "_Pair"
     xx: "_Pair"
     yy: "_Pair"
+    cross: Array | None  # xᵀ y [p, q], where that was the way
 
     @classmethod
     def of(cls, x: Table | Centred, y: Table | Centred) -> "Kernels":
         """Of two tables, or of two that were centred already, by the cheaper of two ways."""
         x, y = centred_both(x, y)
         ways = _by_grams if x.wide or y.wide else _by_features
-        a, b = x.sizes, y.sizes
-        if x.equals(y):  # three times one kernel, and not thrice its rounding: exactly 1
-            squares, linked = ways(x, x)[1]
-            pair = _Pair(squares, a, a, linked)
-            return cls(pair, pair, pair)
-        (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = ways(x, y)
+        same = x.equals(y)  # three times one kernel, and not thrice its rounding: exactly 1
+        sums, cross = ways(x, x if same else y)
+        a, b = x.sizes, x.sizes if same else y.sizes
+        (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = [sums[1]] * 3 if same else sums
         return cls(
-            _Pair(xy, a, b, linked_xy), _Pair(xx, a, a, linked_xx), _Pair(yy, b, b, linked_yy)
+            _Pair(xy, a, b, linked_xy),
+            _Pair(xx, a, a, linked_xx),
+            _Pair(yy, b, b, linked_yy),
+            cross,
         )
 
     def cka(self, *, debiased: bool = False) -> float:
@@ -223,7 +225,7 @@ _ThreePairs = list[tuple[Array, Array]]
 """`squares` and `linked` of three pairs: x and y, x and x, y and y."""
 
 
-def _by_grams(x: Centred, y: Centred) -> _ThreePairs:
+def _by_grams(x: Centred, y: Centred) -> tuple[_ThreePairs, None]:
     """From the N × N matrices."""
     a, b = x.sizes, y.sizes
     slices = []
@@ -232,17 +234,21 @@ def _by_grams(x: Centred, y: Centred) -> _ThreePairs:
         slices.append([
             (row_sums(k, g), k @ b + g @ a), (row_sums(k, k), ka + ka), (row_sums(g, g), gb + gb)
         ])  # fmt: skip
-    return _joined(slices)
+    return _joined(slices), None
 
 
-def _by_features(x: Centred, y: Centred) -> _ThreePairs:
-    """The same from the p × q matrices, without any N × N matrix, in two looks."""
-    a, b = x.sizes, y.sizes
+def _by_features(x: Centred, y: Centred) -> tuple[_ThreePairs, Array]:
+    """The same from the p × q matrices, without any N × N matrix, in two looks; and xᵀ y."""
     step = row_step(x.width, y.width)
     crosses, sums = [0, 0, 0], [0, 0, 0, 0]
-    for (rows, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
+    sizes: list[tuple[Array, Array]] = []
+    for (_, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
+        a, b = row_sums(u, u), row_sums(v, v)
+        sizes.append((a, b))
         crosses = _added(crosses, [u.T @ v, u.T @ u, v.T @ v])
-        sums = _added(sums, [a[rows] @ u, b[rows] @ u, a[rows] @ v, b[rows] @ v])
+        sums = _added(sums, [a @ u, b @ u, a @ v, b @ v])
+    for table, parts in zip((x, y), zip(*sizes, strict=True), strict=True):
+        table.set_sizes(np.concatenate(parts))
     (xy, xx, yy), (ax, bx, ay, by) = crosses, sums
     slices = []
     for (_, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
@@ -251,7 +257,7 @@ def _by_features(x: Centred, y: Centred) -> _ThreePairs:
             (row_sums(u @ xx, u), 2 * (u @ ax)),
             (row_sums(v @ yy, v), 2 * (v @ by)),
         ])  # fmt: skip
-    return _joined(slices)
+    return _joined(slices), np.asarray(xy)
 
 
 def _added(totals: list[Any], parts: list[Array]) -> list[Any]:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from overpaint.errors import MeasureError
+from overpaint.measures.centred import Table
+from overpaint.measures.ranges import Ranges, in_parts, ranges_of
 
 BLOCK = 4096
 """Images that are held in float64 at once."""
@@ -62,8 +64,11 @@ def match_channels(x: NDArray[Any], y: NDArray[Any]) -> Matching:
 
     Source: Li et al. 2016, "Convergent learning", section 3, for the assignment.
     """
-    first, second = _checked(x, y)
-    correlation = correlations(first, second)
+    return paired(correlations(*_checked(x, y)))
+
+
+def paired(correlation: NDArray[np.float64]) -> Matching:
+    """`match_channels` by the correlation of each channel with each [C, C], NaN where constant."""
     live_x, live_y = (np.flatnonzero(~np.isnan(correlation).all(axis=axis)) for axis in (1, 0))
     gain = correlation[np.ix_(live_x, live_y)] + SAME_NUMBER * (live_x[:, None] == live_y)
     rows, columns = linear_sum_assignment(gain, maximize=True)
@@ -77,7 +82,7 @@ def match_channels(x: NDArray[Any], y: NDArray[Any]) -> Matching:
     return Matching(partner, correlation[np.arange(len(partner)), partner])
 
 
-def correlations(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+def correlations(x: Table, y: Table) -> NDArray[np.float64]:
     """The correlation over images of each channel of x with each of y: [C, D].
 
     >>> x = np.array([[0.0], [1.0], [2.0]])
@@ -86,20 +91,43 @@ def correlations(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
 
     x, y: [N, C] and [N, D], finite. NaN where a channel is constant.
     """
-    cross, squares_x, squares_y = np.zeros((x.shape[1], y.shape[1])), 0.0, 0.0
-    mean_x, mean_y = x.mean(axis=0, dtype=np.float64), y.mean(axis=0, dtype=np.float64)
-    for start in range(0, len(x), BLOCK):
-        part_x, part_y = x[start : start + BLOCK] - mean_x, y[start : start + BLOCK] - mean_y
-        cross += part_x.T @ part_y
-        squares_x = squares_x + np.einsum("ij,ij->j", part_x, part_x)
-        squares_y = squares_y + np.einsum("ij,ij->j", part_y, part_y)
-    norms = np.sqrt(np.multiply.outer(_varying(x, squares_x), _varying(y, squares_y)))
-    return np.clip(cross / norms, -1, 1)
+    products = Products(ranges_of(x), ranges_of(y))
+    for _, part_x, part_y in in_parts(x, y):
+        products.add(part_x, part_y)
+    return products.correlations
 
 
-def _varying(table: NDArray[Any], squares: Any) -> NDArray[np.float64]:
-    """The sums of squares, NaN for a constant channel, to which rounding has left a variance."""
-    return np.where(table.max(axis=0) == table.min(axis=0), np.nan, squares)
+class Products:
+    """The sums of products of two networks' channels about their means, of images that come a few
+    at a time.
+    """
+
+    def __init__(self, x: Ranges, y: Ranges) -> None:
+        self.ranges = x, y
+        self.cross = np.zeros((len(x.total), len(y.total)))
+        self.squares = [np.zeros(len(ranges.total)) for ranges in (x, y)]
+
+    def add(self, x: NDArray[Any], y: NDArray[Any]) -> None:
+        """Take the features [n, C] and [n, D] of some images."""
+        means = [ranges.mean for ranges in self.ranges]
+        for start in range(0, len(x), BLOCK):
+            parts = [
+                table[start : start + BLOCK] - mean
+                for table, mean in zip((x, y), means, strict=True)
+            ]
+            self.cross += parts[0].T @ parts[1]
+            for number, part in enumerate(parts):
+                self.squares[number] += np.einsum("ij,ij->j", part, part)
+
+    @property
+    def correlations(self) -> NDArray[np.float64]:
+        """`correlations` of all images."""
+        # Rounding has left a constant channel a variance.
+        varying = [
+            np.where(ranges.constant, np.nan, squares)
+            for ranges, squares in zip(self.ranges, self.squares, strict=True)
+        ]
+        return np.clip(self.cross / np.sqrt(np.multiply.outer(*varying)), -1, 1)
 
 
 def _checked(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

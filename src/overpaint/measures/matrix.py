@@ -79,7 +79,9 @@ class LayerKernels:
     lacking: tuple[dict[int, str], dict[int, str]]  # the layers without a kernel, and why
 
     @classmethod
-    def of(cls, before: Mapping[str, Table], after: Mapping[str, Table]) -> "LayerKernels":
+    def of(
+        cls, before: Mapping[str, Table | Centred], after: Mapping[str, Table | Centred]
+    ) -> "LayerKernels":
         """Of the features of all layers of two networks; errors as of `cka_matrix`."""
         counts = [table.shape[0] for table in (*before.values(), *after.values())]
         for count in counts:
@@ -146,12 +148,14 @@ def _matrix(
     return CkaMatrix(*names, values, status)
 
 
-def _kernels(layers: Mapping[str, Table], which: str) -> tuple[dict[int, Centred], dict[int, str]]:
+def _kernels(
+    layers: Mapping[str, Table | Centred], which: str
+) -> tuple[dict[int, Centred], dict[int, str]]:
     """The layers that have a kernel, by their number; and the others, with what they lack."""
     kernels, lacking = {}, {}
     for number, table in enumerate(layers.values()):
         try:
-            kernels[number] = Centred.of(table, which)
+            kernels[number] = table if isinstance(table, Centred) else Centred.of(table, which)
         except MeasureError as error:
             if error.slug == "not-a-table":
                 raise
@@ -199,16 +203,18 @@ def _gram_stack(layers: list[Centred], rows: slice) -> Array:
     return flat
 
 
-TOGETHER = 4096
-"""Columns of layers side by side that are multiplied at once: 128 MB for their products."""
+TOGETHER = 6144
+"""Columns of layers side by side that are multiplied at once: 300 MB for their products, which all
+layers of InceptionV1 are.
+"""
 
 
 def _squares_by_features(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
     groups = [_groups(layers) for layers in (xs, ys)]
-    squares = np.block([[_squares_of(left, right) for right in groups[1]] for left in groups[0]])
-    squares_x, squares_y = (
-        np.array([_squares_of([layer], [layer]).item() for layer in layers]) for layers in (xs, ys)
-    )
+    blocks = [[_squares_of(left, right) for right in groups[1]] for left in groups[0]]
+    squares = np.block([[block[0] for block in line] for line in blocks])
+    squares_x = np.concatenate([line[0][1] for line in blocks])
+    squares_y = np.concatenate([block[2] for block in blocks[0]])
     return squares, squares_x, squares_y
 
 
@@ -223,16 +229,25 @@ def _groups(layers: list[Centred]) -> list[list[Centred]]:
     return groups
 
 
-def _squares_of(xs: list[Centred], ys: list[Centred]) -> Array:
-    """The squared norm of xᵀ y of each layer with each, of one product of all of them."""
+def _squares_of(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
+    """The squared norms of xᵀ y of each layer with each, of xᵀ x and of yᵀ y of each with itself;
+    in one look.
+    """
     p, q = ([layer.width for layer in layers] for layers in (xs, ys))
     cross = np.zeros((sum(p), sum(q)))
+    own = [[np.zeros((width, width)) for width in widths] for widths in (p, q)]
     for rows in steps(len(xs[0]), row_step(*p, *q)):
-        u, v = (np.hstack([layer[rows, :] for layer in layers]) for layers in (xs, ys))
+        sides = [[layer[rows, :] for layer in layers] for layers in (xs, ys)]
+        for totals, parts in zip(own, sides, strict=True):
+            for number, part in enumerate(parts):
+                totals[number] += part.T @ part
+        u, v = map(np.hstack, sides)
         cross += u.T @ v
     np.square(cross, out=cross)
     by_x = np.add.reduceat(cross, np.cumsum([0, *p[:-1]]), axis=0)
-    return np.add.reduceat(by_x, np.cumsum([0, *q[:-1]]), axis=1)
+    squares = np.add.reduceat(by_x, np.cumsum([0, *q[:-1]]), axis=1)
+    squares_x, squares_y = (np.array([np.vdot(total, total) for total in totals]) for totals in own)
+    return squares, squares_x, squares_y
 
 
 # --- batch by batch ----------------------------------------------------------------------------

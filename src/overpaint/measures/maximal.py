@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from overpaint.errors import MeasureError
+from overpaint.measures.centred import Table, row_step, steps
+from overpaint.measures.ranges import Ranges, both_ranges
 
 Rows = NDArray[np.intp]
 
 
 def maximal_images(
-    values: NDArray[Any], ids: Sequence[str], k: int, *, negative: bool = False
+    values: Table, ids: Sequence[str], k: int, *, negative: bool = False
 ) -> list[Rows]:
     """For each channel, the rows of the k images with the largest values, the largest first.
 
@@ -45,30 +47,75 @@ def maximal_images(
     [array([1, 0])]
 
     values: [N, C], or [N] for a single channel, compared as float32, the precision of stored
-    features. ids: N different strings, ordered by code point. Returns C arrays of at most k row
-    numbers each. One picture under two ids is two images here: `distinct` leaves out the second.
+    features; NumPy's arrays, or Zarr's, of which each chunk is read once. ids: N different strings,
+    ordered by code point. Returns C arrays of at most k row numbers each. One picture under two ids
+    is two images here: `distinct` leaves out the second.
 
     Raises MeasureError: `not-a-table`, `images-differ`, `repeated-ids`, `bad-k`, `not-finite`.
     """
-    table = _table(values)
-    _check_ids(ids, len(table))
-    _check_k(k)
-    # Rows in the order of their ids: from here on the first of equals is the right one.
-    by_id = np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp)
-    maximal = []
-    # A column of a row-major table is far apart in memory; a few dozen at once are copied fast.
-    for start in range(0, table.shape[1], 64):
-        for column in np.ascontiguousarray(table[:, start : start + 64][by_id].T):
-            rows = np.flatnonzero(_ranks(column, negative=negative))
-            if len(rows) > k:
-                rows = _first_k(rows, column[rows], k)
-            maximal.append(by_id[rows[np.argsort(-column[rows], kind="stable")]])
-    return maximal
+    table: Table = values if len(values.shape) == 2 else _table(np.asarray(values))
+    by_id = order_of_ids(ids, table.shape[0])
+    largest = Largest(by_id, table.shape[1], k, negative=negative)
+    for rows in steps(table.shape[0], row_step(max(table.shape[1], 1))):
+        largest.add(rows, _table(table[rows, :]))
+    return largest.rows
 
 
-def _ranks(values: NDArray[np.float32], *, negative: bool) -> NDArray[np.bool_]:
-    """Which values can be among the largest."""
-    return np.ones(values.shape, bool) if negative else values > 0
+def order_of_ids(ids: Sequence[str], images: int) -> Rows:
+    """The rows in the order of their ids; errors as `maximal_images`."""
+    _check_ids(ids, images)
+    return np.array(sorted(range(images), key=ids.__getitem__), np.intp)
+
+
+class Largest:
+    """The k largest values of each channel, of images that come a few at a time, in any order.
+
+    >>> largest = Largest(by_id=np.array([2, 1, 0]), channels=1, k=2)
+    >>> for row, value in enumerate([0.5, 0.5, 0.5]):
+    ...     largest.add(slice(row, row + 1), np.array([[value]], np.float32))
+    >>> largest.rows, largest.values
+    ([array([2, 1])], [array([0.5, 0.5], dtype=float32)])
+
+    It holds k numbers a channel, however many images there are. What is `maximal_images` of all.
+    """
+
+    def __init__(self, by_id: Rows, channels: int, k: int, *, negative: bool = False) -> None:
+        _check_k(k)
+        self.by_id, self.k = by_id, k
+        self.places = np.empty_like(by_id)  # of each row, its place in the order of the ids
+        self.places[by_id] = np.arange(len(by_id))
+        self.values = [np.empty(0, np.float32)] * channels  # the largest first
+        self.chosen = [np.empty(0, np.intp)] * channels  # places
+        # What a value must reach to be looked at: above 0, and later the k-th.
+        least = np.float32(-np.inf) if negative else np.nextafter(np.float32(0), np.float32(1))
+        self.least = np.full(channels, least)
+
+    def add(self, rows: slice, values: NDArray[np.float32]) -> None:
+        """Take the values [n, C] of these rows."""
+        places = self.places[rows]
+        # Rows in the order of their ids: the first of equals is the right one.
+        order = np.argsort(places)
+        places = places[order]
+        # A column of a row-major table is far apart in memory; a few dozen at once are copied fast.
+        for start in range(0, values.shape[1], 64):
+            columns = np.ascontiguousarray(values[:, start : start + 64][order].T)
+            for channel, column in enumerate(columns, start):
+                new = np.flatnonzero(column >= self.least[channel])
+                if not len(new):
+                    continue
+                if len(new) > self.k:
+                    new = _first_k(new, column[new], self.k)
+                both = np.concatenate([self.values[channel], column[new]])
+                theirs = np.concatenate([self.chosen[channel], places[new]])
+                best = np.lexsort((theirs, -both))[: self.k]
+                self.values[channel], self.chosen[channel] = both[best], theirs[best]
+                if len(best) == self.k:
+                    self.least[channel] = both[best[-1]]
+
+    @property
+    def rows(self) -> list[Rows]:
+        """The rows of each channel's largest values, the largest first."""
+        return [self.by_id[places] for places in self.chosen]
 
 
 def _first_k(rows: Rows, values: NDArray[np.float32], k: int) -> Rows:
@@ -279,27 +326,33 @@ def channel_status(
         )
     if len(before) != len(after):
         raise MeasureError("images-differ", f"{len(before)} images before, {len(after)} after")
-    dead = [~(table > 0).any(axis=0) for table in (before, after)]
-    constant = _constant(before, negative=negative) | _constant(after, negative=negative)
-    identical = (before == after).all(axis=0)
+    return states(*both_ranges(before, after), negative=negative)
+
+
+def states(
+    before: Ranges, after: Ranges, identical: NDArray[np.bool_], *, negative: bool = False
+) -> NDArray[np.str_]:
+    """`channel_status` of what a look at the two networks' channels told."""
+    dead = [ranges.positive == 0 for ranges in (before, after)]
+    constant = np.logical_or(*(_constant(ranges, negative=negative) for ranges in (before, after)))
     if negative:
-        states = {"constant": constant, "identical": identical, "negative": dead[0] | dead[1]}
+        statuses = {"constant": constant, "identical": identical, "negative": dead[0] | dead[1]}
     else:
-        states = {
+        statuses = {
             "dead": dead[0] & dead[1],
             "dead_before": dead[0],
             "dead_after": dead[1],
             "constant": constant,
             "identical": identical,
         }
-    return np.select([*states.values()], [*states], "ok")
+    return np.select([*statuses.values()], [*statuses], "ok")
 
 
-def _constant(table: NDArray[np.float32], *, negative: bool) -> NDArray[np.bool_]:
+def _constant(ranges: Ranges, *, negative: bool) -> NDArray[np.bool_]:
     """Which channels rank two or more images of which none is before another."""
-    ranks = _ranks(table, negative=negative)
-    least = np.where(ranks, table, np.float32(np.inf)).min(axis=0, initial=np.inf)
-    return (ranks.sum(axis=0) > 1) & (least == table.max(axis=0, initial=-np.inf))
+    if negative:
+        return ranges.constant & (ranges.n > 1)
+    return np.asarray((ranges.positive > 1) & (ranges.least_positive == ranges.largest))
 
 
 def _table(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
 from overpaint.measures.classes import indicators
+from overpaint.measures.ranges import Ranges
 
 Table = NDArray[np.float64]
 
@@ -63,29 +64,49 @@ def class_responses(features: NDArray[Any], labels: NDArray[Any], *, classes: in
 
     Source: Gonthier et al. 2020, the code that draws channels for each class.
     """
-    values, present = _checked(features), indicators(labels, classes).astype(np.float64)
-    if len(values) != len(present):
-        raise MeasureError("images-differ", f"{len(values)} images, labels of {len(present)}")
-    n, mean_all = present.sum(axis=0), values.mean(axis=0, dtype=np.float64)
-    mean, deviation = np.full((classes, values.shape[1]), np.nan), np.empty(values.shape[1])
-    occurs = n > 0
-    # A few channels at a time: the float64 copy of a whole layer would be large.
-    for channels in (slice(start, start + 64) for start in range(0, values.shape[1], 64)):
-        # Around the mean, so that a large offset costs the differences no digits.
-        centred = values[:, channels] - mean_all[channels]
-        mean[occurs, channels] = (present.T @ centred)[occurs] / n[occurs, None]
-        deviation[channels] = np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(values))
-    constant = values.max(axis=0) == values.min(axis=0)
-    rest = np.where(n < len(values), len(values) - n, np.nan)
-    response = len(values) / rest[:, None] * mean
-    standardised = response / np.where(constant, np.nan, deviation)
-    return Responses(
-        n=n.astype(np.int64),
-        mean=mean + mean_all,
-        mean_all=mean_all,
-        response=response,
-        standardised=standardised,
-    )
+    values = _checked(features)
+    if len(values) != len(labels):
+        raise MeasureError("images-differ", f"{len(values)} images, labels of {len(labels)}")
+    sums = ClassSums(Ranges.of(values), classes)
+    sums.add(values, labels)
+    return sums.responses
+
+
+class ClassSums:
+    """The sums of a layer's features by class, of images that come a few at a time."""
+
+    def __init__(self, ranges: Ranges, classes: int) -> None:
+        self.ranges, self.mean = ranges, ranges.mean
+        self.n = np.zeros(classes, np.int64)
+        self.sums = np.zeros((classes, len(self.mean)))  # about the mean
+        self.squares = np.zeros(len(self.mean))
+
+    def add(self, features: NDArray[Any], labels: NDArray[Any]) -> None:
+        """Take some images: their features [n, C] and labels, as for `class_responses`."""
+        present = indicators(labels, len(self.n)).astype(np.float64)
+        self.n += present.sum(axis=0).astype(np.int64)
+        # A few channels at a time: the float64 copy of a whole layer would be large.
+        for channels in (slice(start, start + 64) for start in range(0, features.shape[1], 64)):
+            # Around the mean, so that a large offset costs the differences no digits.
+            centred = features[:, channels] - self.mean[channels]
+            self.sums[:, channels] += present.T @ centred
+            self.squares[channels] += np.einsum("ij,ij->j", centred, centred)
+
+    @property
+    def responses(self) -> Responses:
+        """`class_responses` of all images."""
+        images, n = self.ranges.n, self.n.astype(np.float64)
+        mean = self.sums / np.where(n > 0, n, np.nan)[:, None]
+        rest = np.where(n < images, images - n, np.nan)
+        response = images / rest[:, None] * mean
+        deviation = np.sqrt(self.squares / images)
+        return Responses(
+            n=self.n,
+            mean=mean + self.mean,
+            mean_all=self.mean,
+            response=response,
+            standardised=response / np.where(self.ranges.constant, np.nan, deviation),
+        )
 
 
 def _checked(features: NDArray[Any]) -> NDArray[Any]:
