@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from overpaint.pixels.images import centre_square, read, shorter_side
-from overpaint.render.canvas import FourierCanvas, PixelCanvas, painted, spectrum_scale
+from overpaint.render.canvas import FourierCanvas, PixelCanvas, spectrum_scale
 from overpaint.render.colours import IMAGENET
 
 SIZES = [(32, 32), (33, 33), (20, 47), (47, 20), (21, 34)]
@@ -130,12 +130,6 @@ def test_batch_mates(canvas, size):
         for each in (together, alone)
     ]
     assert torch.equal(*slopes)
-
-
-def test_painted():
-    """A ground is painted as a canvas is."""
-    canvas = strong(FourierCanvas((20, 31), [1]))
-    torch.testing.assert_close(painted(canvas.spectrum, canvas.size), canvas.pixels())
 
 
 def fitted(target, steps):

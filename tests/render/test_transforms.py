@@ -6,11 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from overpaint.render.canvas import SD, FourierCanvas
 from overpaint.render.transforms import (
     ANGLES,
     BORDER,
     SCALES,
     STANDARD,
+    Move,
     compose,
     crop_or_pad,
     jitter,
@@ -27,6 +29,7 @@ from overpaint.render.transforms import (
     standard,
     warp,
 )
+from overpaint.seeds import generator
 
 
 def generators(*seeds):
@@ -92,7 +95,10 @@ def test_one_move_after_the_other():
     """A shift before an enlargement is enlarged with the canvas; one after it is not."""
     image = torch.full((1, 3, 41, 41), 0.5)
     image[:, :, 20, 20] = 1
-    move, double = (lambda _draws: shift(4, 0)[None]), scale([2.0])
+    move, double = (
+        Move((), lambda numbers: np.full((*numbers.shape[:-1], 3, 3), shift(4, 0))),
+        scale([2.0]),
+    )
     for moves, column in (([move, double], 28), ([double, move], 24)):
         seen = warp(moves)(image, generators(0))
         assert divmod(int(seen[0, 0].argmax()), 41) == (20, column)
@@ -400,6 +406,13 @@ def test_on_a_ground():
         )
         torch.testing.assert_close(seen[:, :, 20:], ground[:, :, 20:])
     assert (on_grey()(0 * images, generators(5)) == 0.5).all()
+
+
+def test_a_ground_is_a_canvas_s_start():
+    """A ground is painted in the frequencies and colours of a canvas, from the same numbers."""
+    canvas = FourierCanvas((20, 31), [1])
+    ground = on_noise(SD)(torch.zeros(1, 4, 20, 31), [generator(1, "canvas")])
+    torch.testing.assert_close(ground, canvas.pixels())
 
 
 def test_grounds_differ():

@@ -10,14 +10,16 @@ Networks call their ReLU in a dozen ways, in place and not. Caught at the call, 
 """
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from overpaint.networks.capture import Capture
 
 
 def _no_ceiling(*_: object, **__: object) -> float:
@@ -25,7 +27,7 @@ def _no_ceiling(*_: object, **__: object) -> float:
 
 
 def _ceiling_of_hardtanh(
-    _input: Tensor, min_val: float = -1.0, max_val: float = 1.0, *_: object, **__: object
+    _input: object, min_val: float = -1.0, max_val: float = 1.0, *_: object, **__: object
 ) -> float | None:
     """`nn.ReLU6` is a hardtanh from 0; any other hardtanh is not meant."""
     return max_val if min_val == 0 else None
@@ -42,7 +44,7 @@ _CEILINGS: dict[Callable[..., Any], Callable[..., float | None]] = {
 }
 
 
-class ReluCapture(TorchFunctionMode, ABC):
+class ReluCapture(Capture):
     """Inside the block, each ReLU and ReLU6 is what `relu` makes of it; other calls are as ever.
 
     A call in place gives a new tensor instead, and leaves its input as it was: only its result may
@@ -52,6 +54,24 @@ class ReluCapture(TorchFunctionMode, ABC):
     @abstractmethod
     def relu(self, values: Tensor, ceiling: float) -> Tensor:
         """A ReLU that is off again above the ceiling."""
+
+    def catches(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+        """Whether a call is that of a ReLU or ReLU6."""
+        return func in _CEILINGS and _CEILINGS[func](*args, **kwargs) is not None
+
+    def stand_in(self, module: nn.Module) -> Callable[[Tensor], Tensor] | None:
+        """What `relu` makes of a module, in place of its forward, if it is nothing but a ReLU.
+
+        >>> RememberedReLU().stand_in(nn.ReLU6(inplace=True))(torch.tensor([7.0]))
+        tensor([6.])
+        """
+        if type(module).forward is nn.ReLU.forward:
+            ceiling: float | None = math.inf
+        elif isinstance(module, nn.Hardtanh) and type(module).forward is nn.Hardtanh.forward:
+            ceiling = _ceiling_of_hardtanh(module, module.min_val, module.max_val)
+        else:
+            ceiling = None
+        return None if ceiling is None else partial(self.relu, ceiling=ceiling)
 
     def __torch_function__(
         self,

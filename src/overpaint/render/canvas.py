@@ -165,9 +165,3 @@ def mixed(plain: Tensor, matrix: Tensor) -> Tensor:
     # the sigmoid by way of tanh: torch's own rounds the last few numbers of a tensor in another way
     # than all others, and so a picture would depend on how many there are beside it
     return torch.einsum("rc,bchw->brhw", matrix, plain / 2).tanh() / 2 + 0.5
-
-
-def painted(spectrum: Tensor, size: tuple[int, int]) -> Tensor:
-    """The pixels of a Fourier canvas in ImageNet's colours with such a spectrum."""
-    scale = torch.from_numpy(spectrum_scale(size)).to(spectrum)
-    return mixed(waves(spectrum, scale, size), mixing("imagenet", alpha=False).to(spectrum))

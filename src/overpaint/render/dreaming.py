@@ -9,9 +9,9 @@ from torch.nn.functional import interpolate
 from overpaint.defaults import DREAM_STEPS
 from overpaint.device import on_best_device
 from overpaint.networks import Network
-from overpaint.render.lens import Lens, Shape, open_lens
+from overpaint.render.lens import Shape, open_lens
 from overpaint.render.loop import Image, as_images
-from overpaint.render.objectives import Objective, score
+from overpaint.render.objectives import Objective, Scorer
 
 SCALE = 1.4
 """How much larger each octave is than the one before."""
@@ -66,24 +66,20 @@ def dream(
                 # what the smaller octave added, on the picture in the detail of this size
                 added = changed - _resized(whole, shapes[number - 1])
                 changed = (plain + _resized(added, shape)).clamp(0, 1)
+            sized, scorer = lens.sized(tuple(changed.shape)), Scorer([objective])
             for step in range(steps):
-                changed = _up(lens, objective, changed, rate)
+                with torch.enable_grad():
+                    leaf = changed.detach().requires_grad_()
+                    value = scorer(lens.look(sized(leaf))).sum()
+                    (gradient,) = torch.autograd.grad(value, leaf)
+                spread = gradient.abs().mean()
+                # where nothing excites it, no direction is up; a GPU is not asked which is the case
+                up = torch.where(spread > 0, gradient / spread, 0)
+                changed = (changed + rate * up).clamp(0, 1)
                 if progress:
                     progress(number * steps + step + 1, len(shapes) * steps)
     image: Image = as_images(changed)[0]
     return image
-
-
-def _up(lens: Lens, objective: Objective, pixels: Tensor, rate: float) -> Tensor:
-    """One step up the gradient."""
-    with torch.enable_grad():
-        leaf = pixels.detach().requires_grad_()
-        value = score([objective], lens.look(lens.prepared(leaf))).sum()
-        (gradient,) = torch.autograd.grad(value, leaf)
-    size = gradient.abs().mean()
-    # nothing excites it here: no direction is up
-    step = gradient / size if size > 0 else torch.zeros_like(gradient)
-    return (pixels + rate * step).clamp(0, 1)
 
 
 def _resized(pixels: Tensor, shape: Shape) -> Tensor:

@@ -4,9 +4,10 @@ Frozen, in evaluation mode, tapped at the layers wanted and stopped after the de
 of the canvas itself where the network takes it; in the precision that is fastest.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +15,10 @@ from torch import Tensor
 
 from overpaint.device import at_once, bfloat16, device_of, free_memory, has_bfloat16, out_of_memory
 from overpaint.networks import Network
+from overpaint.networks.capture import Way, watched
 from overpaint.networks.taps import Tap, taps
 from overpaint.render.objectives import Activations
+from overpaint.render.redirect import RedirectedReLU
 from overpaint.render.stem import FastStem
 from overpaint.render.transforms import over, warp
 
@@ -32,7 +35,8 @@ class Lens:
 
     `side` is the size that a view is resized to, or None for the canvas's own. `half` says whether
     the network runs in bfloat16. `bytes_each` is what one image needs in memory. `of_black` is what
-    the layers say of a black picture of the network's own size.
+    the layers say of a black picture of the network's own size. `stem` and `relus` are where its
+    first convolution and its ReLUs are called.
     """
 
     network: Network
@@ -41,10 +45,19 @@ class Lens:
     side: int | None
     half: bool
     bytes_each: int
+    stem: Way
+    relus: Way
 
-    def look(self, view: Tensor) -> dict[str, Tensor]:
-        """What the layers say of a view (B, 3, H, W), in float32, differentiable."""
-        with FastStem(), bfloat16(self.device, on=self.half):
+    def look(self, view: Tensor, *, redirected: bool = False) -> dict[str, Tensor]:
+        """What the layers say of a view (B, 3, H, W), in float32, differentiable; with ReLUs that
+        are redirected if asked for.
+        """
+        relus: AbstractContextManager[Any] = nullcontext()
+        if redirected:
+            # a tap that reads what a ReLU is given is a mode itself, and is to see the call
+            relus = RedirectedReLU() if self.tap.before else self.relus.opened()
+        stem = self.stem.opened() if view.device.type == "cpu" else nullcontext()
+        with relus, stem, bfloat16(self.device, on=self.half):
             return {layer: maps.float() for layer, maps in self.tap(_at_least_two(view)).items()}
 
     def untransformed(self, pixels: Tensor) -> dict[str, Tensor]:
@@ -56,9 +69,15 @@ class Lens:
         """Pictures without transforms, on grey where they have alpha, as the network takes them."""
         if pixels.shape[1] == 4:
             pixels = over(pixels, torch.full_like(pixels[:, :3], GREY))
+        return self.sized(tuple(pixels.shape))(pixels)
+
+    def sized(self, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
+        """What makes pictures (B, C, H, W) of a shape as large as the network takes them."""
         if self.side is None:
-            return pixels
-        return warp((), side=self.side)(pixels, [np.random.default_rng(0)] * len(pixels))
+            return lambda pixels: pixels
+        undrawn = [np.random.default_rng(0)] * shape[0]
+        (view,) = warp((), side=self.side).ahead(shape[1:], undrawn, 1, self.device)
+        return view.show
 
     @property
     def device(self) -> torch.device:
@@ -102,13 +121,17 @@ def open_lens(
             native = all(_runs(tap, device, shape) for shape in shapes)
             shape = shapes[-1] if native else (side, side)
             half = not exactly and has_bfloat16(device) and _runs(tap, device, shape, half=True)
+            with watched(network, FastStem()) as stem, watched(network, RedirectedReLU()) as relus:
+                bytes_each = _bytes_each(tap, device, shape, half=half)
             yield Lens(
                 network=network,
                 tap=tap,
                 of_black=of_black,
                 side=None if native else side,
                 half=half,
-                bytes_each=_bytes_each(tap, device, shape, half=half),
+                bytes_each=bytes_each,
+                stem=stem,
+                relus=relus,
             )
         finally:
             for weight in asking:

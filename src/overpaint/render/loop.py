@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,8 +18,9 @@ from overpaint.device import give_back_memory, out_of_memory
 from overpaint.errors import NetworkError
 from overpaint.render import redirect
 from overpaint.render.lens import Lens, Shape
-from overpaint.render.objectives import Objective, groups, score
+from overpaint.render.objectives import Objective, Scorer, groups, score
 from overpaint.render.setup import Setup, fourier
+from overpaint.render.transforms import View
 from overpaint.seeds import generator
 
 Image = NDArray[np.uint8]
@@ -105,21 +106,31 @@ def ascend(
     setup = settings.setup
     canvas = setup.paint(settings.size, [goal.seed for goal in goals], lenses[0].device)
     adam = torch.optim.Adam(canvas.parameters, lr=setup.rate)
-    objectives = [[goal.objectives[at] for goal in goals] for at in range(len(lenses))]
-    views = [setup.views(lens.side, lens.network.preprocessing.size) for lens in lenses]
-    # a generator for each goal and network, of one seed: the networks meet the same views
-    draws = [[generator(goal.seed, "transforms") for goal in goals] for _ in lenses]
+    scorers = [Scorer([goal.objectives[at] for goal in goals]) for at in range(len(lenses))]
+    views: list[Iterator[View]] = []
     for number in range(settings.steps + 1):
         with torch.enable_grad():
             pixels = canvas.pixels()
         yield Step(number, pixels.detach())  # outside enable_grad: the caller's mode is its own
         if number == settings.steps:
             return
+        if not views:
+            # a generator for each goal and network, of one seed: the networks meet the same views
+            views = [
+                setup.views(lens.side, lens.network.preprocessing.size).ahead(
+                    pixels.shape[1:],
+                    [generator(goal.seed, "transforms") for goal in goals],
+                    settings.steps,
+                    pixels.device,
+                )
+                for lens in lenses
+            ]
         redirected = number < redirect.STEPS
-        with torch.enable_grad(), redirect.RedirectedReLU() if redirected else nullcontext():
+        step = [next(ahead) for ahead in views]
+        with torch.enable_grad():
             scores = [
-                score(objectives[at], lens.look(views[at](pixels, draws[at]))).sum()
-                for at, lens in enumerate(lenses)
+                scorer(lens.look(view.show(pixels), redirected=redirected)).sum()
+                for scorer, lens, view in zip(scorers, lenses, step, strict=True)
             ]
             loss = -torch.stack(scores).sum()
             # not backward(), which would leave gradients in whatever else asks for them

@@ -19,7 +19,8 @@ every other transform, not in several; and so the phases move as slowly as other
 by Adam at 0.05, where the paper's NAdam at 1.0 turns them past everything that one crop shows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,7 +31,17 @@ from torch import Tensor
 from overpaint.errors import MeasureError
 from overpaint.render.canvas import Size, height_width, mixed, mixing
 from overpaint.render.colours import Colours, Picture, matrix
-from overpaint.render.transforms import Draws, Transform, compose, look, noise
+from overpaint.render.transforms import (
+    Draws,
+    Shape,
+    Transform,
+    View,
+    compose,
+    noise,
+    origins,
+    sent,
+    warped,
+)
 from overpaint.seeds import generator
 
 Spectrum = NDArray[np.float32]
@@ -186,17 +197,20 @@ def crops(side: int) -> Transform:
 def cropped(side: int) -> Transform:
     """A random square of each picture, resized to `side`."""
 
-    def transform(images: Tensor, draws: Draws) -> Tensor:
-        height, width = images.shape[2:]
-        shares, centres = drawn_crops(draws)
-        matrices = np.tile(np.eye(3), (len(draws), 1, 1))
-        matrices[:, :2, 2] = (0.5 - centres) * np.array([width, height])  # the centre comes to 0, 0
-        zoom = np.zeros_like(matrices)
-        zoom[:, 0, 0] = zoom[:, 1, 1] = side / (shares * min(height, width))
-        zoom[:, 2, 2] = 1
-        return look(images, zoom @ matrices, side)
+    def ahead(shape: Shape, draws: Draws, steps: int, device: torch.device) -> Iterator[View]:
+        channels, height, width = shape
+        for _ in range(steps):
+            shares, centres = drawn_crops(draws)
+            matrices = np.tile(np.eye(3), (len(draws), 1, 1))
+            # the centre comes to 0, 0
+            matrices[:, :2, 2] = (0.5 - centres) * np.array([width, height])
+            zoom = np.zeros_like(matrices)
+            zoom[:, 0, 0] = zoom[:, 1, 1] = side / (shares * min(height, width))
+            zoom[:, 2, 2] = 1
+            theta = sent(origins(zoom @ matrices, (height, width), (side, side)), device)
+            yield View(partial(warped, theta=theta, size=(side, side)), (channels, side, side))
 
-    return transform
+    return Transform(ahead)
 
 
 def drawn_crops(draws: Draws) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

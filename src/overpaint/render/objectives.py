@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -44,8 +44,13 @@ class Term(ABC):
     layer: str
 
     @classmethod
+    def operands(cls, _terms: Sequence[Self], _maps: Tensor) -> tuple[Tensor, ...]:
+        """What `values` needs beside maps of this shape, not yet where the maps are."""
+        return ()
+
+    @classmethod
     @abstractmethod
-    def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
+    def values(cls, maps: Tensor, rows: Tensor, *operands: Tensor) -> Tensor:
         """What each term says of its row of the batch: maps (B, C, ...), rows (n,) -> (n,)."""
 
     def on(self, _network: Network) -> Self:
@@ -116,21 +121,43 @@ def score(objectives: Sequence[Objective], activations: Activations) -> Tensor:
     tensor([1., 4.])
 
     Terms of one kind and layer are reckoned at once, each picture's by itself; of activations in
-    half precision, in float32.
+    half precision, in float32. To do it again and again, use a `Scorer`.
     """
-    exact = {  # float16 and bfloat16 as float32; float64 stays what it is
-        layer: maps.to(torch.promote_types(maps.dtype, torch.float32))
-        for layer, maps in activations.items()
-    }
-    total = next(iter(exact.values())).new_zeros(len(objectives))
-    for parts in alike(objectives):
-        rows = torch.tensor([row for row, _, _ in parts], device=total.device)
-        weights = torch.tensor([weight for _, weight, _ in parts], dtype=total.dtype)
-        terms = [term for _, _, term in parts]
-        maps = channels_first(exact[terms[0].layer])
-        values = type(terms[0]).values(maps, rows, terms)
-        total = total.index_add(0, rows, weights.to(total.device) * values)
-    return total
+    return Scorer(objectives)(activations)
+
+
+class Scorer:
+    """The `score` of the same objectives, step after step.
+
+    What the device must know of them, as which channel is whose, is sent there once for each shape
+    of maps: a step then makes nothing out of numbers of the host, which a GPU would wait for.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self._count = len(objectives)
+        self._lots = list(alike(objectives))
+        self._sent: dict[Any, tuple[Tensor, ...]] = {}
+
+    def __call__(self, activations: Activations) -> Tensor:
+        """Activations of at least as many pictures as objectives -> (B,)."""
+        exact = {  # float16 and bfloat16 as float32; float64 stays what it is
+            layer: maps.to(torch.promote_types(maps.dtype, torch.float32))
+            for layer, maps in activations.items()
+        }
+        total = next(iter(exact.values())).new_zeros(self._count)
+        for number, parts in enumerate(self._lots):
+            terms = [term for _, _, term in parts]
+            maps = channels_first(exact[terms[0].layer])
+            key = number, maps.shape[1:], maps.dtype, total.dtype, total.device
+            if key not in self._sent:
+                rows = torch.tensor([row for row, _, _ in parts])
+                weights = torch.tensor([weight for _, weight, _ in parts], dtype=total.dtype)
+                lot = rows, weights, *type(terms[0]).operands(terms, maps)
+                self._sent[key] = tuple(tensor.to(total.device) for tensor in lot)
+            rows, weights, *operands = self._sent[key]
+            values = type(terms[0]).values(maps, rows, *operands)
+            total = total.index_add(0, rows, weights * values)
+        return total
 
 
 Part = tuple[int, float, Term]
@@ -266,8 +293,13 @@ class _Channel(Term):
     index: int
 
     @classmethod
-    def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
-        return _places(maps, rows, [term.index for term in terms]).mean(dim=1)
+    def operands(cls, terms: Sequence[Self], _maps: Tensor) -> tuple[Tensor, ...]:
+        return (torch.tensor([term.index for term in terms]),)
+
+    @classmethod
+    def values(cls, maps: Tensor, rows: Tensor, *operands: Tensor) -> Tensor:
+        (channels,) = operands
+        return maps[rows, channels].reshape(len(rows), -1).mean(dim=1)
 
     def check(self, maps: Tensor, where: str) -> None:
         _check_channel(self.index, maps, where)
@@ -280,10 +312,14 @@ class _Neuron(Term):
     position: Place
 
     @classmethod
-    def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
-        places = [_flat(term.position, maps) for term in terms]
-        chosen = _places(maps, rows, [term.index for term in terms])
-        return chosen.gather(1, torch.tensor(places, device=maps.device)[:, None])[:, 0]
+    def operands(cls, terms: Sequence[Self], maps: Tensor) -> tuple[Tensor, ...]:
+        channels = torch.tensor([term.index for term in terms])
+        return channels, torch.tensor([[_flat(term.position, maps)] for term in terms])
+
+    @classmethod
+    def values(cls, maps: Tensor, rows: Tensor, *operands: Tensor) -> Tensor:
+        channels, places = operands
+        return maps[rows, channels].reshape(len(rows), -1).gather(1, places)[:, 0]
 
     def check(self, maps: Tensor, where: str) -> None:
         _check_channel(self.index, maps, where)
@@ -298,27 +334,34 @@ class _Direction(Term):
     position: Place | None
 
     @classmethod
-    def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
-        vectors = torch.from_numpy(np.stack([term.vector for term in terms])).to(maps)
-        places = maps[rows].reshape(len(terms), maps.shape[1], -1)
+    def operands(cls, terms: Sequence[Self], maps: Tensor) -> tuple[Tensor, ...]:
+        vectors = torch.from_numpy(np.stack([term.vector for term in terms]))
+        places = maps[0, 0].numel()
+        shares = [
+            torch.full((places,), 1 / places, dtype=maps.dtype)  # all places alike
+            if term.position is None
+            else functional.one_hot(torch.tensor(_flat(term.position, maps)), places)
+            for term in terms
+        ]
+        powers = torch.tensor([[term.cosine_power] for term in terms])
+        asked = (powers,) if any(term.cosine_power for term in terms) else ()
+        return tuple(
+            tensor.to(maps.dtype)
+            for tensor in (vectors, torch.stack([share.to(maps.dtype) for share in shares]), *asked)
+        )
+
+    @classmethod
+    def values(cls, maps: Tensor, rows: Tensor, *operands: Tensor) -> Tensor:
+        vectors, shares, *powers = operands
+        places = maps[rows].reshape(len(rows), maps.shape[1], -1)
         products = (vectors[:, None] @ places)[:, 0]
-        if any(term.cosine_power for term in terms):
-            powers = torch.tensor([[term.cosine_power] for term in terms]).to(maps)
+        if powers:
             # vector_norm, whose gradient at nothing is nothing, where that of a root is none
             lengths = torch.linalg.vector_norm(places, dim=1)
             norms = torch.linalg.vector_norm(vectors, dim=1)[:, None]
             cosines = products / (1e-4 + lengths) / (1e-4 + norms)
-            products = products * cosines.clamp(min=0.1) ** powers
-        weights = [cls.weights(term.position, maps) for term in terms]
-        return (products * torch.stack(weights)).sum(dim=1)
-
-    @staticmethod
-    def weights(position: Place | None, maps: Tensor) -> Tensor:
-        """How much each place counts: one alone, or all of them alike."""
-        places = maps[0, 0].numel()
-        if position is None:
-            return maps.new_full((places,), 1 / places)
-        return functional.one_hot(torch.tensor(_flat(position, maps)), places).to(maps)
+            products = products * cosines.clamp(min=0.1) ** powers[0]
+        return (products * shares).sum(dim=1)
 
     def check(self, maps: Tensor, where: str) -> None:
         if len(self.vector) != maps.shape[1]:
@@ -336,7 +379,7 @@ class _Deepdream(Term):
     layer: str
 
     @classmethod
-    def values(cls, maps: Tensor, rows: Tensor, _terms: Sequence[Self]) -> Tensor:
+    def values(cls, maps: Tensor, rows: Tensor, *_operands: Tensor) -> Tensor:
         return maps[rows].flatten(1).square().mean(dim=1)
 
 
@@ -346,8 +389,13 @@ class _Logit(Term):
     layer: str = LOGITS
 
     @classmethod
-    def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
-        return maps[rows, torch.tensor([term.target for term in terms], device=maps.device)]
+    def operands(cls, terms: Sequence[Self], _maps: Tensor) -> tuple[Tensor, ...]:
+        return (torch.tensor([term.target for term in terms]),)
+
+    @classmethod
+    def values(cls, maps: Tensor, rows: Tensor, *operands: Tensor) -> Tensor:
+        (targets,) = operands
+        return maps[rows, targets]
 
     def on(self, network: Network) -> Self:
         if not isinstance(self.target, str):
@@ -369,26 +417,27 @@ class _Diversity(Term):
     layer: str
 
     @classmethod
-    def values(cls, maps: Tensor, rows: Tensor, terms: Sequence[Self]) -> Tensor:
-        values = maps.new_zeros(len(terms))
-        for group in dict.fromkeys(terms):
-            mates = torch.tensor([term is group for term in terms], device=maps.device)
-            flat = maps[rows[mates]].reshape(int(mates.sum()), maps.shape[1], -1)
+    def operands(cls, terms: Sequence[Self], _maps: Tensor) -> tuple[Tensor, ...]:
+        """Of each group, where its pictures stand in the lot."""
+        return tuple(
+            torch.tensor([at for at, term in enumerate(terms) if term is group])
+            for group in dict.fromkeys(terms)
+        )
+
+    @classmethod
+    def values(cls, maps: Tensor, rows: Tensor, *operands: Tensor) -> Tensor:
+        values = maps.new_zeros(len(rows))
+        for mates in operands:
+            flat = maps[rows[mates]].reshape(len(mates), maps.shape[1], -1)
             grams = (flat @ flat.transpose(1, 2)).flatten(1)
             grams = grams / grams.square().sum(dim=1, keepdim=True).clamp(min=1e-10).sqrt()
             similarity = grams @ grams.T
             dissimilarity = similarity.diagonal() - similarity.sum(dim=1)
-            values = values.masked_scatter(mates, dissimilarity)
+            values = values.index_copy(0, mates, dissimilarity)
         return values
 
 
 # --- details -------------------------------------------------------------------------------------
-
-
-def _places(maps: Tensor, rows: Tensor, channels: Sequence[int]) -> Tensor:
-    """One channel of each row, (n, places)."""
-    index = torch.tensor(channels, device=maps.device)
-    return maps[rows, index].reshape(len(channels), -1)
 
 
 def _shape(maps: Tensor) -> tuple[int, int]:

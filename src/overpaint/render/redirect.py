@@ -9,7 +9,8 @@ ReLU lets through what would switch it on.
 >>> torch.autograd.grad(loss, values)
 (tensor([[-1., 0.]]),)
 
-The network is not touched: whichever way it calls its ReLU, the call is caught.
+The network is left as it is: whichever way it calls its ReLU, the call is caught. Where its modules
+make all such calls, they have another forward for the while (`networks.capture`).
 """
 
 from typing import Any

@@ -14,22 +14,24 @@ result is then woven together: pixel (2i, 2j) from the first of four, (2i, 2j + 
 >>> torch.allclose(*gradients, rtol=1e-4)
 True
 
-The network is not touched: the call is caught, as in `redirect`.
+The network is left as it is: the call is caught, as in `redirect`, or the module that makes it has
+another forward for the while (`networks.capture`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.overrides import TorchFunctionMode
+
+from overpaint.networks.capture import Capture
 
 FEW = 4
 """The most channels of what is called a picture here."""
 
 
-class FastStem(TorchFunctionMode):
+class FastStem(Capture):
     """Inside the block, strided convolutions of pictures have the fast gradient, on a CPU."""
 
     def __torch_function__(
@@ -43,6 +45,32 @@ class FastStem(TorchFunctionMode):
         if func is functional.conv2d and (call := _stem(*args, **(kwargs or {}))):
             return _Stem.apply(*call)
         return func(*args, **(kwargs or {}))
+
+    def catches(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> bool:
+        """Whether a call is that of such a convolution."""
+        return func is functional.conv2d and _stem(*args, **kwargs) is not None
+
+    def stand_in(self, module: nn.Module) -> Callable[[Tensor], Tensor] | None:
+        """A forward with the fast gradient for a plain convolution of pictures with a stride."""
+        if (
+            not isinstance(module, nn.Conv2d)
+            or type(module).forward is not nn.Conv2d.forward
+            or type(module)._conv_forward is not nn.Conv2d._conv_forward  # noqa: SLF001 - called there
+            or module.padding_mode != "zeros"
+            or module.in_channels > FEW
+            or max(module.stride) == 1
+        ):
+            return None
+
+        def forward(pixels: Tensor) -> Tensor:
+            call = _stem(
+                pixels, module.weight, module.bias, _pair(module.stride),
+                module.padding if isinstance(module.padding, str) else _pair(module.padding),
+                _pair(module.dilation), module.groups,
+            )  # fmt: skip
+            return _Stem.apply(*call) if call else nn.Conv2d.forward(module, pixels)
+
+        return forward
 
 
 def _stem(
