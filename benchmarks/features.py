@@ -31,12 +31,15 @@ from PIL import Image
 
 from overpaint.datasets import Split
 from overpaint.datasets.catalogue import Picture, dataset_of
-from overpaint.features import BATCH, FeatureRequest, store_features
+from overpaint.device import FORWARD
+from overpaint.features import FeatureRequest, store_features
 from overpaint.networks import Network, build, load
 from overpaint.networks.taps import channels_of
 from overpaint.pixels.batches import as_float, pixels_of
 from overpaint.records import manifest
 from overpaint.seeds import generator
+
+BATCH = FORWARD["cpu"]
 
 COUNTS = (1000, 5000, 10000, 20000)
 FILES = 100

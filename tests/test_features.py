@@ -14,6 +14,7 @@ import torch
 import zarr
 from PIL import Image
 
+import overpaint.device
 import overpaint.features
 from overpaint.datasets import Split
 from overpaint.datasets.folder import FolderEntry
@@ -155,7 +156,7 @@ def test_every_reduction_against_the_maps(networks, split, tmp_path, batch, monk
 
 def test_in_memory_and_on_disk(networks, split, tmp_path, monkeypatch):
     """Both ways give the same numbers; rows are in the order of the dataset, with the images."""
-    monkeypatch.setattr(overpaint.features, "BATCH", 4)
+    monkeypatch.setitem(overpaint.device.FORWARD, "cpu", 4)
     paths = keep(networks, split, tmp_path)
     at_once = features_of([(network, LAYERS) for network in networks], split)
     for path, seen in zip(paths, at_once, strict=True):
@@ -221,6 +222,132 @@ def test_between_two_batches_torch_is_as_ever(networks, split):
     for _rows, _seen in overpaint.features.run_over([(networks[0], MEANS)], split, [[0, 1], [2]]):
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
+
+
+class Asked(torch.overrides.TorchFunctionMode):
+    """Counts what makes the host wait for a device's values."""
+
+    WAITS = ("cpu", "numpy", "item", "tolist", "__bool__", "__int__", "__float__", "nonzero")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        name = getattr(func, "__name__", "")
+        if name in self.WAITS:
+            self.counts[name] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_batch_is_fetched_once(networks, split):
+    """However many networks, layers and reductions: one copy a batch, and no value asked for."""
+    arrays = [f"{layer}/{name}" for layer in LAYERS for name in REDUCTIONS]
+    order = [list(range(start, start + 5)) for start in range(0, 30, 5)]
+    with Asked() as asked:
+        parts = list(overpaint.features.run_over([(each, arrays) for each in networks],
+                                                 split, order))  # fmt: skip
+    assert [rows for rows, _ in parts] == order
+    assert asked.counts == {"cpu": 6, "numpy": 6}
+
+
+def test_a_tensor_of_the_host_is_no_copy():
+    """What is fetched from the CPU is the tensor's own memory."""
+    tensor = torch.zeros(3)
+    array = overpaint.device.fetch(tensor).array()
+    tensor[1] = 7
+    assert array.tolist() == [0, 7, 0]
+
+
+def test_precisions(networks, split):
+    """In bf16 the values are near those of float32, and are float32; tf32 is on for the forward
+    alone.
+    """
+    switches = []
+
+    def values(precision: str) -> np.ndarray:
+        hook = networks[0].register_forward_hook(
+            lambda *_: switches.append(
+                (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+            )
+        )
+        with_it = overpaint.features.run_over(
+            [(networks[0], MEANS)], split, [list(range(8))], precision=precision
+        )
+        [(_, [arrays])] = list(with_it)
+        hook.remove()
+        return arrays["mixed4b/mean"]
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    whole, coarse = values("float32"), values("bf16")
+    assert whole.dtype == coarse.dtype == np.float32
+    assert not np.array_equal(whole, coarse)
+    assert np.abs(whole - coarse).max() < 0.05 * np.abs(whole).max()
+    assert set(switches) == {(False, False)}
+    assert np.array_equal(values("tf32"), whole)  # a CPU has none
+    assert switches[-1] == (True, True)
+    assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+
+
+# --- batches -------------------------------------------------------------------------------------
+
+
+def test_a_group_goes_on_with_its_batch_size(networks, split, tmp_path, forwards):
+    """One that another device began is finished as it was begun, beside one that begins now."""
+    [whole] = keep(networks[:1], split, tmp_path / "whole", batch=6)
+    [path] = keep(networks[:1], split, tmp_path / "kept", batch=6)
+    (path / "mixed4b/mean/c/2/0").unlink()
+    forwards.calls = 0
+    paths = keep(networks, split, tmp_path / "kept", batch=4)
+    assert tree(path) == tree(whole)
+    assert forwards.calls == 1 + 8
+    sizes = [json.loads((each / "manifest.json").read_text())["facts"]["batch"] for each in paths]
+    assert sizes == [6, 4]
+
+
+def test_a_batch_that_memory_does_not_hold_is_halved(networks, monkeypatch):
+    """A batch larger than the smallest is tried; another error than of memory is not swallowed."""
+    sizes = []
+
+    def forward(self: Network, images: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(images))
+        if len(images) > 70:
+            raise RuntimeError(message)
+        return self.body(images)
+
+    monkeypatch.setattr(Network, "forward", forward)
+    monkeypatch.setitem(overpaint.device.FORWARD, "cpu", 256)
+    message = "CUDA out of memory. Tried to allocate 2 GiB"
+    assert overpaint.features.batch_size([(networks[0], MEANS)]) == 64
+    assert sizes == [256, 128, 64]
+    message = "shapes differ"
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        overpaint.features.batch_size([(networks[0], MEANS)])
+    monkeypatch.undo()
+    assert overpaint.features.batch_size([(networks[0], MEANS)]) == 32
+
+
+def test_an_error_of_the_writing_thread(networks, split, tmp_path, monkeypatch):
+    """It ends the pass as it is, and nothing is written after it; a later pass does the rest."""
+    add, calls = overpaint.features._Shelf.add, []
+
+    def failing(self, start, arrays):
+        calls.append(start)
+        if len(calls) == 6:
+            raise OSError(28, "No space left on device")
+        add(self, start, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(overpaint.features._Shelf, "add", failing)
+        with pytest.raises(OSError, match="No space left"):
+            keep(networks, split, tmp_path)
+    assert len(calls) == 6
+    assert {path.name for path in tmp_path.glob("*.zarr/mixed4b/mean/c/*")} == {"0"}
+    assert not list((tmp_path / "claims").iterdir())
+    keep(networks, split, tmp_path)
+    keep(networks, split, tmp_path / "whole")
+    for name in ("n0.zarr", "n1.zarr"):
+        assert tree(tmp_path / name) == tree(tmp_path / "whole" / name)
 
 
 # --- gaps ----------------------------------------------------------------------------------------
@@ -342,19 +469,19 @@ def test_two_processes_share_the_work(networks, art, split, tmp_path):
 # --- what is refused -----------------------------------------------------------------------------
 
 
-def refused(network, split, place, made, arrays=MEANS, batch=4) -> str:
+def refused(network, split, place, made, arrays=MEANS) -> str:
     """The message of a refusal; nothing below the place has changed."""
     before = tree(place)
     wanted = FeatureRequest(network, place / "n0.zarr", arrays, made)
     with pytest.raises(RecordError) as caught:
-        store_features([wanted], split, claims=place / "claims", batch=batch)
+        store_features([wanted], split, claims=place / "claims", batch=4)
     assert caught.value.slug == "foreign-features"
     assert tree(place) == before
     return str(caught.value)
 
 
 def test_foreign_features_are_refused(networks, art, split, tmp_path):
-    """Other weights, other pictures, other preprocessing, another batch size: never mixed, and the
+    """Other weights, other pictures, other preprocessing, another precision: never mixed, and the
     message tells which it is.
     """
     place = tmp_path / "kept"
@@ -363,7 +490,8 @@ def test_foreign_features_are_refused(networks, art, split, tmp_path):
     assert "differ in network;" in refused(networks[0], split, place, made_from(split, "n1"))
     other = replace(right, settings={"preprocessing": {"size": 48}})
     assert "differ in preprocessing;" in refused(networks[0], split, place, other)
-    assert "differ in batch;" in refused(networks[0], split, place, right, batch=8)
+    coarse = replace(right, settings=right.settings | {"precision": "bf16"})
+    assert "differ in precision;" in refused(networks[0], split, place, coarse)
     Image.new("RGB", (70, 70), "tan").save(art / "train/a/00.png")
     changed = opened(art, tmp_path / "again")
     assert "differ in images;" in refused(networks[0], changed, place, made_from(changed, "n0"))

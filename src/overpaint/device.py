@@ -28,6 +28,7 @@ import psutil
 import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import parse_flag_from_env
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from overpaint.defaults import DEVICE_VARIABLE
@@ -38,8 +39,19 @@ AT_ONCE = {"cpu": 8, "cuda": 512}
 torch takes other convolutions on one thread, whose last digits differ."""
 
 
+FORWARD = {"cpu": 32, "cuda": 256}
+"""Images of a batch of the feature pass, on a machine with memory enough. Of another size the last
+digits may differ, so it is one number a kind of device, and kept with what was begun by it."""
+
+SMALLEST_FORWARD = 32
+"""What is taken for granted; only a larger batch is tried before it is settled on."""
+
+PRECISIONS = ("float32", "tf32", "bf16")
+"""In which a feature pass may reckon; the first unless a study says otherwise."""
+
+
 OTHER_GPUS: dict[str, Any] = {"xpu": torch.xpu, "mps": torch.backends.mps}
-"""Intel's and Apple's, which Accelerate would take."""
+"""Apple's and Intel's, which Accelerate would take."""
 
 
 # --- which one -----------------------------------------------------------------------------------
@@ -234,14 +246,59 @@ def has_float64(device: torch.device) -> bool:
     return device.type != "mps"
 
 
-def exact() -> AbstractContextManager[Any]:
-    """Inside the block a GPU's convolutions are full float32, by the same algorithms each time."""
-    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
+def exact(*, tf32: bool = False) -> AbstractContextManager[Any]:
+    """Inside the block a GPU's convolutions are full float32, by the same algorithms each time.
+
+    With `tf32` they are of TensorFloat-32, which only a GPU of CUDA has.
+    """
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=tf32)
+
+
+@contextmanager
+def reckoning(device: torch.device, precision: str) -> Iterator[None]:
+    """Inside the block a network's forward is of one of `PRECISIONS`, the same each time."""
+    products = torch.backends.cuda.matmul
+    before = products.allow_tf32
+    try:
+        products.allow_tf32 = precision == "tf32"
+        with exact(tf32=precision == "tf32"), bfloat16(device, on=precision == "bf16"):
+            yield
+    finally:
+        products.allow_tf32 = before
 
 
 def pinned(batch: Tensor) -> Tensor:
     """A batch in memory that a GPU can fetch from by itself, where there is one."""
     return batch.pin_memory() if torch.cuda.is_available() else batch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """A tensor on its way to the host; `array` waits for it."""
+
+    tensor: Tensor
+    arrival: torch.cuda.Event | None = None  # None where there is no way to go
+
+    def array(self) -> NDArray[Any]:
+        """The values, once they are there."""
+        if self.arrival is not None:
+            self.arrival.synchronize()
+        return self.tensor.numpy()
+
+
+def fetch(tensor: Tensor) -> Fetched:
+    """Have a device's tensor brought to the host, and do not wait for it; the host's as it is.
+
+    >>> fetch(torch.arange(3)).array().tolist()
+    [0, 1, 2]
+    """
+    if tensor.device.type != "cuda":
+        return Fetched(tensor=tensor.cpu())
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    host.copy_(tensor, non_blocking=True)
+    arrival = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    arrival.record(torch.cuda.current_stream(tensor.device))
+    return Fetched(tensor=host, arrival=arrival)
 
 
 # --- memory --------------------------------------------------------------------------------------
@@ -250,6 +307,11 @@ def pinned(batch: Tensor) -> Tensor:
 def at_once(device: torch.device) -> int:
     """The most images of a rendering's batch, whatever memory there is."""
     return AT_ONCE.get(device.type, AT_ONCE["cpu"])
+
+
+def forward_batch(device: torch.device) -> int:
+    """The images of a batch of the feature pass, where memory allows."""
+    return FORWARD.get(device.type, FORWARD["cpu"])
 
 
 def free_memory(device: torch.device) -> int:

@@ -10,13 +10,16 @@ labels, so that the group can be read on its own. Nearly every measure is a pure
                                   /manifest.json    which arrays are whole
 
 The group grows in blocks of rows, by as many processes as run: who claims a block computes it. A
-chunk is there whole or not at all, and one that is there is never computed again.
+chunk is there whole or not at all, and one that is there is never computed again. What all layers
+of all networks say of a batch comes from the device as one tensor, while the next batch runs, and
+a thread of its own writes it.
 """
 
 import shutil
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -32,10 +35,21 @@ from torch import Tensor
 from zarr.errors import ContainsArrayError
 
 from overpaint.datasets import Split
-from overpaint.device import device_of, exact, on_best_device
+from overpaint.device import (
+    PRECISIONS,
+    SMALLEST_FORWARD,
+    Fetched,
+    device_of,
+    fetch,
+    forward_batch,
+    give_back_memory,
+    on_best_device,
+    out_of_memory,
+    reckoning,
+)
 from overpaint.errors import RecordError, nearest
 from overpaint.networks import Network
-from overpaint.networks.taps import Reduction, Tap, map_size, reduction_of, taps
+from overpaint.networks.taps import Reduction, map_size, reduction_of, taps
 from overpaint.pixels.batches import as_float, batches, in_order, pixels_of, view_of
 from overpaint.records import (
     FeaturesFacts,
@@ -48,12 +62,16 @@ from overpaint.records import (
 )
 from overpaint.records.claims import Claims
 
-BATCH = 32
 BLOCK = 256
 """Images that are claimed, computed and written together; as many whole batches as fit."""
 
 COLUMNS = 1 << 14
 """Columns in a chunk at most. Wider arrays, of flattened maps, have a batch of rows in a chunk."""
+
+WRITES = 2
+"""Batches that wait to be written at most: the device does not wait for the disk, nor the memory
+fill with what it has not taken.
+"""
 
 WAIT = 0.2
 """Seconds between two looks at what other processes are still at."""
@@ -69,11 +87,14 @@ def run_over(
     networks: Sequence[tuple[Network, Sequence[str]]],
     split: Split,
     order: Iterable[Sequence[int]],
+    *,
+    precision: str = PRECISIONS[0],
 ) -> Iterator[tuple[Sequence[int], list[Values]]]:
     """What the layers of several networks say of a split: for each batch its rows and values.
 
     For each network the names of arrays, as "mixed4d/mean". Each picture is decoded once for all
-    networks that want it in one size, however many layers are read.
+    networks that want it in one size, however many layers are read. A batch is given out once the
+    next is under way: so the device has work while its values come over.
     """
     views = list(dict.fromkeys(view_of(network.preprocessing) for network, _ in networks))
     pixels = [pixels_of(split, view) for view in views]
@@ -90,11 +111,19 @@ def run_over(
             reductions = _by_layer(arrays)
             tap = stack.enter_context(taps(network, list(reductions), reduction=reductions))
             tapped.append((tap, view_of(network.preprocessing)))
+        under_way: deque[tuple[Sequence[int], _Joined]] = deque()
         for *pictures, rows in zip(*streams, order, strict=True):
             images = {
                 view: as_float(batch, device) for view, batch in zip(views, pictures, strict=True)
             }
-            yield rows, [_values(tap, images[view]) for tap, view in tapped]
+            with torch.inference_mode(), reckoning(device, precision):
+                values = [_flat(tap(images[view]).values()) for tap, view in tapped]
+                under_way.append((rows, _Joined.of(values)))
+            if len(under_way) > 1:
+                earlier, joined = under_way.popleft()
+                yield earlier, joined.values()
+        for earlier, joined in under_way:
+            yield earlier, joined.values()
 
 
 def _by_layer(arrays: Iterable[str]) -> dict[str, Callable[[Tensor], dict[str, Tensor]]]:
@@ -105,20 +134,45 @@ def _by_layer(arrays: Iterable[str]) -> dict[str, Callable[[Tensor], dict[str, T
         by_layer[layer][name] = reduction_of(reduction)
 
     def reduced(reductions: Mapping[str, Reduction], activation: Tensor) -> dict[str, Tensor]:
-        return {name: reduction(activation) for name, reduction in reductions.items()}
+        # whatever precision the network has, a mean is taken in float32
+        whole = activation.float() if activation.is_floating_point() else activation
+        return {name: reduction(whole) for name, reduction in reductions.items()}
 
     return {layer: partial(reduced, reductions) for layer, reductions in by_layer.items()}
 
 
-def _values(tap: Tap[dict[str, Tensor]], images: Tensor) -> Values:
-    """One batch through one network, in full float32 and by the same algorithms each time."""
-    with torch.inference_mode(), exact():
-        layers = tap(images).values()
-    return {
-        name: (values.float() if values.is_floating_point() else values).cpu().numpy()
-        for arrays in layers
-        for name, values in arrays.items()
-    }
+def _flat(layers: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The arrays of all layers of a network, by name."""
+    return {name: values for arrays in layers for name, values in arrays.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Joined:
+    """The arrays of all networks of a batch, side by side in one tensor that is copied once."""
+
+    form: list[list[tuple[str, int, str]]]  # of each network: array, columns, type
+    numbers: Fetched  # int32 [B, all columns]: a float is carried by its bits, whatever it is
+
+    @classmethod
+    def of(cls, networks: Sequence[Mapping[str, Tensor]]) -> "_Joined":
+        form = [
+            [(name, values.shape[1], "f4" if values.is_floating_point() else "i4")
+             for name, values in arrays.items()]
+            for arrays in networks
+        ]  # fmt: skip
+        columns = [values.view(torch.int32) for arrays in networks for values in arrays.values()]
+        return cls(form=form, numbers=fetch(torch.cat(columns, dim=1)))
+
+    def values(self) -> list[Values]:
+        """The arrays again, of each network."""
+        numbers, start = self.numbers.array(), 0
+        networks: list[Values] = []
+        for arrays in self.form:
+            networks.append({})
+            for name, width, dtype in arrays:
+                networks[-1][name] = numbers[:, start : start + width].view(dtype)
+                start += width
+        return networks
 
 
 def features_of(
@@ -128,14 +182,45 @@ def features_of(
     arrays = [
         (network, [f"{layer}/{reduction}" for layer in layers]) for network, layers in networks
     ]
-    parts = [values for _, values in run_over(arrays, split, in_order(len(split), BATCH))]
-    return [
-        {
-            layer: np.concatenate([part[number][f"{layer}/{reduction}"] for part in parts])
-            for layer in layers
-        }
-        for number, (_, layers) in enumerate(networks)
-    ]
+    batch = batch_size(arrays)
+    features: list[dict[str, NDArray[Any]]] = [{} for _ in networks]
+    for rows, parts in run_over(arrays, split, in_order(len(split), batch)):
+        for (_, layers), by_layer, part in zip(networks, features, parts, strict=True):
+            for layer in layers:
+                values = part[f"{layer}/{reduction}"]
+                if layer not in by_layer:
+                    by_layer[layer] = np.empty((len(split), values.shape[1]), values.dtype)
+                by_layer[layer][rows[0] : rows[-1] + 1] = values
+    return features
+
+
+def batch_size(
+    networks: Sequence[tuple[Network, Sequence[str]]], precision: str = PRECISIONS[0]
+) -> int:
+    """Pictures of a batch where these networks run: the device's number, or what its memory holds.
+
+    A batch larger than any device takes is tried with black pictures, and halved until it fits.
+    """
+    with on_best_device(*(network for network, _ in networks), channels_last=True) as device:
+        batch = forward_batch(device)
+        while batch > SMALLEST_FORWARD:
+            try:
+                for network, arrays in networks:
+                    size, reductions = network.preprocessing.size, _by_layer(arrays)
+                    images = torch.zeros(batch, 3, size, size, device=device)
+                    with (
+                        torch.inference_mode(),
+                        reckoning(device, precision),
+                        taps(network, list(reductions), reduction=reductions) as tap,
+                    ):
+                        tap(images.to(memory_format=torch.channels_last))
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
+                    raise
+            give_back_memory(device)  # outside the handler: an error holds what it failed on
+            batch //= 2
+    return batch
 
 
 # --- kept on disk ----------------------------------------------------------------------------
@@ -152,6 +237,8 @@ class FeatureRequest:
     path: Path
     arrays: Sequence[str]
     manifest: Manifest
+    precision: str = PRECISIONS[0]
+    """One of `device.PRECISIONS`; it is among the manifest's settings unless it is the first."""
 
 
 Work = tuple[tuple[str, ...], ...]
@@ -163,39 +250,50 @@ def store_features(
     split: Split,
     *,
     claims: Path,
-    batch: int = BATCH,
+    batch: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Counter[str]]:
     """Have features of several networks on a split, computing in one pass what is not there.
 
     Any number of processes may do this at once, with one folder for their claims; each returns when
     everything is there. One batch size gives the same bytes, whoever writes them and in whatever
-    order; another one may differ in the last digit, and is refused for a group that was begun.
+    order; another one may differ in the last digit. So a group is finished with the size it was
+    begun with, which it holds; `batch` is that of one begun now, and by default the device's.
 
     Returns, for each network, the layers that gave NaN or infinity here, and of how many images:
     they are stored as they are. Raises RecordError for a group that was made from other weights,
     pictures or settings; nothing is written then.
     """
-    shelves = [_Shelf(request, split, batch) for request in requests]
+    shelves = [_Shelf(request, split) for request in requests]
     for shelf in shelves:
         shelf.check()
+    new = [(shelf.request.network, shelf.request.arrays) for shelf in shelves if not shelf.begun]
+    if new and batch is None:
+        batch = batch_size(new, requests[0].precision)
+    together: dict[tuple[int, str], list[_Shelf]] = defaultdict(list)
     for shelf in shelves:
-        shelf.open()
-    odd: list[Counter[str]] = [Counter() for _ in requests]
-    tell = progress or (lambda *_: None)
+        shelf.open(batch or SMALLEST_FORWARD)
+        together[shelf.batch, shelf.request.precision].append(shelf)
+    for alike in together.values():  # a pass each; nearly always it is one
+        _complete(alike, claims, progress or (lambda *_: None))
+    return [shelf.odd for shelf in shelves]
+
+
+def _complete(shelves: "Sequence[_Shelf]", claims: Path, tell: Callable[[int, int], None]) -> None:
+    """Have all that groups of one batch size and precision lack."""
+    split = shelves[0].split
     while gaps := _gaps(shelves):
         missing = sum(len(shelves[0].rows(start)) for starts in gaps.values() for start in starts)
         tell(len(split) - missing, len(split))
         with Claims(claims) as held:
             blocks = sum(
-                _fill(shelves, work, starts, claims=held, odd=odd, tell=tell)
+                _fill(shelves, work, starts, claims=held, tell=tell)
                 for work, starts in gaps.items()
             )
         if not blocks:
             time.sleep(WAIT)  # the rest is claimed by others, who finish it or let it go
     for shelf in shelves:
         shelf.finish()
-    return odd
 
 
 def _gaps(shelves: "Sequence[_Shelf]") -> dict[Work, list[int]]:
@@ -214,60 +312,80 @@ def _fill(
     starts: Sequence[int],
     *,
     claims: Claims,
-    odd: Sequence[Counter[str]],
     tell: Callable[[int, int], None],
 ) -> int:
     """Compute the blocks that nobody else has claimed; returns how many."""
-    busy = [number for number, names in enumerate(work) if names]
-    count, step = len(shelves[0].split), shelves[0].batch
+    busy = [shelf for shelf, names in zip(shelves, work, strict=True) if names]
+    count = len(shelves[0].split)
     done = count - sum(len(shelves[0].rows(start)) for start in starts)
+    last_rows = {shelves[0].rows(start)[-1]: start for start in starts}
     blocks = 0
 
-    def claimed() -> Iterator[Sequence[int]]:
-        # The batches ahead of the network pull this, so a block is claimed while the one before
-        # it is still computed, and decoding never pauses.
-        for start in starts:
-            if not claims.take(str(start)):
-                continue
-            if tuple(shelf.lacks(start) for shelf in shelves) == work:
-                rows = shelves[0].rows(start)
-                yield from (rows[first : first + step] for first in range(0, len(rows), step))
-            else:
-                claims.release(str(start))
-
-    networks = [(shelves[number].request.network, work[number]) for number in busy]
-    for rows, batch in run_over(networks, shelves[0].split, claimed()):
-        for number, arrays in zip(busy, batch, strict=True):
-            shelves[number].add(rows[0], arrays)
-            # The layers whose values are no numbers, and in how many images.
-            lost: Counter[str] = Counter()
-            for name, values in arrays.items():
-                images = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
-                lost |= Counter({name.rpartition("/")[0]: images})
-            odd[number].update(lost)
-        done += len(rows)
-        tell(done, count)
-        if rows[-1] + 1 == count or (rows[-1] + 1) % shelves[0].block == 0:
-            start = rows[0] // shelves[0].block * shelves[0].block
+    def write(before: Future[None] | None, rows: Sequence[int], batch: list[Values]) -> None:
+        if before is not None:
+            before.result()  # after an error nothing more is written: a block would lack a batch
+        for shelf, arrays in zip(busy, batch, strict=True):
+            shelf.add(rows[0], arrays)
+        if rows[-1] in last_rows:
+            start = last_rows[rows[-1]]
             assert not any(shelf.lacks(start) for shelf in shelves), "a written chunk is not there"
-            claims.release(str(start))
-            blocks += 1
+            claims.release(shelves[0].claim(start))
+
+    networks = [(shelf.request.network, names)
+                for shelf, names in zip(shelves, work, strict=True) if names]  # fmt: skip
+    order = _claimed(shelves, work, starts, claims)
+    precision = shelves[0].request.precision
+    writes: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
+        for rows, batch in run_over(networks, shelves[0].split, order, precision=precision):
+            writes.append(pool.submit(write, writes[-1] if writes else None, rows, batch))
+            if len(writes) > WRITES:
+                writes.popleft().result()
+            done += len(rows)
+            tell(done, count)
+            blocks += rows[-1] in last_rows
+        for pending in writes:
+            pending.result()
     return blocks
+
+
+def _claimed(
+    shelves: "Sequence[_Shelf]", work: Work, starts: Sequence[int], claims: Claims
+) -> Iterator[Sequence[int]]:
+    """The batches of the blocks that nobody else has claimed.
+
+    The batches ahead of the network pull this, so a block is claimed while the one before it is
+    still computed, and decoding never pauses.
+    """
+    step = shelves[0].batch
+    for start in starts:
+        if not claims.take(shelves[0].claim(start)):
+            continue
+        if tuple(shelf.lacks(start) for shelf in shelves) == work:
+            rows = shelves[0].rows(start)
+            yield from (rows[first : first + step] for first in range(0, len(rows), step))
+        else:
+            claims.release(shelves[0].claim(start))
 
 
 class _Shelf:
     """The group of one network while it fills."""
 
-    def __init__(self, request: FeatureRequest, split: Split, batch: int) -> None:
-        self.request, self.split, self.batch = request, split, batch
-        self.block = max(BLOCK // batch, 1) * batch
-        self.made_from = _made_from(request.manifest) | {"batch": batch}
+    def __init__(self, request: FeatureRequest, split: Split) -> None:
+        self.request, self.split = request, split
+        self.begun = request.path.exists()
+        self.made_from = _made_from(request.manifest)
         self.arrays: dict[str, zarr.Array[Any]] = {}
         self.waiting: dict[str, list[NDArray[Any]]] = defaultdict(list)
+        self.odd: Counter[str] = Counter()  # layer -> images for which it gave what is no number
 
     def rows(self, start: int) -> range:
         """The rows of the block that begins at `start`."""
         return range(start, min(start + self.block, len(self.split)))
+
+    def claim(self, start: int) -> str:
+        """What the block that begins at `start` is claimed by; blocks of another length differ."""
+        return f"{self.block}-{start}"
 
     def check(self) -> None:
         """Refuse a group that is there but was made from something else."""
@@ -275,8 +393,8 @@ class _Shelf:
         if not path.exists():
             return
         there = made_from(path)
-        names = {**there, **self.made_from}
-        differ = [name for name in names if there.get(name) != self.made_from.get(name)]
+        wanted = self.made_from | {"batch": there.get("batch", "unknown")}  # it goes on with that
+        differ = [name for name in there | wanted if there.get(name) != wanted.get(name)]
         if differ:
             raise RecordError(
                 "foreign-features",
@@ -285,8 +403,10 @@ class _Shelf:
                 "folder, or choose another",
             )
 
-    def open(self) -> None:
-        """Open the group, or begin it; the arrays that it lacks are there afterwards, empty."""
+    def open(self, batch: int) -> None:
+        """Open the group, or begin it with batches of this size; what arrays it lacks are there
+        afterwards, empty.
+        """
         path = self.request.path
         if not path.exists():
             with new_folder(path) as draft:
@@ -299,8 +419,10 @@ class _Shelf:
                 for column, values in columns.items():
                     strings = np.array(values, dtype=np.dtypes.StringDType())
                     group.create_array(f"{IMAGES}/{column}", data=strings)
-                group.attrs.put({"made_from": self.made_from})
+                group.attrs.put({"made_from": self.made_from | {"batch": batch}})
             self.check()  # another process may have begun it in the meantime
+        self.batch = int(made_from(path)["batch"])
+        self.block = max(BLOCK // self.batch, 1) * self.batch
         group = zarr.open_group(path, mode="r+")
         missing = [name for name in self.request.arrays if name not in group]
         for name, (width, dtype, attributes) in _forms(self.request.network, missing).items():
@@ -335,19 +457,24 @@ class _Shelf:
 
         The rows of a block come in order.
         """
+        not_finite: Counter[str] = Counter()
         for name, values in arrays.items():
+            images = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
+            not_finite |= Counter({name.rpartition("/")[0]: images})
             array, end = self.arrays[name], start + len(values)
             self.waiting[name].append(values)
             if end % array.chunks[0] == 0 or end == len(self.split):
                 whole = np.concatenate(self.waiting.pop(name))
                 array[end - len(whole) : end] = whole
+        self.odd.update(not_finite)
 
     def finish(self) -> None:
         """Write the manifest: which arrays are whole."""
         path = self.request.path
         group = zarr.open_group(path, mode="r")
         arrays = [name for name in _names(path) if _is_whole(path, _array(group, name))]
-        write_manifest(path, with_facts(self.request.manifest, FeaturesFacts(arrays=arrays)))
+        facts = FeaturesFacts(arrays=arrays, batch=self.batch)
+        write_manifest(path, with_facts(self.request.manifest, facts))
 
 
 IMAGES = "images"
@@ -369,9 +496,11 @@ def discard_foreign(path: Path, manifest: Manifest) -> bool:
     """Remove a group that was made from something else than this manifest says; whether it was."""
     if not path.exists():
         return False
-    parts = _made_from(manifest)
-    if (path / "zarr.json").is_file() and parts.items() <= made_from(path).items():
-        return False
+    if (path / "zarr.json").is_file():
+        there = made_from(path)
+        there.pop("batch", None)  # it is finished with its own
+        if there == _made_from(manifest):
+            return False
     shutil.rmtree(path)
     return True
 

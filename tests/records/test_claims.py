@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,6 +22,14 @@ def test_a_part_is_claimed_once_and_again_after_it_was_let_go(tmp_path):
         assert later.take("0")
         assert later.take("1")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_another_thread_may_let_go(tmp_path):
+    """Who writes what was claimed is a thread of its own."""
+    with Claims(tmp_path) as ours, Claims(tmp_path) as theirs, ThreadPoolExecutor(1) as pool:
+        assert ours.take("0")
+        pool.submit(ours.release, "0").result()
+        assert theirs.take("0")
 
 
 def test_an_exception_lets_go(tmp_path):

@@ -141,6 +141,19 @@ def test_a_new_kind_of_finding_reaches_a_folder_that_exists(copy, monkeypatch):
     assert "for trial" in page
 
 
+def test_features_of_another_precision_are_others(copy):
+    """They are made anew with what is made of them, and the comparison's page is told."""
+    text = STUDY + "features: {precision: bf16}\n"
+    assert made(carry_out(copy, text)) == FOLLOWS["features"] | {"site.json"}
+    assert made(carry_out(copy, text)) == set()
+    manifest = read_json(copy / "features/tuned/photographs-test.zarr/manifest.json")
+    assert manifest["settings"]["precision"] == "bf16"
+    assert manifest["facts"]["batch"] == 32
+    notes = read_json(copy / "comparisons/source--tuned/manifest.json")["facts"]["notes"]
+    assert notes[-1] == "The features were computed in bf16, not in float32."
+    assert made(carry_out(copy)) == FOLLOWS["features"] | {"site.json"}
+
+
 def test_a_recipe_field_with_a_neutral_default_makes_nothing_again(copy, monkeypatch):
     """Settings enter a key without their defaults."""
 

@@ -29,7 +29,8 @@ class Claims:
         Whether it still needs to be done is to be seen after that, not before.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder / f"{part}.lock")
+        # By default a lock belongs to the thread that took it; here another may let it go.
+        lock = FileLock(self.folder / f"{part}.lock", thread_local=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:

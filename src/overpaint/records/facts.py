@@ -4,7 +4,7 @@
 >>> of_features = manifest(
 ...     "features", inputs={}, settings={}, seed=0, facts={"arrays": ["mixed4d/mean"]})
 >>> facts_of(of_features, FeaturesFacts)
-FeaturesFacts(arrays=['mixed4d/mean'])
+FeaturesFacts(arrays=['mixed4d/mean'], batch=None)
 
 They lie in `manifest.json` as plain JSON. A run builds the rows below and writes them; whoever
 reads a folder fills the same rows again, and what lacks or is of another kind is an error by name.
@@ -101,9 +101,10 @@ class ComparisonFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class FeaturesFacts:
-    """Which arrays of a group of features are whole."""
+    """Which arrays of a group of features are whole, and how many pictures a batch had."""
 
     arrays: list[str]
+    batch: int | None = None  # None in old records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -175,7 +175,7 @@ def write_comparison(
             k=work.study.maximal_images,
             classes=len(maximal_split.classes),
             multi_label=maximal_split.multi_label,
-            notes=list(made.notes),
+            notes=[*made.notes, *_said_of_precision(work.study.precision)],
             shown=choose_channels(
                 read_rows(draft / "channels.parquet", ChannelRow),
                 [layer for layer in render.layers if layer in layers] if render else [],
@@ -187,6 +187,11 @@ def write_comparison(
             },
         )
         write_manifest(draft, with_facts(wanted, facts))
+
+
+def _said_of_precision(precision: str) -> list[str]:
+    usual = precision == "float32"
+    return [] if usual else [f"The features were computed in {precision}, not in float32."]
 
 
 def receptive_fields_of(network: "Network") -> ReceptiveFields:

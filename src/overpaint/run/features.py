@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from overpaint.datasets import Split
 from overpaint.records import FeaturesFacts, Manifest, facts_of, manifest, read_manifest
@@ -60,7 +61,13 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
     with work.progress.stage(title) as advance:
         not_finite = store_features(
             [
-                FeatureRequest(work.opened(name), paths[name], sorted(arrays[name]), wanted[name])
+                FeatureRequest(
+                    work.opened(name),
+                    paths[name],
+                    sorted(arrays[name]),
+                    wanted[name],
+                    precision=work.study.precision,
+                )
                 for name in lacking
             ],
             split,
@@ -88,9 +95,12 @@ def wanted_features(work: Workspace, name: str, dataset: str, split: str) -> Man
         "network": work.weights_digest(name),
         "images": work.split_digest(dataset, split),
     }
-    settings = {}
+    # Without the precision that is the usual one, as in folders from before there were others.
+    settings: dict[str, Any] = (
+        {} if work.study.precision == "float32" else {"precision": work.study.precision}
+    )
     if work.is_there(work.folder.network(name)):
         facts = work.network_facts(name)
         preprocessing = asdict(facts.preprocessing) if facts.preprocessing else {}
-        settings = {"architecture": facts.architecture, "preprocessing": preprocessing}
+        settings |= {"architecture": facts.architecture, "preprocessing": preprocessing}
     return manifest("features", inputs=inputs, settings=settings, seed=0)

@@ -209,6 +209,13 @@ class RenderEntry(Entry):
         return self
 
 
+class FeaturesEntry(Entry):
+    """How the features are computed that a study keeps."""
+
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """TensorFloat-32 is for GPUs of CUDA alone; elsewhere it is float32."""
+
+
 CHOICE = re.compile(
     r"^(all|(most_changed|most_concentrated|least_overlap|extremes_of_overlap)\([1-9]\d*\))$"
 )
@@ -225,6 +232,7 @@ class Study(Entry):
     """Networks of one dataset whose probabilities are averaged."""
     compare: list[Pair] = Field([])
     maximal_images: Annotated[int, Field(ge=1)] = 100
+    features: FeaturesEntry | None = None
     render: RenderEntry | None = None
     base: Path = Field(Path(), exclude=True)
     """The folder that relative paths start from: that of the study's file."""
@@ -373,6 +381,11 @@ class Study(Entry):
         """The seed of a network's training: its own, or else the study's."""
         entry = self.networks[network] if network in self.networks else self.all_networks[network]
         return self.seed if entry.seed is None else entry.seed
+
+    @property
+    def precision(self) -> str:
+        """In which features are computed."""
+        return self.features.precision if self.features else "float32"
 
     def path(self, path: Path) -> Path:
         """A path of the study file, made absolute."""

@@ -15,7 +15,15 @@ from pydantic import BaseModel, ValidationError
 
 from overpaint.datasets.kinds import KINDS
 from overpaint.errors import OverpaintError, StudyError, nearest
-from overpaint.study.model import Misplaced, NetworkEntry, Pair, Place, RenderEntry, Study
+from overpaint.study.model import (
+    FeaturesEntry,
+    Misplaced,
+    NetworkEntry,
+    Pair,
+    Place,
+    RenderEntry,
+    Study,
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -177,6 +185,7 @@ def _fields_at(loc: Place) -> list[str]:
     models: dict[str, type[BaseModel]] = {
         "networks": NetworkEntry,
         "compare": Pair,
+        "features": FeaturesEntry,
         "render": RenderEntry,
     }
     model: type[BaseModel] = Study
