@@ -10,7 +10,7 @@ Everything here is a pure function of features, labels and weights; no network r
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd

@@ -3,16 +3,21 @@
 `Dataset` is the catalogue with its classes, `Split` what a network is trained or measured on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
+from overpaint.files import File, Folder
+
+if TYPE_CHECKING:
+    from overpaint.pixels.images import Look
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +38,12 @@ class Picture:
 class Catalogue:
     """What the reader of a kind found."""
 
-    root: Path
+    root: Folder
     pictures: list[Picture]
     classes: tuple[str, ...] | None = None  # None: those that occur, in alphabetical order
     multi_label: bool | None = None  # None: if some picture has not exactly one label
     notes: tuple[str, ...] = ()  # what was left out or decided, in sentences
+    looks: Mapping[str, "Look"] | None = None  # what the reader saw of them, if it had them in hand
 
     @property
     def several(self) -> bool:
@@ -53,7 +59,7 @@ class Split:
 
     dataset: str
     name: str
-    root: Path
+    root: Folder
     pictures: tuple[Picture, ...]
     classes: tuple[str, ...]
     multi_label: bool
@@ -63,7 +69,7 @@ class Split:
         return len(self.pictures)
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[File]:
         """Where the pictures lie."""
         return [self.root / picture.image for picture in self.pictures]
 
@@ -105,7 +111,7 @@ class Dataset:
     """A named collection: its catalogue, its classes, where it lies."""
 
     name: str
-    root: Path
+    root: Folder
     pictures: tuple[Picture, ...]
     classes: tuple[str, ...]
     multi_label: bool
@@ -141,7 +147,7 @@ class Dataset:
 
 def dataset_of(
     name: str,
-    root: Path,
+    root: Folder,
     pictures: Sequence[Picture],
     *,
     multi_label: bool = False,

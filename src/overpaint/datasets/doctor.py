@@ -9,7 +9,7 @@ stand in two splits, and groups (artists, sitters, books) that do.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from overpaint.datasets.catalogue import Dataset, Picture
 from overpaint.datasets.stamp import Stamp, stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, RecordError
+from overpaint.files import Folder
 from overpaint.pixels.images import Look, survey
 from overpaint.records import (
     DuplicateRow,
@@ -34,31 +35,28 @@ from overpaint.records import (
 
 
 def examine(
-    root: Path,
+    root: Folder,
     pictures: Sequence[Picture],
     workplace: Path,
     progress: Callable[[int, int], None] | None = None,
+    looks: Mapping[str, Look] | None = None,
 ) -> list[ImageRow]:
     """One row a picture, in order; only files that are new or have changed are read, and those that
     could not be: another version of a library, or another limit, may read them.
 
+    Where the reader of the collection had all in hand, its `looks` are taken, and none is read.
     What is odd about a picture that can be read is kept in `workplace` for `remarks`.
     """
     last_look = remembered(workplace)
     stamps = {picture.image: stamp(root / picture.image) for picture in pictures}
-    stale = [
-        image
-        for image, current in stamps.items()
-        if image not in last_look
-        or last_look[image][0] != current
-        or last_look[image][1].status != "ok"
-    ]
     notes = known_notes(workplace)
-    looks = {
+    looks = dict(looks) if looks is not None else {
         image: Look(digest=row.digest, width=row.width, height=row.height, status=row.status,
                     note=notes.get(image, ""))
-        for image, (_, row) in last_look.items()
+        for image, (when, row) in last_look.items()
+        if when == stamps.get(image) and row.status == "ok"
     }  # fmt: skip
+    stale = [image for image in stamps if image not in looks]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         surveys = pool.map(survey, [root / image for image in stale])
         for number, (image, look) in enumerate(zip(stale, surveys, strict=True), start=1):
@@ -111,7 +109,7 @@ FEW = 5
 """Pictures that are named; the others are counted."""
 
 
-def remember(root: Path, rows: Sequence[ImageRow], workplace: Path) -> None:
+def remember(root: Folder, rows: Sequence[ImageRow], workplace: Path) -> None:
     """Keep what was found for the next look."""
     stamps = [stamp(root / row.image) for row in rows]
     write_rows(workplace / "images.parquet", rows, ImageRow)

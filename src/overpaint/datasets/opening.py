@@ -15,6 +15,7 @@ from overpaint.datasets.doctor import alike, contradictions, examine, remarks
 from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.kinds import KINDS, DatasetEntry
 from overpaint.datasets.names import legible
+from overpaint.datasets.remote import is_address
 from overpaint.datasets.splits import in_words, way_of, with_splits
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import ImageRow, digest
@@ -48,7 +49,7 @@ def open_dataset(
     pictures = with_splits(
         catalogue.pictures, workplace, seed, name, disjoint=entry.disjoint, several=several
     )
-    rows = examine(catalogue.root, pictures, workplace, progress)
+    rows = examine(catalogue.root, pictures, workplace, progress, catalogue.looks)
     readable = [
         replace(picture, digest=row.digest)
         for picture, row in zip(pictures, rows, strict=True)
@@ -106,7 +107,8 @@ def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: An
             "bad-dataset", f"{first['loc'][-1]}: {first['msg']}; the keys are {keys}"
         ) from None
     if entry.cache or entry.writes_out:
-        made_of = [entry.model_dump(mode="json"), str(Path(root).resolve()), seed]
+        lying = root if is_address(root) else Path(root).resolve()
+        made_of = [entry.model_dump(mode="json"), str(lying), seed]
         workplace = cache_folder() / "datasets" / digest(made_of)[:16]
         opened, rows = open_dataset(Path(root).name, entry, workplace=workplace, seed=seed)
     else:

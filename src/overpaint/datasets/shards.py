@@ -4,6 +4,9 @@ As there, the key is a member's file name up to its first dot; what follows is t
 `0001.left.jpg` is the field `left.jpg` of the sample `0001`. Nothing but pictures, class files and
 JSON is looked at: the layout also knows pickled members, and a collection from elsewhere may hold
 some. What is left out is counted by its ending.
+
+Below a folder, the pictures are written out once. Those at an address (`s3://…`) stay there: each
+shard is read through once, and its pictures from then on in parts.
 """
 
 import json
@@ -13,17 +16,18 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from overpaint.datasets.catalogue import Catalogue
 from overpaint.datasets.entry import Classes, CollectionEntry, SplitName, Surroundings
 from overpaint.datasets.exported import Item, Source, exported, splits_or_none
 from overpaint.datasets.labels import check_known, check_no_vectors
 from overpaint.datasets.names import clean, split_names
+from overpaint.datasets.remote import RemoteFile, RemoteFolder, address, is_address
 from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
@@ -41,15 +45,56 @@ LARGEST = {**dict.fromkeys(PICTURES, 2**29), **dict.fromkeys(LABELS, 2**20)}
 """Bytes that a member may have: a tar can claim any size, and be compressed."""
 
 
+MOST = 100_000
+"""Shards that one pattern may mean."""
+
+Shard = Path | RemoteFile
+
+
 def below(pattern: str) -> str:
     """A pattern that cannot lead out of the root; else a ValueError."""
-    if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+    patterns = list(islice(braces(pattern), MOST + 1)) if pattern.count("{") < 9 else []
+    if len(patterns) > MOST or not patterns:
+        raise ValueError(f"{pattern!r} means none, or more than {MOST} shards")
+    if any(Path(name).is_absolute() or ".." in Path(name).parts for name in patterns):
         raise ValueError(f"{pattern!r} leads out of the root")
     return pattern
 
 
+def braces(pattern: str) -> Iterator[str]:
+    """The patterns that one with braces stands for, as WebDataset writes them.
+
+    >>> list(braces("train-{008..010}.tar"))
+    ['train-008.tar', 'train-009.tar', 'train-010.tar']
+    >>> list(braces("{a,b}-{0..1}.tar"))
+    ['a-0.tar', 'a-1.tar', 'b-0.tar', 'b-1.tar']
+    """
+    match = re.search(r"\{(?:(\d+)\.\.(\d+)|([^{}]*,[^{}]*))\}", pattern)
+    if match is None:
+        yield pattern
+        return
+    first, last, words = match.groups()
+    before, after = pattern[: match.start()], pattern[match.end() :]
+    width = len(first or "")
+    parts = (
+        words.split(",") if words else (f"{n:0{width}}" for n in range(int(first), int(last) + 1))
+    )
+    for part in parts:
+        for rest in braces(after):
+            yield f"{before}{part}{rest}"
+
+
+def place_of(root: Any) -> Any:
+    """A root as the study has it: an address, or a path."""
+    if not is_address(root):
+        return root
+    return address(root)
+
+
 class ShardsEntry(CollectionEntry):
     """Tar files in the layout of WebDataset; `splits` are patterns of their names.
+
+    `root` is a folder, or an address that fsspec knows.
 
     `label` is the field of a sample's .json; a class number counts into `classes`, if given.
     """
@@ -57,7 +102,7 @@ class ShardsEntry(CollectionEntry):
     writes_out: ClassVar[bool] = True
 
     kind: Literal["shards"]
-    root: Path
+    root: Annotated[Path | str, BeforeValidator(place_of)]
     splits: dict[SplitName, Annotated[str, AfterValidator(below)]] | None = None
     label: str = "label"
     classes: Classes | None = None
@@ -68,7 +113,11 @@ class ShardsEntry(CollectionEntry):
         Raises DatasetError for splits without shards, a shard that is cut off, a sample without
         picture or label, a class that is not among the entry's.
         """
-        root = surroundings.path(self.root)
+        root: Path | RemoteFolder
+        if is_address(self.root):
+            root = RemoteFolder(str(self.root))
+        else:
+            root = surroundings.path(Path(self.root))
         shards = shards_below(root, self.splits)
         stamps = [
             [split, path.name, *stamp(path)] for split, paths in shards.items() for path in paths
@@ -96,24 +145,48 @@ class ShardsEntry(CollectionEntry):
                     notes.append(f"{count} {verb} not looked at: {kinds}")
 
             used = {path for paths in shards.values() for path in paths}
-            lying = {path for ending in ENDINGS for path in root.glob(f"*{ending}")}
+            # an address whose shards are named need not be one that can be listed
+            lying = set(tars_in(root)) if isinstance(root, Path) or not self.splits else used
             unused = sorted(path.name for path in lying - used)
             if unused:
                 named = ", ".join(unused[:10]) + (" …" if len(unused) > 10 else "")
                 notes.append(f"not used, because no split names them: {named}")
             return Source(place=str(root), items=items(), notes=notes, classes=classes)
 
-        return exported(surroundings.pictures, [stamps, self.label, classes], source)
+        made_of = [stamps, self.label, classes]
+        if isinstance(root, Path):
+            return exported(surroundings.pictures, made_of, source)
+        files = [cast(RemoteFile, path) for paths in shards.values() for path in paths]
+        return exported(surroundings.pictures, [*made_of, root.address], source, files)
 
 
 ENDINGS = (".tar", ".tar.gz", ".tgz")
 
 
-def shards_below(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str, list[Path]]:
+def tars_in(root: Path | RemoteFolder) -> list[Shard]:
+    """The tar files that lie in a folder or at an address."""
+    return sorted({path for ending in ENDINGS for path in root.glob(f"*{ending}")})
+
+
+def shards_named(root: Path | RemoteFolder, pattern: str) -> list[Shard]:
+    """The shards that a pattern means; a DatasetError names what braces mean and is not there."""
+    shards: dict[Shard, None] = {}
+    for name in (patterns := list(braces(pattern))):
+        fitting: list[Shard] = sorted(root.glob(name))
+        if not fitting and len(patterns) > 1:
+            raise DatasetError("no-shards", f"no file below {root} is called {name!r}, and "
+                               f"{pattern!r} means it too")  # fmt: skip
+        shards |= dict.fromkeys(fitting)
+    return list(shards)
+
+
+def shards_below(
+    root: Path | RemoteFolder, splits: Mapping[SplitName, str] | None
+) -> dict[str, list[Shard]]:
     """The tar files of each split: those that the study names, or those whose names tell of it."""
-    lying = sorted({path for ending in ENDINGS for path in root.glob(f"*{ending}")})
     patterns = {str(split): pattern for split, pattern in (splits or {}).items()}
-    shards = {split: sorted(root.glob(patterns[split])) for split in SPLITS if split in patterns}
+    shards = {split: shards_named(root, patterns[split]) for split in SPLITS if split in patterns}
+    lying = tars_in(root) if not patterns or not all(shards.values()) else []
     if not patterns:
         stems = {path: path.name.partition(".tar")[0].removesuffix(".tgz") for path in lying}
         meanings = split_names(stems.values())
@@ -137,8 +210,27 @@ def shards_below(root: Path, splits: Mapping[SplitName, str] | None) -> dict[str
     return shards
 
 
+def opened(path: Shard) -> tarfile.TarFile:
+    """A shard, to be read from its beginning to its end.
+
+    At an address it must be one whose members can be read by themselves afterwards.
+    """
+    if isinstance(path, Path):
+        return tarfile.open(path, "r|*")
+    if path.part(0, min(6, path.size)).startswith(COMPRESSED):
+        raise DatasetError(
+            "compressed-shard",
+            f"the shard {path} is compressed, so no picture in it can be read by itself: write "
+            "plain tar files, or have it on a disk, where it is written out",
+        )
+    return tarfile.open(fileobj=path.stream(), mode="r|")  # type: ignore[call-overload]
+
+
+COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+
+
 def items_of(
-    path: Path,
+    path: Shard,
     split: str,
     label: str,
     classes: tuple[str, ...] | None,
@@ -147,12 +239,14 @@ def items_of(
 ) -> Iterator[Item]:
     """The pictures of one tar file: neighbouring members of one key are a sample."""
     try:
-        with tarfile.open(path, "r|*") as tar:
+        with opened(path) as tar:
             members = members_of(tar, path, left_out)
             for key, fields in groupby(members, lambda member: member[0]):
                 where = f"{path}, sample {key!r}"
                 sample: dict[str, bytes] = {}
-                for _, name, data in fields:
+                offsets: dict[str, int] = {}
+                for _, name, offset, data in fields:
+                    offsets[name] = offset
                     if name in sample:
                         raise DatasetError("broken-shard", f"{where}: two members are .{name}")
                     sample[name] = data
@@ -173,6 +267,8 @@ def items_of(
                     data=sample[picture],
                     labels=labels,
                     source=f"{path.name}/{key}",
+                    file=None if isinstance(path, Path) else path,
+                    offset=offsets[picture],
                 )
             # A tar ends with blocks of zeros; the library takes a cut between two for an end.
             if tar.fileobj is None or not tar.fileobj.read(tarfile.BLOCKSIZE):
@@ -204,9 +300,9 @@ def chosen(sample: Mapping[str, bytes], endings: tuple[str, ...], where: str) ->
 
 
 def members_of(
-    tar: tarfile.TarFile, path: Path, left_out: Counter[str]
-) -> Iterator[tuple[str, str, bytes]]:
-    """Key, field and bytes of the members that are looked at."""
+    tar: tarfile.TarFile, path: Shard, left_out: Counter[str]
+) -> Iterator[tuple[str, str, int, bytes]]:
+    """Key, field, place and bytes of the members that are looked at."""
     for member in tar:
         name = PurePosixPath(member.name)
         stem, _, field = name.name.partition(".")
@@ -223,10 +319,14 @@ def members_of(
                 "broken-shard", f"{path}: {member.name!r} claims {member.size} bytes; "
                 f"a .{ending} may have {LARGEST[ending]}"
             )  # fmt: skip
+        if member.issparse() and not isinstance(path, Path):
+            raise DatasetError(
+                "broken-shard", f"{path}: {member.name!r} does not lie in one piece (sparse)"
+            )
         file = tar.extractfile(member)
         assert file is not None
         key = str(name.parent / stem).encode(errors="replace").decode()
-        yield key, field, file.read()
+        yield key, field, member.offset_data, file.read()
 
 
 def labels_of(

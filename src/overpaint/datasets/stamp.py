@@ -1,14 +1,15 @@
 """Size and time of a file, by which it is known again without a look into it."""
 
-from pathlib import Path
+from overpaint.files import Dated
 
 Stamp = tuple[int, int]
 """Size and time of change of a file, in bytes and nanoseconds; (-1, 0) for none."""
 
 
-def stamp(path: Path) -> Stamp:
+def stamp(path: Dated) -> Stamp:
     """Size and time of a file.
 
+    >>> from pathlib import Path
     >>> stamp(Path("nowhere"))
     (-1, 0)
     """

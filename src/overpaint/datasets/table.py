@@ -85,10 +85,10 @@ class TableEntry(CollectionEntry):
             notes.append(f"the tables of the splits are read: {names}")
         if self.file is not None and not files:
             table = read(self.file)
-            said = [*table.notes, *unnamed(table), *self._others(surroundings, root)]
+            said = [*table.notes, *unnamed(table, root), *self._others(surroundings, root)]
             return replace(table, notes=tuple(said))
         joined = joined_tables({split: read(file) for split, file in (files or {}).items()})
-        said = [*notes, *joined.notes, *unnamed(joined)]
+        said = [*notes, *joined.notes, *unnamed(joined, root)]
         return replace(joined, notes=tuple(said))
 
     def _in_folders(self, surroundings: Surroundings, root: Path) -> dict[SplitName, Path]:
@@ -164,14 +164,14 @@ def joined_tables(tables: Mapping[str, Catalogue]) -> Catalogue:
     )
 
 
-def unnamed(table: Catalogue) -> list[str]:
+def unnamed(table: Catalogue, root: Path) -> list[str]:
     """A sentence on the pictures that lie beside those that a table names."""
     from overpaint.pixels.images import ENDINGS
 
     named = {picture.image for picture in table.pictures}
     lying = [
-        path.relative_to(table.root).as_posix()
-        for folder in sorted({(table.root / image).parent for image in named})
+        path.relative_to(root).as_posix()
+        for folder in sorted({(root / image).parent for image in named})
         if folder.is_dir()
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in ENDINGS and not path.name.startswith(".")

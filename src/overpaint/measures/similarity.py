@@ -110,7 +110,7 @@ def mutual_neighbours(x: Table | Centred, y: Table | Centred, k: int = NEIGHBOUR
     if n > QUERIES:
         images = np.sort(generator(0, "neighbours", n).choice(n, QUERIES, replace=False))
     near = [_nearest(table, images, k) for table in (x, y)]
-    return float(len(np.intersect1d(*near, assume_unique=True)) / (k * len(images)))
+    return float(len(np.intersect1d(near[0], near[1], assume_unique=True)) / (k * len(images)))
 
 
 def neighbours_chance(n: int, k: int = NEIGHBOURS) -> float:

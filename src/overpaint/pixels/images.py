@@ -31,6 +31,7 @@ from PIL import (
 )
 
 from overpaint.errors import DatasetError
+from overpaint.files import File
 from overpaint.pixels.tones import as_rgb
 
 DECODER = 2
@@ -273,7 +274,7 @@ def upright_rgb(picture: Image.Image) -> Image.Image:
     return pixels.transpose(turn) if turn is not None else pixels
 
 
-def read(path: Path, side: int | None = None) -> Image.Image:
+def read(path: File, side: int | None = None) -> Image.Image:
     """A picture of a file, as `decode`; a DatasetError names the file and the reason."""
     try:
         return decode(path.read_bytes(), side)
@@ -388,12 +389,17 @@ class Look:
     note: str = ""  # what its owner should know all the same
 
 
-def survey(path: Path) -> Look:
+def survey(path: File) -> Look:
     """A look at a file, which is decoded as far as a network's input needs."""
     try:
         data = path.read_bytes()
     except OSError as error:
         return Look(status=error.strerror or str(error))
+    return look_at(data)
+
+
+def look_at(data: bytes) -> Look:
+    """A look at the bytes of a file."""
     digest = hashlib.sha256(data).hexdigest()
     try:
         pixels = decode(data, 224)

@@ -2,12 +2,12 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from overpaint.defaults import SHOWN_IMAGES
 from overpaint.errors import RecordError
+from overpaint.files import File
 from overpaint.measures.most_confident import most_confident
 from overpaint.pixels.images import decode, thumbnail
 from overpaint.records import (
@@ -95,5 +95,5 @@ def _write_thumbnails(work: Workspace, dataset: str, pictures: dict[str, str]) -
             advance(count, len(missing))
 
 
-def _small(path: Path) -> bytes:
+def _small(path: File) -> bytes:
     return thumbnail(decode(path.read_bytes(), SIDE), SIDE)
