@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build, load
+from overpaint.networks.weight_files import read_tensors
+from overpaint.networks.weights import Places, placed
 
 VIT, RESNET = "timm:test_vit", "torchvision:resnet18"
 
@@ -95,7 +97,9 @@ def lightning(state):
         "pytorch-lightning_version": "2.2.0",
         "state_dict": prefixed("model.", state),
         "loops": {"fit_loop": {"state_dict": {}}},
-        "callbacks": {"ModelCheckpoint{'monitor': 'loss'}": {"best_model_score": torch.tensor(0.3)}},
+        "callbacks": {
+            "ModelCheckpoint{'monitor': 'loss'}": {"best_model_score": torch.tensor(0.3)}
+        },
         "optimizer_states": [optimiser(state)],
         "lr_schedulers": [],
         "hparams_name": "kwargs",
@@ -171,7 +175,12 @@ FULL = [
         lambda s: {"model": others(s), "model_ema": s},
         "under 'model_ema.' (a running average); left: model (",
     ),
-    ("nested wrappers", VIT, lambda s: {"module": {"network": {"state_dict": s}}}, "module.network"),
+    (
+        "nested wrappers",
+        VIT,
+        lambda s: {"module": {"network": {"state_dict": s}}},
+        "module.network",
+    ),
     ("DataParallel", RESNET, lambda s: {"state_dict": prefixed("module.", s)}, "dict.module.'"),
     ("compiled", VIT, lambda s: prefixed("_orig_mod.module.", s), "under '_orig_mod.module.'"),
     ("compiled inside", VIT, lambda s: prefixed("module._orig_mod.", s), "'module._orig_mod.'"),
@@ -187,8 +196,10 @@ FULL = [
     (
         "a classifier outside of the backbone",
         RESNET,
-        lambda s: prefixed("backbone.", headless(s))
-        | {"classifier.weight": s["fc.weight"], "classifier.bias": s["fc.bias"]},
+        lambda s: (
+            prefixed("backbone.", headless(s))
+            | {"classifier.weight": s["fc.weight"], "classifier.bias": s["fc.bias"]}
+        ),
         "its classifier is 'classifier'",
     ),
     ("a classifier behind dropout", RESNET, lambda s: renamed(s, "fc.", "fc.1."), "is 'fc.1'"),
@@ -234,7 +245,9 @@ HEADLESS = [
     (
         "a classifier of several layers",
         RESNET,
-        lambda s: headless(s) | {"fc.0.weight": torch.ones(512, 512), "fc.2.weight": torch.ones(4, 512)},
+        lambda s: (
+            headless(s) | {"fc.0.weight": torch.ones(512, 512), "fc.2.weight": torch.ones(4, 512)}
+        ),
         "left: fc (2 tensors)",
     ),
     (
@@ -326,18 +339,8 @@ def test_any_wrapping_gives_the_same_network(small, tmp_path_factory, wrappers, 
     path = tmp_path_factory.mktemp("wrapped") / "w.pth"
     torch.save(state, path)
     found, remark = read("inception_small", path)
-    assert found.digest == Network(
-        "inception_small", _parts(small), found.classes
-    ).digest
+    assert found.digest == small.digest
     assert bool(remark) == bool(wrappers or prefixes)
-
-
-def _parts(network):
-    from overpaint.networks import parts
-
-    return parts.Parts(
-        network.body, network.layers, network.head, network.preprocessing, network.filters
-    )
 
 
 # --- Hugging Face and torchvision -----------------------------------------------------------------
@@ -382,13 +385,10 @@ def configured(kind):
         "convnext": lambda: (
             transformers.ConvNextForImageClassification(
                 transformers.ConvNextConfig(
-                    hidden_sizes=[24, 32, 48, 64],
-                    depths=[1, 1, 2, 1],
-                    num_labels=5,
-                    layer_norm_eps=1e-6,
+                    hidden_sizes=[40, 80, 160, 320], depths=[2, 2, 6, 2], num_labels=5
                 )
             ),
-            "timm:test_convnext",
+            "timm:convnext_atto",
         ),
         "swin": lambda: (
             transformers.SwinForImageClassification(
@@ -398,9 +398,8 @@ def configured(kind):
         ),
     }[kind]()
     for module in model.modules():  # statistics and scales that tell one place from another
-        for scale in (getattr(module, "layer_scale_parameter", None),):
-            if scale is not None:
-                torch.nn.init.normal_(scale)
+        if hasattr(module, "layer_scale_parameter"):
+            torch.nn.init.normal_(module.layer_scale_parameter)
         if isinstance(module, torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
@@ -436,3 +435,302 @@ def test_networks_of_hugging_face_say_the_same(kind, written, tmp_path):
     torch.testing.assert_close(logits, expected, rtol=1e-5, atol=1e-5)
     assert "names of Hugging Face's" in remark
     assert "its classifier is 'classifier" in remark
+
+
+@pytest.mark.parametrize("kind", ["with registers", "without"])
+def test_dinov2_of_hugging_face_gives_the_same_features(kind, tmp_path):
+    """DINOv2's own names and its register tokens lead to transformers' own features."""
+    transformers = pytest.importorskip("transformers")
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    settings_of = {
+        "hidden_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 56,
+        "patch_size": 14,
+        "initializer_range": 0.2,
+    }
+    registers = kind == "with registers"
+    model = (
+        transformers.Dinov2WithRegistersModel(
+            transformers.Dinov2WithRegistersConfig(**settings_of, num_register_tokens=4)
+        )
+        if registers
+        else transformers.Dinov2Model(transformers.Dinov2Config(**settings_of))
+    ).eval()
+    for name, parameter in model.named_parameters():
+        if "layer_scale" in name or "register" in name or "embeddings" in name:
+            torch.nn.init.normal_(parameter)
+    model.save_pretrained(tmp_path)
+    body = timm.create_model(
+        "vit_small_patch14_reg4_dinov2" if registers else "vit_small_patch14_dinov2",
+        embed_dim=64,
+        depth=2,
+        num_heads=2,
+        img_size=56,
+        num_classes=1,
+    )
+    tensors = read_tensors(tmp_path)
+    found = placed(tensors, Places(body, ("head",)), where="a folder", architecture="DINOv2")
+    body.load_state_dict(found.tensors)
+    images = torch.rand(2, 3, 56, 56)
+    with torch.inference_mode():
+        features = body.eval().forward_features(images)[:, 0]
+        expected = model(pixel_values=images).pooler_output
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+    assert "names of Hugging Face's ViT" in found.remarks
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("torchvision:vit_b_32", "timm:vit_base_patch32_224"),
+        ("torchvision:convnext_tiny", "timm:convnext_tiny"),
+    ],
+)
+def test_torchvision_and_timm_read_each_other(one, other, tmp_path):
+    """What timm names is torchvision's network, there and back, with the same logits."""
+    network = build(one, classes=("a", "b"), seed=0)
+    torch.save({"model": network.tensors()}, tmp_path / "there.pth")
+    there, remark = read(other, tmp_path / "there.pth")
+    assert "names of torchvision's" in remark
+    images = torch.rand(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            there.eval().body(images), network.eval().body(images), rtol=1e-4, atol=1e-5
+        )
+    torch.save(there.tensors(), tmp_path / "back.pth")
+    back, remark = read(one, tmp_path / "back.pth")
+    assert "names of timm's" in remark
+    equal(back, network)
+
+
+def test_shards_are_read_by_their_index(tmp_path, vit):
+    """A folder of shards is one network; one that is missing is named."""
+    names = sorted(vit.tensors())
+    weight_map = {}
+    for number in (1, 2):
+        shard = f"model-0000{number}-of-00002.safetensors"
+        part = {name: vit.tensors()[name] for name in names[number - 1 :: 2]}
+        safetensors.torch.save_file(part, tmp_path / shard)
+        weight_map |= dict.fromkeys(part, shard)
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
+    equal(read(VIT, tmp_path)[0], vit)
+    equal(read(VIT, index)[0], vit)
+    (tmp_path / shard).unlink()
+    with pytest.raises(NetworkError, match=r"1 are not beside it: model-00002") as caught:
+        load(VIT, weights=tmp_path)
+    assert caught.value.slug == "broken-weights"
+
+
+# --- what does not fit ---------------------------------------------------------------------------
+
+
+class Payload:
+    """An object that would run something when it is unpickled."""
+
+    def __reduce__(self):
+        return (print, ("this must never be seen",))
+
+
+class Custom:
+    """A class of somebody's own program."""
+
+    def __init__(self):
+        self.weight = torch.ones(3)
+
+
+def torchscript(path, state):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+
+
+def npz(path, state):
+    buffer = io.BytesIO()
+    np.savez(buffer, **{"Transformer/encoder_norm/scale": np.ones(3)})
+    path.write_bytes(buffer.getvalue())
+
+
+def zipped(path, state):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "no weights")
+
+
+def saved(make):
+    return lambda path, state: torch.save(make(state), path)
+
+
+def bytes_of(data):
+    return lambda path, state: path.write_bytes(data)
+
+
+def with_nan(state):
+    weight = state["fc.weight"].clone()
+    weight[0, 0] = float("nan")
+    return state | {"fc.weight": weight}
+
+
+def changed(state, **tensors):
+    return {name: tensors.get(name.replace(".", "_"), tensor) for name, tensor in state.items()}
+
+
+MISFITS = [
+    ("a page", "w.pth", bytes_of(b"<!DOCTYPE html>"), "broken-weights", "a page of the web"),
+    ("LFS", "w.bin", bytes_of(b"version https://git-lfs.github"), "broken-weights", "Git LFS"),
+    ("nothing", "w.pt", bytes_of(b""), "broken-weights", "is empty"),
+    ("noise", "w.pt", bytes_of(b"\x07noise" * 99), "broken-weights", "holds no weights"),
+    ("cut safetensors", "w.safetensors", bytes_of(b"\x99" * 64), "broken-weights", "cut short"),
+    ("HDF5", "w.h5", bytes_of(b"\x89HDF\r\n\x1a\n"), "foreign-weights", "Keras"),
+    ("ONNX", "w.onnx", bytes_of(b"\x08\x07\x12\x07pytorch"), "foreign-weights", "ONNX"),
+    ("GGUF", "w.gguf", bytes_of(b"GGUF\x03"), "foreign-weights", "llama.cpp"),
+    (
+        "TorchScript",
+        "w.pt",
+        torchscript,
+        "foreign-weights",
+        "TorchScript archive, which holds code",
+    ),
+    ("JAX", "w.npz", npz, "foreign-weights", "as JAX's networks are published"),
+    ("a zip", "w.pth", zipped, "foreign-weights", "a zip of other things"),
+    (
+        "a whole model",
+        "w.pth",
+        saved(lambda s: torch.nn.Sequential(torch.nn.Linear(2, 2))),
+        "foreign-weights",
+        "a whole pickled object (torch.nn.modules.container.Sequential",
+    ),
+    ("its own class", "w.pth", saved(lambda s: {"model": Custom()}), "foreign-weights", "Custom"),
+    ("code", "w.pth", saved(lambda s: s | {"x": Payload()}), "broken-weights", "print to be run"),
+    (
+        "a plain pickle",
+        "w.pkl",
+        lambda path, state: path.write_bytes(pickle.dumps(state)),
+        "broken-weights",
+        "torch.save",
+    ),
+    ("an optimiser", "w.pth", saved(optimiser), "foreign-weights", "the state of an optimiser"),
+    ("a tensor", "w.pth", saved(lambda s: s["fc.weight"]), "broken-weights", "a single tensor"),
+    ("a list", "w.pth", saved(lambda s: [1, 2]), "broken-weights", "a list"),
+    ("settings", "w.pth", saved(lambda s: {"lr": 0.1}), "broken-weights", "a dictionary of 'lr'"),
+    (
+        "NaN",
+        "w.pth",
+        saved(with_nan),
+        "broken-weights",
+        "not finite (NaN or infinite) in fc.weight",
+    ),
+    (
+        "another depth",
+        "w.pth",
+        saved(lambda s: s | {"layer1.2.conv1.weight": torch.ones(64, 64, 3, 3)}),
+        "weights-misfit",
+        "layer1.2.conv1.weight has no place in it; it looks like a ResNet of basic blocks",
+    ),
+    (
+        "many differences",
+        "w.pth",
+        saved(lambda s: {k: t for k, t in s.items() if not k.startswith(("bn1.", "layer4"))}),
+        "weights-misfit",
+        "it lacks bn1.bias; it lacks bn1.running_mean; it lacks bn1.running_var; and ",
+    ),
+    (
+        "a head of a single number",
+        "w.pth",
+        saved(lambda s: changed(s, fc_weight=torch.tensor(1.0))),
+        "weights-misfit",
+        "fc.weight is ()",
+    ),
+    (
+        "quantised",
+        "w.pth",
+        saved(lambda s: changed(s, conv1_weight=s["conv1.weight"].to(torch.int8))),
+        "weights-misfit",
+        "conv1.weight holds int8 (quantised?)",
+    ),
+    (
+        "LoRA",
+        "w.pth",
+        saved(lambda s: {"base_model.model.layer1.lora_A.weight": torch.ones(2, 2)}),
+        "weights-misfit",
+        "an adapter (LoRA)",
+    ),
+    (
+        "two networks",
+        "w.pth",
+        saved(lambda s: {"first": s, "second": others(s)}),
+        "ambiguous-weights",
+        "2 networks that fit, under 'first.' and 'second.'",
+    ),
+    (
+        "two classifiers",
+        "w.pth",
+        saved(
+            lambda s: (
+                headless(s)
+                | {"head.weight": torch.ones(2, 512), "classifier.weight": torch.ones(2, 512)}
+            )
+        ),
+        "weights-misfit",
+        "may all be fc.weight",
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "name", "write", "slug", "words"), MISFITS)
+def test_what_is_no_such_network_is_named(what, name, write, slug, words, tmp_path, resnet, capfd):
+    """A file that does not fit is refused by what it is; nothing in it is executed."""
+    write(tmp_path / name, resnet.tensors())
+    with pytest.raises(NetworkError) as caught:
+        load(RESNET, weights=tmp_path / name)
+    assert caught.value.slug == slug
+    assert words in str(caught.value)
+    assert "weights_only" not in str(caught.value)
+    assert "add_safe_globals" not in str(caught.value)
+    assert "never be seen" not in capfd.readouterr().out
+
+
+def test_a_network_of_hugging_face_that_does_not_fit_is_recognised(tmp_path):
+    """The message for another architecture says whose network it is, and how large."""
+    model, _ = configured("vit")
+    model.save_pretrained(tmp_path)
+    with pytest.raises(
+        NetworkError, match=r"Hugging Face's ViT \(hidden size 64, patches of 16, 6"
+    ):
+        load(RESNET, weights=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"num_attention_heads": 4}, "4 attention heads, not 2"),
+        ({"hidden_act": "quick_gelu"}, "the activation quick_gelu, not GELU"),
+    ],
+)
+def test_what_no_shape_shows_is_read_in_the_settings(setting, words, tmp_path):
+    """Heads and activation of a folder of Hugging Face are compared with the network's."""
+    model, _ = configured("vit")
+    model.save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | setting))
+    with pytest.raises(NetworkError) as caught:
+        load(VIT, weights=tmp_path)
+    assert caught.value.slug == "weights-misfit"
+    assert words in str(caught.value)
+    path.write_text(
+        json.dumps(
+            json.loads(path.read_text())
+            | {"num_attention_heads": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12}
+        )
+    )
+    assert "layer_norm_eps is 1e-12 in its config.json and 1e-06 here" in read(VIT, tmp_path)[1]
+
+
+def test_folders_without_weights_say_what_they_are(tmp_path):
+    """An adapter's folder is named as such; another one is asked for its file."""
+    torch.save({}, tmp_path / "best.pth")
+    with pytest.raises(NetworkError, match=r"give one of its files: best\.pth"):
+        load(RESNET, weights=tmp_path)
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(NetworkError, match=r"an adapter \(LoRA\) without its base"):
+        load(RESNET, weights=tmp_path)

@@ -28,7 +28,7 @@ from overpaint.networks import importers, inception_v1, weight_files
 from overpaint.networks.order import back_to
 from overpaint.networks.outputs import logits_in
 from overpaint.networks.parts import Parts, Preprocessing
-from overpaint.networks.weights import Places, placed
+from overpaint.networks.weights import Places, check_settings, placed
 from overpaint.records import digest, file_digest, read_manifest, whole_file
 
 __all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]
@@ -249,9 +249,11 @@ def _with_weights(architecture: str, path: Path) -> Network:
     found = placed(
         tensors, Places(bare.body, bare.heads), where=str(path), architecture=architecture
     )
+    folder = path if path.is_dir() else path.parent
+    settings = check_settings(folder, bare.body, architecture=architecture)
     network = network_of(architecture, found.tensors, where=str(path))
-    if found.remarks:
-        network.remark = f"{path.name}: {'; '.join(found.remarks)}"
+    if remarks := [*found.remarks, *settings]:
+        network.remark = f"{path.name}: {'; '.join(remarks)}"
         warnings.warn(f"weights {network.remark}", stacklevel=3)  # where `load` was called
     return network
 

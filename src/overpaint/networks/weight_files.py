@@ -196,7 +196,7 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
     code = [name for name in names if name.split(".")[0] in _CODE and name not in _PLAIN]
     if code:
         raise NetworkError(
-            "foreign-weights",
+            "broken-weights",
             f"{path} asks for {', '.join(code[:3])} to be run when it is opened; nothing in a file "
             "is executed, and nothing of this one is used",
         )

@@ -10,12 +10,15 @@ prefix is the one under which the names are those of the network, in its own wor
 another program (`names`); what is left over has to be known as no part of it, or stand elsewhere.
 """
 
+import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -407,6 +410,53 @@ def _side(count: int) -> int | None:
     """The side of a square of so many."""
     side = round(max(count, 0) ** 0.5)
     return side if side > 0 and side * side == count else None
+
+
+# --- what no shape shows -------------------------------------------------------------------------
+
+_ACTIVATIONS = {
+    "gelu": ("GELU(approximate='none')", "GELU()"),
+    "gelu_pytorch_tanh": ("GELU(approximate='tanh')", "GELUTanh()"),
+    "gelu_new": ("GELU(approximate='tanh')", "GELUTanh()"),
+    "quick_gelu": ("QuickGELU()",),
+    "relu": ("ReLU()", "ReLU(inplace=True)"),
+}
+"""Hugging Face's names of activations, and how PyTorch prints what computes the same."""
+
+
+def check_settings(path: Path, body: nn.Module, *, architecture: str) -> list[str]:
+    """What a `config.json` of Hugging Face beside the weights tells that no tensor does.
+
+    Returns remarks. Raises NetworkError `weights-misfit` where the network has another number of
+    attention heads or another activation: its tensors would fit, and mean something else.
+    """
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8"))
+        if not isinstance(config, dict) or "model_type" not in config:
+            return []
+    except (OSError, ValueError):
+        return []
+    heads: Any = next((m.num_heads for m in body.modules() if hasattr(m, "num_heads")), None)
+    printed = {str(module) for module in body.modules() if "LU" in type(module).__name__}
+    expected = config.get("num_attention_heads")
+    activation = config.get("hidden_act")
+    wrong = ""
+    if isinstance(expected, int) and isinstance(heads, int) and heads != expected:
+        wrong = f"{expected} attention heads, not {heads}"
+    elif activation in _ACTIVATIONS and printed and not printed & {*_ACTIVATIONS[activation]}:
+        wrong = f"the activation {activation}, not {' and '.join(sorted(printed))}"
+    if config.get("downsample_in_bottleneck"):
+        wrong = "its strides in the first convolutions of its blocks (downsample_in_bottleneck)"
+    if wrong:
+        raise NetworkError(
+            "weights-misfit",
+            f"{path} does not fit {architecture}: by its config.json it has {wrong}",
+        )
+    epsilon = config.get("layer_norm_eps")
+    norm = next((module.eps for module in body.modules() if isinstance(module, nn.LayerNorm)), None)
+    if isinstance(epsilon, float) and norm is not None and epsilon != norm:
+        return [f"layer_norm_eps is {epsilon:g} in its config.json and {norm:g} here"]
+    return []
 
 
 # --- in words ------------------------------------------------------------------------------------
