@@ -204,13 +204,7 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
         with _stand_ins(names):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch's message advises to switch the safety off
-        classes = _foreign(names)
-        if classes:
-            raise NetworkError("foreign-weights", f"{path} {_whole(classes)}") from None
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if "weights_only" in first:
-            first = "it is no pickle of tensors"
-        raise NetworkError("broken-weights", f"{path} holds no weights: {first}") from None
+        raise _unreadable(path, names, error) from None
     if isinstance(state, Tensor):
         raise NetworkError(
             "broken-weights", f"{path} holds a single tensor {tuple(state.shape)}, no network"
@@ -218,16 +212,31 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
     tensors = dict(_flat(state, ()))
     if tensors:
         return tensors
-    if classes := _foreign(names):
-        raise NetworkError("foreign-weights", f"{path} {_whole(classes)}")
     if isinstance(state, Mapping) and "param_groups" in state:
         raise NetworkError(
             "foreign-weights", f"{path} is the state of an optimiser, without the network's weights"
         )
+    if classes := _foreign(names):
+        raise NetworkError("foreign-weights", f"{path} {_whole(classes)}")
     raise NetworkError(
-        "broken-weights",
-        f"{path} holds {_in_words(state)}, no dictionary of tensors by name",
+        "broken-weights", f"{path} holds {_in_words(state)}, no dictionary of tensors by name"
     )
+
+
+def _unreadable(path: Path, names: list[str], error: Exception) -> NetworkError:
+    """Why PyTorch did not open a pickle, without its own advice."""
+    if "torch.storage._load_from_bytes" in names:
+        return NetworkError(
+            "broken-weights",
+            f"{path} is a plain pickle, which cannot be opened without executing it: write the "
+            "tensors with torch.save",
+        )
+    if classes := _foreign(names):
+        return NetworkError("foreign-weights", f"{path} {_whole(classes)}")
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    if "weights_only" in first or "add_safe_globals" in first:
+        first = "it is no pickle of tensors"
+    return NetworkError("broken-weights", f"{path} holds no weights: {first}")
 
 
 def _in_words(state: object) -> str:
@@ -288,6 +297,8 @@ def _globals(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         for _ in range(5):  # magic number, protocol, system, the object, and the storages' keys
             yield from _asked(file)
+            if not file.peek(1):  # a plain pickle is one
+                break
 
 
 def _asked(file: IO[bytes]) -> Iterator[str]:

@@ -1,11 +1,19 @@
 """What the networks of a study begin with: a parent, published weights, a file, or a seed."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from overpaint.cache import SOURCES, published, weights_file
 from overpaint.errors import NetworkError
-from overpaint.records import PENDING, NetworkFacts, facts_of, file_digest, read_manifest
+from overpaint.records import (
+    PENDING,
+    NetworkFacts,
+    digest,
+    facts_of,
+    file_digest,
+    read_manifest,
+)
 from overpaint.run.workspace import Workspace
 from overpaint.study import NetworkEntry
 
@@ -25,7 +33,13 @@ def start_of(work: Workspace, name: str) -> "Network":
     folder = work.study.path(Path(entry.load))
     source = str(folder) if (folder / "manifest.json").is_file() else entry.load
     weights = "random" if entry.draws_everything else _named_weights(work, entry)
-    return load(source, weights=weights, seed=seed_for(work.study.seed_of(name), "start", name))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "weights ")  # it is said in the run's own way
+        seed = seed_for(work.study.seed_of(name), "start", name)
+        network = load(source, weights=weights, seed=seed)
+    if network.remark:
+        work.progress.say(f"  weights of {name}: {network.remark}")
+    return network
 
 
 def _named_weights(work: Workspace, entry: NetworkEntry) -> Path | None:
@@ -33,7 +47,7 @@ def _named_weights(work: Workspace, entry: NetworkEntry) -> Path | None:
     if entry.weights in (None, "random"):
         return None
     path = work.study.path(Path(str(entry.weights)))
-    if not path.is_file():
+    if not path.exists():
         raise NetworkError("no-weights", f"there is no file of weights {path}")
     return path
 
@@ -55,4 +69,8 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
         if work.dry:
             return PENDING  # a dry run downloads nothing
         file = published(entry.load)
+    if file is not None and file.is_dir():  # as Hugging Face writes one
+        return digest(
+            [file_digest(part) for part in sorted(file.glob("*model*")) if part.is_file()]
+        )
     return file_digest(file) if file else None
