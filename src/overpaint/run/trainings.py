@@ -119,6 +119,7 @@ def network_facts_of(
         preprocessing=PreprocessingFacts(**asdict(network.preprocessing)),
         channels=channels_of(network, network.layers),
         weights=weights,
+        remark=network.remark,
         **(training or {}),
     )
 
