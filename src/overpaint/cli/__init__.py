@@ -38,6 +38,14 @@ Device = Annotated[
 ]
 
 
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code", help="Functions that the study names as networks may be run: you trust it."
+    ),
+]
+
+
 def _ask_for_device(name: str | None) -> None:
     """Tell the one place that chooses, without importing it."""
     if name:
@@ -67,6 +75,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made, and why; make nothing.")
     ] = False,
+    allow_code: AllowCode = False,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
 
@@ -92,6 +101,7 @@ def run(
         trackers,
         explain=explain,
         dry=dry_run,
+        allow_code=allow_code,
     )
     if outcome.failures:
         raise typer.Exit(1)
@@ -117,6 +127,7 @@ def advise(
         list[str] | None, typer.Option(help="A dataset of the study; by default all.")
     ] = None,
     device: Device = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Say which network to start from, from features alone: no training."""
     from overpaint.study import read_study
@@ -130,7 +141,8 @@ def advise(
     from overpaint.run.advice import advise_study
 
     folder = out or Path("runs") / read.study
-    advise_study(read, folder, Progressing(Console(soft_wrap=True)), on or [])
+    progress = Progressing(Console(soft_wrap=True))
+    advise_study(read, folder, progress, on or [], allow_code=allow_code)
 
 
 @app.command()

@@ -12,7 +12,7 @@ A network takes pictures as they are, (N, 3, H, W), RGB, 0..1; what its weights 
 
 import hashlib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -30,6 +30,7 @@ from overpaint.networks.outputs import logits_in
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.networks.weights import Places, check_settings, placed
 from overpaint.records import digest, file_digest, read_manifest, whole_file
+from overpaint.study.code import is_code, not_allowed
 
 __all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]
 
@@ -61,6 +62,8 @@ class Network(nn.Module):
         self.multi_label = multi_label
         self.remark = ""  # how its file of weights was read, where there is anything to say
         self.borrowed = False  # whether the body is somebody else's, to be left as it was
+        self.code: Path | None = None  # where the code of an own network lies, if it may be run
+        self.source_digest = ""  # of the file of that code
         self.register_buffer("_mean", _per_channel(self.preprocessing.mean), persistent=False)
         self.register_buffer("_std", _per_channel(self.preprocessing.std), persistent=False)
         self._mean: Tensor
@@ -178,6 +181,28 @@ def build(
     return Network(architecture, parts, classes, multi_label=multi_label)
 
 
+def drawn_like(
+    network: Network, *, classes: tuple[str, ...], seed: int, multi_label: bool = False
+) -> Network:
+    """A network of the same architecture with random weights, for some classes.
+
+    Of an own network, what its function makes; a NetworkError for a module that was wrapped.
+    """
+    if network.code:
+        from overpaint.networks import code
+
+        return code.drawn(
+            network.architecture, network.code, classes=classes, seed=seed, multi_label=multi_label
+        )
+    if network.borrowed:
+        raise NetworkError(
+            "no-code",
+            f"{network.architecture} was wrapped, and nobody knows how to make another: give a "
+            "study the function that makes it, 'load: package.module:function'",
+        )
+    return build(network.architecture, classes=classes, seed=seed, multi_label=multi_label)
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Torch's generator at a seed inside the block, and as it was afterwards."""
@@ -192,7 +217,13 @@ def seeded(seed: int) -> Iterator[None]:
 # --- loading -----------------------------------------------------------------------------------
 
 
-def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Network:
+def load(
+    name: str,
+    *,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    code: str | Path | None = None,
+) -> Network:
     """A network by name, file or folder.
 
     >>> load("inception_small", weights="random").architecture
@@ -207,9 +238,17 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Netw
     those published under the name, from the cache folder (`OVERPAINT_CACHE`, by default the
     platform's) or downloaded into it. Weights that cannot be had are a NetworkError that says where
     to put them: never random in silence.
+
+    An own network is `package.module:function`, or lies in a folder; to load it runs its code, for
+    which `code` names the folder where to look first. Without `code` nothing is run.
     """
+    place = None if code is None else Path(code).resolve()
     if (Path(name) / "manifest.json").is_file():
-        return open_network(Path(name))
+        return open_network(Path(name), code=place)
+    if is_code(name):
+        if place is None:
+            raise not_allowed(name)
+        return _by_code(name, place, weights, seed)
     architecture = _without_tag(name)
     if weights == "random":
         return build(architecture, classes=("untrained",), seed=seed)
@@ -252,10 +291,38 @@ def _with_weights(architecture: str, path: Path) -> Network:
     folder = path if path.is_dir() else path.parent
     settings = check_settings(folder, bare.body, architecture=architecture)
     network = network_of(architecture, found.tensors, where=str(path))
-    if remarks := [*found.remarks, *settings]:
-        network.remark = f"{path.name}: {'; '.join(remarks)}"
-        warnings.warn(f"weights {network.remark}", stacklevel=3)  # where `load` was called
+    _remark(network, path, [*found.remarks, *settings])
     return network
+
+
+def _by_code(name: str, folder: Path, weights: str | Path | None, seed: int) -> Network:
+    """What a function makes, filled from a file if one is named; its head is as the file's."""
+    from overpaint.networks import code
+
+    network = code.made_by(name, folder, seed)
+    if weights in (None, "random"):
+        return network
+    path = Path(str(weights))
+    found = placed(
+        weight_files.read_tensors(path),
+        Places(network.body, network.heads),
+        where=str(path),
+        architecture=name,
+    )
+    head = found.tensors.get(f"{network.head}.weight")
+    if head is not None and len(head) != len(network.classes):
+        classes = tuple(map(str, range(len(head))))
+        network = code.drawn(name, folder, classes=classes, seed=seed)
+    fill(network, found.tensors, where=str(path))
+    _remark(network, path, found.remarks)
+    return network
+
+
+def _remark(network: Network, path: Path, remarks: Sequence[str]) -> None:
+    """Keep and say how a file was read, where there is anything to say."""
+    if remarks:
+        network.remark = f"{path.name}: {'; '.join(remarks)}"
+        warnings.warn(f"weights {network.remark}", stacklevel=4)  # where `load` was called
 
 
 def network_of(
@@ -273,7 +340,13 @@ def network_of(
         raise _misfit(where, architecture, f"it lacks {bare.head}.weight")
     names = classes if classes is not None else tuple(map(str, range(weight.shape[0])))
     network = build(architecture, classes=names, seed=0, multi_label=multi_label)
-    places = network.tensors()
+    fill(network, tensors, where=where)
+    return network
+
+
+def fill(network: Network, tensors: Mapping[str, Tensor], *, where: str) -> None:
+    """Give a network its tensors; a NetworkError names the first that does not fit."""
+    architecture, places = network.architecture, network.tensors()
     for name in sorted(places.keys() | tensors.keys()):
         if name not in tensors:
             raise _misfit(where, architecture, f"it lacks {name}")
@@ -283,7 +356,6 @@ def network_of(
             shapes = f"{tuple(tensors[name].shape)}, not {tuple(places[name].shape)}"
             raise _misfit(where, architecture, f"{name} is {shapes}")
     network.fill(tensors)
-    return network
 
 
 def _misfit(where: str, architecture: str, why: str) -> NetworkError:
@@ -320,14 +392,38 @@ def _pretrained(architecture: str) -> Network:
 # --- the network of a study folder ---------------------------------------------------------------
 
 
-def open_network(folder: Path) -> Network:
-    """A network of a study folder, with the classes and layers that it was saved with."""
+def open_network(folder: Path, *, code: Path | None = None) -> Network:
+    """A network of a study folder, with the classes and layers that it was saved with.
+
+    `code` is the folder of the code of own networks, where that may be run.
+    """
     facts = read_manifest(folder).facts
     path = folder / "weights.safetensors"
+    if not path.is_file():
+        raise NetworkError("no-weights", f"{folder} holds no weights: only what was found of them")
     if facts["weights"] != file_digest(path):
         raise NetworkError(
             "changed-weights", f"{path} is not the file that {folder / 'manifest.json'} describes"
         )
+    if is_code(facts["architecture"]):
+        if code is None:
+            raise not_allowed(facts["architecture"])
+        from overpaint.networks.code import drawn
+
+        network = drawn(
+            facts["architecture"],
+            code,
+            classes=tuple(facts["classes"]),
+            seed=0,
+            multi_label=facts["multi_label"],
+        )
+        if network.source_digest != facts["code"]:
+            warnings.warn(
+                f"the code of {facts['architecture']} has changed since {folder} was made",
+                stacklevel=3,
+            )
+        fill(network, weight_files.read_tensors(path), where=str(path))
+        return network
     return network_of(
         facts["architecture"],
         weight_files.read_tensors(path),

@@ -432,6 +432,9 @@ def _stages(body: nn.Module, heads: Sequence[str], all_runs: Sequence[Run]) -> l
             if not f"{stage}.{name}".startswith(in_heads)
         )
 
+    def blocks(stages: Sequence[str]) -> int:
+        return sum(not isinstance(modules[stage], NORMS) for stage in stages)
+
     def must_open(stage: str) -> bool:
         return bool(children(stage)) and (
             stage not in whole or any(head.startswith(f"{stage}.") for head in heads)
@@ -450,10 +453,10 @@ def _stages(body: nn.Module, heads: Sequence[str], all_runs: Sequence[Run]) -> l
     while stages:
         largest = max(stages, key=size)
         share = size(largest) / sum(map(size, stages))
-        blocks = sum(not isinstance(modules[stage], NORMS) for stage in stages)
-        if not children(largest) or not (
-            share > 0.9 or (blocks < FEW_STAGES and isinstance(modules[largest], nn.Sequential))
-        ):
+        # a convolution with its norm and activation is one stage and not three
+        divides = isinstance(modules[largest], nn.Sequential) and blocks(children(largest)) > 1
+        few = blocks(stages) < FEW_STAGES and divides
+        if not children(largest) or not (few or share > 0.9):
             return stages
         at = stages.index(largest)
         stages[at : at + 1] = opened(children(largest))

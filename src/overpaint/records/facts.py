@@ -61,6 +61,7 @@ class NetworkFacts:
     channels: dict[str, int] = field(default_factory=dict)  # layer -> how many; none in old records
     weights: str = ""  # the digest of `weights.safetensors`
     remark: str = ""  # how the file that was loaded was read, where there was anything to say
+    code: str = ""  # of an own network, the digest of the file that makes it
     # None, all of them, for a network that was not trained here:
     parent: str | None = None
     dataset: str | None = None

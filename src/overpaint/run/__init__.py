@@ -29,6 +29,7 @@ from overpaint.run.site import keep_site
 from overpaint.run.thumbnails import keep_thumbnails
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study
+from overpaint.study.code import check_code
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,18 @@ def run_study(
     *,
     explain: bool = False,
     dry: bool = False,
+    allow_code: bool = False,
 ) -> Outcome:
     """Carry out a study into a folder.
 
     A training that fails does not end the run: what does not depend on it is done, and the
     outcome tells. `explain` says of each artefact whether it is kept or made, and why; `dry` says
     the same and makes nothing, so that of what depends on something that is to be made it is only
-    known that it may have to be made too.
+    known that it may have to be made too. `allow_code`: functions that the study names as networks
+    may be run; without it a study that names any is refused, and nothing is imported.
     """
-    work = Workspace(study, StudyFolder(out), progress, trackers, explain or dry, dry)
+    check_code(study, allowed=dry or allow_code)
+    work = Workspace(study, StudyFolder(out), progress, trackers, explain or dry, dry, allow_code)
     if not dry:
         write_text(work.folder.study, study.to_yaml())
     for name in study.datasets:

@@ -26,17 +26,24 @@ from overpaint.run.networks import keep_network
 from overpaint.run.scores import all_scores
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study
+from overpaint.study.code import check_code
 
 
 def advise_study(
-    study: Study, out: Path, progress: Progressing, only: Sequence[str] = ()
+    study: Study,
+    out: Path,
+    progress: Progressing,
+    only: Sequence[str] = (),
+    *,
+    allow_code: bool = False,
 ) -> list[AdviceRow]:
     """A row for each start and dataset, the best start of a dataset first; kept in the folder.
 
     `only` names datasets; by default all that a network is fitted to. Raises StudyError for an
     unknown one.
     """
-    work = Workspace(study, StudyFolder(out), progress)
+    check_code(study, allowed=allow_code)
+    work = Workspace(study, StudyFolder(out), progress, allow_code=allow_code)
     fitted = {entry.fit for entry in study.networks.values() if entry.fit}
     for name in only:
         if name not in study.datasets:

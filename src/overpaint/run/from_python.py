@@ -36,9 +36,7 @@ from overpaint.run.thumbnails import keep_thumbnails
 from overpaint.run.trainings import network_facts_of
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study
-
-MADE_IN_PYTHON = "python:"
-"""Stands before the name of a network that no study can load."""
+from overpaint.study.code import MADE_IN_PYTHON
 
 
 def write_report(

@@ -12,12 +12,14 @@ from overpaint.records import (
     PENDING,
     Manifest,
     defaults_of,
+    file_digest,
     manifest,
     reasons_to_make,
 )
 from overpaint.run.starts import loaded_digest, start_of
 from overpaint.run.workspace import Workspace
 from overpaint.study import RenderEntry
+from overpaint.study.code import is_code, source_of
 from overpaint.study.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
         inputs["parent"] = work.weights_digest(entry.parent)
     elif weights := loaded_digest(work, name, entry):
         inputs["weights"] = weights
+    if is_code(str(entry.load)):
+        inputs["code"] = file_digest(source_of(str(entry.load), work.study.base.resolve()))
     recipe = entry.training()
     if entry.fit and recipe:
         digests = work.split_digests[entry.fit] or {"images": PENDING}

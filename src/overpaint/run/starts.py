@@ -16,6 +16,7 @@ from overpaint.records import (
 )
 from overpaint.run.workspace import Workspace
 from overpaint.study import NetworkEntry
+from overpaint.study.code import MADE_IN_PYTHON, is_code
 
 if TYPE_CHECKING:
     from overpaint.networks import Network
@@ -33,10 +34,14 @@ def start_of(work: Workspace, name: str) -> "Network":
     folder = work.study.path(Path(entry.load))
     source = str(folder) if (folder / "manifest.json").is_file() else entry.load
     weights = "random" if entry.draws_everything else _named_weights(work, entry)
+    if source.startswith(MADE_IN_PYTHON):
+        raise NetworkError(
+            "no-code", f"network {name!r} was made in Python, and cannot be made from its study"
+        )
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "weights ")  # it is said in the run's own way
         seed = seed_for(work.study.seed_of(name), "start", name)
-        network = load(source, weights=weights, seed=seed)
+        network = load(source, weights=weights, seed=seed, code=work.code)
     if network.remark:
         work.progress.say(f"  weights of {name}: {network.remark}")
     return network
@@ -58,6 +63,9 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
     """
     if entry.draws_everything:
         return None
+    if is_code(str(entry.load)):
+        file = _named_weights(work, entry)
+        return file_digest(file) if file else None
     folder = work.study.path(Path(str(entry.load)))
     if (folder / "manifest.json").is_file():  # a network of another study
         return facts_of(read_manifest(folder), NetworkFacts).weights

@@ -120,6 +120,7 @@ def network_facts_of(
         channels=channels_of(network, network.layers),
         weights=weights,
         remark=network.remark,
+        code=network.source_digest,
         **(training or {}),
     )
 

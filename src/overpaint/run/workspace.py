@@ -13,6 +13,7 @@ from overpaint.records import (
     Manifest,
     NetworkFacts,
     StudyFolder,
+    digest,
     facts_of,
     file_digest,
     read_manifest,
@@ -38,6 +39,7 @@ class Workspace:
     trackers: tuple[str, ...] = ()
     explain: bool = False
     dry: bool = False
+    allow_code: bool = False  # whether code that the study names may be run
     datasets: dict[str, Dataset] = field(default_factory=dict)
     split_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # dataset -> split -> …
     networks: dict[str, "Network"] = field(default_factory=dict)
@@ -100,10 +102,12 @@ class Workspace:
         return facts_of(read_manifest(self.folder.network(name)), NetworkFacts)
 
     def weights_digest(self, name: str) -> str:
-        """The digest of a network's weights in the folder."""
+        """The digest of a network's weights in the folder, and of its code if it is an own one."""
         if self.dry and not self.is_there(self.folder.network(name)):
             return PENDING
-        return self.network_facts(name).weights
+        facts = self.network_facts(name)
+        # what an own network says changes with its code, though its weights be the same
+        return digest([facts.weights, facts.code]) if facts.code else facts.weights
 
     def file_digest(self, path: Path) -> str:
         """The digest of a file of the folder that is an artefact."""
@@ -123,6 +127,11 @@ class Workspace:
             return False
         return True
 
+    @property
+    def code(self) -> Path | None:
+        """Where the code of own networks is looked for first, where it may be run."""
+        return self.study.base.resolve() if self.allow_code else None
+
     def has_failed(self, name: str) -> bool:
         """Whether a network, or the training that its initialisation began, has failed."""
         return name.removesuffix(".init") in self.failed
@@ -132,5 +141,5 @@ class Workspace:
         from overpaint.networks import open_network
 
         if name not in self.networks:
-            self.networks[name] = open_network(self.folder.network(name))
+            self.networks[name] = open_network(self.folder.network(name), code=self.code)
         return self.networks[name]

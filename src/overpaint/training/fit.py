@@ -25,7 +25,7 @@ from overpaint.datasets import Dataset, Split
 from overpaint.device import accelerator, on_best_device
 from overpaint.errors import NetworkError
 from overpaint.measures.scores import main_value
-from overpaint.networks import Network, build, seeded, tensor_digests
+from overpaint.networks import Network, drawn_like, seeded, tensor_digests
 from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
@@ -92,8 +92,8 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
 
     A head for other classes is drawn whatever the recipe says.
     """
-    child = build(
-        parent.architecture,
+    child = drawn_like(
+        parent,
         classes=dataset.classes,
         seed=seed_for(seed, "init"),
         multi_label=dataset.multi_label,
