@@ -18,7 +18,7 @@ from overpaint.comparison import Compared, Comparison
 from overpaint.datasets.catalogue import dataset_of
 from overpaint.datasets.doctor import duplicates, examine, remember
 from overpaint.defaults import SPLITS
-from overpaint.errors import NetworkError, RecordError, StudyError
+from overpaint.errors import NetworkError, RecordError, StudyError, nearest
 from overpaint.progress import Progressing
 from overpaint.records import (
     DatasetFacts,
@@ -131,12 +131,23 @@ def _study_of(
         "maximal_images": compared.k,
         "render": dict(render) if render else None,
     }
+    if len(set(names)) < 2:
+        raise StudyError("name-taken", f"report: the two networks need two names, not {names}")
     try:
-        return Study.model_validate(data)
+        study = Study.model_validate(data)
     except ValidationError as error:
         [first, *_] = error.errors()
         place = ".".join(map(str, first["loc"]))
         raise StudyError("bad-value", f"report: {place}: {first['msg']}") from None
+    layers = dict.fromkeys([*compared.before.layers, *compared.after.layers])
+    for layer in study.render.layers if study.render else ():
+        if layer not in layers:
+            raise StudyError(
+                "unknown-layer",
+                f"report: render names layer {layer!r}, which neither network has; "
+                f"{nearest(layer, layers)}",
+            )
+    return study
 
 
 def _as_name(text: str) -> str:
