@@ -63,11 +63,8 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
     """
     if entry.draws_everything:
         return None
-    if is_code(str(entry.load)):
-        file = _named_weights(work, entry)
-        return file_digest(file) if file else None
     folder = work.study.path(Path(str(entry.load)))
-    if (folder / "manifest.json").is_file():  # a network of another study
+    if not is_code(str(entry.load)) and (folder / "manifest.json").is_file():  # of another study
         return facts_of(read_manifest(folder), NetworkFacts).weights
     file = _named_weights(work, entry) or weights_file(str(entry.load))
     if file is None and entry.load in SOURCES:
@@ -77,8 +74,10 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
         if work.dry:
             return PENDING  # a dry run downloads nothing
         file = published(entry.load)
-    if file is not None and file.is_dir():  # as Hugging Face writes one
+    if file is None:
+        return None
+    if file.is_dir():  # as Hugging Face writes one
         return digest(
             [file_digest(part) for part in sorted(file.glob("*model*")) if part.is_file()]
         )
-    return file_digest(file) if file else None
+    return file_digest(file)
