@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import PIL
@@ -36,11 +37,22 @@ AHEAD = 3
 """Batches that are decoded before they are asked for."""
 
 
+class Change(Protocol):
+    """What else becomes of a picture by its number, on the way to a network in training."""
+
+    def cut(self, pixels: NDArray[np.uint8], index: int) -> NDArray[np.uint8] | None:
+        """(H, W, 3) -> the part that is shown, (S, S, 3); None: the crop that was drawn."""
+
+    def change(self, square: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+        """(S, S, 3) -> (S, S, 3), after the crop and the mirror."""
+
+
 class Pixels:
     """The pictures of a split, each with its shorter side at `resize`, cropped on access.
 
     `corners` and `flips` hold, for each picture, where its crop lies as a share of the free space
-    (0.5 = the centre) and whether it is mirrored; `draw` sets them for an epoch.
+    (0.5 = the centre) and whether it is mirrored; `change` what else becomes of it. `draw` sets
+    them for an epoch.
     """
 
     def __init__(self, split: Split, preprocessing: Preprocessing) -> None:
@@ -49,6 +61,7 @@ class Pixels:
         self.decoded: list[NDArray[np.uint8]] | None = None
         self.corners = np.full((len(split), 2), 0.5)
         self.flips = np.zeros(len(split), bool)
+        self.change: Change | None = None
 
     def __len__(self) -> int:
         return len(self.split)
@@ -61,11 +74,23 @@ class Pixels:
         # Half up, as the centre crop of images.centre_square rounds down: 0.5 × odd is exact.
         top, left = np.floor(self.corners[index] * free).astype(int)
         square = pixels[top : top + size, left : left + size]
+        if self.change and (part := self.change.cut(pixels, index)) is not None:
+            square = part
         square = square[:, ::-1] if self.flips[index] else square
+        if self.change:
+            square = self.change.change(np.ascontiguousarray(square), index)
         return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
-    def draw(self, rng: np.random.Generator | None, *, crop: bool, flip: bool) -> None:
+    def draw(
+        self,
+        rng: np.random.Generator | None,
+        *,
+        crop: bool,
+        flip: bool,
+        change: Change | None = None,
+    ) -> None:
         """Draw crops and flips for all pictures at once: whoever loads them sees the same."""
+        self.change = change
         count = len(self)
         self.corners = rng.random((count, 2)) if rng and crop else np.full((count, 2), 0.5)
         self.flips = rng.random(count) < 0.5 if rng and flip else np.zeros(count, bool)

@@ -183,7 +183,7 @@ class Recipe(BaseModel):
                 "it out, or train more"
             )
         if self.warmup >= 1:
-            epochs = min(stage.epochs or 0 for stage in trainings)
+            epochs = min(stage.epochs for stage in trainings)
             share = f": for {self.warmup:g} of {epochs} epochs say {self.warmup / epochs:.2g}"
             raise ValueError(
                 f"warmup is a share of the training's steps, below 1, and {self.warmup:g} is not"
@@ -205,10 +205,10 @@ class Recipe(BaseModel):
             )
         return self
 
-    def trainings(self) -> list[Stage]:
-        """The stages with all that they train by; one that is the whole, where there are none.
+    def trainings(self) -> list[Self]:
+        """The recipe of each stage; the recipe itself where there are no stages.
 
-        >>> [(stage.train, stage.epochs) for stage in recipe("lp_ft", {"epochs": 5}).trainings()]
+        >>> [(each.train, each.epochs) for each in recipe("lp_ft", {"epochs": 5}).trainings()]
         [('head', 2), ('all', 3)]
         """
         rest = self.epochs - sum(stage.epochs or 0 for stage in self.stages)
@@ -220,21 +220,13 @@ class Recipe(BaseModel):
                 f"epochs is {self.epochs}"
             )
         trainings = []
-        for stage in self.stages or (Stage(train=self.train, epochs=self.epochs),):
-            epochs = stage.epochs
-            if epochs is None:
-                epochs = rest // open_ends
-                rest, open_ends = rest - epochs, open_ends - 1
-            trainings.append(
-                Stage(
-                    train=stage.train,
-                    epochs=epochs,
-                    head_lr=self.head_lr if stage.head_lr is None else stage.head_lr,
-                    backbone_lr=self.backbone_lr if stage.backbone_lr is None else
-                    stage.backbone_lr,
-                )
-            )  # fmt: skip
-        return trainings
+        for stage in self.stages:
+            fields = {"stages": (), **stage.model_dump(exclude_none=True)}
+            if stage.epochs is None:
+                fields["epochs"] = rest // open_ends
+                rest, open_ends = rest - rest // open_ends, open_ends - 1
+            trainings.append(self.model_copy(update=fields))
+        return trainings or [self]
 
 
 OF_A_DESCENT = (

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from numpy.typing import NDArray
+from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from overpaint.datasets import Dataset, Split
@@ -30,11 +31,14 @@ from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels
 from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
 from overpaint.study.recipe import Recipe
+from overpaint.training.augment import Augmentation, mixed
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.batch_norms import check_batches
 from overpaint.training.checkpoint import Checkpoint
-from overpaint.training.optimiser import optimiser_of, rates_at
+from overpaint.training.loss import TrainingLoss, plain_loss
+from overpaint.training.optimiser import optimiser_of
 from overpaint.training.plan import Plan, plan, set_modes
+from overpaint.training.schedule import rates_at
 from overpaint.training.trackers import Tracking, tracked
 
 Advance = Callable[[int, int, str], None]
@@ -98,13 +102,13 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
         seed=seed_for(seed, "init"),
         multi_label=dataset.multi_label,
     )
-    the_plan = plan(child, recipe)
+    the_plan = plan(child, recipe, new_head=parent.classes != child.classes)
     random, inherited = child.tensors(), parent.tensors()
-    new_head = parent.classes != child.classes
-    reinitialised = the_plan.reinitialised | (the_plan.head if new_head else frozenset())
-    start = {name: random[name] if name in reinitialised else inherited[name] for name in random}
+    start = {
+        name: random[name] if name in the_plan.reinitialised else inherited[name] for name in random
+    }
     child.fill(start)
-    return child, replace(the_plan, reinitialised=reinitialised)
+    return child, the_plan
 
 
 # --- the loop ------------------------------------------------------------------------------------
@@ -115,14 +119,11 @@ class _State:
     """How far a training has come: all that one epoch hands to the next beside the weights."""
 
     epoch: int = 0  # the last whole one
-    step: int = 0
+    step: int = 0  # of the stage
     history: list[EpochRow] = field(default_factory=list)
-    least_loss: float = math.inf
+    least_loss: float = math.inf  # of the stage
     chosen: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def val_losses(self) -> list[float]:
-        return [row.val_loss for row in self.history]
+    frozen: dict[str, str] = field(default_factory=dict)  # digests of what the stage leaves alone
 
 
 class _Loop:
@@ -137,84 +138,145 @@ class _Loop:
         seed: int,
         tracking: Tracking | None = None,
     ) -> None:
-        self.network, self.plan, self.recipe, self.seed = network, the_plan, recipe, seed
+        self.network, self.recipe, self.seed = network, recipe, seed
         # a slide needs no room across: the shorter side is the crop's own
         sliding = replace(network.preprocessing, resize=network.preprocessing.size)
         view = sliding if recipe.crop == "slide" else network.preprocessing
         self.train = pixels_of(dataset.split("train"), view)
         self.val = pixels_of(dataset.split("val"), view if recipe.as_published else
                              network.preprocessing)  # fmt: skip
-        self.loss_of = nn.BCEWithLogitsLoss() if dataset.multi_label else nn.CrossEntropyLoss()
         self.accelerator = accelerator(**(tracking.options if tracking else {}))
-        labels = torch.as_tensor(self.train.split.labels)
-        targets = labels.float() if dataset.multi_label else labels
-        self.targets = targets.to(self.accelerator.device)
-        freeze(network, the_plan)
-        self.auxiliary = AuxiliaryHeads(
+        self.val_loss_of = plain_loss(dataset.multi_label)
+        self.loss_of = TrainingLoss(
+            recipe,
+            self.train.split.labels,
+            classes=len(network.classes),
+            multi_label=dataset.multi_label,
+        ).to(self.accelerator.device)
+        self.bare_auxiliary = AuxiliaryHeads(
             network, len(recipe.auxiliary), dropout=recipe.auxiliary_dropout, seed=seed
         )
-        # `ready` may be wrapped for several processes; `network` stays the bare one of the same
-        # weights, whose modules have the names that hooks, modes and digests go by.
-        self.ready, self.auxiliary, self.optimiser = self.accelerator.prepare(
-            network, self.auxiliary, optimiser_of(network, recipe, self.auxiliary.parameters())
-        )
         self.state = _State()
+        # by stage: its recipe, its plan, and the epochs that lie before it
+        self.stages, before = [], 0
+        for stage, stage_plan in zip(
+            recipe.trainings(), the_plan.stages or (the_plan,), strict=True
+        ):
+            self.stages.append((stage, stage_plan, before))
+            before += stage.epochs
 
     def run(self, checkpoint: Checkpoint | None, advance: Advance | None) -> None:
         """All epochs that are left; leaves the network with the weights that were chosen."""
         self.train.keep()
         self.val.keep()
-        if checkpoint and (saved := checkpoint.load()):
-            self._restore(saved)
-        for epoch in range(self.state.epoch + 1, self.recipe.epochs + 1):
-            self._look(epoch, self._epoch(epoch, advance))
-            values = asdict(self.state.history[-1])
-            del values["epoch"], values["best"]  # the step itself, and what a later epoch may undo
-            self.accelerator.log(values, step=epoch)
-            if checkpoint:
-                checkpoint.save(self._saved())
-        self.network.fill(self.state.chosen)
+        saved = (checkpoint.load() if checkpoint else None) or {}
+        for stage, stage_plan, before in self.stages:
+            if before + stage.epochs < saved.get("epoch", 0):
+                continue
+            self._begin(stage, stage_plan, before)
+            if before < saved.get("epoch", 0):
+                self._restore(saved)
+            for epoch in range(self.state.epoch + 1, before + stage.epochs + 1):
+                self._look(epoch, self._epoch(epoch, advance))
+                values = asdict(self.state.history[-1])
+                del values["epoch"], values["best"]  # the step, and what a later epoch may undo
+                self.accelerator.log(values, step=epoch)
+                if checkpoint:
+                    checkpoint.save(self._saved())
+            self.network.fill(self.state.chosen)
+            after = tensor_digests(self.network.tensors())
+            _check_still(self.state.frozen, after)
+
+    def _begin(self, stage: Recipe, stage_plan: Plan, before: int) -> None:
+        """Make ready for a stage, which begins with the weights that the one before it kept."""
+        self.recipe, self.plan, self.before = stage, stage_plan, before
+        self.state = replace(self.state, step=0, least_loss=math.inf)
+        digests = tensor_digests(self.network.tensors())
+        self.state.frozen = {name: sha for name, sha in digests.items()
+                             if name not in stage_plan.trained}  # fmt: skip
+        freeze(self.network, stage_plan)
+        batches_in_epoch = len(shuffled(len(self.train), stage.batch_size, self.seed, 1))
+        self.steps = math.ceil(batches_in_epoch / stage.grad_accumulation) * stage.epochs
+        # what is averaged begins as the network does, whatever the network is wrapped in below
+        self.average = (
+            None if stage.ema is None else ModelEmaV3(self.network, stage.ema, use_warmup=True)
+        )
+        # `ready` may be wrapped for several processes; `network` stays the bare one of the same
+        # weights, whose modules have the names that hooks, modes and digests go by.
+        self.ready, self.auxiliary, self.optimiser = self.accelerator.prepare(
+            self.network,
+            self.bare_auxiliary,
+            optimiser_of(self.network, stage, self.bare_auxiliary.parameters()),
+        )
 
     def _epoch(self, epoch: int, advance: Advance | None) -> float:
         """One pass over the training pictures; returns the mean loss."""
         recipe = self.recipe
         set_modes(self.network, self.plan)  # anew each time: validation leaves evaluation mode
         rng = generator(self.seed, "augmentation", epoch)
-        self.train.draw(rng, crop=recipe.crop != "center", flip=recipe.flip)
+        change = None
+        if recipe.crop == "resized" or recipe.augment:
+            change = Augmentation(recipe, self.network.preprocessing, seed=self.seed, epoch=epoch)
+        moving = recipe.crop in ("random", "slide")
+        self.train.draw(rng, crop=moving, flip=recipe.flip, change=change)
         order = shuffled(len(self.train), recipe.batch_size, self.seed, epoch)
+        in_all = len(order) * sum(stage.epochs for stage, _, _ in self.stages)
         losses: list[Tensor] = []
         # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
             for pixels, rows in zip(batches(self.train, order), order, strict=True):
-                losses.append(self._learn(pixels, rows, epoch))
+                losses.append(self._learn(pixels, rows, epoch, len(losses), len(order)))
                 if len(losses) % LOOK == 0 or len(losses) == len(order):
                     loss = self._checked(losses, epoch)
                     if advance:
                         done = (epoch - 1) * len(order) + len(losses)
-                        advance(done, recipe.epochs * len(order), f"epoch {epoch}, loss {loss:.3f}")
+                        advance(done, in_all, f"epoch {epoch}, loss {loss:.3f}")
         return float(torch.stack(losses).mean())
 
-    def _learn(self, pixels: Tensor, rows: list[int], epoch: int) -> Tensor:
-        """One step of the optimiser; returns the loss."""
-        rates = rates_at(self.recipe, self.state.step, epoch, self.state.val_losses)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rates[group["name"].split()[0]]
+    def _learn(
+        self, pixels: Tensor, rows: list[int], epoch: int, number: int, in_epoch: int
+    ) -> Tensor:
+        """One batch, the `number`th of an epoch, and a step of the optimiser after the last of
+        those that make one together; returns the loss.
+        """
+        recipe = self.recipe
+        first = number - number % recipe.grad_accumulation
+        together = min(recipe.grad_accumulation, in_epoch - first)
+        images, targets = as_float(pixels, self.accelerator.device), self.loss_of.targets[rows]
+        if recipe.mixup or recipe.cutmix:
+            seed = seed_for(self.seed, "mixing", epoch, number)
+            images, targets = mixed(images, targets, recipe, seed=seed)
         with self.accelerator.autocast():
-            logits = self.ready(as_float(pixels, self.accelerator.device))
+            logits = self.ready(images)
             auxiliary_logits = self.auxiliary()
-        targets = self.targets[rows]
         loss = self.loss_of(logits.float(), targets)  # in float32 whatever the network ran in
-        for weight, logits in zip(self.recipe.auxiliary, auxiliary_logits, strict=True):
+        for weight, logits in zip(recipe.auxiliary, auxiliary_logits, strict=True):
             loss = loss + weight * self.loss_of(logits.float(), targets)
-        self.optimiser.zero_grad()
-        self.accelerator.backward(loss)
+        if number == first:
+            self.optimiser.zero_grad()
+        self.accelerator.backward(loss / together)
+        if number - first + 1 == together:
+            self._step(epoch)
+        return loss.detach()
+
+    def _step(self, epoch: int) -> None:
+        """One step of the optimiser, down the gradients that are there."""
+        rates = self._rates(self.state.step, epoch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rates[group["name"].split()[0]] * group["lr_scale"]
         if self.recipe.clip_norm is not None:
             trained = [weight for group in self.optimiser.param_groups
                        for weight in group["params"]]  # fmt: skip
             self.accelerator.clip_grad_norm_(trained, self.recipe.clip_norm)
         self.optimiser.step()
         self.state.step += 1
-        return loss.detach()
+        if self.average:
+            self.average.update(self.network, step=self.state.step)
+
+    def _rates(self, step: int, epoch: int) -> dict[str, float]:
+        """The learning rates at a step of the stage, in an epoch of the training."""
+        losses = [row.val_loss for row in self.state.history[self.before :]]
+        return rates_at(self.recipe, step, epoch - self.before, losses, steps=self.steps)
 
     @contextmanager
     def _supervised(self) -> Iterator[None]:
@@ -233,20 +295,24 @@ class _Loop:
         """Validate, and keep the weights when they are the best so far."""
         recipe, state, labels = self.recipe, self.state, self.val.split.labels
         # The published runs cropped their validation pictures at random too.
-        moving = recipe.as_published and recipe.crop != "center"
+        moving = recipe.as_published and recipe.crop in ("random", "slide")
         rng = generator(self.seed, "validation crop", epoch) if moving else None
-        logits = torch.as_tensor(logits_of(self.network, self.val, self.accelerator, rng))
+        looked_at = self.average.module if self.average else self.network
+        logits = torch.as_tensor(logits_of(looked_at, self.val, self.accelerator, rng))
         target = torch.as_tensor(labels)
-        loss = float(self.loss_of(logits, target.float() if labels.ndim == 2 else target))
+        loss = float(self.val_loss_of(logits, target.float() if labels.ndim == 2 else target))
         if not math.isfinite(loss):
             raise self._diverged(loss, epoch, state.step, "validation loss")
         best = loss < state.least_loss or recipe.selection == "last"
         if best:
             tensors = self.network.tensors()
+            if self.average:  # of what is trained: a mean of equal numbers may lose a sign of 0
+                averages = self.average.module.tensors()
+                tensors |= {name: averages[name] for name in self.plan.trained}
             state.chosen = {name: tensor.detach().clone() for name, tensor in tensors.items()}
             state.history = [replace(row, best=False) for row in state.history]
         # the rates of the epoch's last step; its own validation loss counts from the next one on
-        rates = rates_at(recipe, max(state.step - 1, 0), epoch, state.val_losses)
+        rates = self._rates(max(state.step - 1, 0), epoch)
         score = main_value(probabilities_of(logits, self.val.split.multi_label), labels)
         state.history.append(
             EpochRow(
@@ -272,12 +338,16 @@ class _Loop:
             "body": self.network.tensors(),
             "auxiliary": self.auxiliary.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "average": self.average.module.tensors() if self.average else {},
         }
 
     def _restore(self, saved: dict[str, Any]) -> None:
         self.network.fill(saved.pop("body"))
         self.auxiliary.load_state_dict(saved.pop("auxiliary"))
         self.optimiser.load_state_dict(saved.pop("optimiser"))
+        average = saved.pop("average", {})  # none in the state of an older version
+        if self.average:
+            self.average.module.fill(average)
         history = [EpochRow(**row) for row in saved.pop("history")]
         self.state = _State(**saved, history=history)
 
@@ -293,7 +363,7 @@ class _Loop:
         return float(values[-1])
 
     def _diverged(self, value: float, epoch: int, step: int, what: str) -> NetworkError:
-        rates = rates_at(self.recipe, step, epoch, self.state.val_losses)
+        rates = self._rates(step, epoch)
         remark = f"; the state after epoch {epoch - 1} is kept" if epoch > 1 else ""
         return NetworkError(
             "diverged",
@@ -352,7 +422,11 @@ def predict(network: Network, split: Split) -> NDArray[np.float64]:
 def check_frozen(start: Network, end: Network, the_plan: Plan) -> None:
     """Raises NetworkError when a tensor that was not trained has changed by a single bit."""
     before, after = tensor_digests(start.tensors()), tensor_digests(end.tensors())
-    moved = [n for n in before if n not in the_plan.trained and before[n] != after[n]]
+    _check_still({n: sha for n, sha in before.items() if n not in the_plan.trained}, after)
+
+
+def _check_still(frozen: dict[str, str], after: dict[str, str]) -> None:
+    moved = [name for name, sha in frozen.items() if after[name] != sha]
     if moved:
         raise NetworkError(
             "frozen-moved", f"{moved[0]} was frozen and has changed ({len(moved)} such tensors)"

@@ -8,7 +8,8 @@
 'mixed3a'
 """
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -32,29 +33,60 @@ class Plan:
     reinitialised: frozenset[str]
     head: frozenset[str]
     first: str  # the first layer trained, or "head"
+    span: str  # all that is trained, in words
     parameters: int
     parameters_in_all: int
     still: frozenset[str]  # modules that run before anything that is trained
+    stages: tuple["Plan", ...] = ()  # of each stage, where the recipe has any
 
     def summary(self) -> str:
         """One line for people."""
-        span = "head" if self.first == "head" else f"{self.first} … head"
-        return f"trains {self.parameters:,} of {self.parameters_in_all:,} parameters: {span}"
+        return f"trains {self.parameters:,} of {self.parameters_in_all:,} parameters: {self.span}"
 
 
-def plan(network: Network, recipe: Recipe) -> Plan:
-    """Resolve a recipe on a network; raises NetworkError for a layer that it does not have."""
+def plan(network: Network, recipe: Recipe, *, new_head: bool = False) -> Plan:
+    """Resolve a recipe on a network; raises NetworkError for a layer that it does not have.
+
+    With `new_head` the head is drawn anew whatever the recipe says.
+    """
     order = Order.of(network)
-    trained = order.tensors(recipe.train)
+    head = order.tensors("head")
+    reinitialised = order.tensors(recipe.reinit) | (head if new_head else frozenset())
     sizes = {name: weight.numel() for name, weight in network.body.named_parameters()}
-    return Plan(
-        trained=trained,
-        reinitialised=order.tensors(recipe.reinit),
-        head=order.tensors("head"),
-        first=order.first_layer(recipe.train),
-        parameters=sum(size for name, size in sizes.items() if name in trained),
-        parameters_in_all=sum(sizes.values()),
-        still=order.before(trained),
+    stages = []
+    for stage in recipe.trainings():
+        trained = order.tensors(stage.train)
+        first, span = order.first_layer(stage.train), stage.train
+        if stage.train.startswith("only "):
+            # what was drawn at random is of no use unless it learns
+            trained |= reinitialised & head
+            span = stage.train.removeprefix("only ").replace(" to ", " … ")
+            span += " and head" if reinitialised & head else ""
+        elif stage.train != "head":
+            span = f"{first} … head"
+        stages.append(
+            Plan(
+                trained=trained,
+                reinitialised=reinitialised,
+                head=head,
+                first=first,
+                span=span,
+                parameters=sum(size for name, size in sizes.items() if name in trained),
+                parameters_in_all=sum(sizes.values()),
+                still=order.before(trained),
+            )
+        )
+    if len(stages) == 1:
+        return stages[0]
+    together = frozenset[str]().union(*(stage.trained for stage in stages))
+    return replace(
+        stages[0],
+        trained=together,
+        first=min((stage.first for stage in stages), key=[*network.layers, "head"].index),
+        span=", then ".join(stage.span for stage in stages),
+        parameters=sum(size for name, size in sizes.items() if name in together),
+        still=order.before(together),
+        stages=tuple(stages),
     )
 
 
@@ -78,7 +110,7 @@ class Order:
         return cls(network, begins, {name: runs[-1].end for name, runs in by_module.items()})
 
     def tensors(self, words: str) -> frozenset[str]:
-        """The tensors that "all", "head", "nothing" or "from LAYER" means."""
+        """The tensors that "all", "head", "nothing", "from LAYER" or "only LAYER" means."""
         names = self.network.tensors()
         if words == "nothing":
             return frozenset()
@@ -87,23 +119,41 @@ class Order:
         head = frozenset(name for name in names if self.network.in_head(name))
         if words == "head":
             return head
-        start = self._start(self._layer(words))
-        return head | {name for name in names if self._begin(name) >= start}
+        start = self._start(self.first_layer(words))
+        if words.startswith("from "):
+            return head | {name for name in names if self._begin(name) >= start}
+        last = self.network.layers.index(self._layer(words.rpartition(" ")[2], words))
+        end = self.ends[self.network.layers[last]]
+        block = frozenset(name for name in names if start <= self._begin(name) < end) - head
+        if not block:
+            raise NetworkError(
+                "unknown-layer",
+                f"a recipe goes '{words}', and {self.network.architecture} learns nothing there; "
+                "the layers stand in the order in which they run: 'only FIRST to LAST'",
+            )
+        return block
 
     def first_layer(self, words: str) -> str:
         """The first layer that the words reach."""
         if words in ("head", "nothing"):
             return "head"
-        return self.network.layers[0] if words == "all" else self._layer(words)
+        return self.network.layers[0] if words == "all" else self._layer(words.split()[1], words)
 
     def before(self, trained: frozenset[str]) -> frozenset[str]:
         """The modules that have ended before the first trained tensor is used."""
         first = min((self._begin(name) for name in trained), default=0)
         return frozenset(name for name, end in self.ends.items() if end < first)
 
-    def _layer(self, words: str) -> str:
+    def layer_numbers(self) -> dict[str, int]:
+        """The number of the layer that each tensor belongs to; the head lies above the last."""
+        ends = [self.ends[layer] for layer in self.network.layers]
+        return {
+            name: len(ends) if self.network.in_head(name) else bisect_right(ends, self._begin(name))
+            for name in self.network.tensors()
+        }
+
+    def _layer(self, layer: str, words: str) -> str:
         layers = self.network.layers
-        layer = words.removeprefix("from ")
         if layer == "middle":
             return layers[round(MIDDLE * len(layers))]
         if layer not in layers:
