@@ -55,6 +55,7 @@ class NetworkFacts:
     architecture: str = ""
     layers: list[str] = field(default_factory=list)  # in the order of execution
     parameters: int | None = None
+    attention: float | None = None  # the share of them that attention holds; None in old records
     classes: list[str] = field(default_factory=list)
     multi_label: bool = False
     preprocessing: PreprocessingFacts | None = None
@@ -65,7 +66,7 @@ class NetworkFacts:
     # None, all of them, for a network that was not trained here:
     parent: str | None = None
     dataset: str | None = None
-    recipe: dict[str, Any] | None = None  # the effective fields, and the preset's `name`
+    recipe: dict[str, Any] | None = None  # the fields, the preset's `name`, why `auto` took it
     trained: str | None = None  # how many of the parameters, in words
     best_epoch: int | None = None
 

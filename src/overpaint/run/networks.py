@@ -16,11 +16,12 @@ from overpaint.records import (
     manifest,
     reasons_to_make,
 )
+from overpaint.run.recipes import recipe_of
 from overpaint.run.starts import loaded_digest, start_of
 from overpaint.run.workspace import Workspace
 from overpaint.study import RenderEntry
 from overpaint.study.code import is_code, source_of
-from overpaint.study.recipe import Recipe
+from overpaint.study.recipe import PLAIN, Recipe
 
 if TYPE_CHECKING:
     pass
@@ -69,8 +70,8 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
         inputs["weights"] = weights
     if is_code(str(entry.load)):
         inputs["code"] = file_digest(source_of(str(entry.load), work.study.base.resolve()))
-    recipe = entry.training()
-    if entry.fit and recipe:
+    recipe = recipe_of(work, name)
+    if entry.fit:
         digests = work.split_digests[entry.fit] or {"images": PENDING}
         inputs |= {f"{entry.fit}/{split}": digest for split, digest in digests.items()}
     return manifest(
@@ -79,7 +80,7 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
         settings={
             "load": entry.load,
             "weights": "random" if entry.weights == "random" else None,
-            "recipe": recipe.model_dump(mode="json") if recipe else None,
+            "recipe": recipe.model_dump(mode="json") if recipe else entry.recipe,
         },
         defaults={"load": None, "weights": None, "recipe": defaults_of(Recipe)},
         seed=work.study.seed_of(name),
@@ -90,9 +91,18 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
 
 
 def check_study(work: Workspace) -> None:
-    """Refuse a dataset that no network can be fitted to, and a layer or a channel to draw that no
-    network has.
+    """Refuse what no training can be made with, a dataset or an optimiser, and a layer or a channel
+    to draw that no network has.
     """
+    for node, entry in work.study.all_networks.items():
+        training = entry.training()
+        usual = (*PLAIN, "linear_svm", "adamw")  # known without asking timm, which takes seconds
+        if training and training.optimiser not in usual:
+            if work.is_there(work.folder.network(node)):
+                continue  # what trained it was there
+            from overpaint.training.optimiser import check_optimiser
+
+            check_optimiser(training.optimiser)
     for name in dict.fromkeys(entry.fit for entry in work.study.all_networks.values()):
         if name in work.datasets:
             check_trainable(work.datasets[name])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from overpaint.device import chosen, in_words, trains_in_bfloat16
 from overpaint.networks import save_weights
+from overpaint.networks.attention import attention_share
 from overpaint.networks.taps import PENULTIMATE, channels_of
 from overpaint.records import (
     EpochRow,
@@ -20,8 +21,10 @@ from overpaint.records import (
     write_table,
 )
 from overpaint.run.features import keep_features
+from overpaint.run.recipes import preset_of
 from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace
+from overpaint.study.recipe import in_use
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.fit import child_of, fit, predict
 
@@ -33,12 +36,16 @@ if TYPE_CHECKING:
 def train(work: Workspace, name: str, wanted: Manifest) -> None:
     """Fit a network to its dataset and keep it, its initialisation too where any was drawn."""
     entry = work.study.all_networks[name]
-    recipe = entry.training()
-    assert recipe is not None
+    chosen = preset_of(work, name)
+    assert chosen is not None
     assert entry.fit is not None
+    recipe = entry.training(chosen.preset)
+    assert recipe is not None
     dataset, seed = work.datasets[entry.fit], work.study.seed_of(name)
     child, plan = child_of(start_of(work, name), dataset, recipe, seed)
-    work.progress.say(f"network {name}: {recipe_in_words(recipe.model_dump())}")
+    if chosen.why:
+        work.progress.say(f"network {name}: auto takes {chosen.preset}: {chosen.why}")
+    work.progress.say(f"network {name}: {recipe_in_words(in_use(recipe.model_dump()))}")
     work.progress.say(f"  {plan.summary()}")
     with work.progress.stage(f"network {name}: train on {entry.fit}") as advance:
         if recipe.optimiser == "linear_svm":
@@ -75,7 +82,11 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
     training = {
         "parent": entry.parent,
         "dataset": entry.fit,
-        "recipe": {"name": entry.recipe, **recipe.model_dump(mode="json")},
+        "recipe": {
+            "name": chosen.preset,
+            **({"auto": chosen.why} if chosen.why else {}),
+            **recipe.model_dump(mode="json"),
+        },
         "trained": plan.summary(),
         "best_epoch": trained.best_epoch,
     }
@@ -114,6 +125,7 @@ def network_facts_of(
         architecture=network.architecture,
         layers=list(network.layers),
         parameters=network.parameters_in_all,
+        attention=round(attention_share(network.body), 4),
         classes=list(network.classes),
         multi_label=network.multi_label,
         preprocessing=PreprocessingFacts(**asdict(network.preprocessing)),
@@ -146,13 +158,21 @@ def recipe_in_words(recipe: dict[str, Any]) -> str:
 
     >>> recipe_in_words({"epochs": 20, "flip": False, "clip_norm": None, "auxiliary": (0.3, 0.3)})
     'epochs 20, flip no, clip_norm none, auxiliary 0.3 0.3'
+    >>> recipe_in_words({"stages": ({"train": "head", "epochs": 2}, {"train": "all"})})
+    'stages (train head, epochs 2) (train all)'
     """
     words: dict[str, str] = {}
     for key, value in recipe.items():
         if isinstance(value, bool):
             words[key] = "yes" if value else "no"
         elif isinstance(value, tuple):
-            words[key] = " ".join(map(str, value)) or "none"
+            words[key] = (
+                " ".join(
+                    f"({recipe_in_words(part)})" if isinstance(part, dict) else str(part)
+                    for part in value
+                )
+                or "none"
+            )
         else:
             words[key] = "none" if value is None else str(value)
     return ", ".join(f"{key} {word}" for key, word in words.items())

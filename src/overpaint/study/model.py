@@ -28,7 +28,7 @@ from overpaint.datasets.kinds import DatasetEntry
 from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.seeds import seed_for
-from overpaint.study.recipe import PRESETS, Recipe, recipe
+from overpaint.study.recipe import AUTO, PRESETS, TAKEN_BY_AUTO, Recipe, recipe
 
 Place = tuple[str | int, ...]
 """Where something stands in the file: ("networks", "tuned", "from")."""
@@ -78,22 +78,39 @@ class NetworkEntry(Entry):
 
     @model_validator(mode="after")
     def _known_recipe(self) -> Self:
-        if self.recipe is not None and self.recipe not in PRESETS:
-            raise ValueError(f"there is no recipe {self.recipe!r}; {nearest(self.recipe, PRESETS)}")
+        known = (*PRESETS, AUTO)
+        if self.recipe is not None and self.recipe not in known:
+            raise ValueError(f"there is no recipe {self.recipe!r}; {nearest(self.recipe, known)}")
         unknown = [key for key in self.overrides if key not in Recipe.model_fields]
         if unknown:
-            known = nearest(unknown[0], Recipe.model_fields)
-            raise ValueError(f"a recipe has no field {unknown[0]!r}; {known}")
+            fields = nearest(unknown[0], Recipe.model_fields)
+            raise ValueError(f"a recipe has no field {unknown[0]!r}; {fields}")
         return self
 
     @model_validator(mode="after")
     def _valid_overrides(self) -> Self:
-        self.training()
+        for preset in TAKEN_BY_AUTO if self.recipe == AUTO else (self.recipe,):
+            self.training(preset)
         return self
 
-    def training(self) -> Recipe | None:
-        """The recipe with its overrides, or None for a network that is only loaded."""
-        return recipe(self.recipe, self.overrides) if self.recipe else None
+    def training(self, preset: str | None = None) -> Recipe | None:
+        """The recipe with its overrides, or None for a network that is only loaded.
+
+        `preset`: what auto has taken. Without, it is one that auto may take; all of them draw the
+        same anew.
+        """
+        if self.recipe is None:
+            return None
+        named = TAKEN_BY_AUTO[0] if self.recipe == AUTO else self.recipe
+        return recipe(preset or named, self.overrides)
+
+    @property
+    def planned(self) -> dict[str, Any]:
+        """The fields of the training, as far as the study says them; its recipe's `name`."""
+        training = self.training()
+        if self.recipe == AUTO:
+            return {"name": AUTO, **self.overrides}
+        return {"name": self.recipe, **training.model_dump()} if training else {}
 
     @property
     def starts_random(self) -> bool:

@@ -11,16 +11,37 @@ Layers are named as the network names them; "from middle" is the layer at five t
 network's layers, which is mixed4a in the paper's network.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from overpaint.errors import StudyError, nearest
 
 Rate = Annotated[float, Field(ge=0, lt=10)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Layers = Annotated[str, Field(pattern=r"^(all|head|nothing|from \S+)$")]
-Trained = Annotated[str, Field(pattern=r"^(all|head|from \S+|only \S+( to \S+)?)$")]
+
+
+def _spelt(pattern: str, right: str) -> AfterValidator:
+    """A word of ours that goes by a pattern; the error says how it is spelt."""
+
+    def check(word: str) -> str:
+        if not re.fullmatch(pattern, word):
+            raise ValueError(f"{word!r} is not understood: say {right}")
+        return word
+
+    return AfterValidator(check)
+
+
+Layers = Annotated[str, _spelt(r"all|head|nothing|from \S+", "all, head, nothing or 'from LAYER'")]
+Trained = Annotated[
+    str,
+    _spelt(
+        r"all|head|from \S+|only \S+( to \S+)?",
+        "all, head, 'from LAYER', 'only LAYER' or 'only FIRST to LAST'",
+    ),
+]
 """What of a network a training changes. "only LAYER" and "only FIRST to LAST" are the surgical
 fine-tuning of Lee et al. 2023, and take the head in as well where it is drawn anew."""
 
@@ -28,6 +49,15 @@ Area = Annotated[float, Field(gt=0, le=1)]
 
 EVERY_SCALE = (0.08, 1.0)
 """Of a picture's area, what the random crops of Szegedy et al. 2015 show."""
+
+RandAugment = Annotated[
+    str,
+    _spelt(
+        r"rand(-(m\d+|n\d+|mmax\d+|inc[01]|mstd\d+(\.\d+)?|p(0?\.\d+|1)))+",
+        "timm's words for RandAugment, as rand-m9-mstd0.5-inc1; a crop of random size is "
+        "'crop: resized'",
+    ),
+]
 
 PLAIN = ("sgd", "adam", "rmsprop")
 """The optimisers of torch, whose weight penalty is part of the loss. All others are timm's."""
@@ -65,7 +95,9 @@ class Recipe(BaseModel):
     reinit: Layers = Field("head", description="nothing, head, 'from LAYER', or all")
     head_lr: Rate = 1e-2
     backbone_lr: Rate = 1e-3
-    optimiser: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = "sgd"
+    optimiser: Annotated[
+        str, _spelt(r"[a-z][a-z0-9_]*", "sgd, adam, rmsprop, adamw … as timm's factory spells it")
+    ] = "sgd"
     """sgd, adam and rmsprop are torch's; adamw, lamb, lion … whatever timm's factory knows by that
     name. linear_svm goes down no gradient: scikit-learn finds the head on the features of the rest.
     """
@@ -105,7 +137,7 @@ class Recipe(BaseModel):
     crop_scale: tuple[Area, Area] = EVERY_SCALE
     """Least and most of the picture's area that a resized crop shows."""
     flip: bool = False
-    augment: Annotated[str, Field(pattern=r"^rand-")] | None = None
+    augment: RandAugment | None = None
     """timm's words for RandAugment (Cubuk et al. 2020): rand-m9-mstd0.5-inc1 is magnitude 9 of 10,
     with noise of 0.5, two of its changes a picture, all of them stronger with the magnitude."""
     mixup: Annotated[float, Field(ge=0)] = 0.0
@@ -235,6 +267,22 @@ OF_A_DESCENT = (
 )  # fmt: skip
 """Fields that mean nothing where no gradient is gone down."""
 
+
+def in_use(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe that are worth telling: not those of today that it leaves at rest.
+
+    >>> in_use({"epochs": 5, "mixup": 0.0, "cutmix": 1.0, "crop_scale": [0.08, 1.0]})
+    {'epochs': 5, 'cutmix': 1.0}
+    """
+    at_rest = {name: Recipe.model_fields[name].default for name in (*OF_A_DESCENT, "crop_scale")}
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in at_rest
+        or (tuple(value) if isinstance(value, list) else value) != at_rest[name]
+    }
+
+
 DEEP = (0.3, 0.3)
 """The paper's loss weights of the two auxiliary heads."""
 
@@ -343,6 +391,35 @@ Their rule for learning rates took InceptionV1's head for a part of the backbone
 light augmentation was misspelt, so there was none; their random crop moved along the longer side
 only, and validation pictures were cropped at random as well (section 2 of the protocol).
 """
+
+
+AUTO = "auto"
+TAKEN_BY_AUTO = ("modern_vit", "modern_cnn", "lp_ft")
+FEW = 1000
+"""Training pictures, below which auto trains the head first: as many as the tasks of VTAB-1k have,
+which stand for little data (Zhai et al. 2019)."""
+A_TRANSFORMER = 0.1
+"""The share of its weights that attention holds in a network that is trained as a transformer."""
+
+
+def fitting(attention: float, pictures: int) -> tuple[str, str]:
+    """The preset that `recipe: auto` takes, and why.
+
+    attention: the share of the network's weights, 0 to 1; pictures: to train on.
+
+    >>> fitting(0.33, 5000)
+    ('modern_vit', 'a transformer (33 % of its weights are attention), and 5,000 pictures')
+    >>> fitting(0.33, 400)[0], fitting(0.0, 5000)[0]
+    ('lp_ft', 'modern_cnn')
+    """
+    if attention >= A_TRANSFORMER:
+        kind = f"a transformer ({100 * attention:.0f} % of its weights are attention)"
+    else:
+        kind = "no transformer"
+    if pictures < FEW:
+        return "lp_ft", f"{kind}, and fewer than {FEW:,} pictures: {pictures:,}"
+    preset = "modern_vit" if attention >= A_TRANSFORMER else "modern_cnn"
+    return preset, f"{kind}, and {pictures:,} pictures"
 
 
 def recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:

@@ -11,6 +11,7 @@ from overpaint.report.parts.text import ABSENT, count, number, setting
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import Records
+from overpaint.study.recipe import in_use
 
 PAPER = """@inproceedings{gonthier2021analysis,
   author    = {Gonthier, Nicolas and Gousseau, Yann and Ladjal, Sa{\\"\\i}d},
@@ -150,9 +151,7 @@ def _settings(records: Records) -> Iterable[tuple[str, str]]:
 def effective(records: Records, name: str) -> dict[str, str]:
     """The settings that a training ran with, or, where that is not recorded, those planned."""
     entry = records.study.all_networks[name]
-    training = entry.training()
-    planned = {"name": entry.recipe, **(training.model_dump() if training else {})}
-    recipe = records.networks[name].facts.recipe or planned
+    recipe = in_use(records.networks[name].facts.recipe or entry.planned)
     fields = {**recipe, "seed": records.study.seed_of(name)}
     return {key.replace("_", " "): setting(value) for key, value in fields.items()}
 

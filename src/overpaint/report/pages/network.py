@@ -26,6 +26,7 @@ from overpaint.report.parts.text import (
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import NetworkRecords, Records
+from overpaint.study.recipe import in_use
 
 SQUARE = 60
 """The most classes whose confusions are drawn."""
@@ -176,7 +177,11 @@ def summary(records: Records, network: NetworkRecords) -> str:
     """Where the network comes from, what was trained, in one or two sentences."""
     entry, facts = records.study.all_networks[network.name], network.facts
     parent = facts.parent or entry.parent or entry.load
-    text = f"From {parent}, fitted to {entry.fit} by the recipe {entry.recipe}."
+    recipe = facts.recipe or {}
+    by = (
+        f"{recipe['name']}, which auto took: {recipe['auto']}" if "auto" in recipe else entry.recipe
+    )
+    text = f"From {parent}, fitted to {entry.fit} by the recipe {by}."
     if network.failed:
         return f"{text} It failed, and there is nothing of it."
     trained = f" It {facts.trained}." if facts.trained else ""
@@ -186,9 +191,8 @@ def summary(records: Records, network: NetworkRecords) -> str:
 
 
 def _fields(records: Records, network: NetworkRecords) -> tuple[tuple[str, str], ...]:
-    training = records.study.all_networks[network.name].training()
-    planned = training.model_dump() if training else {}
-    recipe = network.facts.recipe or planned
+    entry = records.study.all_networks[network.name]
+    recipe = in_use(network.facts.recipe or entry.planned)
     if network.svm is not None:
         recipe = {name: value for name, value in recipe.items() if name in OF_AN_SVM}
     fields = {

@@ -135,9 +135,13 @@ def setting(value: object) -> str:
 
     >>> setting(True), setting(0.01), setting((0.3, 0.3)), setting(None), setting(())
     ('yes', '0.01', '0.3, 0.3', 'none', 'none')
+    >>> setting([{"train": "head", "epochs": 5, "head_lr": None}, {"train": "all"}])
+    'train head epochs 5, train all'
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{key} {setting(part)}" for key, part in value.items() if part is not None)
     if isinstance(value, tuple | list):
         return ", ".join(map(setting, value)) or "none"
     return "none" if value is None else str(value)
