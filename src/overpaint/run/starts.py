@@ -71,9 +71,8 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
         place = work.folder.network(name)
         if (place / "manifest.json").is_file():  # loaded before; the file may be gone since
             return read_manifest(place).inputs.get("weights")
-        if work.dry:
-            return PENDING  # a dry run downloads nothing
-        file = published(entry.load)
+        # a dry run downloads nothing
+        return PENDING if work.dry else file_digest(published(entry.load))
     if file is None:
         return None
     if file.is_dir():  # as Hugging Face writes one
