@@ -24,6 +24,11 @@ manifest is not the one that it would have now: `overpaint run STUDY --dry-run` 
 made, and why.
 """
 
+ADAPTER = (
+    "Of a training by LoRA: the adapters before they were merged, with `adapter_config.json` as "
+    "peft reads both: `PeftModel.from_pretrained(body, folder)`. The head is not among them."
+)
+
 FEATURES = (
     "For each layer the array `LAYER/mean` float32 [N, C], rows in the dataset's order; on request "
     "`max`, `argmax` (int32), `flattened`, `sampled`. `images/image`, `images/digest` and "
@@ -38,6 +43,8 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ("networks/NAME/manifest.json", "network", "", (records.NetworkFacts,)),
     ("networks/NAME/weights.safetensors", "", "The tensors by name.", ()),
     ("networks/NAME/history.parquet", "", "Of a trained network.", (records.EpochRow,)),
+    ("networks/NAME/lora.parquet", "", "Of a training by LoRA.", (records.LoraRow,)),
+    ("networks/NAME/adapter/adapter_model.safetensors", "", ADAPTER, ()),
     ("networks/NAME/svm.parquet", "", "Of the recipe linear_svm.", (records.SvmRow,)),
     (
         "networks/NAME/predictions.parquet",

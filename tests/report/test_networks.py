@@ -6,7 +6,7 @@ import pytest
 from parsed import read_page
 from tiny_study import HOSTILE, SCRIPT
 
-from overpaint.records import read_json, write_json
+from overpaint.records import LoraRow, read_json, write_json, write_rows
 from overpaint.report import build
 
 
@@ -87,3 +87,36 @@ def test_confusions_of_other_classes(lean, confusion):
     page = read_page(lean / "site/networks/fine_tuned.html").plain
     assert "holds a confusion matrix of other classes." in page
     assert "No confusions are left." in page
+
+
+@pytest.mark.usefixtures("quick")
+def test_adapters_have_rank_and_norm_by_layer(lean):
+    """A network that was trained by LoRA has a chart of its adapters and a line for each kernel."""
+    path = lean / "study.yaml"
+    path.write_text(path.read_text("utf-8").replace("mode_a", "lora"), encoding="utf-8")
+    rows = [
+        LoraRow(
+            layer=layer,
+            position=position,
+            kernel=f"{layer}.weight",
+            rank=8,
+            alpha=16,
+            parameters=8 * 120,
+            directions=100,
+            norm=0.5 * position,
+            norm_relative=0.01 * position,
+            effective_rank=5.25 if position else None,
+        )
+        for position, layer in enumerate(("conv2d0", "mixed3a"))
+    ]
+    write_rows(lean / "networks/fine_tuned/lora.parquet", rows, LoraRow)
+    build(lean)
+    page = read_page(lean / "site/networks/fine_tuned.html")
+    assert "What LoRA changed" in page.plain
+    table = page.text.split('<h2 id="lora-numbers"')[1].split("</table>")[0]
+    lines = [re.findall(r">([^<>]+)</t[hd]>", line) for line in table.split("<tr>")[2:]]
+    assert lines == [
+        ["conv2d0", "8 of 100", "–", "0.000", "0.000", "960"],
+        ["mixed3a", "8 of 100", "5.2", "0.500", "0.010", "960"],
+    ]
+    assert "lora.csv" in page.text

@@ -51,6 +51,7 @@ def test_what_each_preset_changes(colours, preset):
         "frozen": head,
         "linear_probe": head,
         "end_from_scratch": {name for name in before if name.startswith(UPPER)},
+        "lora": head | {name for name in before if result.start.tensors()[name].ndim > 1},
     }.get(preset, set(before))
     assert changed == expected
 
@@ -72,7 +73,7 @@ RATES = {  # head, backbone; as the protocol has them, sections 2.1 to 2.3
     "mode_d": (1e-3, 1e-4), "mode_e": (1e-3, 1e-3), "mode_f": (1e-2, 1e-2),
     "frozen": (1e-2, 0), "end_from_scratch": (1e-4, 1e-4), "from_scratch": (1e-3, 1e-3),
     "linear_probe": (1e-3, 0), "lp_ft": (5e-5, 5e-5), "modern_cnn": (1e-3, 2e-4),
-    "modern_vit": (1e-3, 2e-4),
+    "modern_vit": (1e-3, 2e-4), "lora": (1e-3, 2e-3),
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from overpaint.measures.anatomy import anatomy
 from overpaint.measures.weights import distance, filter_change, matched_distance
 from overpaint.networks import Network
+from overpaint.networks.kernels import kernel_layer
 from overpaint.records import SpectrumRow, WeightRow, table
 
 
@@ -34,7 +35,7 @@ def weight_tables(
             status = "shapes differ"
         else:
             status = "identical" if np.array_equal(old, new) else "ok"
-        layer = name.removesuffix(".weight").removesuffix("_pre_relu.0").removesuffix("_pre_relu")
+        layer = kernel_layer(name)
         change = anatomy(old, new) if status == "ok" else None
         if change:
             spectra.append(

@@ -93,6 +93,22 @@ class EpochRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoraRow:
+    """What the adapter of one kernel became: the change B A, times alpha / rank."""
+
+    layer: str
+    position: int
+    kernel: str  # the tensor of weights.safetensors that it is merged into
+    rank: int
+    alpha: float
+    parameters: int  # of the adapter
+    directions: int  # the most that a change of this kernel can have
+    norm: float  # Frobenius, of the change
+    norm_relative: float | None  # divided by that of the kernel before
+    effective_rank: float | None  # of the change; None where nothing changed
+
+
+@dataclass(frozen=True, kw_only=True)
 class LayerRow:
     """How alike two networks see the images of a split, at one layer."""
 

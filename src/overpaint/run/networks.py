@@ -91,8 +91,8 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
 
 
 def check_study(work: Workspace) -> None:
-    """Refuse what no training can be made with, a dataset or an optimiser, and a layer or a channel
-    to draw that no network has.
+    """Refuse what no training can be made with, a dataset, an optimiser or a library that is not
+    there, and a layer or a channel to draw that no network has.
     """
     for node, entry in work.study.all_networks.items():
         training = entry.training()
@@ -106,6 +106,13 @@ def check_study(work: Workspace) -> None:
     for name in dict.fromkeys(entry.fit for entry in work.study.all_networks.values()):
         if name in work.datasets:
             check_trainable(work.datasets[name])
+    if any(
+        (training := entry.training()) and training.lora and not work.folder.network(name).exists()
+        for name, entry in work.study.all_networks.items()
+    ):
+        from overpaint.training.lora import check_peft
+
+        check_peft()  # before hours of other trainings
     if work.study.render:
         _check_channels(work, work.study.render)
 

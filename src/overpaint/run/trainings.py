@@ -10,6 +10,7 @@ from overpaint.networks.attention import attention_share
 from overpaint.networks.taps import PENULTIMATE, channels_of
 from overpaint.records import (
     EpochRow,
+    LoraRow,
     Manifest,
     NetworkFacts,
     PreprocessingFacts,
@@ -107,6 +108,9 @@ def save_network(
         weights = save_weights(network, draft / "weights.safetensors")
         if trained and training:
             write_rows(draft / "history.parquet", trained.history, EpochRow)
+            if trained.adapter:
+                trained.adapter.save(draft / "adapter")
+                write_rows(draft / "lora.parquet", trained.adapter.rows, LoraRow)
             if trained.svm:
                 write_rows(draft / "svm.parquet", trained.svm, SvmRow)
             _write_predictions(work, network, training["dataset"], draft)
@@ -163,7 +167,9 @@ def recipe_in_words(recipe: dict[str, Any]) -> str:
     """
     words: dict[str, str] = {}
     for key, value in recipe.items():
-        if isinstance(value, bool):
+        if isinstance(value, dict):
+            words[key] = f"({recipe_in_words(value)})"
+        elif isinstance(value, bool):
             words[key] = "yes" if value else "no"
         elif isinstance(value, tuple):
             words[key] = (

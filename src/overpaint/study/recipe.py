@@ -79,6 +79,40 @@ def _as_stage(value: Any) -> Any:
     return {"train": value} if isinstance(value, str) else value
 
 
+def _as_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class Lora(BaseModel):
+    """Adapters beside frozen kernels, in the place of a training of the kernels themselves.
+
+    >>> Lora(rank=4)
+    Lora(rank=4, alpha=8.0, where=('auto',), dropout=0.0)
+
+    Source: Hu et al. 2021. Twice the rank for alpha, and all linear layers of a transformer rather
+    than its attention alone: Biderman et al. 2024, "LoRA learns less and forgets less".
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rank: Annotated[int, Field(ge=1)] = 8
+    alpha: Annotated[float, Field(gt=0)] = 16.0
+    """What an adapter says counts alpha / rank times. Without: twice the rank."""
+    where: Annotated[tuple[str, ...], BeforeValidator(_as_names), Field(min_length=1)] = ("auto",)
+    """linear, attention, convolutions, all; names of layers and modules, or the ends of their names
+    (qkv). auto: linear layers where these hold most of the weights, else convolutions."""
+    dropout: Share = 0.0
+    """Of what an adapter is given, while it trains."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, fields: Any) -> Any:
+        """Alpha follows the rank where it is not said itself."""
+        if isinstance(fields, dict) and isinstance(fields.get("rank"), int):
+            return {"alpha": 2.0 * fields["rank"], **fields}
+        return fields
+
+
 class Recipe(BaseModel):
     """The fields of a training, with the defaults that the paper's trainings share.
 
@@ -153,6 +187,9 @@ class Recipe(BaseModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay a step of a moving average of the weights, which is validated and kept in their place;
     it begins lower, as timm's ModelEmaV3 does, min(ema, 1 − (1 + step)^(−2/3))."""
+    lora: Lora | None = None
+    """{rank, alpha, where, dropout}: kernels stay frozen, adapters beside them learn at backbone_lr
+    and are merged into them at the end. Takes the extra `overpaint[lora]`."""
     dropout: Share = 0.0
     """Of what the head is given, while it trains."""
     auxiliary: tuple[Annotated[float, Field(gt=0)], ...] = ()
@@ -237,6 +274,27 @@ class Recipe(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _adapters_agree(self) -> Self:
+        if self.lora is None:
+            return self
+        if self.train != "all" or self.stages:
+            raise ValueError(
+                "lora freezes the network and trains adapters and the head: leave train and stages "
+                "out, and say by lora: {where: …} which layers get adapters"
+            )
+        if self.reinit not in ("nothing", "head"):
+            raise ValueError(
+                f"lora adapts the weights that are there, and 'reinit: {self.reinit}' draws them "
+                "anew: only nothing or the head can be drawn"
+            )
+        for name in ("layer_decay", "auxiliary"):
+            if getattr(self, name):
+                raise ValueError(f"{name} is for trainings of the kernels themselves, not for lora")
+        if not self.backbone_lr:
+            raise ValueError("lora's adapters learn at backbone_lr, and it is 0")
+        return self
+
     def trainings(self) -> list[Self]:
         """The recipe of each stage; the recipe itself where there are no stages.
 
@@ -263,7 +321,7 @@ class Recipe(BaseModel):
 
 OF_A_DESCENT = (
     "warmup", "layer_decay", "weight_decay", "stages", "grad_accumulation", "augment", "mixup",
-    "cutmix", "label_smoothing", "class_weights", "ema",
+    "cutmix", "label_smoothing", "class_weights", "ema", "lora",
 )  # fmt: skip
 """Fields that mean nothing where no gradient is gone down."""
 
@@ -369,6 +427,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "augment": "rand-m9-mstd0.5-inc1",
         "label_smoothing": 0.1,
         "ema": 0.99,
+    },
+    "lora": MODERN | {
+        "lora": {"rank": 8},
+        "head_lr": 1e-3,
+        "backbone_lr": 2e-3,
+        "flip": True,
     },
 }  # fmt: skip
 """The paper's trainings: A to F by their learning rates, D and E with deep supervision; then those

@@ -35,6 +35,7 @@ from overpaint.training.augment import Augmentation, mixed
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.batch_norms import check_batches
 from overpaint.training.checkpoint import Checkpoint
+from overpaint.training.lora import Adapter, Adapting, lora_plan
 from overpaint.training.loss import TrainingLoss, plain_loss
 from overpaint.training.optimiser import optimiser_of
 from overpaint.training.plan import Plan, plan, set_modes
@@ -57,6 +58,7 @@ class Trained:
     plan: Plan
     history: list[EpochRow]
     svm: list[SvmRow] = field(default_factory=list)  # of a head that a linear SVM found
+    adapter: Adapter | None = None  # of a training by LoRA, merged into the network
 
     @property
     def best_epoch(self) -> int | None:
@@ -83,12 +85,22 @@ def fit(
     """
     check_batches(child, the_plan, len(dataset.split("train")), recipe.batch_size)
     start = copy.deepcopy(child)
+    adapting = Adapting(child, the_plan, recipe.lora, seed=seed) if recipe.lora else None
     with on_best_device(child, channels_last=True):
-        loop = _Loop(child, the_plan, dataset, recipe, seed, tracking)
+        loop = _Loop(
+            child, adapting.plan if adapting else the_plan, dataset, recipe, seed, tracking
+        )
         with tracked(loop.accelerator, tracking, recipe):
             loop.run(checkpoint, advance)
+    adapter = adapting.merge() if adapting else None
     check_frozen(start, child, the_plan)
-    return Trained(network=child, start=start, plan=the_plan, history=loop.state.history)
+    return Trained(
+        network=child,
+        start=start,
+        plan=the_plan,
+        history=loop.state.history,
+        adapter=adapter,
+    )
 
 
 def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tuple[Network, Plan]:
@@ -103,6 +115,8 @@ def child_of(parent: Network, dataset: Dataset, recipe: Recipe, seed: int) -> tu
         multi_label=dataset.multi_label,
     )
     the_plan = plan(child, recipe, new_head=parent.classes != child.classes)
+    if recipe.lora:
+        the_plan = lora_plan(child, the_plan, recipe.lora)
     random, inherited = child.tensors(), parent.tensors()
     start = {
         name: random[name] if name in the_plan.reinitialised else inherited[name] for name in random

@@ -197,6 +197,18 @@ def spectra(shares: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
     )
 
 
+def lora(adapters: pd.DataFrame) -> alt.TopLevelMixin:
+    """The norm of each adapter's change, absolute above, relative below.
+
+    Columns: layer, norm, norm_relative.
+    """
+    above, below = (
+        _stems(adapters, "norm", "norm of the change", named=False),
+        _stems(adapters, "norm_relative", "relative"),
+    )
+    return alt.vconcat(above, below, spacing=16)
+
+
 def procrustes(layers: pd.DataFrame) -> alt.TopLevelMixin:
     """The Procrustes distance of each layer, of at most √2. Columns: layer, procrustes."""
     return _stems(layers, "procrustes", "Procrustes distance", most=2**0.5, height=280)

@@ -102,7 +102,9 @@ OF_NETWORK: tuple[Page[NetworkSubject], ...] = (
                 network.network_page(subject.site, subject.records, subject.network),
             )
         ],
-        charts=lambda records: len(network.FIGURES) * len(records.trained),
+        charts=lambda records: sum(
+            len(network.FIGURES) - (trained.lora is None) for trained in records.trained
+        ),
         entries=lambda subject: [
             {
                 "kind": "network",

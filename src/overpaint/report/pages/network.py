@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from overpaint.measures.most_confident import Guess, most_confident
-from overpaint.records import ClassRow, SvmRow
+from overpaint.records import ClassRow, LoraRow, SvmRow
 from overpaint.report.charts import plots, tables
 from overpaint.report.parts.addresses import network_page as address
 from overpaint.report.parts.gallery import thumbnail
@@ -102,6 +102,28 @@ class SvmLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LoraLine:
+    """The adapter of a kernel."""
+
+    layer: str
+    numbers: tuple[str, ...]
+
+    @classmethod
+    def of(cls, row: LoraRow) -> "LoraLine":
+        """How large the change of a kernel is, and of how many directions."""
+        return cls(
+            layer=row.layer,
+            numbers=(
+                f"{count(row.rank)} of {count(row.directions)}",
+                number(row.effective_rank, 1),
+                number(row.norm),
+                number(row.norm_relative),
+                count(row.parameters),
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkPage:
     """The page of a trained network."""
 
@@ -118,6 +140,7 @@ class NetworkPage:
     siblings: tuple[Link, ...]  # itself and the others of its route, where it was repeated
     svm: tuple[SvmLine, ...]
     svm_data: str | None
+    lora: tuple[LoraLine, ...]
     mistakes: tuple[Surest, ...]
     hits: tuple[Surest, ...]
     failed: str
@@ -165,6 +188,7 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
             if network.svm is None or network.svm.empty
             else site.data(f"networks/{name}/svm", network.svm)
         ),
+        lora=tuple(map(LoraLine.of, [] if network.lora is None else rows(network.lora, LoraRow))),
         mistakes=tuple(_guesses(site, records, network, mistakes)),
         hits=tuple(_guesses(site, records, network, hits)),
         failed=network.failed,
@@ -299,7 +323,35 @@ def confusions(site: Site, network: NetworkRecords) -> Figure:
     )
 
 
-FIGURES = (history, confusions)
+def adapters(site: Site, network: NetworkRecords) -> Figure | None:
+    """How far each kernel was moved by its adapter; nothing of a network without."""
+    title = "What LoRA changed"
+    if network.lora is None:
+        return None
+    if network.lora.empty:
+        return no_figure("lora", title, "No record of the adapters is left.")
+    adapted = network.lora.sort_values("position")
+    most = adapted.nlargest(1, "norm_relative").iloc[0] if adapted["norm_relative"].any() else None
+    return site.figure(
+        f"networks/{network.name}/lora",
+        title=title,
+        reading=(
+            f"Above, the Frobenius norm of what the adapter of each of {count(len(adapted))} "
+            "kernels was merged as; below, the same divided by the norm of the kernel before. All "
+            "other kernels are the parent’s."
+        ),
+        alt_text=(
+            f"Norm of the change by LoRA, by layer; relative to the kernel the largest is "
+            f"{number(known(most['norm_relative']))} at {most['layer']}."
+            if most is not None
+            else "Norm of the change by LoRA, by layer; no adapter changed anything."
+        ),
+        chart=plots.lora(adapted),
+        table=adapted,
+    )
+
+
+FIGURES = (history, adapters, confusions)
 """The charts of the page."""
 
 

@@ -137,6 +137,8 @@ def setting(value: object) -> str:
     ('yes', '0.01', '0.3, 0.3', 'none', 'none')
     >>> setting([{"train": "head", "epochs": 5, "head_lr": None}, {"train": "all"}])
     'train head epochs 5, train all'
+    >>> setting({"rank": 8, "where": ("qkv",)})
+    'rank 8 where qkv'
     """
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -22,6 +22,7 @@ from overpaint.records import (
     FindingRow,
     ImageRow,
     LayerRow,
+    LoraRow,
     Manifest,
     MatrixRow,
     MaximalRow,
@@ -102,6 +103,7 @@ class NetworkRecords:
     scores: Scores | None
     history: pd.DataFrame
     svm: pd.DataFrame | None  # of one whose head a linear SVM found
+    lora: pd.DataFrame | None  # of one that was trained by adapters
     predictions: pd.DataFrame  # image, labels, and p(CLASS) of each class
     notes: list[str]
     failed: str = ""  # why; nothing of it is read then
@@ -122,6 +124,7 @@ class NetworkRecords:
             scores=None,
             history=table([], EpochRow),
             svm=None,
+            lora=None,
             predictions=table([], PredictionRow),
             notes=reader.notes,
             failed=failed,
@@ -136,11 +139,13 @@ class NetworkRecords:
             return network
         training = study.all_networks[name].training()
         by_svm = training is not None and training.optimiser == "linear_svm"
+        by_lora = training is not None and training.lora is not None
         return replace(
             network,
             scores=reader.scores(place / "scores.json"),
             history=reader.table(place / "history.parquet", EpochRow),
             svm=reader.table(place / "svm.parquet", SvmRow) if by_svm else None,
+            lora=reader.table(place / "lora.parquet", LoraRow) if by_lora else None,
             predictions=reader.wide(place / "predictions.parquet", PredictionRow),
         )
 
