@@ -73,10 +73,7 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
             return read_manifest(place).inputs.get("weights")
         # a dry run downloads nothing
         return PENDING if work.dry else file_digest(published(entry.load))
-    if file is None:
-        return None
-    if file.is_dir():  # as Hugging Face writes one
-        return digest(
-            [file_digest(part) for part in sorted(file.glob("*model*")) if part.is_file()]
-        )
-    return file_digest(file)
+    if file is not None and file.is_dir():  # as Hugging Face writes one
+        parts = sorted(part for part in file.glob("*model*") if part.is_file())
+        return digest([file_digest(part) for part in parts])
+    return file_digest(file) if file else None
