@@ -57,6 +57,11 @@ def test_several_labels_are_balanced_one_by_one():
     """Pictures that show a label weigh in sum what those without it do; none or all is no fault."""
     loss = loss_of(SEVERAL, class_weights="balanced")
     assert loss.weights.tolist() == pytest.approx([1 / 3, 3, 3])
+    logits = LOGITS[:4]
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        logits, torch.as_tensor(SEVERAL).float(), pos_weight=torch.tensor([1 / 3, 3, 3])
+    )
+    assert torch.equal(loss(logits, loss.targets), expected)
     every = loss_of(np.array([[1, 0], [1, 0]]), classes=2, class_weights="balanced")
     assert every.weights.tolist() == pytest.approx([0.5, 2])
 

@@ -9,35 +9,35 @@ from overpaint.study.recipe import AUTO, Recipe, fitting
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chosen:
+class Preset:
     """The preset of a training, and why auto took it; nothing where the study names it."""
 
-    preset: str
+    name: str
     why: str = ""
 
 
-def preset_of(work: Workspace, name: str) -> Chosen | None:
+def preset_of(work: Workspace, name: str) -> Preset | None:
     """The preset that a network is trained by; None where auto decides when its start is open."""
     entry = work.study.all_networks[name]
     if entry.recipe is None or entry.fit is None:
         return None
     if entry.recipe != AUTO:
-        return Chosen(preset=entry.recipe)
+        return Preset(name=entry.recipe)
     attention = _attention_of_start(work, name)
     if attention is not None and entry.fit in work.datasets:
         pictures = len(work.split(entry.fit, "train"))
         preset, why = fitting(attention, pictures)
-        return Chosen(preset=preset, why=why)
+        return Preset(name=preset, why=why)
     if work.is_there(work.folder.network(name)):  # a dry run: as it was when it was trained
         recorded = work.network_facts(name).recipe or {}
-        return Chosen(preset=str(recorded.get("name")), why=str(recorded.get("auto", "")))
+        return Preset(name=str(recorded.get("name")), why=str(recorded.get("auto", "")))
     return None
 
 
 def recipe_of(work: Workspace, name: str) -> Recipe | None:
     """The recipe of a network's training as far as it is decided; None where it has none."""
-    chosen = preset_of(work, name)
-    return work.study.all_networks[name].training(chosen.preset) if chosen else None
+    preset = preset_of(work, name)
+    return work.study.all_networks[name].training(preset.name) if preset else None
 
 
 def _attention_of_start(work: Workspace, name: str) -> float | None:

@@ -37,15 +37,15 @@ if TYPE_CHECKING:
 def train(work: Workspace, name: str, wanted: Manifest) -> None:
     """Fit a network to its dataset and keep it, its initialisation too where any was drawn."""
     entry = work.study.all_networks[name]
-    chosen = preset_of(work, name)
-    assert chosen is not None
+    preset = preset_of(work, name)
+    assert preset is not None
     assert entry.fit is not None
-    recipe = entry.training(chosen.preset)
+    recipe = entry.training(preset.name)
     assert recipe is not None
     dataset, seed = work.datasets[entry.fit], work.study.seed_of(name)
     child, plan = child_of(start_of(work, name), dataset, recipe, seed)
-    if chosen.why:
-        work.progress.say(f"network {name}: auto takes {chosen.preset}: {chosen.why}")
+    if preset.why:
+        work.progress.say(f"network {name}: auto takes {preset.name}: {preset.why}")
     work.progress.say(f"network {name}: {recipe_in_words(in_use(recipe.model_dump()))}")
     work.progress.say(f"  {plan.summary()}")
     with work.progress.stage(f"network {name}: train on {entry.fit}") as advance:
@@ -84,8 +84,8 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
         "parent": entry.parent,
         "dataset": entry.fit,
         "recipe": {
-            "name": chosen.preset,
-            **({"auto": chosen.why} if chosen.why else {}),
+            "name": preset.name,
+            **({"auto": preset.why} if preset.why else {}),
             **recipe.model_dump(mode="json"),
         },
         "trained": plan.summary(),

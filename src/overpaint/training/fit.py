@@ -312,6 +312,7 @@ class _Loop:
         moving = recipe.as_published and recipe.crop in ("random", "slide")
         rng = generator(self.seed, "validation crop", epoch) if moving else None
         looked_at = self.average.module if self.average else self.network
+        looked_at.train()  # LeViT and its like forget here what they computed from older weights
         logits = torch.as_tensor(logits_of(looked_at, self.val, self.accelerator, rng))
         target = torch.as_tensor(labels)
         loss = float(self.val_loss_of(logits, target.float() if labels.ndim == 2 else target))
@@ -372,7 +373,8 @@ class _Loop:
         values = torch.stack(losses[-LOOK:]).tolist()
         for number, value in enumerate(values):
             if not math.isfinite(value):
-                step = self.state.step - len(values) + number
+                later = (len(values) - 1 - number) // self.recipe.grad_accumulation
+                step = max(self.state.step - 1 - later, 0)
                 raise self._diverged(value, epoch, step, "loss")
         return float(values[-1])
 
