@@ -91,8 +91,8 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
 
 
 def check_study(work: Workspace) -> None:
-    """Refuse what no training can be made with, a dataset, an optimiser or a library that is not
-    there, and a layer or a channel to draw that no network has.
+    """Refuse what no training can be made with, a dataset, an optimiser or adapters without their
+    library, and a layer or a channel to draw that no network has.
     """
     for node, entry in work.study.all_networks.items():
         training = entry.training()
