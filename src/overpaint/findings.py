@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 
 from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
+from overpaint.measures.centred import Table, rows_at
 from overpaint.measures.cka import Grams
 from overpaint.measures.verdicts import depth_rank, over_channels, over_halves, verdict
 from overpaint.records import FindingRow, RouteDifference, Score
 from overpaint.seeds import generator
 from overpaint.study import Study
-
-Features = NDArray[np.float32]
-"""[N, C] of one layer."""
 
 Rows = NDArray[np.intp]
 
@@ -45,14 +43,14 @@ class ComparedPair:
     channels: pd.DataFrame  # ChannelRow
     images: str  # the split of the CKA
     seed: int
-    read: Callable[[str, str], Features]  # (network, layer) -> its features of these images
+    read: Callable[[str, str], Table]  # (network, layer) -> its features [N, C] of these images
 
     @property
     def with_cka(self) -> pd.DataFrame:
         """The layers whose debiased CKA is known, in the order of execution."""
         return self.layers.dropna(subset="cka_debiased").sort_values("position")
 
-    def features(self, layer: str) -> tuple[Features, Features]:
+    def features(self, layer: str) -> tuple[Table, Table]:
         """Of one layer, before and after."""
         return self.read(self.before, layer), self.read(self.after, layer)
 
@@ -201,13 +199,11 @@ def of_change(pair: ComparedPair, statement: str, measured: str, unit: str) -> H
     )
 
 
-def sampled_grams(
-    layers: Sequence[tuple[Features, Features]], seed: int
-) -> tuple[list[Grams], int]:
+def sampled_grams(layers: Sequence[tuple[Table, Table]], seed: int) -> tuple[list[Grams], int]:
     """The Grams of at most PICTURES pictures, the same of all layers, and how many there were."""
-    n = len(layers[0][0])
+    n = layers[0][0].shape[0]
     rows = np.sort(generator(seed, "tried").permutation(n)[:PICTURES])
-    return [Grams.of(before[rows], after[rows]) for before, after in layers], n
+    return [Grams.of(rows_at(before, rows), rows_at(after, rows)) for before, after in layers], n
 
 
 # --- low layers change less ----------------------------------------------------------------------

@@ -10,12 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from overpaint.errors import MeasureError
+from overpaint.measures import centred
 from overpaint.measures.maximal import (
+    Largest,
     Overlap,
     Ranked,
     channel_status,
     distinct,
     maximal_images,
+    order_of_ids,
     overlap,
     overlap_of,
     overlaps,
@@ -369,3 +372,42 @@ def test_errors_of_status(before, after, slug):
     with pytest.raises(MeasureError) as caught:
         channel_status(before, after)
     assert caught.value.slug == slug
+
+
+@laws
+@given(
+    column=columns,
+    k=st.integers(1, 45),
+    cuts=st.lists(st.integers(1, 39), max_size=4),
+    seed=st.integers(0, 10**6),
+    negative=st.booleans(),
+)
+def test_a_few_images_at_a_time(column, k, cuts, seed, negative):
+    """The largest of images that come in parts, in any order of parts, are those of all at once."""
+    values, ids = np.array(column, np.float32)[:, None], shuffled_ids(len(column), seed)
+    largest = Largest(order_of_ids(ids, len(ids)), channels=1, k=k, negative=negative)
+    bounds = sorted({0, len(column), *(cut for cut in cuts if cut < len(column))})
+    parts = [slice(*pair) for pair in pairwise(bounds)]
+    for number in np.random.default_rng(seed).permutation(len(parts)):
+        largest.add(parts[number], values[parts[number]])
+    (expected,) = maximal_images(values, ids, k, negative=negative)
+    assert largest.rows[0].tolist() == expected.tolist()
+    assert largest.values[0].tolist() == values[expected, 0].tolist()
+
+
+def test_each_value_is_read_once(monkeypatch):
+    """Features that lie on disk are looked at once, a few rows at a time."""
+    monkeypatch.setattr(centred, "SLICE", 60)
+    values, read = np.random.default_rng(0).random((100, 6), np.float32), []
+
+    class Stored:
+        shape = values.shape
+
+        def __getitem__(self, key):
+            read.extend(range(100)[key[0]])
+            return values[key]
+
+    ids = shuffled_ids(100, 0)
+    found = maximal_images(Stored(), ids, 5)
+    assert read == list(range(100))
+    assert [rows.tolist() for rows in found] == [slow_maximal(c, ids, 5) for c in values.T]

@@ -8,9 +8,11 @@ from scipy.spatial import procrustes as scipy_procrustes
 from sklearn.neighbors import NearestNeighbors
 
 from overpaint.errors import MeasureError
-from overpaint.measures import centred
+from overpaint.measures import centred, similarity
 from overpaint.measures.centred import Centred
+from overpaint.measures.cka import Kernels
 from overpaint.measures.similarity import mutual_neighbours, neighbours_chance, procrustes
+from overpaint.seeds import generator
 
 laws = settings(deadline=None, max_examples=25, derandomize=True)
 seeds = st.integers(0, 10**6)
@@ -161,6 +163,32 @@ def test_rows_of_gram_matrices_change_nothing(monkeypatch):
     whole = mutual_neighbours(x, y)
     monkeypatch.setattr(centred, "GRAM", 350)
     assert mutual_neighbours(x, y) == whole
+
+
+@pytest.mark.parametrize("p", [4, 90])
+def test_of_many_images_some_are_asked_for_their_neighbours(p, monkeypatch):
+    """Neighbours of a drawn sample, among all images: the mean over just those that were drawn."""
+    x, y = related(60, p, 5)
+    monkeypatch.setattr(similarity, "QUERIES", 20)
+    drawn = set(generator(0, "neighbours", 60).choice(60, 20, replace=False).tolist())
+    shared = []
+    for image in drawn:
+        near = []
+        for table in (x, y):
+            far = np.linalg.norm(table - table[image], axis=1)
+            near.append({*[other for other in np.argsort(far) if other != image][:10]})
+        shared.append(len(near[0] & near[1]))
+    assert mutual_neighbours(x, y) == pytest.approx(sum(shared) / 200, abs=1e-12)
+    monkeypatch.setattr(centred, "SLICE", 40)
+    assert mutual_neighbours(x, y) == pytest.approx(sum(shared) / 200, abs=1e-12)
+
+
+def test_a_known_product_is_not_made_again():
+    """The Procrustes distance is the same from the product that CKA had made."""
+    x, y = related(40, 4, 6)
+    kernels = Kernels.of(x, y)
+    assert procrustes(x, y, kernels.cross) == procrustes(x, y)
+    assert Kernels.of(*related(9, 30, 4)).cross is None
 
 
 @pytest.mark.parametrize("measure", [procrustes, lambda x, y: mutual_neighbours(x, y, 3)])

@@ -159,9 +159,9 @@ def test_as_many_permutations_are_drawn_as_are_counted(monkeypatch):
     draw, drawn = np.random.default_rng(0), []
     permuted = module._permuted
 
-    def counting(shown, sizes, draws, generator):
+    def counting(shown, entropies, sizes, draws, generator):
         drawn.append(draws)
-        return permuted(shown, sizes, draws, generator)
+        return permuted(shown, entropies, sizes, draws, generator)
 
     monkeypatch.setattr(module, "_permuted", counting)
     before, after = random_sets(draw, 200, 600, 30)

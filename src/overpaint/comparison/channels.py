@@ -71,13 +71,13 @@ def chance_of(split: Split, k: int, seed: int) -> EntropyChance:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One network's view of a layer: each channel's maximal images with their values, what classes
+    """One network's view of a layer: each channel's maximal images and their values, what classes
     these show, and how the channels respond to each class.
     """
 
     name: str  # "before" or "after"
     maximal: list[Rows]
-    values: list[NDArray[np.float32]]
+    maxima: list[NDArray[np.float32]]
     classes: list[ChannelSide]
     responses: Responses
 
@@ -117,7 +117,7 @@ class LayerChannels:
             Side(
                 name=name,
                 maximal=chosen.rows,
-                values=chosen.values,
+                maxima=chosen.values,
                 classes=_classes_of(chosen.rows, split),
                 responses=by_class.responses,
             )
@@ -249,7 +249,7 @@ def maximal_table(
         "network": side.name,
         "rank": ranks,
         **{name: values[rows] for name, values in pictures.columns.items()},
-        "value": np.concatenate(side.values).astype(np.float64),
+        "value": np.concatenate(side.maxima).astype(np.float64),
     }
     where: Sequence[Any] = ([None] * len(rows),) * 2
     if positions:

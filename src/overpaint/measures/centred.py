@@ -72,6 +72,21 @@ def only(table: Table, rows: NDArray[np.intp]) -> Table:
     return table if len(rows) == table.shape[0] else Chosen(table, rows)
 
 
+def rows_at(table: Table, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Some rows, in ascending order [r, p]; the table is looked at once, in slices.
+
+    >>> rows_at(np.arange(6).reshape(3, 2), np.array([0, 2]))
+    array([[0, 1],
+           [4, 5]])
+    """
+    parts = []
+    for slice_ in steps(table.shape[0], row_step(table.shape[1])):
+        chosen = rows[slice(*np.searchsorted(rows, [slice_.start, slice_.stop]))] - slice_.start
+        if len(chosen):
+            parts.append(np.asarray(table[slice_, :])[chosen])
+    return np.concatenate(parts)
+
+
 def numbers_at(table: Table, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
     """The numbers at these places, in their order; the table is looked at once, in slices.
 
@@ -180,7 +195,7 @@ class Centred:
     def gram_rows(self, rows: slice | NDArray[np.intp]) -> Array:
         """Some rows of K = x xᵀ, [r, N]; those of a list in ascending order."""
         if not self.wide:
-            first = self[rows, slice(None)] if isinstance(rows, slice) else self.at(rows)
+            first = self[rows, slice(None)] if isinstance(rows, slice) else rows_at(self, rows)
             return np.hstack([first @ part.T for _, part in self.by_rows()])
         total = np.zeros((len(np.arange(len(self))[rows]), len(self)))
         whole = len(total) == len(self)
@@ -206,15 +221,6 @@ class Centred:
     def forget_gram(self) -> None:
         """Let go of `gram`: that of a few thousand images is large, and layers are many."""
         vars(self).pop("gram", None)
-
-    def at(self, rows: NDArray[np.intp]) -> Array:
-        """Some rows, in ascending order [r, p]; one look, of which only these stay."""
-        parts = []
-        for slice_ in steps(len(self), row_step(self.width)):
-            chosen = rows[(rows >= slice_.start) & (rows < slice_.stop)] - slice_.start
-            if len(chosen):
-                parts.append(self[slice_, slice(None)][chosen])
-        return np.concatenate(parts)
 
     @cached_property
     def sizes(self) -> Array:

@@ -78,7 +78,7 @@ def concentration(labels_of_top: NDArray[Any], prior: NDArray[Any]) -> Concentra
     section 2.3.
     """
     labels, prior = np.asarray(labels_of_top), _prior(prior, single=np.ndim(labels_of_top) == 1)
-    counts = _counts(labels, len(prior))
+    counts = class_counts(labels, len(prior))
     n = len(labels)
     if n == 0:
         return Concentration(0, None, None, None, None, None)
@@ -126,7 +126,7 @@ def entropy_chance(
         raise MeasureError("too-few-images", f"cannot draw {k} images from {len(labels)}")
     single = labels.ndim == 1
     width = (classes or int(labels.max()) + 1) if single else labels.shape[-1]
-    counts = _counts(labels, width)
+    counts = class_counts(labels, width)
     if single:
         present = rng.multivariate_hypergeometric(counts, k, size=draws)
     else:
@@ -147,7 +147,7 @@ def indicators(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
     Raises MeasureError: `bad-labels`.
     """
     table = np.asarray(labels)
-    _counts(table, classes)
+    class_counts(table, classes)
     return np.asarray(np.eye(classes, dtype=np.int64)[table] if table.ndim == 1 else table)
 
 
@@ -186,8 +186,8 @@ def _prior(prior: NDArray[Any], *, single: bool) -> Table:
     return table
 
 
-def _counts(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
-    """How many images each class has."""
+def class_counts(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
+    """How many images each class has, of labels as for `indicators`; errors as there."""
     if labels.ndim != 1:
         if labels.ndim != 2 or labels.shape[1] != classes or not np.isin(labels, (0, 1)).all():
             raise MeasureError(

@@ -21,6 +21,7 @@ from overpaint.measures.centred import (
     centred_both,
     gram_step,
     row_step,
+    rows_at,
     steps,
 )
 from overpaint.seeds import generator
@@ -109,8 +110,9 @@ def mutual_neighbours(x: Table | Centred, y: Table | Centred, k: int = NEIGHBOUR
     images = np.arange(n)
     if n > QUERIES:
         images = np.sort(generator(0, "neighbours", n).choice(n, QUERIES, replace=False))
-    near = [_nearest(table, images, k) for table in (x, y)]
-    return float(len(np.intersect1d(near[0], near[1], assume_unique=True)) / (k * len(images)))
+    near_x, near_y = (_nearest(table, images, k) for table in (x, y))
+    shared = np.intersect1d(near_x, near_y, assume_unique=True)
+    return float(len(shared) / (k * len(images)))
 
 
 def neighbours_chance(n: int, k: int = NEIGHBOURS) -> float:
@@ -167,6 +169,6 @@ def _gram_parts(x: Centred, queries: NDArray[np.intp]) -> Iterator[tuple[slice, 
         whole = len(queries) == len(x)
         yield slice(0, len(x)), x.gram if whole else x.gram_rows(queries)
         return
-    own = x.at(queries)
+    own = rows_at(x, queries)
     for rows, part in x.by_rows(row_step(x.width, len(queries))):
         yield rows, own @ part.T

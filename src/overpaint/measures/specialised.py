@@ -16,7 +16,7 @@ from scipy.special import entr
 from scipy.stats import false_discovery_control
 
 from overpaint.errors import MeasureError
-from overpaint.measures.classes import indicators
+from overpaint.measures.classes import class_counts
 
 Rows = NDArray[np.intp]
 Table = NDArray[np.float64]
@@ -137,15 +137,17 @@ def _p_values(
     p = np.full(len(tested), np.nan)
     if not tested.any():
         return p
-    present = indicators(labels, classes)
-    entropies = Entropies(single=np.ndim(labels) == 1, classes=classes)
+    table = np.asarray(labels)
+    class_counts(table, classes)
+    entropies = Entropies(single=table.ndim == 1, classes=classes)
     observed = np.array([
-        entropies.of(present[a].sum(axis=0), len(a)) - entropies.of(present[b].sum(axis=0), len(b))
+        entropies.of(class_counts(table[a], classes), len(a))
+        - entropies.of(class_counts(table[b], classes), len(b))
         for a, b, is_tested in zip(before, after, tested, strict=True) if is_tested
     ])  # fmt: skip
     # In an order of their own, so that the order of the images changes no digit.
-    present = present[np.lexsort(present.T)]
-    p[tested] = _tail(observed, sizes[tested], present, entropies, rng)
+    table = np.sort(table) if table.ndim == 1 else table[np.lexsort(table.T)]
+    p[tested] = _tail(observed, sizes[tested], table, entropies, rng)
     return p
 
 
@@ -157,7 +159,7 @@ class Entropies:
     """
 
     def __init__(self, *, single: bool, classes: int) -> None:
-        self.single = single
+        self.single, self.classes = single, classes
         self.scale = 1 / np.log(max(classes, 2)) if single else 1 / (classes * np.log(2))
         self.tables: dict[int, Table] = {0: np.zeros(1)}
 
@@ -172,7 +174,7 @@ class Entropies:
 def _tail(
     observed: Table,
     sizes: NDArray[np.intp],
-    present: NDArray[np.int64],
+    labels: NDArray[np.int64],
     entropies: Entropies,
     rng: np.random.Generator,
 ) -> Table:
@@ -183,7 +185,7 @@ def _tail(
     unsettled, done = np.ones(len(observed), bool), 0
     for total in _stages(len(observed)):
         groups = {g: np.flatnonzero(unsettled & (kind == g)) for g in np.unique(kind[unsettled])}
-        for counts in _permuted(present, alike[[*groups]], total - done, rng):
+        for counts in _permuted(labels, entropies, alike[[*groups]], total - done, rng):
             for group, channels in groups.items():
                 null = np.sort(_statistic(counts, alike[group], entropies))
                 below = np.searchsorted(null, observed[channels] - TIE)
@@ -205,21 +207,26 @@ def _stages(channels: int) -> list[int]:
 
 
 def _permuted(
-    present: NDArray[np.int64], sizes: NDArray[np.intp], draws: int, rng: np.random.Generator
+    labels: NDArray[np.int64],
+    entropies: Entropies,
+    sizes: NDArray[np.intp],
+    draws: int,
+    rng: np.random.Generator,
 ) -> Iterator[NDArray[np.int32]]:
     """In blocks [places + 1, draws, classes], how often each class stands in the first places of
     permuted labels.
     """
     places = int((sizes[:, 0] + sizes[:, 1] - sizes[:, 2]).max())
-    block = max(1, 2**22 // (places * present.shape[1]))
-    small = present.astype(np.int32)
+    block = max(1, 2**22 // (places * entropies.classes))
+    one_hot = np.eye(entropies.classes, dtype=np.int32)
     while draws > 0:
         count = min(block, draws)
         order = np.stack(
-            [rng.choice(len(small), places, replace=False) for _ in range(count)], axis=1
+            [rng.choice(len(labels), places, replace=False) for _ in range(count)], axis=1
         )
-        counts = np.zeros((places + 1, count, present.shape[1]), np.int32)
-        np.cumsum(small[order], axis=0, out=counts[1:])
+        counts = np.zeros((places + 1, count, entropies.classes), np.int32)
+        chosen = one_hot[labels[order]] if labels.ndim == 1 else labels[order].astype(np.int32)
+        np.cumsum(chosen, axis=0, out=counts[1:])
         yield counts
         draws -= count
 

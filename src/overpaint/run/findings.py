@@ -11,11 +11,11 @@ from overpaint.findings import (
     STATEMENTS,
     ComparedPair,
     ComparedRoutes,
-    Features,
     Results,
     double_routes,
     findings,
 )
+from overpaint.measures.centred import Table
 from overpaint.records import (
     ComparisonFacts,
     RouteDifference,
@@ -89,10 +89,10 @@ def _compared(work: Workspace, pair: Pair) -> ComparedPair:
     def paths() -> dict[str, Path]:
         return keep_features(work, pair.pair, work.split(facts.dataset, facts.cka_split))
 
-    def read(network: str, layer: str) -> Features:
-        from overpaint.features import read_features
+    def read(network: str, layer: str) -> Table:
+        from overpaint.features import stored
 
-        return read_features(paths()[network], layer)
+        return stored(paths()[network], layer)
 
     return ComparedPair(
         before=pair.before,
