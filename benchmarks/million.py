@@ -189,6 +189,11 @@ INNER = (
 """Parts of `comparison.tables` that are measured by themselves, by the functions it calls."""
 
 
+def report(done: int, count: int) -> None:
+    """A long run says how far it is."""
+    print(f"{time.strftime('%H:%M:%S')} {done} of {count} layers", file=sys.stderr, flush=True)
+
+
 def analyse(folder: Path, count: int, networks: list[Network]) -> None:
     """Run and time what a study runs, and print a row a step."""
     steps = Steps()
@@ -206,7 +211,7 @@ def analyse(folder: Path, count: int, networks: list[Network]) -> None:
         for name, network in zip(NAMES, networks, strict=True)
     )
     with steps.step("comparison"):
-        made = tables(before, after, split, k=K, seed=0)
+        made = tables(before, after, split, k=K, seed=0, progress=report)
     with steps.step("tables written"):
         for name in TABLES:
             write_table(folder / f"{name}.parquet", getattr(made, name))

@@ -29,8 +29,11 @@ from overpaint.seeds import generator
 NEIGHBOURS = 10
 """How many nearest neighbours an image has."""
 
-QUERIES = 2048
+QUERIES = 1024
 """Images whose neighbours are sought, of more drawn at random: the time is linear from here on."""
+
+AT_ONCE = 1024
+"""Images that are held against all of those at once."""
 
 
 def procrustes(x: Table | Centred, y: Table | Centred, cross: Array | None = None) -> float:
@@ -92,9 +95,9 @@ def mutual_neighbours(x: Table | Centred, y: Table | Centred, k: int = NEIGHBOUR
     it knows neither rotation, reflection, scale nor offset, and unlike CKA and Procrustes it does
     not let a few far-off images decide. Unrelated features share `neighbours_chance(N, k)`.
 
-    Of more than 2,048 images the share is that of 2,048 of them, drawn at random, the same for all
+    Of more than 1,024 images the share is that of 1,024 of them, drawn at random, the same for all
     features of as many images; their neighbours are sought among all. The shares of single images
-    lie in 0..1, so that the standard error is at most 0.011, mostly a third of that.
+    lie in 0..1, so that the standard error is at most 0.016, mostly a third of that.
 
     Raises MeasureError as `linear_cka`; `too-few-images` unless N > k + 1, `bad-k`.
 
@@ -131,31 +134,51 @@ def _nearest(x: Centred, images: NDArray[np.intp], k: int) -> NDArray[np.intp]:
     for some in _query_steps(x, len(images)):
         queries = images[some]
         size = x.sizes[queries]
-        # Of each query the nearest so far, and the distance that a nearer one must not exceed.
-        near = distance = np.empty(0)
-        query, limit = np.empty(0, np.intp), np.full(len(queries), np.inf)
-        for rows, gram in _gram_parts(x, queries):
-            squares = x.sizes[rows] - 2 * gram
-            if rows.stop - rows.start > k and np.isinf(limit).any():
-                # Not less than the k-th nearest but the image itself, which may be among them.
-                limit = np.minimum(limit, np.partition(squares, k, axis=1)[:, k] + size)
-            ours, theirs = np.nonzero(squares <= (limit - size + 2e-12 * scale)[:, None])
-            there = queries[ours] != theirs + rows.start
-            ours, theirs = ours[there], theirs[there]
-            # Equal distances shall not differ by chance.
-            new = np.round((size[ours] + squares[ours, theirs]) / scale, 12)
-            query = np.concatenate([query, ours])
-            near = np.concatenate([near, theirs + rows.start])
-            distance = np.concatenate([distance, new])
-            order = np.lexsort((near, distance, query))
-            query, near, distance = query[order], near[order], distance[order]
-            place = np.arange(len(query)) - np.searchsorted(query, query)
-            best = place < k
-            query, near, distance = query[best], near[best], distance[best]
-            last = place[best] == k - 1
-            limit[query[last]] = distance[last] * scale
-        found.append(queries[query] * n + near.astype(np.intp))
+        nearest = _Nearest(size, scale, k)
+        for rows, squares in _shifted_squares(x, queries):
+            if squares.shape[1] > k and np.isinf(nearest.limit).any():
+                # Not below the k-th nearest but the image itself, which may be among them.
+                bound = np.partition(squares, k, axis=1)[:, k] + size
+                nearest.limit = np.minimum(nearest.limit, bound)
+            reach = nearest.limit - size + 2e-12 * scale
+            query, column = divmod(np.flatnonzero(squares <= reach[:, None]), squares.shape[1])
+            there = queries[query] != column + rows.start
+            query, column = query[there], column[there]
+            nearest.add(query, column + rows.start, size[query] + squares[query, column])
+        nearest.settle()
+        found.append(queries[nearest.query] * n + nearest.row)
     return np.concatenate(found)
+
+
+class _Nearest:
+    """The k nearest rows of each query so far; what comes is put in order now and then."""
+
+    def __init__(self, size: Array, scale: float, k: int) -> None:
+        self.scale, self.k = scale, k
+        self.limit = np.full(len(size), np.inf)  # what the square of a nearer one must not exceed
+        self.query = self.row = np.empty(0, np.intp)
+        self.square = np.empty(0)
+        self.waiting: list[tuple[NDArray[np.intp], NDArray[np.intp], Array]] = []
+
+    def add(self, query: NDArray[np.intp], row: NDArray[np.intp], square: Array) -> None:
+        """Take the distances of some pairs."""
+        # Equal distances shall not differ by chance.
+        self.waiting.append((query, row, np.round(square / self.scale, 12)))
+        if sum(len(pairs) for pairs, _, _ in self.waiting) >= len(self.limit):
+            self.settle()
+
+    def settle(self) -> None:
+        """Keep the nearest, of equals the earlier rows, and no more than k."""
+        parts = [(self.query, self.row, self.square), *self.waiting]
+        unsorted, row, square = map(np.concatenate, zip(*parts, strict=True))
+        order = np.lexsort((row, square, unsorted))
+        query = unsorted[order]
+        place = np.arange(len(query)) - np.searchsorted(query, query)
+        order, place = order[place < self.k], place[place < self.k]
+        self.query, self.row, self.square = unsorted[order], row[order], square[order]
+        last = place == self.k - 1
+        self.limit[self.query[last]] = self.square[last] * self.scale
+        self.waiting = []
 
 
 def _query_steps(x: Centred, images: int) -> Iterator[slice]:
@@ -163,12 +186,18 @@ def _query_steps(x: Centred, images: int) -> Iterator[slice]:
     return steps(images, gram_step(len(x)) if x.wide else images)
 
 
-def _gram_parts(x: Centred, queries: NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
-    """The products of these images with all others, a few of the others at a time."""
+def _shifted_squares(x: Centred, queries: NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
+    """The squared distances of these images from all others, without the queries' own sizes; a few
+    of the others at a time.
+    """
     if x.wide:
-        whole = len(queries) == len(x)
-        yield slice(0, len(x)), x.gram if whole else x.gram_rows(queries)
+        gram = x.gram if len(queries) == len(x) else x.gram_rows(queries)
+        yield slice(0, len(x)), x.sizes - 2 * gram
         return
-    own = rows_at(x, queries)
+    own = -2 * rows_at(x, queries)
     for rows, part in x.by_rows(row_step(x.width, len(queries))):
-        yield rows, own @ part.T
+        for start in range(rows.start, rows.stop, AT_ONCE):  # they stay in the processor's cache
+            some = slice(start, min(start + AT_ONCE, rows.stop))
+            squares = own @ part[start - rows.start : some.stop - rows.start].T
+            squares += x.sizes[some]
+            yield some, squares
