@@ -242,7 +242,7 @@ def main() -> None:
     """Read the options; measure each number of pictures in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, nargs="+", default=[2_000, 20_000, 200_000])
-    parser.add_argument("--folder", type=Path, default=Path("million-data"))
+    parser.add_argument("--folder", type=Path, default=Path("million-data"), help="14 GB at most")
     parser.add_argument("--keep", action="store_true", help="leave features and tables there")
     options = parser.parse_args()
     if len(options.pictures) > 1:
