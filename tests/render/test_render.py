@@ -21,6 +21,7 @@ from overpaint.render.objectives import channel, diversity, logit
 from overpaint.render.redirect import STEPS
 from overpaint.render.rendering import status_of
 from overpaint.render.setup import fourier, maco
+from overpaint.render.stem import FastStem
 
 CLASSES = ("a", "b")
 
@@ -56,6 +57,7 @@ def state_of(network):
     modules = list(network.modules())
     return [
         [len(module._forward_hooks) + len(module._forward_pre_hooks) for module in modules],
+        [sorted(vars(module)) for module in modules],
         [module.training for module in modules],
         [weight.requires_grad for weight in network.parameters()],
         [weight.grad is None for weight in network.parameters()],
@@ -252,6 +254,44 @@ def test_leaves_no_trace_when_closed():
         next(loop)
         assert state_of(network) != before
     assert state_of(network) == before
+
+
+def test_leaves_no_trace_between_steps():
+    """Between two steps, too, the ReLUs are the network's own for who else runs it."""
+    network = half_trained()
+    forwards = [sorted(vars(module)) for module in network.modules()]
+    with closing(render_steps(network, "top", [1], steps=2, size=24)) as loop:
+        next(loop), next(loop)
+        assert [sorted(vars(module)) for module in network.modules()] == forwards
+        values = torch.tensor([[-1.0]], requires_grad=True)
+        (slope,) = torch.autograd.grad(-network.body.relu(values).sum(), values)
+        assert slope.item() == 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layer", "asked"),
+    [
+        ("inception_small", "mixed3a", False),
+        ("torchvision:resnet18", "layer2.0", False),
+        ("torchvision:googlenet", "inception3a", True),
+    ],
+)
+def test_operations_are_not_asked_about(architecture, layer, asked, monkeypatch):
+    """Where ReLUs and first convolution are modules, no mode is asked about any operation; where
+    ReLUs are functions one is, as long as they are redirected.
+    """
+    calls = []
+    for mode in (redirect.RedirectedReLU, FastStem):
+        real = mode.__torch_function__
+
+        def counted(self, *call, real=real, **more):
+            calls.append(type(self))
+            return real(self, *call, **more)
+
+        monkeypatch.setattr(mode, "__torch_function__", counted)
+    network = build(architecture, classes=CLASSES, seed=0)
+    list(render_steps(network, layer, [1], steps=2, size=32))
+    assert set(calls) == ({redirect.RedirectedReLU} if asked else set())
 
 
 def test_frozen_inside():

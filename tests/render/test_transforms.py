@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from overpaint.render import transforms
 from overpaint.render.canvas import SD, FourierCanvas
 from overpaint.render.transforms import (
     ANGLES,
@@ -15,6 +16,7 @@ from overpaint.render.transforms import (
     Move,
     compose,
     crop_or_pad,
+    drawn_numbers,
     jitter,
     look,
     lucid_exact,
@@ -68,6 +70,59 @@ def test_draws_are_one_s_own():
     assert torch.equal(together[1], alone[0])
     same = standard()(images[:1].repeat(2, 1, 1, 1), generators(4, 5))
     assert not torch.equal(same[0], same[1])
+
+
+@given(st.integers(1, 9), st.integers(1, 7), st.integers(0, 99))
+def test_moves_drawn_at_once(most, steps, seed):
+    """Drawn for many steps at once, moves are those that are drawn step by step."""
+    moves = (jitter(8), jitter(0), scale(SCALES[:most]), rotate(ANGLES[:most]), jitter(most))
+    image, together, alone = pictures(2, 16), generators(seed, 7), generators(seed, 7)
+    views = warp(moves, border=4).ahead((3, 16, 16), together, steps, image.device)
+    for view in views:
+        found = view.show(image)
+        assert torch.equal(found, warp(moves, border=4)(image, alone))
+        assert found.shape[1:] == view.shape
+    assert [random.bit_generator.state for random in together] == [
+        random.bit_generator.state for random in alone
+    ]
+
+
+def test_numbers_drawn_at_once_are_those_of_single_calls():
+    """NumPy gives the same for bounds side by side as for one after the other."""
+    random, numbers = np.random.default_rng(3), drawn_numbers([9, 9, 11, 26], generators(3), 50)
+    for step in range(50):
+        singly = [*random.integers(9, size=2), random.integers(11), random.integers(26)]
+        assert numbers[step, 0].tolist() == singly
+
+
+def test_many_are_drawn_in_lots(monkeypatch):
+    """What would be too many matrices at once is drawn in lots, and is the same."""
+    image = pictures(2, 16)
+    whole = standard().ahead((3, 16, 16), generators(1, 2), 7, image.device)
+    wanted = [view.show(image) for view in whole]
+    monkeypatch.setattr(transforms, "LOT", 6)
+    lots = standard().ahead((3, 16, 16), generators(1, 2), 7, image.device)
+    found = [view.show(image) for view in lots]
+    assert torch.equal(torch.stack(found), torch.stack(wanted))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lucid_exact(),
+        lucid_exact(20),
+        compose(on_noise(), standard()),
+        compose(on_grey(), noise(0.1)),
+    ],
+)
+def test_ahead_is_step_by_step(transform):
+    """Views of several steps are those of as many calls, and as large as they say."""
+    image = torch.cat([pictures(1, 16), pictures(1, 16, seed=1)[:, :1]], dim=1)
+    alone = generators(4)
+    for view in transform.ahead((4, 16, 16), generators(4), 3, image.device):
+        found = view.show(image)
+        assert torch.equal(found, transform(image, alone))
+        assert found.shape[1:] == view.shape
 
 
 def test_nothing_to_survive():
