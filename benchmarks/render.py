@@ -10,6 +10,13 @@ steps of all rounds. overpaint is timed in the precision that it chooses for the
 float32. torch-lucent enlarges the canvas to 224 pixels and runs the whole network: that is its way.
 The weights are random.
 
+    .venv/bin/python benchmarks/render.py --whole [--channels 528] [--steps 512]
+
+With `--whole`: how long all channels of mixed4d of InceptionV1 take from `render`, on the device
+that overpaint chooses; at most 60 seconds are asked of a GPU, and 20 are the goal. On a CPU ask for
+fewer channels and steps. Of a GPU the memory is told, beside what the batches were reckoned to
+need. torch-lucent is not needed.
+
 With `--units`: the objective after 512 steps, of both on the same real weights, measured on the
 final picture without transforms, at its own size and enlarged to the 224 pixels that torch-lucent
 optimises whatever the size. With `--size 224` both optimise what is measured. `--keep` adds the
@@ -23,6 +30,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +40,11 @@ import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from overpaint.device import chosen, on_best_device
 from overpaint.networks import Network, build, load
 from overpaint.networks.taps import taps
-from overpaint.render import lens, render, render_steps
+from overpaint.render import lens, render, render_steps, single
+from overpaint.render.loop import Settings
 from overpaint.render.objectives import channel, score
 
 CASES = {
@@ -150,6 +160,55 @@ def speed(name: str, optvis: types.ModuleType, rounds: int) -> None:
         print(f"  {way} / torch-lucent: {rates[way] / rates['lucent']:.2f}")
 
 
+# --- a whole layer -------------------------------------------------------------------------------
+
+ASKED, GOAL = 60, 20
+"""Seconds for all of `CHANNELS` and `STEPS` on a GPU."""
+CHANNELS, STEPS = 528, 512
+
+
+def whole(channels: int, steps: int) -> None:
+    """Print how long renderings of a layer take, with what they are measured by."""
+    architecture, layer = CASES["inception_v1"]
+    network = build(architecture, classes=tuple(map(str, range(1000))), seed=0)
+    device = chosen().device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
+    with on_best_device(network), lens.open_lens(network, [layer], Settings().shapes) as opened:
+        each, at_once, half = opened.bytes_each, opened.at_once, opened.half
+    with single_attempt():
+        render(network, layer, [0, 1], steps=WARM + 3, size=SIZE)  # the first launches are slow
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        begin, busy = time.perf_counter(), time.process_time()
+        drawn = render(network, layer, list(range(channels)), steps=steps, size=SIZE)
+        spent, busy = time.perf_counter() - begin, time.process_time() - busy
+    precision = "bfloat16" if half else "float32"
+    print(
+        f"{channels} channels of {layer} x {steps} steps at {SIZE} pixels on {name}, {precision}:"
+    )
+    print(f"  {spent:.1f} s ({busy:.1f} s of processors), "
+          f"{channels * steps / spent:.0f} image-steps a second")  # fmt: skip
+    print(f"  {sum(image.status == 'ok' for image in drawn)} came out well at the first attempt")
+    print(f"  at most {at_once} images a batch, reckoned at {each / 1e6:.1f} MB each")
+    if device.type == "cuda":
+        batch = min(at_once, channels)
+        peak = torch.cuda.max_memory_allocated(device)
+        print(f"  memory at its peak {peak / 1e9:.2f} GB, of a full batch {batch * each / 1e9:.2f}")
+        if (channels, steps) == (CHANNELS, STEPS):
+            print(f"  asked: at most {ASKED} s: {'yes' if spent <= ASKED else 'NO'}; "
+                  f"goal: {GOAL} s: {'yes' if spent <= GOAL else 'no'}")  # fmt: skip
+
+
+@contextmanager
+def single_attempt() -> Iterator[None]:
+    """Of random weights some channels show nothing; they are not tried again inside the block."""
+    attempts, single.ATTEMPTS = single.ATTEMPTS, 1
+    try:
+        yield
+    finally:
+        single.ATTEMPTS = attempts
+
+
 # --- objectives ----------------------------------------------------------------------------------
 
 
@@ -202,19 +261,26 @@ def summary(rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Read the options and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", type=Path, required=True, help="where torch-lucent lies")
+    parser.add_argument("--peers", type=Path, help="where torch-lucent lies")
+    parser.add_argument("--whole", action="store_true", help="a whole layer, without a peer")
+    parser.add_argument("--channels", type=int, default=CHANNELS, help="of --whole")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--network", choices=CASES, action="append")
     parser.add_argument("--weights", type=Path, help="of inception_v1")
     parser.add_argument("--units", help="of inception_v1, as mixed4d:164,450")
-    parser.add_argument("--steps", type=int, default=512)
+    parser.add_argument("--steps", type=int, default=STEPS, help="of --whole and --units")
     parser.add_argument("--size", type=int, default=SIZE, help="of the pictures of --units")
     parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+    if options.whole:
+        whole(options.channels, options.steps)
+        return
+    if not options.peers:
+        parser.error("--peers says where torch-lucent lies; without it there is only --whole")
     optvis = peer(options.peers)
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002 - torch-lucent draws its transforms from it
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
     if not options.units:
         for name in options.network or CASES:
             speed(name, optvis, options.rounds)

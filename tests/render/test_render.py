@@ -532,6 +532,30 @@ def test_batches_fit_in_memory(monkeypatch):
     assert small.at_once == 5
 
 
+class Windows(Tiny):
+    """Looks at its first maps in four windows, each by itself, as some transformers do."""
+
+    def forward(self, images):
+        rows = self.conv(images).tensor_split(2, dim=2)
+        windows = torch.cat([part for row in rows for part in row.tensor_split(2, dim=3)])
+        return self.head(self.top(self.last(self.relu(windows))).mean((2, 3)).reshape(4, -1, 32)[0])
+
+
+def test_windows_need_memory_too():
+    """What is kept of windows, of which a picture has several, is reckoned as that of pictures."""
+    pictures, windows = (
+        Network(
+            kind.__name__, Parts(kind(), ("relu", "top"), "head", Preprocessing(size=36)), CLASSES
+        )
+        for kind in (Tiny, Windows)
+    )
+    needs = []
+    for network in (pictures, windows):
+        with open_lens(network, ["top"], Settings(size=24).shapes) as opened:
+            needs.append(opened.bytes_each)
+    assert 0.7 * needs[0] < needs[1] < 1.5 * needs[0]
+
+
 def test_no_number():
     """A network of weights that are no numbers is told as such, and not tried again."""
     network = tiny()

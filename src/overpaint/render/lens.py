@@ -157,9 +157,13 @@ def _bytes_each(tap: Tap[Tensor], device: torch.device, shape: Shape, *, half: b
     much again for the gradients.
     """
     sizes: dict[int, int] = {}  # by address: several operations may keep the same memory
+    weights = {tuple(sorted(weight.shape)) for weight in tap.network.parameters()}
 
     def keep(tensor: Tensor) -> Tensor:
-        if tensor.ndim > 1 and len(tensor) == 2:  # of the pictures, not of the weights
+        # of the two pictures, or of the windows that they are cut into; not of the weights, which
+        # may be kept in another precision and turned on their side
+        of_pictures = tensor.ndim > 1 and len(tensor) % 2 == 0
+        if of_pictures and tuple(sorted(tensor.shape)) not in weights:
             storage = tensor.untyped_storage()
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
