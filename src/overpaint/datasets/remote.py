@@ -132,11 +132,11 @@ class RemoteFolder:
         try:
             system, root = fsspec.core.url_to_fs(self.address)
         except ImportError as error:
-            package = PACKAGES.get(kind, without_secrets(str(error)))
+            package = PACKAGES.get(kind)
+            advice = f"pip install {package}" if package else without_secrets(str(error))
             raise DatasetError(
                 "missing-package",
-                f"{self.address} cannot be read without the package {package}: pip install "
-                f"{PACKAGES.get(kind, 'it')}",
+                f"{self.address} cannot be read without a package that is not here: {advice}",
             ) from None
         except ValueError as error:
             raise DatasetError(
