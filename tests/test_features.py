@@ -5,22 +5,25 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 import torch
 import zarr
 from PIL import Image
 
+import overpaint.apart
 import overpaint.device
 import overpaint.features
 from overpaint.datasets import Split
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
-from overpaint.errors import NetworkError, RecordError
+from overpaint.errors import DatasetError, NetworkError, RecordError
 from overpaint.features import FeatureRequest, features_of, read_features, store_features, stored
 from overpaint.measures.classes import concentration
 from overpaint.measures.maximal import maximal_images, overlaps
@@ -348,6 +351,80 @@ def test_an_error_of_the_writing_thread(networks, split, tmp_path, monkeypatch):
     keep(networks, split, tmp_path / "whole")
     for name in ("n0.zarr", "n1.zarr"):
         assert tree(tmp_path / name) == tree(tmp_path / "whole" / name)
+
+
+# --- at an address -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """An address in memory."""
+    yield "memory://features"
+    fsspec.filesystem("memory").store.clear()
+
+
+def keep_apart(networks, split, place: Path, address: str) -> list[Path]:
+    wanted = [
+        FeatureRequest(network, place / f"n{number}.zarr", MEANS, made_from(split, f"n{number}"),
+                       store=address)
+        for number, network in enumerate(networks)
+    ]  # fmt: skip
+    store_features(wanted, split, claims=place / "claims", batch=4)
+    return [each.path for each in wanted]
+
+
+def test_chunks_at_an_address(networks, split, tmp_path, address):
+    """The numbers and the chunks' bytes are those of a folder; in the folder is what tells of them,
+    and slices are read from there.
+    """
+    near = keep(networks, split, tmp_path / "near")
+    far = keep_apart(networks, split, tmp_path / "far", address)
+    memory = fsspec.filesystem("memory")
+    for here, there in zip(near, far, strict=True):
+        whole = read_features(here, "mixed4b")
+        assert np.array_equal(read_features(there, "mixed4b"), whole)
+        assert np.array_equal(stored(there, "mixed4b")[5:9, 100:], whole[5:9, 100:])
+        [chunk] = memory.glob(f"{overpaint.apart.chunks_of(there)}/mixed4b/mean/c/1/0")
+        assert memory.cat_file(chunk) == (here / "mixed4b/mean/c/1/0").read_bytes()
+        assert not list(there.glob("mixed4b/mean/c/*"))
+        assert (there / "manifest.json").is_file()
+        assert list(zarr.open_group(there)["images/image"][:]) == split.images
+
+
+def test_chunks_at_an_address_are_computed_once(networks, split, tmp_path, address, forwards):
+    """One that is gone is an error to who reads, and the only one that is computed again; another
+    folder finds them all.
+    """
+    [path] = keep_apart(networks[:1], split, tmp_path, address)
+    whole, memory = read_features(path, "mixed4b"), fsspec.filesystem("memory")
+    memory.rm(f"{overpaint.apart.chunks_of(path)}/mixed4b/mean/c/1/0")
+    with pytest.raises(RecordError, match="no longer whole") as caught:
+        read_features(path, "mixed4b")
+    assert caught.value.slug == "unfinished-features"
+    forwards.images = 0
+    keep_apart(networks[:1], split, tmp_path, address)
+    assert forwards.images == 8
+    assert np.array_equal(read_features(path, "mixed4b"), whole)
+    [other] = keep_apart(networks[:1], split, tmp_path / "other", address)
+    assert forwards.images == 8
+    assert np.array_equal(read_features(other, "mixed4b"), whole)
+
+
+def test_an_address_that_refuses(networks, split, tmp_path, address, monkeypatch):
+    """Who may not write is told so, and the pass ends."""
+
+    def forbidden(*_args: object, **_more: object) -> None:
+        raise PermissionError("Forbidden for AKIA123")
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "pipe_file", forbidden)
+    with pytest.raises(DatasetError) as caught:
+        keep_apart(networks[:1], split, tmp_path, address)
+    assert caught.value.slug == "no-permission"
+    assert "AKIA123" not in str(caught.value)
+    with pytest.raises(DatasetError) as unknown:
+        keep_apart(networks[:1], split, tmp_path / "b", "nonsense://features")
+    assert unknown.value.slug == "bad-address"
+    assert not (tmp_path / "b/n0.zarr").exists()
 
 
 # --- gaps ----------------------------------------------------------------------------------------

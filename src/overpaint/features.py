@@ -34,7 +34,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from zarr.errors import ContainsArrayError
 
+from overpaint.apart import CHUNKS, chunks_of, open_group
 from overpaint.datasets import Split
+from overpaint.datasets.remote import RemoteFolder
 from overpaint.device import (
     PRECISIONS,
     SMALLEST_FORWARD,
@@ -55,8 +57,10 @@ from overpaint.records import (
     FeaturesFacts,
     Manifest,
     digest,
+    facts_of,
     new_folder,
     read_json,
+    read_manifest,
     with_facts,
     write_manifest,
 )
@@ -239,6 +243,8 @@ class FeatureRequest:
     manifest: Manifest
     precision: str = PRECISIONS[0]
     """One of `device.PRECISIONS`; it is among the manifest's settings unless it is the first."""
+    store: str = ""
+    """An address for the chunks of a group that is begun now; by default they lie in the group."""
 
 
 Work = tuple[tuple[str, ...], ...]
@@ -419,11 +425,16 @@ class _Shelf:
                 for column, values in columns.items():
                     strings = np.array(values, dtype=np.dtypes.StringDType())
                     group.create_array(f"{IMAGES}/{column}", data=strings)
-                group.attrs.put({"made_from": self.made_from | {"batch": batch}})
+                made_of = self.made_from | {"batch": batch}
+                attributes: dict[str, Any] = {"made_from": made_of}
+                if self.request.store:
+                    attributes[CHUNKS] = f"{self.request.store}/{digest(made_of)[:24]}.zarr"
+                    RemoteFolder(attributes[CHUNKS]).reach()
+                group.attrs.put(attributes)
             self.check()  # another process may have begun it in the meantime
         self.batch = int(made_from(path)["batch"])
         self.block = max(BLOCK // self.batch, 1) * self.batch
-        group = zarr.open_group(path, mode="r+")
+        group = open_group(path, mode="r+")
         missing = [name for name in self.request.arrays if name not in group]
         for name, (width, dtype, attributes) in _forms(self.request.network, missing).items():
             rows = self.block if width <= COLUMNS else self.batch
@@ -471,7 +482,7 @@ class _Shelf:
     def finish(self) -> None:
         """Write the manifest: which arrays are whole."""
         path = self.request.path
-        group = zarr.open_group(path, mode="r")
+        group = open_group(path, mode="r")
         arrays = [name for name in _names(path) if _is_whole(path, _array(group, name))]
         facts = FeaturesFacts(arrays=arrays, batch=self.batch)
         write_manifest(path, with_facts(self.request.manifest, facts))
@@ -546,10 +557,13 @@ def _names(path: Path) -> list[str]:
 def _is_there(path: Path, array: "zarr.Array[Any]", rows: range) -> Iterator[bool]:
     """Of each chunk that holds some of the rows, whether it is there."""
     height, width = array.chunks
+    elsewhere = chunks_of(path)
+    folder = RemoteFolder(elsewhere) if elsewhere else None
     for number in range(rows.start // height, -(-rows.stop // height)):
         for column in range(-(-array.shape[1] // width)):
             key = array.metadata.encode_chunk_key((number, column))
-            yield (path / array.path / key).is_file()
+            chunk = f"{array.path}/{key}"
+            yield folder.has(chunk) if folder else (path / chunk).is_file()
 
 
 def _is_whole(path: Path, array: "zarr.Array[Any]") -> bool:
@@ -571,7 +585,7 @@ def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]"
     not stored, and an array that is not whole yet.
     """
     try:
-        group = zarr.open_group(path, mode="r")
+        group = open_group(path, mode="r")
     except (FileNotFoundError, KeyError, ValueError):
         raise RecordError("missing-record", f"{path} is missing: run the study first") from None
     name = f"{layer}/{reduction}"
@@ -580,7 +594,14 @@ def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]"
             "missing-layer", f"{path} holds no {name!r}; {nearest(name, _names(path))}"
         )
     array = _array(group, name)
-    if not _is_whole(path, array):
+    # Of chunks elsewhere the manifest is believed: to ask for each takes long, and one that is gone
+    # after all is an error when it is read.
+    whole = (
+        name in facts_of(read_manifest(path), FeaturesFacts).arrays
+        if chunks_of(path) and (path / "manifest.json").is_file()
+        else _is_whole(path, array)
+    )
+    if not whole:
         raise RecordError(
             "unfinished-features", f"{path} holds only a part of {name}: run the study again"
         )

@@ -258,6 +258,10 @@ def test_credentials_in_an_address(tmp_path, root):
     with pytest.raises(StudyError, match=r"no user, password or signature.*line 4") as caught:
         read_study(str(tmp_path / "s.yaml"))
     assert "secret" not in str(caught.value)
+    (tmp_path / "s.yaml").write_text(f"study: s\nnetworks: {{}}\nfeatures:\n  store: '{root}'\n")
+    with pytest.raises(StudyError, match=r"no user, password or signature.*line 4") as caught:
+        read_study(str(tmp_path / "s.yaml"))
+    assert "secret" not in str(caught.value)
     with pytest.raises(DatasetError, match="no user, password or signature") as told:
         op.dataset(root, kind="shards")
     assert "secret" not in str(told.value)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import fsspec
 import pytest
 from pydantic import Field
 from rich.console import Console
@@ -152,6 +153,25 @@ def test_features_of_another_precision_are_others(copy):
     notes = read_json(copy / "comparisons/source--tuned/manifest.json")["facts"]["notes"]
     assert notes[-1] == "The features were computed in bf16, not in float32."
     assert made(carry_out(copy)) == FOLLOWS["features"] | {"site.json"}
+
+
+def test_features_at_an_address(copy):
+    """What is begun anew has its numbers there and is compared from there; what lies in the folder
+    stays there.
+    """
+    text = STUDY + 'features: {store: "memory://kept"}\n'
+    assert made(carry_out(copy, text)) == {"site.json"}  # the study's own text is another
+    before = read_json(copy / "comparisons/source--tuned/manifest.json")
+    tables = (copy / "comparisons/source--tuned/layers.parquet").read_bytes()
+    shutil.rmtree(copy / "features")
+    shutil.rmtree(copy / "comparisons")
+    assert made(carry_out(copy, text)) >= FEATURES | {COMPARISON}
+    assert not list((copy / "features").glob("*/*/*/mean/c/*"))
+    assert read_json(copy / "comparisons/source--tuned/manifest.json") == before
+    assert (copy / "comparisons/source--tuned/layers.parquet").read_bytes() == tables
+    memory = fsspec.filesystem("memory")
+    assert memory.glob("/kept/*.zarr/*/mean/c/0/0")
+    memory.store.clear()
 
 
 def test_a_recipe_field_with_a_neutral_default_makes_nothing_again(copy, monkeypatch):

@@ -68,6 +68,8 @@ def address(text: str) -> str:
             f"printed; give them in the environment, where the library for {parts.scheme}:// "
             "looks for them"
         )
+    if not is_address(text):
+        raise ValueError(f"{text!r} is no address, as s3://museum/features")
     if "::" in text:
         raise ValueError("an address may not lead through another ('::')")
     return text.rstrip("/")
@@ -118,6 +120,18 @@ class RemoteFolder:
             for name, info in infos.items()
         )
 
+    def reach(self) -> None:
+        """Find out whether fsspec knows the address and has what it needs for it."""
+        _ = self._system
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file, as it is now."""
+        system, root = self._system
+        try:
+            return bool(system.exists(f"{root}/{path}"))
+        except Exception as error:
+            raise failure(error, f"{self.address}/{path}") from None
+
     @cached_property
     def blocks(self) -> "Blocks":
         """What is read of its files."""
@@ -126,10 +140,10 @@ class RemoteFolder:
     @cached_property
     def _system(self) -> tuple[Any, str]:
         """Fsspec's file system for the address, and what it calls the place."""
-        import fsspec
-
         kind = self.address.partition("://")[0]
         try:
+            import fsspec
+
             system, root = fsspec.core.url_to_fs(self.address)
         except ImportError as error:
             package = PACKAGES.get(kind)

@@ -67,6 +67,7 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
                     sorted(arrays[name]),
                     wanted[name],
                     precision=work.study.precision,
+                    store=(work.study.features and work.study.features.store) or "",
                 )
                 for name in lacking
             ],

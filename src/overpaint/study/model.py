@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from overpaint.datasets.entry import Entry, Name
 from overpaint.datasets.kinds import DatasetEntry
+from overpaint.datasets.remote import address
 from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.seeds import seed_for
@@ -231,6 +232,8 @@ class FeaturesEntry(Entry):
 
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """TensorFloat-32 is for GPUs of CUDA alone; elsewhere it is float32."""
+    store: Annotated[str, AfterValidator(address)] | None = None
+    """An address for the numbers of features begun now; the folder has what tells of them."""
 
 
 CHOICE = re.compile(
