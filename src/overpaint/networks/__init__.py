@@ -120,7 +120,10 @@ class Network(nn.Module):
     @property
     def digest(self) -> str:
         """SHA-256 over architecture, preprocessing and every tensor's name and bytes."""
-        parts = [self.architecture, asdict(self.preprocessing), list(self.classes)]
+        preprocessing = asdict(self.preprocessing)
+        if self.preprocessing.crop_mode == "center":
+            del preprocessing["crop_mode"]  # it came later, and digests are to stay
+        parts = [self.architecture, preprocessing, list(self.classes)]
         return digest([parts, tensor_digests(self.tensors())])
 
 

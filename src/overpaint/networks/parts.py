@@ -7,6 +7,7 @@ from typing import Literal
 from torch import nn
 
 from overpaint.networks.anatomy import Layout
+from overpaint.pixels.images import CropMode
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -19,6 +20,9 @@ class Preprocessing:
     The picture's shorter side becomes `resize`, its centre square of `size` is cut out; then
     (values − mean) / std for values in 0..1, mean and std in the order of the channels. A network
     of one channel has `order="grey"` and one number in each: it is given the luminance.
+
+    `crop_mode`, as timm has it: with "squash" both sides become `resize` before the cut, with
+    "border" the longer one does, and what then lacks of `size` is filled with the mean.
     """
 
     size: int = 224
@@ -27,6 +31,7 @@ class Preprocessing:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     order: Literal["RGB", "BGR", "grey"] = "RGB"
+    crop_mode: CropMode = "center"
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,9 @@ def _preprocessing(architecture: str, body: Any) -> Preprocessing:
             else "bicubic",
             mean=tuple(config["mean"]),
             std=tuple(config["std"]),
+            crop_mode=config["crop_mode"]
+            if config["crop_mode"] in ("squash", "border")
+            else "center",
         )
     transforms = torchvision.models.get_model_weights(name).DEFAULT.transforms()
     return Preprocessing(
@@ -210,9 +213,14 @@ def _plan(architecture: str) -> _Plan:
 @lru_cache(maxsize=64)
 def _look(architecture: str) -> _Plan:
     """Look at a network of random weights, the same each time, that is thrown away afterwards."""
-    with torch.random.fork_rng(devices=[]):
+    # whatever the device that the network itself is made on
+    with torch.device("cpu"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         body = _create(architecture, classes=2)
+        return _looked_at(architecture, body)
+
+
+def _looked_at(architecture: str, body: Any) -> _Plan:
     size = _preprocessing(architecture, body).size
     heads = _heads(architecture, body)
     prefix_tokens, stages = 0, list[str]()
@@ -254,7 +262,10 @@ def _heads(architecture: str, body: Any) -> tuple[str, ...]:
 
     Of several, what the network itself calls its classifier comes first.
     """
-    with torch.device("meta"):
+    try:
+        with torch.device("meta"):
+            larger = _create(architecture, classes=3).state_dict()
+    except NotImplementedError:  # it reckons with tensors while it is made, as torchvision's RegNet
         larger = _create(architecture, classes=3).state_dict()
     names = [
         name

@@ -9,6 +9,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,7 @@ from torch import Tensor
 from overpaint.datasets import Split
 from overpaint.device import pinned
 from overpaint.networks import Preprocessing
-from overpaint.pixels.images import DECODER, read, shorter_side
+from overpaint.pixels.images import DECODER, fitted, read
 from overpaint.pixels.pixel_cache import on_disk
 from overpaint.records import digest
 from overpaint.seeds import generator
@@ -48,7 +49,7 @@ class Change(Protocol):
 
 
 class Pixels:
-    """The pictures of a split, each with its shorter side at `resize`, cropped on access.
+    """The pictures of a split, each resized as its preprocessing says, cropped on access.
 
     `corners` and `flips` hold, for each picture, where its crop lies as a share of the free space
     (0.5 = the centre) and whether it is mirrored; `change` what else becomes of it. `draw` sets
@@ -72,7 +73,11 @@ class Pixels:
         size = self.preprocessing.size
         free = np.array(pixels.shape[:2]) - size
         # Half up, as the centre crop of images.centre_square rounds down: 0.5 × odd is exact.
-        top, left = np.floor(self.corners[index] * free).astype(int)
+        place = self.corners[index] * free
+        if self.preprocessing.crop_mode != "center":
+            # in the middle, half to the even pixel: the modes are timm's, and so is this
+            place = np.where(self.corners[index] == 0.5, np.rint(place), place)
+        top, left = np.floor(place).astype(int)
         square = pixels[top : top + size, left : left + size]
         if self.change and (part := self.change.cut(pixels, index)) is not None:
             square = part
@@ -119,8 +124,13 @@ class Pixels:
     def _cached(self, place: Path, progress: Progress | None) -> list[NDArray[np.uint8]]:
         side, way = self.preprocessing.resize, self.preprocessing.interpolation
         # Another version of the decoder may round otherwise; the crop is no part of it.
-        key = digest([self.split.digest, side, way, PIL.__version__, DECODER])[:24]
+        parts: list[object] = [self.split.digest, side, way, PIL.__version__, DECODER]
         name = f"{self.split.name}-{side}-{way}"
+        if self.preprocessing.crop_mode != "center":
+            view = self.preprocessing
+            name += f"-{view.crop_mode}"
+            parts += [view.crop_mode, view.size, view.mean]  # a border is as wide as the crop asks
+        key = digest(parts)[:24]
         return on_disk(
             place, name, key, len(self), self._decode, workers=WORKERS, progress=progress
         )
@@ -128,7 +138,18 @@ class Pixels:
     def _decode(self, index: int) -> NDArray[np.uint8]:
         side = self.preprocessing.resize
         picture = read(self.split.root / self.split.pictures[index].image, side)
-        return np.asarray(shorter_side(picture, side, self.preprocessing.interpolation))
+        view = self.preprocessing
+        red, green, blue = (round(255 * value) for value in (*view.mean, 0, 0)[:3])
+        return np.asarray(
+            fitted(
+                picture,
+                view.size,
+                side,
+                view.interpolation,
+                crop_mode=view.crop_mode,
+                border=(red, green, blue),
+            )
+        )
 
 
 def pixels_of(split: Split, preprocessing: Preprocessing) -> Pixels:
@@ -145,8 +166,14 @@ _shared = lru_cache(maxsize=8)(Pixels)
 
 
 def view_of(preprocessing: Preprocessing) -> Preprocessing:
-    """A preprocessing as far as it says which pixels there are: its sizes and interpolation."""
-    return Preprocessing(preprocessing.size, preprocessing.resize, preprocessing.interpolation)
+    """A preprocessing as far as it says which pixels there are: its sizes and interpolation, how
+    it crops, and the colour of a border.
+    """
+    view = Preprocessing(preprocessing.size, preprocessing.resize, preprocessing.interpolation)
+    if preprocessing.crop_mode == "center":
+        return view
+    mean = preprocessing.mean if preprocessing.crop_mode == "border" else view.mean
+    return replace(view, crop_mode=preprocessing.crop_mode, mean=mean)
 
 
 def batches(pixels: Pixels, order: Iterable[Sequence[int]]) -> Iterator[Tensor]:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from overpaint.errors import NetworkError
-from overpaint.pixels.images import scaled_size
+from overpaint.pixels.images import CropMode, fitted_size
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels, right and bottom excluded, as Pillow has it."""
@@ -83,32 +83,52 @@ class ReceptiveField:
         return left, top, right, bottom
 
 
-def on_picture(box: Box, width: int, height: int, *, size: int, resize: int) -> Box:
+def on_picture(
+    box: Box, width: int, height: int, *, size: int, resize: int, crop_mode: CropMode = "center"
+) -> Box:
     """A box of the network's input, in pixels of the picture that was shown.
 
     >>> on_picture((0, 0, 224, 224), 1000, 500, size=224, resize=256)
     (281, 31, 719, 469)
 
-    The picture is upright, width × height; its shorter side became `resize`, of which the middle
-    was cut out. Only the part of the box inside the input is taken: beyond it there is no picture.
+    The picture is upright, width × height; its shorter side became `resize` (or as `crop_mode`
+    says), of which the middle was cut out. Only the part of the box inside the input is taken:
+    beyond it there is no picture.
     """
     corners = [min(max(each, 0), size - 1) for each in box[:2]]
     corners += [min(max(each, 1), size) for each in box[2:]]  # a box beside the input: its edge
-    left, top, right, bottom = on_picture_exactly(corners, width, height, size=size, resize=resize)
+    left, top, right, bottom = on_picture_exactly(
+        corners, width, height, size=size, resize=resize, crop_mode=crop_mode
+    )
     return math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom)
 
 
 def on_picture_exactly(
-    box: Sequence[float], width: int, height: int, *, size: int, resize: int
+    box: Sequence[float],
+    width: int,
+    height: int,
+    *,
+    size: int,
+    resize: int,
+    crop_mode: CropMode = "center",
 ) -> tuple[float, float, float, float]:
     """The same without rounding to pixels; of a place beside the input, the nearest inside.
 
     >>> on_picture_exactly((0, 0, 112, 224), 1000, 500, size=224, resize=256)
     (281.25, 31.25, 500.0, 468.75)
     """
-    sides = scaled_size((width, height), resize)
+    sides = fitted_size((width, height), resize, crop_mode)
+
+    def along(ends: tuple[float, float], length: int, resized: int) -> list[float]:
+        # beyond a border's inner edge there is no picture
+        first = (resized - size) // 2 if resized >= size else -((size - resized) // 2)
+        if crop_mode != "center" and resized >= size:
+            first = round((resized - size) / 2)  # as timm rounds
+        places = [first + min(max(end, 0), size) for end in ends]
+        return [min(max(place, 0), resized) * length / resized for place in places]
+
     (left, right), (top, bottom) = (
-        [((resized - size) // 2 + min(max(each, 0), size)) * length / resized for each in ends]
+        along(ends, length, resized)
         for ends, length, resized in zip(
             ((box[0], box[2]), (box[1], box[3])), (width, height), sides, strict=True
         )

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from PIL import (
     Image,
@@ -317,6 +318,52 @@ def scaled_size(size: tuple[int, int], side: int) -> tuple[int, int]:
     scale = side / min(size)
     width, height = (max(side, round(length * scale)) for length in size)
     return width, height
+
+
+CropMode = Literal["center", "squash", "border"]
+"""How a picture becomes a square, by timm's names: its centre is cut out after its shorter side was
+fitted; after both sides were, whatever its shape; or after its longer side was, with a border.
+"""
+
+
+def fitted(
+    picture: Image.Image,
+    size: int,
+    resize: int,
+    interpolation: str,
+    *,
+    crop_mode: CropMode = "center",
+    border: tuple[int, int, int] = (0, 0, 0),
+) -> Image.Image:
+    """The picture resized, of which a square of `size` is then cut out; `border` is a colour.
+
+    >>> fitted(Image.new("RGB", (300, 200)), 64, 70, "bicubic", crop_mode="border").size
+    (70, 64)
+    """
+    new_size = fitted_size(picture.size, resize, crop_mode)
+    resized = picture.resize(new_size, RESAMPLING[interpolation])
+    if crop_mode != "border" or min(resized.size) >= size:
+        return resized
+    width, height = (max(side, size) for side in resized.size)
+    ground = Image.new("RGB", (width, height), border)
+    ground.paste(resized, ((width - resized.width) // 2, (height - resized.height) // 2))
+    return ground
+
+
+def fitted_size(
+    size: tuple[int, int], resize: int, crop_mode: CropMode = "center"
+) -> tuple[int, int]:
+    """The width and height that a picture is resized to.
+
+    >>> [fitted_size((1000, 500), 256, mode) for mode in ("center", "squash", "border")]
+    [(512, 256), (256, 256), (256, 128)]
+    """
+    if crop_mode == "squash":
+        return resize, resize
+    if crop_mode == "border":
+        width, height = (max(1, round(length * resize / max(size))) for length in size)
+        return width, height
+    return scaled_size(size, resize)
 
 
 def centre_square(picture: Image.Image, side: int) -> Image.Image:

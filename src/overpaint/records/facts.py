@@ -10,8 +10,8 @@ They lie in `manifest.json` as plain JSON. A run builds the rows below and write
 reads a folder fills the same rows again, and what lacks or is of another kind is an error by name.
 """
 
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -20,6 +20,9 @@ from overpaint.records.artefacts import Manifest
 from overpaint.records.rows import DuplicateRow, LeakRow, RenderingRow
 
 Facts = TypeVar("Facts")
+
+CropMode = Literal["center", "squash", "border"]
+"""As `pixels.images` has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,16 @@ class PreprocessingFacts:
     mean: list[float]
     std: list[float]
     order: str  # "RGB", "BGR" or "grey"
+    crop_mode: CropMode = "center"
+
+    def settings(self) -> dict[str, Any]:
+        """The fields by name, without a `crop_mode` that is the usual one: it came later, and is to
+        change no key of what was made before.
+        """
+        named = asdict(self)
+        if self.crop_mode == "center":
+            del named["crop_mode"]
+        return named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +86,8 @@ class NetworkFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ReceptiveFields:
-    """What the positions of each layer see of a picture that is shown at `size` after `resize`.
+    """What the positions of each layer see of a picture that is shown at `size` after `resize`, by
+    its `crop_mode`.
 
     `layers` has, for rows and for columns, the start of the first position's field, the step from
     one to the next, and the length of each. A layer whose positions see everything is not there.
@@ -82,6 +96,7 @@ class ReceptiveFields:
     size: int
     resize: int
     layers: dict[str, dict[str, tuple[int, int, int]]]
+    crop_mode: CropMode = "center"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -201,6 +201,7 @@ def receptive_fields_of(network: "Network") -> ReceptiveFields:
     return ReceptiveFields(
         size=network.preprocessing.size,
         resize=network.preprocessing.resize,
+        crop_mode=network.preprocessing.crop_mode,
         layers={
             layer: {"rows": astuple(field.rows), "columns": astuple(field.columns)}
             for layer, field in receptive_fields(network, network.layers).items()

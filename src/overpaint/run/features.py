@@ -1,7 +1,6 @@
 """The features of a study: one pass over a split for all networks that lack something there."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +101,6 @@ def wanted_features(work: Workspace, name: str, dataset: str, split: str) -> Man
     )
     if work.is_there(work.folder.network(name)):
         facts = work.network_facts(name)
-        preprocessing = asdict(facts.preprocessing) if facts.preprocessing else {}
+        preprocessing = facts.preprocessing.settings() if facts.preprocessing else {}
         settings |= {"architecture": facts.architecture, "preprocessing": preprocessing}
     return manifest("features", inputs=inputs, settings=settings, seed=0)

@@ -1,7 +1,7 @@
 """How everything was done: settings, versions, digests; the definitions stand in the template."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 
 from overpaint.records import LayerRow, Manifest
@@ -161,7 +161,7 @@ def _architectures(records: Records) -> Iterable[Architecture]:
     alike: dict[tuple[str, str, str], list[str]] = {}
     for network in records.networks.values():
         facts = network.facts
-        pixels = asdict(facts.preprocessing) if facts.preprocessing else {}
+        pixels = facts.preprocessing.settings() if facts.preprocessing else {}
         described = (
             facts.architecture or ABSENT,
             count(facts.parameters),

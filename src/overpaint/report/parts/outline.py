@@ -6,6 +6,7 @@ from functools import lru_cache
 from markupsafe import Markup
 
 from overpaint.pixels.boxes import Line, on_picture_exactly
+from overpaint.pixels.images import CropMode
 from overpaint.records import ReceptiveFields
 
 
@@ -17,6 +18,7 @@ class Outline:
     columns: Line
     size: int
     resize: int
+    crop_mode: CropMode = "center"
 
     def draw(self, row: int, column: int, width: int, height: int) -> Markup:
         """The box that a position has seen and its middle, over a picture of width × height.
@@ -37,7 +39,14 @@ def _drawing(outline: Outline, row: int, column: int, width: int, height: int) -
     (top, bottom), (left, right) = outline.rows.span(row), outline.columns.span(column)
     x, y = (left + right) / 2, (top + bottom) / 2
     field, middle, whole = (
-        on_picture_exactly(box, width, height, size=outline.size, resize=outline.resize)
+        on_picture_exactly(
+            box,
+            width,
+            height,
+            size=outline.size,
+            resize=outline.resize,
+            crop_mode=outline.crop_mode,
+        )
         for box in ((left, top, right, bottom), (x, y, x, y), (0, 0, outline.size, outline.size))
     )
     # The dot is the round end of a line without length, as large in a picture of any size.
@@ -64,6 +73,7 @@ def outlines(network: ReceptiveFields | None) -> dict[str, Outline]:
             columns=Line(*lines["columns"]),
             size=network.size,
             resize=network.resize,
+            crop_mode=network.crop_mode,
         )
         for layer, lines in network.layers.items()
         if lines.keys() >= {"rows", "columns"}
