@@ -209,7 +209,10 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
         raise NetworkError(
             "broken-weights", f"{path} holds a single tensor {tuple(state.shape)}, no network"
         )
-    tensors = dict(_flat(state, ()))
+    named = list(_flat(state, ()))
+    tensors = dict(named)
+    if len(tensors) < len(named):
+        raise NetworkError("broken-weights", f"{path} has several tensors under one name")
     if tensors:
         return tensors
     if isinstance(state, Mapping) and "param_groups" in state:
