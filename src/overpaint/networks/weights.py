@@ -302,12 +302,14 @@ def _fill_head(fit: _Fit, outside: Mapping[str, Tensor], places: Places) -> None
     fit.left += outside
     for head, names in zip(places.heads, (_NAMES_OF_HEADS, _NAMES_OF_SECOND_HEADS), strict=False):
         weight, bias = f"{head}.weight", f"{head}.bias"
+        if weight not in places.tensors:
+            continue  # a classifier of several layers: its own names, or none
         if weight not in fit.tensors and not re.search(_PROJECTS, fit.prefix):
             _find_head(fit, outside, head, names, places.tensors[weight])
         if weight in fit.tensors and bias in places.tensors and bias not in fit.tensors:
             fit.tensors[bias] = torch.zeros(fit.tensors[weight].shape[:1])
             fit.remarks.append("its classifier has no bias: zeros")
-    if not any(f"{head}.weight" in fit.tensors | fit.differences for head in places.heads):
+    if not any(places.of_head(n) for n in places.tensors if n in fit.tensors | fit.differences):
         fit.tensors |= {
             name: tensor for name, tensor in places.tensors.items() if places.of_head(name)
         }
