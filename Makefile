@@ -1,11 +1,12 @@
 # Two commands for anybody with Python 3.11 and make: `make demo` and `make test`; `make golden` accepts
 # the report's pages as they are now. `make test-lowest` runs the tests with the lowest versions that
 # pyproject.toml allows, `make test-wheel` the demonstration from a wheel; each in its own environment.
+# `make zoo` tries every family of networks of timm and torchvision, for an hour or two: docs/zoo.md.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-lowest test-wheel check format golden docs clean
+.PHONY: demo test test-lowest test-wheel check format golden zoo docs clean
 
 demo: .venv/ready
 	$(BIN)/overpaint run demo
@@ -31,6 +32,9 @@ format: .venv/ready-dev
 
 golden: .venv/ready-dev
 	$(BIN)/python tests/report/golden.py
+
+zoo: .venv/ready-dev
+	ACCELERATE_USE_CPU=true $(BIN)/python tests/networks/zoo_table.py
 
 docs: .venv/ready-dev
 	$(BIN)/python tests/records/folder_page.py

@@ -63,9 +63,18 @@ def names_of(network: str) -> tuple[str, ...]:
     return ()
 
 
+FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.bin", "model.pth")
+"""The files of weights that a folder of timm's may hold."""
+
+
 def weights_file(network: str) -> Path | None:
-    """The file of the cache folder that a name's weights come from, if one is there."""
-    paths = (cache_folder() / name for name in names_of(network))
+    """The file of the cache folder, or of the folder that is named, that weights come from, if one
+    is there.
+    """
+    folder, names = cache_folder(), names_of(network)
+    if network.startswith("timm:local-dir:"):
+        folder, names = Path(network.removeprefix("timm:local-dir:")), FOLDER_WEIGHTS
+    paths = (folder / name for name in names)
     return next((path for path in paths if path.is_file()), None)
 
 

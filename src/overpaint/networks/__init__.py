@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from overpaint import cache
 from overpaint.errors import NetworkError, OverpaintError, nearest
-from overpaint.networks import importers, inception_v1, weight_files
+from overpaint.networks import described, importers, inception_v1, weight_files
 from overpaint.networks.order import back_to
 from overpaint.networks.outputs import logits_in
 from overpaint.networks.parts import Parts, Preprocessing
@@ -375,6 +375,8 @@ def _pretrained(architecture: str) -> Network:
     if path := cache.weights_file(architecture):
         return _with_weights(architecture, path)
     try:
+        if described.is_described(architecture):
+            return _with_weights(architecture, described.downloaded_weights(architecture))
         parts, classes = zoo.pretrained(architecture)
     except OverpaintError:
         raise
@@ -401,6 +403,7 @@ def open_network(folder: Path, *, code: Path | None = None) -> Network:
     `code` is the folder of the code of own networks, where that may be run.
     """
     facts = read_manifest(folder).facts
+    described.remember(facts["architecture"], facts.get("config"))
     path = folder / "weights.safetensors"
     if not path.is_file():
         raise NetworkError("no-weights", f"{folder} holds no weights: only what was found of them")
@@ -459,4 +462,5 @@ def describe(network: Network) -> dict[str, Any]:
         "classes": list(network.classes),
         "multi_label": network.multi_label,
         "preprocessing": asdict(network.preprocessing),
+        "config": described.config_of(network.architecture),
     }

@@ -23,7 +23,7 @@ _configs: dict[str, dict[str, Any]] = {}
 
 def is_described(name: str) -> bool:
     """Whether a name of timm's is that of a repository or a folder."""
-    return name.startswith((HUB, FOLDER))
+    return name.removeprefix("timm:").startswith((HUB, FOLDER))
 
 
 def remember(name: str, config: Mapping[str, Any] | None) -> None:
@@ -80,8 +80,16 @@ def download(repository: str, file: str) -> Path:
 
 
 def downloaded_weights(name: str) -> Path:
-    """The file of weights of a repository, downloaded."""
-    repository = name.removeprefix("timm:").removeprefix(HUB)
+    """The file of weights of a repository, downloaded. Those of a folder lie in it."""
+    name = name.removeprefix("timm:")
+    config_of(name)  # what it is comes first: without it the weights are of no use
+    if name.startswith(FOLDER):
+        folder = name.removeprefix(FOLDER)
+        raise NetworkError(
+            "no-weights",
+            f"{folder} holds no weights: one of {', '.join(cache.FOLDER_WEIGHTS)} is looked for",
+        )
+    repository = name.removeprefix(HUB)
     try:
         return download(repository, "model.safetensors")
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Any image network of timm and torchvision, by name, with its stages as layers.
+"""The image classifiers of timm and torchvision, by name, with their stages as layers.
 
 What cannot be had is refused by name and with its reason (`REFUSED`).
 """
@@ -25,6 +25,7 @@ from overpaint.networks.parts import Parts, Preprocessing
 
 REFUSED: dict[str, str] = {
     "timm:*_enc": "it is the encoder of a language model and has no classifier",
+    "timm:*_sapiens2": "it takes pictures that are not square",
 }
 """Networks that are not to be had, as patterns of names, and why."""
 

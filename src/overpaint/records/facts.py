@@ -76,6 +76,7 @@ class NetworkFacts:
     weights: str = ""  # the digest of `weights.safetensors`
     remark: str = ""  # how the file that was loaded was read, where there was anything to say
     code: str = ""  # of an own network, the digest of the file that makes it
+    config: dict[str, Any] | None = None  # of `timm:hf-hub:` and `timm:local-dir:`: what it is
     # None, all of them, for a network that was not trained here:
     parent: str | None = None
     dataset: str | None = None

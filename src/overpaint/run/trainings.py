@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from overpaint.device import chosen, in_words, trains_in_bfloat16
 from overpaint.networks import save_weights
 from overpaint.networks.attention import attention_share
+from overpaint.networks.described import config_of
 from overpaint.networks.taps import PENULTIMATE, channels_of
 from overpaint.records import (
     EpochRow,
@@ -135,6 +136,7 @@ def network_facts_of(
         preprocessing=PreprocessingFacts(**asdict(network.preprocessing)),
         channels=channels_of(network, network.layers),
         weights=weights,
+        config=config_of(network.architecture),
         remark=network.remark,
         code=network.source_digest,
         **(training or {}),
