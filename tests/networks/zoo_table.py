@@ -152,11 +152,9 @@ def run(results, minutes):
 def table(everything, chosen, there):
     """docs/zoo.md."""
     counts = Counter()
-    lines, refused = [], []
+    lines, refused, missing = [], [], []
     for member, names in sorted(chosen.items(), key=lambda item: item[0].name):
-        row = there.get(
-            member.name, {"status": "not tried", "why": "`make zoo` was stopped before"}
-        )
+        row = there.get(member.name, {"status": "not tried"})
         counts[row["status"]] += len(names)
         _, *words = member.family
         if row["status"] == "right":
@@ -166,6 +164,8 @@ def table(everything, chosen, there):
                 f"| `{member.name}` | {' '.join(words[:2])} | {len(names)} | {row['layers']} | "
                 f"{known} | {row['heads']} |"
             )
+        elif row["status"] == "not tried":
+            missing.append(f"`{member.name}` ({len(names)})")
         else:
             shown = ", ".join(f"`{name}`" for name in names)
             refused.append(f"| {shown} | {row['status']}: {row['why']} |")
@@ -183,6 +183,7 @@ def table(everything, chosen, there):
         tried=len(there),
         refused_lines="\n".join(refused) or "| none | |",
         lines="\n".join(lines),
+        missing=", ".join(missing) or "None.",
     )
 
 
@@ -218,6 +219,10 @@ all of them.
 | tried | family | names | layers | positions | heads |
 |---|---|---|---|---|---|
 {lines}
+
+## Not tried yet
+
+{missing}
 """
 
 
