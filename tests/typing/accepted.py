@@ -37,6 +37,7 @@ assert_type(own, op.Network)
 study = op.read_study("styles.yaml")
 assert_type(study, op.Study)
 assert_type(op.report(Path("runs/styles")), Path)
+assert_type(op.report(change, "runs/mine", render={"layers": ["stem"]}), Path)
 
 try:
     op.load("inception_v2")

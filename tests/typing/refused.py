@@ -12,6 +12,6 @@ op.load(5)  # refused: arg-type
 op.render(network, "mixed4d", channel=3)  # refused: call-arg
 op.render("mixed4d", "mixed4d")  # refused: arg-type
 op.wrap("mine")  # refused: arg-type
-op.report(3)  # refused: arg-type
+op.report(3)  # refused: call-overload
 op.paint(network)  # refused: attr-defined
 depth: int = network.layers  # refused: assignment
