@@ -161,6 +161,49 @@ def test_what_is_read_is_what_the_module_gives(pictures):
     torch.testing.assert_close(seen["logits"], logits)
 
 
+def test_register_tokens_are_no_places():
+    """Tokens of registers are left out, also where all tokens together make a square."""
+    config = transformers.Dinov2WithRegistersConfig(
+        hidden_size=24, num_hidden_layers=2, num_attention_heads=2, mlp_ratio=2,
+        image_size=32, patch_size=8, num_labels=2, num_register_tokens=8,
+    )  # fmt: skip
+    module = seeded(lambda: transformers.Dinov2WithRegistersForImageClassification(config)).eval()
+    network = op.wrap(module, preprocessing=SMALL)
+    layer = network.layers[-1]
+    assert network.prefix_tokens == 9
+    views, kept = torch.rand(2, 3, 32, 32), []
+    handle = module.get_submodule(layer).register_forward_hook(
+        lambda _module, _inputs, output: kept.append(output)
+    )
+    with torch.no_grad(), op.taps(network, [layer]) as tap:
+        seen = tap(views)[layer]
+    handle.remove()
+    assert kept[0].shape == (2, 25, 24)
+    torch.testing.assert_close(seen, kept[0][:, 9:].mean(1))
+
+
+def test_channels_that_stand_last_are_channels():
+    """Maps (N, H, W, C) of somebody's own are averaged over their places."""
+
+    class Last(Mine):
+        def forward(self, pictures):
+            maps = self.last(self.turn(self.middle(self.stem(pictures))).permute(0, 3, 1, 2))
+            return self.classifier(self.pool(maps).flatten(1))
+
+        def __init__(self):
+            super().__init__()
+            self.turn = Turn()
+
+    class Turn(nn.Module):
+        def forward(self, maps):
+            return maps.permute(0, 2, 3, 1)
+
+    network = op.wrap(seeded(Last), layers=["middle", "turn"], preprocessing=SMALL)
+    with torch.no_grad(), op.taps(network, network.layers) as tap:
+        seen = tap(torch.rand(2, 3, 32, 32))
+    torch.testing.assert_close(seen["turn"], seen["middle"])
+
+
 def test_layers_are_those_of_the_zoo():
     """A wrapped network of torchvision or timm has the layers that it has by name."""
     for name in ("resnet18", "squeezenet1_1"):

@@ -9,6 +9,7 @@
 The module stays its owner's: it is not copied, and after each use it is as it was.
 """
 
+import copy
 import inspect
 import warnings
 from collections import Counter
@@ -22,7 +23,8 @@ from torch.nn.parameter import is_lazy
 
 from overpaint.cache import first_line
 from overpaint.errors import NetworkError, nearest
-from overpaint.networks import BUILDERS, Network
+from overpaint.networks import BUILDERS, Network, seeded
+from overpaint.networks.anatomy import Layout, layouts_of, wake
 from overpaint.networks.order import Run, runs
 from overpaint.networks.outputs import LOGITS_KEY, logits_in, named_tensors
 from overpaint.networks.parts import IMAGENET_MEAN, IMAGENET_STD, Parts, Preprocessing
@@ -96,7 +98,10 @@ def wrap(
     else:
         _check_layers(layers, modules, all_runs, name)
         layers = [run.name for run in _once(all_runs, layers)]
-    shapes = [run.output.shape for run in _once(all_runs, layers) if run.output is not None]
+    outputs = [run.output for run in _once(all_runs, layers) if run.output is not None]
+    prefix_tokens = _prefix_tokens(all_runs, [output.shape for output in outputs])
+    layouts = _layouts(body, preprocessing, prefix_tokens)
+    of_layers = [layouts[layer] for layer in layers if layer in layouts]
     network = Network(
         name,
         Parts(
@@ -106,11 +111,10 @@ def wrap(
             preprocessing,
             filters=filters,
             any_size=_takes(body, preprocessing, preprocessing.size + preprocessing.size // 2),
-            prefix_tokens=_prefix_tokens(all_runs, shapes),
-            channels_last=any(
-                len(shape) == 4 and shape[1] == shape[2] != shape[3] for shape in shapes
-            ),
+            prefix_tokens=max((layout.prefix for layout in of_layers), default=prefix_tokens),
+            channels_last=any(layout.order == "NHWC" for layout in of_layers),
             more_heads=heads[1:],
+            layouts=layouts,
         ),
         _class_names(body, classes, logits if heads else None, name),
         multi_label=multi_label,
@@ -461,6 +465,29 @@ def _stages(body: nn.Module, heads: Sequence[str], all_runs: Sequence[Run]) -> l
         at = stages.index(largest)
         stages[at : at + 1] = opened(children(largest))
     return stages
+
+
+def _layouts(
+    body: nn.Module, preprocessing: Preprocessing, prefix_tokens: int
+) -> Mapping[str, Layout]:
+    """How what each module gives is laid out, as far as a copy of the network shows it.
+
+    A copy, because the look changes statistics. Of what cannot be copied nothing is known, and it
+    is read as its shapes suggest.
+    """
+    try:
+        with seeded(0):
+            model = copy.deepcopy(body).cpu().float()
+            wake(model)
+            return layouts_of(
+                model,
+                size=preprocessing.size,
+                channels=1 if preprocessing.order == "grey" else 3,
+                prefix_tokens=prefix_tokens,
+                steady=True,
+            )
+    except Exception:  # each module has its own way to refuse a copy
+        return {}
 
 
 def _prefix_tokens(all_runs: Sequence[Run], shapes: Sequence[Sequence[int]]) -> int:
