@@ -47,6 +47,7 @@ def test_a_network_written_by_hand(pictures, monkeypatch, capsys):
     assert notes_of(folder) == []
     page = (folder / "site/index.html").read_text("utf-8")
     assert "before → tuned" in page
+    assert "1 comparison of networks that were made elsewhere (18 pictures)" in page
     records = read_records(StudyFolder(folder))
     assert list(records.networks) == ["before", "tuned"]
     assert len(records.comparisons["before--tuned"].facts.shown) == 4

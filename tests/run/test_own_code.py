@@ -133,6 +133,13 @@ def test_a_study_of_an_own_network(place):
     op.report(place / "run")
     assert not (place / "imported").exists()
 
+    for flag, status in ((), 2), (("--allow-code",), 0):
+        command = [sys.executable, "-m", "overpaint", "render", "run/networks/tuned", "two:1"]
+        options = ["--steps", "2", "--size", "32", *flag]
+        done = subprocess.run([*command, *options], cwd=place, capture_output=True, check=False)
+        assert done.returncode == status
+    assert (place / "renderings/two/1.png").is_file()
+
     with pytest.raises(StudyError):
         op.load(str(folder.network("tuned")))
     tuned = op.load(str(folder.network("tuned")), code=place)

@@ -41,7 +41,8 @@ Device = Annotated[
 AllowCode = Annotated[
     bool,
     typer.Option(
-        "--allow-code", help="Functions that the study names as networks may be run: you trust it."
+        "--allow-code",
+        help="Python functions that are named as networks may be run: you trust them.",
     ),
 ]
 
@@ -190,6 +191,7 @@ def render(
     octaves: Annotated[
         int, typer.Option(min=1, help="Sizes in which the picture is changed, small ones first.")
     ] = 1,
+    allow_code: AllowCode = False,
     device: Device = None,
 ) -> None:
     """Draw what most excites channels of a network, outside any study."""
@@ -201,10 +203,12 @@ def render(
     from overpaint.progress import Progressing
 
     progress = Progressing(Console(soft_wrap=True))
+    code = Path.cwd() if allow_code else None  # the study of a folder is not known here
     work = (
         Dream(
             network=network,
             units=units,
+            code=code,
             picture=picture,
             out=out,
             steps=steps,
@@ -215,6 +219,7 @@ def render(
         else Drawing(
             network=network,
             units=units,
+            code=code,
             out=out,
             steps=steps,
             size=size,

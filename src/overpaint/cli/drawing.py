@@ -75,6 +75,7 @@ class Drawing:
     spectrum: Path | None
     sheet: Path | None
     movie: Path | None
+    code: Path | None = None  # where own code lies, if it may be run
 
     def draw(self, progress: Progressing) -> list[Path]:
         """Draw all, and return the files written."""
@@ -84,7 +85,7 @@ class Drawing:
         from overpaint.networks.taps import taps
 
         with progress.stage(f"open {self.network}"):
-            network = load(self.network)
+            network = load(self.network, code=self.code)
         with taps(network, [layer for layer, _ in layers]):
             pass  # a typo in the last layer is found before the first is drawn
         renderings: list[Rendering] = []
@@ -186,6 +187,7 @@ class Dream:
     steps: int | None
     size: int | None
     octaves: int
+    code: Path | None = None  # where own code lies, if it may be run
 
     def draw(self, progress: Progressing) -> list[Path]:
         """Change the picture for each unit, and return the files written.
@@ -201,7 +203,7 @@ class Dream:
         from overpaint.render.objectives import channel, deepdream
 
         with progress.stage(f"open {self.network}"):
-            network = load(self.network)
+            network = load(self.network, code=self.code)
         files = []
         whole: list[int | None] = [None]
         goals = [(layer, index) for layer, channels in layers for index in channels or whole]

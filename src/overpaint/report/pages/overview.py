@@ -168,6 +168,11 @@ def summary(records: Records) -> str:
     failed = len(records.trained) - len(trained)
     scored = [network for network in trained if network.scores]
     pictures = sum(len(dataset.usable) for dataset in records.datasets.values())
+    if not records.trained:
+        return (
+            f"{counted(len(compared), 'comparison')} of networks that were made elsewhere "
+            f"({count(pictures)} pictures)."
+        )
     how_many = "" if len(scored) == len(trained) else f", {len(scored)} of them scored"
     lost = f"; {failed} failed" if failed else ""
     return (
