@@ -59,7 +59,15 @@ def run_study(
     may be run; without it a study that names any is refused, and nothing is imported.
     """
     check_code(study, allowed=dry or allow_code)
-    work = Workspace(study, StudyFolder(out), progress, trackers, explain or dry, dry, allow_code)
+    work = Workspace(
+        study,
+        StudyFolder(out),
+        progress,
+        trackers,
+        explain=explain or dry,
+        dry=dry,
+        allow_code=allow_code,
+    )
     if not dry:
         write_text(work.folder.study, study.to_yaml())
     for name in study.datasets:
