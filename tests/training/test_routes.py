@@ -9,6 +9,7 @@ from timm.utils.model_ema import ModelEmaV3
 
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.table import TableEntry
 from overpaint.errors import NetworkError, StudyError
 from overpaint.networks import build, tensor_digests
 from overpaint.pixels.batches import as_float, pixels_of, shuffled
@@ -264,6 +265,29 @@ def test_everything_at_once_goes_on_to_the_same_bits(colours, tmp_path, epochs):
     whole, resumed = begin(colours, the_recipe), begin(colours, the_recipe, checkpoint=checkpoint)
     assert resumed.network.digest == whole.network.digest
     assert resumed.history == whole.history
+
+
+def test_several_labels_take_all_of_it(pictures, tmp_path):
+    """Mixing, smoothing and weights train several labels too, and are validated plainly."""
+    rows = ["path,warm,cold,square"]
+    for label, shown in (("red", "1,0"), ("blue", "0,1")):
+        rows += [f"{label}/{number:02}.png,{shown},{int(number % 3 == 0)}" for number in range(12)]
+    (pictures / "labels.csv").write_text("\n".join(rows))
+    entry = TableEntry(
+        kind="table", root=pictures, file=pictures / "labels.csv", path="path",
+        label=["warm", "cold", "square"],
+    )  # fmt: skip
+    dataset = open_dataset("several", entry, workplace=tmp_path / "w")[0]
+    assert dataset.multi_label
+    one, two = (begin(dataset, recipe("mode_a", {**EVERYTHING, "epochs": 2})) for _ in range(2))
+    assert one.network.digest == two.network.digest != one.start.digest
+    still = {"train": "head", "epochs": 1, "batch_size": 8, "head_lr": 0}
+    plain, mixed = (
+        begin(dataset, recipe("frozen", {**still, **options})).history[0]
+        for options in ({}, {"mixup": 1.0, "class_weights": "balanced"})
+    )
+    assert plain.val_loss == mixed.val_loss
+    assert plain.train_loss != mixed.train_loss
 
 
 def test_the_average_is_what_is_kept(colours):
