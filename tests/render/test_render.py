@@ -535,23 +535,23 @@ def test_batches_fit_in_memory(monkeypatch):
 class Windows(Tiny):
     """Looks at its first maps in four windows, each by itself, as some transformers do."""
 
+    def __init__(self):
+        super().__init__()
+        self.whole = nn.Identity()
+
     def forward(self, images):
         rows = self.conv(images).tensor_split(2, dim=2)
         windows = torch.cat([part for row in rows for part in row.tensor_split(2, dim=3)])
-        return self.head(self.top(self.last(self.relu(windows))).mean((2, 3)).reshape(4, -1, 32)[0])
+        maps = self.top(self.last(self.relu(windows)))
+        return self.head(self.whole(maps.mean((2, 3)).unflatten(0, (4, -1)).mean(0)))
 
 
 def test_windows_need_memory_too():
     """What is kept of windows, of which a picture has several, is reckoned as that of pictures."""
-    pictures, windows = (
-        Network(
-            kind.__name__, Parts(kind(), ("relu", "top"), "head", Preprocessing(size=36)), CLASSES
-        )
-        for kind in (Tiny, Windows)
-    )
     needs = []
-    for network in (pictures, windows):
-        with open_lens(network, ["top"], Settings(size=24).shapes) as opened:
+    for body, layer in ((Tiny(), "top"), (Windows(), "whole")):
+        parts = Parts(body, ("relu", layer), "head", Preprocessing(size=36))
+        with open_lens(Network("cut", parts, CLASSES), [layer], Settings(size=24).shapes) as opened:
             needs.append(opened.bytes_each)
     assert 0.7 * needs[0] < needs[1] < 1.5 * needs[0]
 
