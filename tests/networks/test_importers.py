@@ -14,9 +14,9 @@ import torch
 
 from overpaint.errors import NetworkError
 from overpaint.networks import load
-from overpaint.networks.importers import MOST_BYTES, read_caffemodel, read_graph
-from overpaint.networks.protobuf import parse
 from overpaint.networks.taps import taps
+from overpaint.networks.weights.importers import MOST_BYTES, read_caffemodel, read_graph
+from overpaint.networks.weights.protobuf import parse
 from overpaint.seeds import generator
 
 # --- the wire format ---------------------------------------------------------------------------
@@ -364,7 +364,7 @@ def test_zip_without_the_graph(tf, tmp_path):
 def test_zip_that_is_too_large(tmp_path, monkeypatch):
     """A member that says it is larger than any such graph is not unpacked."""
     path = inception5h(tmp_path / "a.zip", b"\0" * 2000)
-    monkeypatch.setattr("overpaint.networks.importers.MOST_BYTES", 1999)
+    monkeypatch.setattr("overpaint.networks.weights.importers.MOST_BYTES", 1999)
     with pytest.raises(NetworkError, match="too large"):
         read_graph(path)
     assert MOST_BYTES > 100e6

@@ -11,8 +11,9 @@ from torch import nn
 
 from overpaint import cache
 from overpaint.errors import NetworkError
-from overpaint.networks import Network, build, load, luminance, open_network, save_weights
+from overpaint.networks import Network, build, load, open_network, save_weights
 from overpaint.networks.inception_v1 import LAYERS, InceptionV1, LocalResponseNorm
+from overpaint.networks.network import luminance
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.networks.taps import taps
 from overpaint.pixels.images import centre_square, read, shorter_side

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build, load
-from overpaint.networks.weight_files import read_tensors
-from overpaint.networks.weights import Places, placed
+from overpaint.networks.weights.opening import read_tensors
+from overpaint.networks.weights.placing import Places, placed
 
 VIT, RESNET = "timm:test_vit", "torchvision:resnet18"
 

@@ -13,7 +13,7 @@ from zoo_check import check, collection, opened_again
 
 from overpaint.errors import NetworkError
 from overpaint.networks import Network, build, described, load, open_network
-from overpaint.networks.anatomy import layouts_of
+from overpaint.networks.layouts import layouts_of
 from overpaint.networks.parts import Parts, Preprocessing
 from overpaint.networks.receptive_fields import receptive_field
 from overpaint.networks.taps import REDUCTIONS, map_size, sampled, taps

@@ -9,7 +9,8 @@ import torch
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.errors import NetworkError
-from overpaint.networks import build, tensor_digests
+from overpaint.networks import build
+from overpaint.networks.network import tensor_digests
 from overpaint.pixels.batches import pixels_of
 from overpaint.study.recipe import PLAIN, PRESETS, PUBLISHED, Recipe, recipe
 from overpaint.training.auxiliary import AuxiliaryHeads

@@ -12,7 +12,8 @@ from torch import nn
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.errors import MissingExtraError, NetworkError
-from overpaint.networks import build, tensor_digests
+from overpaint.networks import build
+from overpaint.networks.network import tensor_digests
 from overpaint.study.recipe import Lora, Recipe, recipe
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.fit import child_of, fit

@@ -11,7 +11,8 @@ from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.table import TableEntry
 from overpaint.errors import NetworkError, StudyError
-from overpaint.networks import build, tensor_digests
+from overpaint.networks import build
+from overpaint.networks.network import tensor_digests
 from overpaint.pixels.batches import as_float, pixels_of, shuffled
 from overpaint.study.recipe import recipe
 from overpaint.training.checkpoint import Checkpoint

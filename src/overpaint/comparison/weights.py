@@ -8,7 +8,7 @@ from torch import Tensor
 from overpaint.measures.anatomy import anatomy
 from overpaint.measures.weights import distance, filter_change, matched_distance
 from overpaint.networks import Network
-from overpaint.networks.kernels import kernel_layer
+from overpaint.networks.parts import kernel_layer
 from overpaint.records import SpectrumRow, WeightRow, table
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from overpaint.cache import first_line
 from overpaint.errors import NetworkError, OverpaintError
-from overpaint.networks import Network, seeded
+from overpaint.networks.network import Network, seeded
 from overpaint.networks.own import wrap
 from overpaint.records import file_digest
 from overpaint.study.code import source_of

@@ -305,3 +305,14 @@ def _filters(layers: tuple[str, ...], conv: str) -> dict[str, tuple[str, ...]]:
         else (f"{layer}_pre_relu{conv}",)
         for layer in layers
     }
+
+
+BUILDERS = {
+    "inception_v1": v1_parts,
+    "inception_v1.tf_in1k": tf_parts,
+    "inception_small": small_parts,
+}
+"""The architectures that are no one else's, by name."""
+
+TAGS = {"inception_v1": ("bvlc_in1k", "tf_in1k")}
+"""The published weights of each."""

@@ -23,8 +23,9 @@ from torch.nn.parameter import is_lazy
 
 from overpaint.cache import first_line
 from overpaint.errors import NetworkError, nearest
-from overpaint.networks import BUILDERS, Network, seeded
-from overpaint.networks.anatomy import Layout, layouts_of, wake
+from overpaint.networks.inception_v1 import BUILDERS
+from overpaint.networks.layouts import Layout, layouts_of, wake
+from overpaint.networks.network import Network, seeded
 from overpaint.networks.order import Run, runs
 from overpaint.networks.outputs import LOGITS_KEY, logits_in, named_tensors
 from overpaint.networks.parts import IMAGENET_MEAN, IMAGENET_STD, Parts, Preprocessing
@@ -408,7 +409,7 @@ def _found_layers(
     if layers := [run.name for run in _once(all_runs, said) if _tells_of_pictures(run)]:
         return layers, {}
     stages = _stages(body, heads, all_runs)
-    filters = dict(zoo._read_after_activation(body, iter(stages), all_runs))  # noqa: SLF001
+    filters = dict(zoo.read_after_activation(body, iter(stages), all_runs))
     layers = [run.name for run in _once(all_runs, list(filters)) if _tells_of_pictures(run)]
     return layers, {layer: filters[layer] for layer in layers if filters[layer]}
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from torch import nn
 
-from overpaint.networks.anatomy import Layout
+from overpaint.networks.layouts import Layout
 from overpaint.pixels.images import CropMode
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -52,3 +52,12 @@ class Parts:
     channels_last: bool = False  # whether its maps are (N, H, W, C), as Swin's are
     more_heads: tuple[str, ...] = ()  # the other classifiers of a network that averages several
     layouts: Mapping[str, Layout] = field(default_factory=dict)  # of modules, as far as looked at
+
+
+def kernel_layer(tensor: str) -> str:
+    """The layer that a kernel is of.
+
+    >>> kernel_layer("mixed3a_1x1_pre_relu.0.weight"), kernel_layer("blocks.0.attn.qkv.weight")
+    ('mixed3a_1x1', 'blocks.0.attn.qkv')
+    """
+    return tensor.removesuffix(".weight").removesuffix("_pre_relu.0").removesuffix("_pre_relu")

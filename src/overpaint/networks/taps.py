@@ -25,7 +25,7 @@ from torch.utils.hooks import RemovableHandle
 from overpaint.device import device_of, has_float64
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import Network, relu_capture
-from overpaint.networks.anatomy import has_rows, tensors_of
+from overpaint.networks.layouts import has_rows, tensors_of
 from overpaint.networks.order import back_to
 from overpaint.networks.outputs import logits_in
 
@@ -341,9 +341,10 @@ def taps(
     tap = Tap(network, {layer: by_layer[layer] for layer in layers}, stop)
     tap.before = any(_relu_of(network, layer) for layer in tap.layers)
     modes = [(module, module.training) for module in network.modules()]
-    handles = []
+    handles: list[RemovableHandle] = []
     try:
-        handles += [_listen(network, tap, layer) for layer in tap.layers]
+        # one by one: what listens already is let go when the next fails
+        handles.extend(_listen(network, tap, layer) for layer in tap.layers)
         network.eval()
         yield tap
     finally:

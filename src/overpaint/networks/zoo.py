@@ -19,7 +19,7 @@ from torchvision.models import VisionTransformer
 
 from overpaint.errors import NetworkError, nearest
 from overpaint.networks import described
-from overpaint.networks.anatomy import Layout, layouts_of, wake
+from overpaint.networks.layouts import Layout, layouts_of, wake
 from overpaint.networks.order import Run, runs
 from overpaint.networks.parts import Parts, Preprocessing
 
@@ -308,7 +308,7 @@ def _layers(
     by_stage = in_order(stages)
     if len(by_stage) > 1:
         return by_stage, {}
-    filters = dict(_read_after_activation(body, _stages(body, heads[0]), all_runs))
+    filters = dict(read_after_activation(body, _stages(body, heads[0]), all_runs))
     by_child = in_order(filters)
     if len(by_child) > 1 and not by_stage:
         return by_child, filters
@@ -347,7 +347,7 @@ _NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)  # noqa: 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
 
 
-def _read_after_activation(
+def read_after_activation(
     body: nn.Module, stages: Iterator[str], all_runs: Sequence[Run]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The stages, each bare convolution read where its activation ends, with its filters' module.

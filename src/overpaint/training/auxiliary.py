@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from overpaint.device import device_of
 from overpaint.errors import NetworkError
-from overpaint.networks import Network, seeded
+from overpaint.networks import Network
+from overpaint.networks.network import seeded
 from overpaint.networks.taps import find_layer, places, taps
 from overpaint.seeds import seed_for
 

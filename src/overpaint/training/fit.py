@@ -26,7 +26,8 @@ from overpaint.datasets import Dataset, Split
 from overpaint.device import accelerator, on_best_device
 from overpaint.errors import NetworkError
 from overpaint.measures.scores import main_value
-from overpaint.networks import Network, drawn_like, seeded, tensor_digests
+from overpaint.networks import Network, drawn_like
+from overpaint.networks.network import seeded, tensor_digests
 from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for

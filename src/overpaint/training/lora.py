@@ -20,8 +20,9 @@ from torch.nn.utils import parametrize
 
 from overpaint.errors import MissingExtraError, NetworkError, nearest
 from overpaint.measures.anatomy import as_matrix, effective_rank, singular_values
-from overpaint.networks import Network, seeded
-from overpaint.networks.kernels import kernel_layer
+from overpaint.networks import Network
+from overpaint.networks.network import seeded
+from overpaint.networks.parts import kernel_layer
 from overpaint.records import LoraRow, whole_folder
 from overpaint.seeds import seed_for
 from overpaint.study.recipe import Lora

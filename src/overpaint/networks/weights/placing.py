@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from overpaint.errors import NetworkError
-from overpaint.networks.looks import looks_like
-from overpaint.networks.names import ROUTES, translated
+from overpaint.networks.weights.looks import looks_like
+from overpaint.networks.weights.names import ROUTES, translated
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from overpaint.errors import NetworkError
-from overpaint.networks import importers
+from overpaint.networks.weights import importers
 
 FILES = (
     "model.safetensors.index.json",

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from overpaint.errors import NetworkError
 from overpaint.networks.inception_v1 import LAYERS
-from overpaint.networks.protobuf import DecodeError, parse
 from overpaint.networks.tensorflow import LRN_DEFAULTS
+from overpaint.networks.weights.protobuf import DecodeError, parse
 
 # --- Caffe -------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Anatomy: which modules say something of each picture, and how it is laid out; found by looking.
+"""Layouts: which modules say something of each picture, and how it is laid out; found by looking.
 
 >>> body = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(392, 2))
 >>> layouts = layouts_of(body, size=16)
