@@ -27,6 +27,7 @@ from overpaint.device import accelerator, on_best_device
 from overpaint.errors import NetworkError
 from overpaint.measures.scores import main_value
 from overpaint.networks import Network, drawn_like
+from overpaint.networks.capture import stood_in
 from overpaint.networks.network import seeded, tensor_digests
 from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
 from overpaint.records import EpochRow, SvmRow
@@ -41,6 +42,7 @@ from overpaint.training.loss import TrainingLoss, plain_loss
 from overpaint.training.optimiser import optimiser_of
 from overpaint.training.plan import Plan, plan, set_modes
 from overpaint.training.schedule import rates_at
+from overpaint.training.strides import strided_points
 from overpaint.training.trackers import Tracking, tracked
 
 Advance = Callable[[int, int, str], None]
@@ -295,10 +297,13 @@ class _Loop:
 
     @contextmanager
     def _supervised(self) -> Iterator[None]:
-        """What only a training has, while one runs: auxiliary heads, dropout before the head."""
+        """What only a training has, while one runs: auxiliary heads, dropout before the head,
+        strides that do not end the process.
+        """
         head = self.network.body.get_submodule(self.network.head)
         with ExitStack() as stack:
             stack.enter_context(self.auxiliary.listening(self.network))
+            stack.enter_context(stood_in(strided_points(self.network)))
             if self.recipe.dropout:
                 handle = head.register_forward_pre_hook(
                     lambda _module, inputs: nn.functional.dropout(inputs[0], self.recipe.dropout)
