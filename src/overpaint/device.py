@@ -204,13 +204,21 @@ def on_best_device(*networks: nn.Module, channels_last: bool = False) -> Iterato
     try:
         for network in networks:
             if channels_last and not getattr(network, "borrowed", False):
-                network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+                network.to(device)
+                _lay_channels_last(network)
             else:
                 network.to(device)
         yield device
     finally:
         for network, home in zip(networks, homes, strict=True):
             network.to(home)
+
+
+def _lay_channels_last(network: nn.Module) -> None:
+    """Each kernel of two dimensions; `to` would refuse a network that has one of three as well."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
 
 # --- what it is good for -------------------------------------------------------------------------
