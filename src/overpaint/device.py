@@ -24,6 +24,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 from accelerate import Accelerator, PartialState
@@ -275,9 +276,24 @@ def reckoning(device: torch.device, precision: str) -> Iterator[None]:
         products.allow_tf32 = before
 
 
-def pinned(batch: Tensor) -> Tensor:
-    """A batch in memory that a GPU can fetch from by itself, where there is one."""
-    return batch.pin_memory() if torch.cuda.is_available() else batch
+def outbox(shape: Sequence[int]) -> Tensor:
+    """Room for bytes that a GPU can fetch by itself, where there is one.
+
+    torch hands the same memory out again, once it was let go of and the GPU has fetched from it.
+    """
+    return torch.empty(*shape, dtype=torch.uint8, pin_memory=torch.cuda.is_available())
+
+
+def sent(values: NDArray[Any], device: torch.device) -> Tensor:
+    """A copy of an array on a device; nobody waits until it is there.
+
+    >>> sent(np.arange(3), torch.device("cpu")).tolist()
+    [0, 1, 2]
+    """
+    box = outbox((values.nbytes,))
+    box.numpy()[:] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+    number = torch.from_numpy(np.empty(0, values.dtype)).dtype
+    return box.to(device, non_blocking=True).view(number).view(values.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,6 +302,11 @@ class Fetched:
 
     tensor: Tensor
     arrival: torch.cuda.Event | None = None  # None where there is no way to go
+
+    @property
+    def here(self) -> bool:
+        """Whether it has arrived; nobody waits for the answer."""
+        return self.arrival is None or bool(self.arrival.query())  # type: ignore[no-untyped-call]
 
     def array(self) -> NDArray[Any]:
         """The values, once they are there."""
@@ -329,6 +350,11 @@ def free_memory(device: torch.device) -> int:
     if device.type == "xpu" and hasattr(torch.xpu, "mem_get_info"):
         return int(torch.xpu.mem_get_info(device)[0]) // 2
     return psutil.virtual_memory().available // 2
+
+
+def has_own_memory(device: torch.device) -> bool:
+    """Whether what lies in the host's memory has to be sent to the device."""
+    return device.type != "cpu"
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Decoded pictures on disk: one flat file of bytes and the shapes, to be mapped, not read.
+"""Decoded pictures as one flat run of bytes and their shapes, in memory or mapped from disk.
 
 >>> from tempfile import TemporaryDirectory
 >>> grey = np.full((2, 3, 3), 99, np.uint8)
@@ -10,8 +10,10 @@
 
 import errno
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,49 @@ AHEAD = 64
 """Pictures that are decoded before they are written: all at once need not fit into memory."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Flat:
+    """Decoded pictures one behind the other; by its number each is a view (H, W, 3)."""
+
+    data: NDArray[np.uint8]
+    shapes: NDArray[np.int64]  # [N, 3]
+
+    @cached_property
+    def ends(self) -> NDArray[np.int64]:
+        """Behind the last byte of each picture."""
+        ends: NDArray[np.int64] = np.cumsum(self.shapes.prod(axis=1), dtype=np.int64)
+        return ends
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """The first byte of each picture."""
+        return self.ends - self.shapes.prod(axis=1)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+    def __getitem__(self, index: int) -> Picture:
+        return self.data[self.starts[index] : self.ends[index]].reshape(self.shapes[index])
+
+
+def in_memory(
+    count: int,
+    decode: Callable[[int], Picture],
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Flat:
+    """The pictures 0 … count - 1, decoded now."""
+    # it grows where it lies: of a list that is joined at last there would be two for a while
+    data, shapes = bytearray(), np.zeros((count, 3), np.int64)
+    for number, picture in _decoded(count, decode, workers):
+        shapes[number] = picture.shape
+        data += picture.data if picture.flags.c_contiguous else picture.tobytes()
+        if progress:
+            progress(number + 1, count)
+    return Flat(data=np.frombuffer(data, np.uint8), shapes=shapes)
+
+
 def on_disk(
     place: Path,
     name: str,
@@ -36,8 +81,8 @@ def on_disk(
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> list[Picture]:
-    """The pictures 0 … count - 1 as views of a mapped file, decoded if they do not stand there.
+) -> Flat:
+    """The pictures 0 … count - 1 as a mapped file, decoded if they do not stand there.
 
     They lie in the folder `<name>-<key>` of `place`; one of another key, made of other pictures,
     is removed. Raises DatasetError when the disk is full.
@@ -63,8 +108,8 @@ def on_disk(
     return pictures
 
 
-def _mapped(folder: Path, count: int) -> list[Picture] | None:
-    """The views, or None when the folder does not hold what it should."""
+def _mapped(folder: Path, count: int) -> Flat | None:
+    """The pictures, or None when the folder does not hold what it should."""
     try:
         shapes = np.load(folder / "shapes.npy")
         size = (folder / "pixels.u8").stat().st_size
@@ -73,9 +118,7 @@ def _mapped(folder: Path, count: int) -> list[Picture] | None:
         return None
     if len(shapes) != count or not count or ends[-1] != size:
         return None
-    flat = np.asarray(np.memmap(folder / "pixels.u8", np.uint8, "r"))
-    parts = np.split(flat, ends[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return Flat(data=np.asarray(np.memmap(folder / "pixels.u8", np.uint8, "r")), shapes=shapes)
 
 
 def _write(
@@ -86,12 +129,20 @@ def _write(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     shapes = np.zeros((count, 3), np.int64)
-    with (folder / "pixels.u8").open("wb") as file, ThreadPoolExecutor(workers) as pool:
+    with (folder / "pixels.u8").open("wb") as file:
+        for number, picture in _decoded(count, decode, workers):
+            shapes[number] = picture.shape
+            file.write(picture.tobytes())
+            if progress:
+                progress(number + 1, count)
+    np.save(folder / "shapes.npy", shapes)
+
+
+def _decoded(
+    count: int, decode: Callable[[int], Picture], workers: int
+) -> Iterator[tuple[int, Picture]]:
+    """Each number and its picture, decoded by threads and not far ahead."""
+    with ThreadPoolExecutor(workers) as pool:
         for start in range(0, count, AHEAD):
             numbers = range(start, min(start + AHEAD, count))
-            for number, picture in zip(numbers, pool.map(decode, numbers), strict=True):
-                shapes[number] = picture.shape
-                file.write(picture.tobytes())
-                if progress:
-                    progress(number + 1, count)
-    np.save(folder / "shapes.npy", shapes)
+            yield from zip(numbers, pool.map(decode, numbers), strict=True)

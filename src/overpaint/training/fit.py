@@ -29,7 +29,15 @@ from overpaint.measures.scores import main_value
 from overpaint.networks import Network, drawn_like
 from overpaint.networks.capture import stood_in
 from overpaint.networks.network import seeded, tensor_digests
-from overpaint.pixels.batches import Pixels, as_float, batches, in_order, pixels_of, shuffled
+from overpaint.pixels.batches import (
+    Pixels,
+    as_float,
+    at_device,
+    in_order,
+    pixels_of,
+    settled,
+    shuffled,
+)
 from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
 from overpaint.study.recipe import Recipe
@@ -37,6 +45,7 @@ from overpaint.training.augment import Augmentation, mixed
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.batch_norms import check_batches
 from overpaint.training.checkpoint import Checkpoint
+from overpaint.training.looks import Looks
 from overpaint.training.lora import Adapter, Adapting, lora_plan
 from overpaint.training.loss import TrainingLoss, plain_loss
 from overpaint.training.optimiser import optimiser_of
@@ -49,7 +58,9 @@ Advance = Callable[[int, int, str], None]
 """Called after each batch with (batches done, of all, a word on how it goes)."""
 
 LOOK = 10
-"""Steps between two looks at the loss: each look makes a GPU wait."""
+"""Batches between two looks at the loss. On a GPU a look is answered by the next one at the latest,
+so that nobody waits: a loss that is no number is told of up to twice as many batches later.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,22 +198,23 @@ class _Loop:
         self.train.keep()
         self.val.keep()
         saved = (checkpoint.load() if checkpoint else None) or {}
-        for stage, stage_plan, before in self.stages:
-            if before + stage.epochs < saved.get("epoch", 0):
-                continue
-            self._begin(stage, stage_plan, before)
-            if before < saved.get("epoch", 0):
-                self._restore(saved)
-            for epoch in range(self.state.epoch + 1, before + stage.epochs + 1):
-                self._look(epoch, self._epoch(epoch, advance))
-                values = asdict(self.state.history[-1])
-                del values["epoch"], values["best"]  # the step, and what a later epoch may undo
-                self.accelerator.log(values, step=epoch)
-                if checkpoint:
-                    checkpoint.save(self._saved())
-            self.network.fill(self.state.chosen)
-            after = tensor_digests(self.network.tensors())
-            _check_still(self.state.frozen, after)
+        with settled(self.accelerator.device, self.train, self.val):
+            for stage, stage_plan, before in self.stages:
+                if before + stage.epochs < saved.get("epoch", 0):
+                    continue
+                self._begin(stage, stage_plan, before)
+                if before < saved.get("epoch", 0):
+                    self._restore(saved)
+                for epoch in range(self.state.epoch + 1, before + stage.epochs + 1):
+                    self._look(epoch, self._epoch(epoch, advance))
+                    values = asdict(self.state.history[-1])
+                    del values["epoch"], values["best"]  # the step, and what a later epoch may undo
+                    self.accelerator.log(values, step=epoch)
+                    if checkpoint:
+                        checkpoint.save(self._saved())
+                self.network.fill(self.state.chosen)
+                after = tensor_digests(self.network.tensors())
+                _check_still(self.state.frozen, after)
 
     def _begin(self, stage: Recipe, stage_plan: Plan, before: int) -> None:
         """Make ready for a stage, which begins with the weights that the one before it kept."""
@@ -239,19 +251,25 @@ class _Loop:
         order = shuffled(len(self.train), recipe.batch_size, self.seed, epoch)
         in_all = len(order) * sum(stage.epochs for stage, _, _ in self.stages)
         losses: list[Tensor] = []
+        looks, first_step = Looks(), self.state.step
+        fed = at_device(self.train, order, self.accelerator.device)
         # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
-            for pixels, rows in zip(batches(self.train, order), order, strict=True):
+            for pixels, rows in fed:
                 losses.append(self._learn(pixels, rows, epoch, len(losses), len(order)))
                 if len(losses) % LOOK == 0 or len(losses) == len(order):
-                    loss = self._checked(losses, epoch)
+                    bad = looks.look(losses, wait=len(losses) == len(order))
+                    if bad:
+                        step = first_step + bad[0] // recipe.grad_accumulation
+                        raise self._diverged(bad[1], epoch, step, "loss")
                     if advance:
                         done = (epoch - 1) * len(order) + len(losses)
-                        advance(done, in_all, f"epoch {epoch}, loss {loss:.3f}")
+                        loss = "" if looks.last is None else f", loss {looks.last:.3f}"
+                        advance(done, in_all, f"epoch {epoch}{loss}")
         return float(torch.stack(losses).mean())
 
     def _learn(
-        self, pixels: Tensor, rows: list[int], epoch: int, number: int, in_epoch: int
+        self, pixels: Tensor, rows: Tensor, epoch: int, number: int, in_epoch: int
     ) -> Tensor:
         """One batch, the `number`th of an epoch, and a step of the optimiser after the last of
         those that make one together; returns the loss.
@@ -374,16 +392,6 @@ class _Loop:
 
     # --- divergence ------------------------------------------------------------------------------
 
-    def _checked(self, losses: list[Tensor], epoch: int) -> float:
-        """The last loss; a NetworkError names the first of the last few that is no number."""
-        values = torch.stack(losses[-LOOK:]).tolist()
-        for number, value in enumerate(values):
-            if not math.isfinite(value):
-                later = (len(values) - 1 - number) // self.recipe.grad_accumulation
-                step = max(self.state.step - 1 - later, 0)
-                raise self._diverged(value, epoch, step, "loss")
-        return float(values[-1])
-
     def _diverged(self, value: float, epoch: int, step: int, what: str) -> NetworkError:
         rates = self._rates(step, epoch)
         remark = f"; the state after epoch {epoch - 1} is kept" if epoch > 1 else ""
@@ -417,10 +425,11 @@ def logits_of(
     pixels.draw(rng, crop=rng is not None, flip=False)
     with torch.inference_mode(), accelerator.autocast():
         parts = [
-            network(as_float(batch, device)).float().cpu()
-            for batch in batches(pixels, in_order(len(pixels), 64))
+            network(as_float(batch, device)).float()
+            for batch, _ in at_device(pixels, in_order(len(pixels), 64), device)
         ]
-    return torch.cat(parts).numpy()
+        logits: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
+    return logits
 
 
 def probabilities_of(logits: Tensor, multi_label: bool) -> NDArray[np.float64]:
