@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 import torch
 
+import overpaint.pixels.batches
+import overpaint.training.optimiser
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.errors import NetworkError
 from overpaint.networks import build
 from overpaint.networks.network import tensor_digests
-from overpaint.pixels.batches import pixels_of
+from overpaint.pixels.batches import Pixels, pixels_of
 from overpaint.study.recipe import PLAIN, PRESETS, PUBLISHED, Recipe, recipe
 from overpaint.training.auxiliary import AuxiliaryHeads
 from overpaint.training.checkpoint import Checkpoint
-from overpaint.training.fit import check_frozen, child_of, fit, predict
+from overpaint.training.fit import _Loop, check_frozen, child_of, fit, predict
 from overpaint.training.optimiser import optimiser_of
 from overpaint.training.plan import plan
 from overpaint.training.schedule import decay, plateau, rates_at
@@ -133,6 +135,41 @@ def test_workers_change_nothing(colours):
     pixels.keep()
     assert pixels.decoded is not None
     assert torch.equal(from_disk, torch.stack([pixels[n] for n in range(len(pixels))]))
+
+
+@pytest.mark.parametrize("options", [{}, {"crop": "random", "flip": True}, {"crop": "resized"}])
+def test_pixels_on_the_device_change_nothing(colours, monkeypatch, options):
+    """Trained by gathers of a device's pixels, by slices and by decoding: the same weights."""
+    by_slices = trained(colours, "mode_a", **options).network.digest
+    monkeypatch.setattr(overpaint.pixels.batches, "has_own_memory", lambda _device: True)
+    assert trained(colours, "mode_a", **options).network.digest == by_slices
+    monkeypatch.setattr(Pixels, "keep", lambda _pixels: None)
+    overpaint.pixels.batches._shared.cache_clear()
+    assert trained(colours, "mode_a", **options).network.digest == by_slices
+
+
+def test_divergence_names_its_step(colours, monkeypatch):
+    """Looked at every so often, the step that is named is the first whose loss was no number."""
+    learn = _Loop._learn
+
+    def failing(loop, pixels, rows, epoch, number, in_epoch):
+        loss = learn(loop, pixels, rows, epoch, number, in_epoch)
+        return loss * torch.nan if (epoch, number) == (2, 5) else loss
+
+    monkeypatch.setattr(_Loop, "_learn", failing)
+    with pytest.raises(NetworkError, match="at step 14 of epoch 2"):  # 9 of the first epoch, 5
+        trained(colours, "mode_a", batch_size=2)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
+def test_optimisers_are_fused_on_a_gpu_only(monkeypatch, optimiser):
+    """One kernel for many weights where the network is on CUDA; on a CPU its bits stay."""
+    the_recipe = Recipe(optimiser=optimiser)
+    assert not optimiser_of(PARENT, the_recipe).defaults.get("fused")
+    monkeypatch.setattr(
+        overpaint.training.optimiser, "device_of", lambda _network: torch.device("cuda")
+    )
+    assert optimiser_of(PARENT, the_recipe).defaults["fused"]
 
 
 def test_best_epoch_is_kept(colours):

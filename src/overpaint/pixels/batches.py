@@ -224,8 +224,8 @@ def batches(pixels: Pixels, order: Iterable[Sequence[int]]) -> Iterator[Tensor]:
     # what is only copied takes less time than a thread does to be told of it
     alone = pixels.decoded is None or pixels.change is not None
 
-    def fill(squares: NDArray[np.uint8], rows: Sequence[int]) -> None:
-        for square, row in zip(squares, rows, strict=True):
+    def fill(squares: Tensor, rows: Sequence[int]) -> None:
+        for square, row in zip(squares.numpy(), rows, strict=True):
             square[:] = pixels.square(row)
 
     with ThreadPoolExecutor(WORKERS, thread_name_prefix="decode") as pool:
@@ -241,7 +241,7 @@ def batches(pixels: Pixels, order: Iterable[Sequence[int]]) -> Iterator[Tensor]:
             batch = outbox((len(rows), size, size, 3))
             step = 1 if alone else len(rows)
             tasks = [
-                pool.submit(fill, batch.numpy()[start : start + step], rows[start : start + step])
+                pool.submit(fill, batch[start : start + step], rows[start : start + step])
                 for start in range(0, len(rows), step)
             ]
             waiting.append((batch, tasks))
