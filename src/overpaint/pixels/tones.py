@@ -46,7 +46,8 @@ def _managed(pixels: Image.Image, picture: Image.Image) -> Image.Image:
             space = profile.profile.xcolor_space.strip()
             if space == pixels.mode and "sRGB" not in (profile.profile.profile_description or ""):
                 return _through(pixels, profile)
-    return pixels.convert("RGB")
+    # what is RGB already was copied above, and once is enough: a picture has megabytes
+    return pixels if pixels.mode == "RGB" else pixels.convert("RGB")
 
 
 def _through(pixels: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
