@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from overpaint.defaults import DEVICE_VARIABLE
 from overpaint.errors import NetworkError, nearest
+from overpaint.processes import Processes
 
 AT_ONCE = {"cpu": 8, "cuda": 512}
 """The most images of a rendering's batch. On a CPU a larger one is hardly faster, and from 16 on
@@ -84,7 +85,9 @@ def chosen() -> Choice:
     # Who asks first makes the state, and every later Accelerator takes it as it is: so what
     # Accelerate would read from the environment itself is handed over here as well.
     with _named_to_accelerate(asked):
-        state = PartialState(cpu=cpu_only or (bool(foreign) and not named))
+        # to bring processes together without a GPU, Accelerate wants to be told that there is none
+        several = Processes.started().count > 1 and not torch.cuda.is_available()
+        state = PartialState(cpu=cpu_only or ((bool(foreign) or several) and not named))
     device = state.device
     if asked and not _is(device, asked):
         raise NetworkError(

@@ -20,6 +20,10 @@ class OverpaintError(Exception):
         super().__init__(message)
         self.slug = slug
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """As it was made, for another process."""
+        return type(self), (self.slug, str(self))
+
 
 class StudyError(OverpaintError):
     """The study file asks for something that cannot be."""

@@ -96,7 +96,7 @@ def check(architecture, folder):
         again = opened_again(trained, place)
         assert again.classes == dataset.classes
         assert again.layers == network.layers
-        # a training leaves weights in another order in memory, and random ones blow up its last digit
+        # a training leaves weights in another order in memory: that moves the last digit
         trained.to(memory_format=torch.contiguous_format)
         with torch.inference_mode():
             logits = [each.eval()(pictures[:2]) for each in (trained, again)]

@@ -60,6 +60,7 @@ def run(
     study: Annotated[
         str, typer.Argument(help="A YAML file, or the name of a study that ships: demo.")
     ],
+    *,
     out: Annotated[
         Path | None, typer.Option(help="The study folder; by default runs/<study>.")
     ] = None,
@@ -77,6 +78,9 @@ def run(
         bool, typer.Option("--dry-run", help="Say what would be made, and why; make nothing.")
     ] = False,
     allow_code: AllowCode = False,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Trainings at once, each on a GPU or a share of the threads.")
+    ] = 1,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
 
@@ -103,6 +107,7 @@ def run(
         explain=explain,
         dry=dry_run,
         allow_code=allow_code,
+        jobs=jobs,
     )
     if outcome.failures:
         raise typer.Exit(1)

@@ -7,11 +7,14 @@ complete does nothing, and then torch is never even imported.
 The order is below; `workspace` holds what the steps share, and each kind of artefact has a module.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 
+from overpaint.errors import StudyError
+from overpaint.processes import Processes, in_words
 from overpaint.progress import Progressing
 from overpaint.records import (
     Scores,
@@ -49,6 +52,7 @@ def run_study(
     explain: bool = False,
     dry: bool = False,
     allow_code: bool = False,
+    jobs: int = 1,
 ) -> Outcome:
     """Carry out a study into a folder.
 
@@ -56,7 +60,11 @@ def run_study(
     outcome tells. `explain` says of each artefact whether it is kept or made, and why; `dry` says
     the same and makes nothing, so that of what depends on something that is to be made it is only
     known that it may have to be made too. `allow_code`: functions that the study names as networks
-    may be run; without it a study that names any is refused, and nothing is imported.
+    may be run; without it a study that names any is refused, and nothing is imported. `jobs`:
+    trainings that are made at once, each by a process of its own.
+
+    One of several processes of torchrun's or Accelerate's leads and does all this, the others do
+    their part of what it shares out; where nothing is missing they end at once.
     """
     check_code(study, allowed=dry or allow_code)
     work = Workspace(
@@ -68,11 +76,71 @@ def run_study(
         dry=dry,
         allow_code=allow_code,
     )
+    processes = Processes.started()
+    if processes.count == 1:
+        return _carry_out(work, jobs)
+    if jobs > 1:
+        raise StudyError(
+            "jobs-of-processes",
+            f"this run is one of {processes.count} processes, which train together: leave --jobs "
+            "out, or start it by itself",
+        )
+    if not processes.leads:
+        work = replace(work, progress=Progressing(Console(quiet=True)), explain=False)
+    if dry or not _is_worth_sharing(work):
+        if not processes.leads:
+            return Outcome(work.folder.site / "index.html", {})
+        processes.alone()
+        return _carry_out(work)
+    processes.join()
+    work.processes = processes
+    try:
+        if processes.leads:
+            outcome = _carry_out(work)
+        else:
+            processes.follow(work)
+            outcome = Outcome(work.folder.site / "index.html", {})
+    except BaseException as error:
+        processes.abandon(in_words(error))
+        raise
+    processes.part_ways()
+    return outcome
+
+
+def _is_worth_sharing(work: Workspace) -> bool:
+    """Whether anything is missing that processes make together; nothing is written.
+
+    Every process asks for itself, and finds the same: as soon as one has found something, nobody
+    writes before all have met.
+    """
+    look = replace(
+        work,
+        progress=Progressing(Console(quiet=True)),
+        explain=False,
+        dry=True,
+        datasets={},
+        split_digests={},
+        networks={},
+        failed={},
+        pending=set(),
+    )
+    _carry_out(look)
+    shared = {"networks", "features", "comparisons", "renderings"}
+    return any(path.relative_to(work.folder.root).parts[0] in shared for path in look.pending)
+
+
+def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
+    """All steps, in order."""
+    study, dry = work.study, work.dry
     if not dry:
         write_text(work.folder.study, study.to_yaml())
     for name in study.datasets:
         keep_dataset(work, name)
     check_study(work)
+    if jobs > 1:
+        from overpaint.run.jobs import train_at_once
+
+        train_at_once(work, jobs)
     for name in study.all_networks:
         keep_network(work, name)
         if name not in work.failed:
@@ -91,11 +159,16 @@ def run_study(
     keep_thumbnails(work)
     page = keep_site(work)
     if not dry:
-        progress.console.print(score_table(all_scores(work)))
-        for name, why in failures.items():
-            progress.say(f"failed: {name}: {why}")
-        progress.say(f"report: {page}")
+        _sum_up(work, page, failures)
     return Outcome(page, failures)
+
+
+def _sum_up(work: Workspace, page: Path, failures: dict[str, str]) -> None:
+    """Say what came of the run."""
+    work.progress.console.print(score_table(all_scores(work)))
+    for name, why in failures.items():
+        work.progress.say(f"failed: {name}: {why}")
+    work.progress.say(f"report: {page}")
 
 
 def _write_failures(work: Workspace, failures: dict[str, str]) -> None:

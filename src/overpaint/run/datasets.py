@@ -42,8 +42,7 @@ def keep_dataset(work: Workspace, name: str) -> None:
             progress=advance,
         )
     remember(dataset.root, rows, place)
-    work.datasets[name] = dataset
-    work.split_digests[name] = _digests(dataset)
+    work.processes.together(work, _take, dataset)
     wanted = _wanted(work, name)
     facts = _facts(dataset, entry.kind, rows)
     made = with_facts(wanted, facts)
@@ -63,6 +62,12 @@ def keep_dataset(work: Workspace, name: str) -> None:
     for leak_row in facts.leak:
         if leak_row.known:
             work.progress.say(f"  {leak_row.split}: {leak_row.describe()}")
+
+
+def _take(work: Workspace, dataset: Dataset) -> None:
+    """Have a dataset as the leader has opened it."""
+    work.datasets[dataset.name] = dataset
+    work.split_digests[dataset.name] = _digests(dataset)
 
 
 def _changed(place: Path, made: Manifest) -> list[str]:

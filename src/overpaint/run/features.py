@@ -1,5 +1,6 @@
 """The features of a study: one pass over a split for all networks that lack something there."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
     ]
     if not lacking:
         return
-    from overpaint.features import FeatureRequest, discard_foreign, store_features
+    from overpaint.features import discard_foreign
 
     for name in lacking:
         if discard_foreign(paths[name], wanted[name]):
@@ -56,29 +57,50 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
                 f"features of {name} on {split.dataset}/{split.name}: made anew, "
                 "for they were of other weights or pictures"
             )
-    title = f"features of {' and '.join(lacking)} on {split.dataset}/{split.name}"
+    requests = {name: (sorted(arrays[name]), wanted[name]) for name in lacking}
+    odd: Counter[tuple[str, str]] = Counter()
+    for by_network in work.processes.together(work, _store, requests, split.dataset, split.name):
+        odd.update(by_network)
+    for (name, layer), count in odd.items():
+        work.progress.say(
+            f"  {name}: layer {layer} gave NaN or infinity for {count} of {len(split)} pictures"
+        )
+
+
+def _store(
+    work: Workspace, requests: dict[str, tuple[list[str], Manifest]], dataset: str, name: str
+) -> Counter[tuple[str, str]]:
+    """Compute what other processes have not claimed; by network and layer, for how many pictures
+    it gave what is no number.
+    """
+    from overpaint.features import FeatureRequest, store_features
+
+    split = work.split(dataset, name)
+    title = f"features of {' and '.join(requests)} on {dataset}/{name}"
     with work.progress.stage(title) as advance:
         not_finite = store_features(
             [
                 FeatureRequest(
-                    work.opened(name),
-                    paths[name],
-                    sorted(arrays[name]),
-                    wanted[name],
+                    work.opened(network),
+                    work.folder.features(network, dataset, name),
+                    arrays,
+                    wanted,
                     precision=work.study.precision,
                     store=(work.study.features and work.study.features.store) or "",
                 )
-                for name in lacking
+                for network, (arrays, wanted) in requests.items()
             ],
             split,
-            claims=work.folder.claims(split.dataset, split.name),
+            claims=work.folder.claims(dataset, name),
             progress=advance,
         )
-    for name, layers in zip(lacking, not_finite, strict=True):
-        for layer, count in layers.items():
-            work.progress.say(
-                f"  {name}: layer {layer} gave NaN or infinity for {count} of {len(split)} pictures"
-            )
+    return Counter(
+        {
+            (network, layer): count
+            for network, layers in zip(requests, not_finite, strict=True)
+            for layer, count in layers.items()
+        }
+    )
 
 
 def missing_arrays(path: Path, arrays: Collection[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from overpaint.datasets.doctor import check_trainable
 from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
+from overpaint.processes import ProcessError
 from overpaint.records import (
     PENDING,
     Manifest,
@@ -33,16 +34,15 @@ def keep_network(work: Workspace, name: str) -> None:
     When the training fails, that is noted in `work.failed`, and so is every descendant.
     """
     entry = work.study.all_networks[name]
+    if name in work.failed:
+        return  # as a job
     if entry.parent in work.failed:
         error = NetworkError("parent-failed", f"its parent {entry.parent!r} has failed")
-        _note_failure(work, name, error)
+        note_failure(work, name, error)
         return
-    place = work.folder.network(name)
+    if not must_make_network(work, name):
+        return
     wanted = wanted_network(work, name)
-    beside = [work.folder.network(f"{name}.init")] if entry.starts_random else []
-    if not work.must_make(place, wanted, beside=beside):
-        work.pending |= {other for other in beside if place in work.pending}
-        return
     from overpaint.run.trainings import save_network, train
 
     if entry.fit is None:
@@ -51,13 +51,29 @@ def keep_network(work: Workspace, name: str) -> None:
         return
     try:
         train(work, name, wanted)
+    except ProcessError:
+        raise  # what one process could not do is no fault of the training's
     except OverpaintError as error:
-        _note_failure(work, name, error)
+        note_failure(work, name, error)
 
 
-def _note_failure(work: Workspace, name: str, error: OverpaintError) -> None:
-    work.failed[name] = error
+def must_make_network(work: Workspace, name: str) -> bool:
+    """Whether the folder lacks a network, or the initialisation that its training drew."""
+    place, draws = work.folder.network(name), work.study.all_networks[name].starts_random
+    beside = [work.folder.network(f"{name}.init")] if draws else []
+    must = work.must_make(place, wanted_network(work, name), beside=beside)
+    work.pending |= {other for other in beside if place in work.pending}
+    return must
+
+
+def note_failure(work: Workspace, name: str, error: OverpaintError) -> None:
+    """Remember that a network has failed, and say why."""
+    work.processes.together(work, _take_failure, name, error)
     work.progress.say(f"network {name}: failed: {error} [{error.slug}]")
+
+
+def _take_failure(work: Workspace, name: str, error: OverpaintError) -> None:
+    work.failed[name] = error
 
 
 def wanted_network(work: Workspace, name: str) -> Manifest:

@@ -57,7 +57,7 @@ def keep_renderings(work: Workspace) -> None:
     """Draw the chosen channels of each network, unless the folder has them."""
     if work.study.render is None:
         return
-    drawing = Drawing(work, work.study.render)
+    drawing = _drawing_of(work)
     for network, layers in drawing.chosen.items():
         for layer, channels in layers.items():
             _keep_layer(drawing, network, layer, sorted(channels))
@@ -167,6 +167,14 @@ class Drawing:
         }
 
 
+def _drawing_of(work: Workspace) -> Drawing:
+    """What all renderings share, found once a run: colours may be measured on many pictures."""
+    if work.drawing is None:
+        assert work.study.render is not None
+        work.drawing = Drawing(work, work.study.render)
+    return work.drawing
+
+
 # --- one network ---------------------------------------------------------------------------------
 
 
@@ -183,7 +191,8 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
         }
         missing = [channel for channel in channels if _key_of(paths[channel]) != keys[channel]]
         if missing:
-            _draw_layer(drawing, network, layer, {channel: keys[channel] for channel in missing})
+            missing_keys = {channel: keys[channel] for channel in missing}
+            work.processes.together(work, _draw_layer, network, layer, missing_keys)
         metadata = [picture_metadata(path) for path in paths.values()]
         rows = [RenderingRow(**of_picture["row"]) for of_picture in metadata if of_picture]
         _remove_others(place, paths.values())
@@ -197,10 +206,14 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
     work.keep(place, wanted, make)
 
 
-def _draw_layer(drawing: Drawing, network: str, layer: str, keys: dict[int, str]) -> None:
-    """Draw channels of a layer, and keep each at once with its key."""
+def _draw_layer(work: Workspace, network: str, layer: str, keys: dict[int, str]) -> None:
+    """Draw this process's part of channels of a layer, and keep each at once with its key."""
     from overpaint.render import render
 
+    channels = work.processes.share(list(keys))
+    if not channels:
+        return
+    drawing = _drawing_of(work)
     place = drawing.work.folder.renderings(network) / layer
 
     def keep_picture(rendering: "Rendering") -> None:
@@ -220,11 +233,11 @@ def _draw_layer(drawing: Drawing, network: str, layer: str, keys: dict[int, str]
         write_picture(place / f"{rendering.channel}.png", rendering.image, metadata)
 
     title = f"render {len(keys)} channels of {network} {layer}"
-    with drawing.work.progress.stage(title) as advance:
+    with work.progress.stage(title) as advance:
         render(
-            drawing.work.opened(network),
+            work.opened(network),
             layer,
-            list(keys),
+            channels,
             progress=advance,
             drawn=keep_picture,
             **drawing.options,
@@ -310,7 +323,7 @@ def _keep_pair(drawing: Drawing, pair: Pair) -> None:
                            if _key_of(pictures[channel]) != keys[channel]]  # fmt: skip
                 if missing:
                     missing_keys = {channel: keys[channel] for channel in missing}
-                    _draw_pair(drawing, pair, layer, kind, missing_keys)
+                    work.processes.together(work, _draw_pair, pair, layer, kind, missing_keys)
                 paths += pictures.values()
             rows += [PairRenderingRow(**(picture_metadata(path) or {})["row"]) for path in paths]
             _remove_others(place / layer, paths)
@@ -320,10 +333,13 @@ def _keep_pair(drawing: Drawing, pair: Pair) -> None:
     work.keep(place, wanted, make)
 
 
-def _draw_pair(drawing: Drawing, pair: Pair, layer: str, kind: Kind, keys: dict[int, str]) -> None:
+def _draw_pair(work: Workspace, pair: Pair, layer: str, kind: Kind, keys: dict[int, str]) -> None:
     from overpaint.render import render_pair
 
-    work = drawing.work
+    channels = work.processes.share(list(keys))
+    if not channels:
+        return
+    drawing = _drawing_of(work)
     place = work.folder.pair_renderings(*pair.pair) / layer
 
     def keep_picture(rendering: "PairRendering") -> None:
@@ -350,9 +366,9 @@ def _draw_pair(drawing: Drawing, pair: Pair, layer: str, kind: Kind, keys: dict[
             work.opened(pair.before),
             work.opened(pair.after),
             layer,
-            list(keys),
+            channels,
             kind=kind,
-            reach=[(before.get(channel), after.get(channel)) for channel in keys],
+            reach=[(before.get(channel), after.get(channel)) for channel in channels],
             progress=advance,
             drawn=keep_picture,
             **drawing.options,

@@ -26,13 +26,15 @@ from overpaint.run.features import keep_features
 from overpaint.run.recipes import preset_of
 from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace
-from overpaint.study.recipe import in_use
+from overpaint.study.recipe import Recipe, in_use
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.fit import child_of, fit, predict
 
 if TYPE_CHECKING:
+    from overpaint.datasets import Dataset
     from overpaint.networks import Network
     from overpaint.training.fit import Trained
+    from overpaint.training.plan import Plan
 
 
 def train(work: Workspace, name: str, wanted: Manifest) -> None:
@@ -43,42 +45,13 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
     assert entry.fit is not None
     recipe = entry.training(preset.name)
     assert recipe is not None
-    dataset, seed = work.datasets[entry.fit], work.study.seed_of(name)
-    child, plan = child_of(start_of(work, name), dataset, recipe, seed)
     if preset.why:
         work.progress.say(f"network {name}: auto takes {preset.name}: {preset.why}")
     work.progress.say(f"network {name}: {recipe_in_words(in_use(recipe.model_dump()))}")
-    work.progress.say(f"  {plan.summary()}")
-    with work.progress.stage(f"network {name}: train on {entry.fit}") as advance:
-        if recipe.optimiser == "linear_svm":
-            from overpaint.features import read_features
-            from overpaint.training.svm_head import fit_svm
-
-            assert entry.parent is not None
-            features = {}
-            for split in ("train", "val"):
-                path = keep_features(
-                    work, [entry.parent], dataset.split(split), layers=[PENULTIMATE]
-                )[entry.parent]
-                features[split] = read_features(path, PENULTIMATE)
-            trained = fit_svm(child, plan, dataset, features, seed=seed)
-        else:
-            tracking = None
-            if work.trackers:
-                from overpaint.training.trackers import Tracking
-
-                logs = work.folder.root / "logs"
-                tracking = Tracking(work.trackers, logs, work.study.study, name)
-            trained = fit(
-                child,
-                plan,
-                dataset,
-                recipe,
-                seed=seed,
-                advance=advance,
-                checkpoint=Checkpoint(work.folder.checkpoint(name), wanted.key),
-                tracking=tracking,
-            )
+    if recipe.optimiser == "linear_svm":
+        trained = _fit_svm(work, name, recipe)
+    else:
+        trained = work.processes.together(work, _fit, name, recipe, wanted.key)[0]
     if trained.plan.reinitialised:
         save_network(work, f"{name}.init", trained.start, wanted)
     training = {
@@ -89,11 +62,59 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
             **({"auto": preset.why} if preset.why else {}),
             **recipe.model_dump(mode="json"),
         },
-        "trained": plan.summary(),
+        "trained": trained.plan.summary(),
         "best_epoch": trained.best_epoch,
     }
     save_network(work, name, trained.network, wanted, trained, training)
     work.folder.checkpoint(name).unlink(missing_ok=True)
+
+
+def _fit(work: Workspace, name: str, recipe: Recipe, key: str) -> "Trained":
+    """Go down the gradients, all processes together."""
+    dataset, child, plan = _begun(work, name, recipe)
+    tracking = None
+    if work.trackers:
+        from overpaint.training.trackers import Tracking
+
+        tracking = Tracking(work.trackers, work.folder.root / "logs", work.study.study, name)
+    with work.progress.stage(f"network {name}: train on {dataset.name}") as advance:
+        return fit(
+            child,
+            plan,
+            dataset,
+            recipe,
+            seed=work.study.seed_of(name),
+            advance=advance,
+            checkpoint=Checkpoint(work.folder.checkpoint(name), key),
+            tracking=tracking,
+        )
+
+
+def _fit_svm(work: Workspace, name: str, recipe: Recipe) -> "Trained":
+    """Have scikit-learn find the head, on features of the parent's."""
+    from overpaint.features import read_features
+    from overpaint.training.svm_head import fit_svm
+
+    dataset, child, plan = _begun(work, name, recipe)
+    parent = work.study.all_networks[name].parent
+    assert parent is not None
+    features = {}
+    with work.progress.stage(f"network {name}: train on {dataset.name}"):
+        for split in ("train", "val"):
+            paths = keep_features(work, [parent], dataset.split(split), layers=[PENULTIMATE])
+            features[split] = read_features(paths[parent], PENULTIMATE)
+        return fit_svm(child, plan, dataset, features, seed=work.study.seed_of(name))
+
+
+def _begun(work: Workspace, name: str, recipe: Recipe) -> "tuple[Dataset, Network, Plan]":
+    """What a network is fitted to, the network as its training begins, and what that changes."""
+    entry = work.study.all_networks[name]
+    assert entry.fit is not None
+    work.networks.pop(name, None)  # an earlier one of that name
+    dataset = work.datasets[entry.fit]
+    child, plan = child_of(start_of(work, name), dataset, recipe, work.study.seed_of(name))
+    work.progress.say(f"  {plan.summary()}")
+    return dataset, child, plan
 
 
 def save_network(
@@ -118,6 +139,8 @@ def save_network(
         facts = network_facts_of(network, weights, training)
         where = chosen().device if trained and trained.history else None
         made_on = in_words(where, half=trains_in_bfloat16(where)) if where else ""
+        if made_on and work.processes.count > 1:
+            made_on += f", {work.processes.count} processes"
         write_manifest(draft, with_facts(wanted, facts, device=made_on))
     work.networks[name] = network
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from overpaint.datasets import Dataset, Split
 from overpaint.errors import OverpaintError, RecordError
+from overpaint.processes import Processes
 from overpaint.progress import Progressing
 from overpaint.records import (
     PENDING,
@@ -23,6 +24,7 @@ from overpaint.study import Study
 
 if TYPE_CHECKING:  # torch is imported by the steps that have work to do
     from overpaint.networks import Network
+    from overpaint.run.renderings import Drawing
 
 
 @dataclass
@@ -40,10 +42,12 @@ class Workspace:
     explain: bool = False
     dry: bool = False
     allow_code: bool = False  # whether code that the study names may be run
+    processes: Processes = field(default_factory=lambda: Processes(rank=0, count=1))
     datasets: dict[str, Dataset] = field(default_factory=dict)
     split_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # dataset -> split -> …
     networks: dict[str, "Network"] = field(default_factory=dict)
     failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
+    drawing: "Drawing | None" = None  # what all renderings share
     pending: set[Path] = field(default_factory=set)  # what a dry run would have made
     explained: set[Path] = field(default_factory=set)  # what was told of already
 

@@ -187,6 +187,9 @@ class Recipe(BaseModel):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Decay a step of a moving average of the weights, which is validated and kept in their place;
     it begins lower, as timm's ModelEmaV3 does, min(ema, 1 − (1 + step)^(−2/3))."""
+    batch_norm: Literal["local", "global"] = "local"
+    """Of several processes: over each one's part of a batch, where the statistics of the first are
+    kept, or over the whole batch (torch's SyncBatchNorm, on GPUs)."""
     lora: Lora | None = None
     """{rank, alpha, where, dropout}: kernels stay frozen, adapters beside them learn at backbone_lr
     and are merged into them at the end. Takes the extra `overpaint[lora]`."""
@@ -321,7 +324,7 @@ class Recipe(BaseModel):
 
 OF_A_DESCENT = (
     "warmup", "layer_decay", "weight_decay", "stages", "grad_accumulation", "augment", "mixup",
-    "cutmix", "label_smoothing", "class_weights", "ema", "lora",
+    "cutmix", "label_smoothing", "class_weights", "ema", "batch_norm", "lora",
 )  # fmt: skip
 """Fields that mean nothing where no gradient is gone down."""
 

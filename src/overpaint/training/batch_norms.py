@@ -1,6 +1,12 @@
-"""Batch normalisation of a single value: found before a training, not by it."""
+"""Batch normalisation of a single value, found before a training and not by it; and over the
+parts of a batch that several processes have.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
+from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 
 from overpaint.device import device_of
@@ -51,3 +57,35 @@ def check_batches(network: Network, the_plan: Plan, pictures: int, batch_size: i
             "value a channel of one picture, which has no deviation: take batch_size 2 or more, or "
             "train only what lies behind it ('train: head')",
         )
+
+
+@contextmanager
+def over_whole_batches(network: Network, *, on: bool) -> Iterator[None]:
+    """Inside the block batch norms see what all processes have of a batch, if it is on.
+
+    Raises NetworkError where the device cannot: torch has SyncBatchNorm on GPUs only.
+    """
+    if not on:
+        yield
+        return
+    if (device := device_of(network)).type == "cpu":
+        raise NetworkError(
+            "no-global-norm",
+            f"batch_norm is 'global', and torch has no batch norm over processes on {device}: take "
+            "GPUs, one process, or batch_norm 'local'",
+        )
+    norms = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)  # noqa: SLF001
+    }
+    convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for name, norm in norms.items():
+            parent, _, child = name.rpartition(".")
+            learned = network.get_submodule(name)
+            norm._parameters.update(learned._parameters)  # noqa: SLF001
+            norm._buffers.update(learned._buffers)  # noqa: SLF001
+            network.get_submodule(parent).add_module(child, norm)

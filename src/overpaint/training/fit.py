@@ -18,6 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    KwargsHandler,
+    broadcast,
+    broadcast_object_list,
+    gather_object,
+)
 from numpy.typing import NDArray
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
@@ -38,18 +45,20 @@ from overpaint.pixels.batches import (
     settled,
     shuffled,
 )
+from overpaint.processes import Processes
 from overpaint.records import EpochRow, SvmRow
 from overpaint.seeds import generator, seed_for
 from overpaint.study.recipe import Recipe
 from overpaint.training.augment import Augmentation, mixed
 from overpaint.training.auxiliary import AuxiliaryHeads
-from overpaint.training.batch_norms import check_batches
+from overpaint.training.batch_norms import check_batches, over_whole_batches
+from overpaint.training.chance import drawn_for
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.looks import Looks
 from overpaint.training.lora import Adapter, Adapting, lora_plan
 from overpaint.training.loss import TrainingLoss, plain_loss
 from overpaint.training.optimiser import optimiser_of
-from overpaint.training.plan import Plan, plan, set_modes
+from overpaint.training.plan import Order, Plan, plan, set_modes
 from overpaint.training.schedule import rates_at
 from overpaint.training.strides import strided_points
 from overpaint.training.trackers import Tracking, tracked
@@ -97,10 +106,14 @@ def fit(
     there. Frozen parts are compared by digest at the end: weights, statistics, everything. Raises
     NetworkError when the loss is no number any more, and when something frozen has moved.
     """
-    check_batches(child, the_plan, len(dataset.split("train")), recipe.batch_size)
+    pictures, processes = len(dataset.split("train")), Processes.started().count
+    of_process = max(min(pictures, recipe.batch_size) // processes, 1)
+    whole = processes == 1 or recipe.batch_norm == "global"
+    check_batches(child, the_plan, pictures, recipe.batch_size if whole else of_process)
     start = copy.deepcopy(child)
     adapting = Adapting(child, the_plan, recipe.lora, seed=seed) if recipe.lora else None
-    with on_best_device(child, channels_last=True):
+    on = processes > 1 and recipe.batch_norm == "global"
+    with on_best_device(child, channels_last=True), over_whole_batches(child, on=on):
         loop = _Loop(
             child, adapting.plan if adapting else the_plan, dataset, recipe, seed, tracking
         )
@@ -173,7 +186,11 @@ class _Loop:
         self.train = pixels_of(dataset.split("train"), view)
         self.val = pixels_of(dataset.split("val"), view if recipe.as_published else
                              network.preprocessing)  # fmt: skip
-        self.accelerator = accelerator(**(tracking.options if tracking else {}))
+        self.accelerator = accelerator(
+            kwargs_handlers=_how_shared(network, the_plan),
+            **(tracking.options if tracking else {}),
+        )
+        self.several = self.accelerator.num_processes > 1
         self.val_loss_of = plain_loss(dataset.multi_label)
         self.loss_of = TrainingLoss(
             recipe,
@@ -181,7 +198,7 @@ class _Loop:
             classes=len(network.classes),
             multi_label=dataset.multi_label,
         ).to(self.accelerator.device)
-        self.bare_auxiliary = AuxiliaryHeads(
+        self.auxiliary = AuxiliaryHeads(
             network, len(recipe.auxiliary), dropout=recipe.auxiliary_dropout, seed=seed
         )
         self.state = _State()
@@ -197,7 +214,8 @@ class _Loop:
         """All epochs that are left; leaves the network with the weights that were chosen."""
         self.train.keep()
         self.val.keep()
-        saved = (checkpoint.load() if checkpoint else None) or {}
+        # what one has read, all have: from a shared folder two may read differently
+        saved = broadcast_object_list([(checkpoint.load() if checkpoint else None) or {}])[0]
         with settled(self.accelerator.device, self.train, self.val):
             for stage, stage_plan, before in self.stages:
                 if before + stage.epochs < saved.get("epoch", 0):
@@ -210,7 +228,7 @@ class _Loop:
                     values = asdict(self.state.history[-1])
                     del values["epoch"], values["best"]  # the step, and what a later epoch may undo
                     self.accelerator.log(values, step=epoch)
-                    if checkpoint:
+                    if checkpoint and self.accelerator.is_main_process:
                         checkpoint.save(self._saved())
                 self.network.fill(self.state.chosen)
                 after = tensor_digests(self.network.tensors())
@@ -232,10 +250,9 @@ class _Loop:
         )
         # `ready` may be wrapped for several processes; `network` stays the bare one of the same
         # weights, whose modules have the names that hooks, modes and digests go by.
-        self.ready, self.auxiliary, self.optimiser = self.accelerator.prepare(
-            self.network,
-            self.bare_auxiliary,
-            optimiser_of(self.network, stage, self.bare_auxiliary.parameters()),
+        self.ready, self.optimiser = self.accelerator.prepare(
+            _Supervised(self.network, self.auxiliary),
+            optimiser_of(self.network, stage, self.auxiliary.parameters()),
         )
 
     def _epoch(self, epoch: int, advance: Advance | None) -> float:
@@ -252,12 +269,20 @@ class _Loop:
         in_all = len(order) * sum(stage.epochs for stage, _, _ in self.stages)
         losses: list[Tensor] = []
         looks, first_step = Looks(), self.state.step
-        fed = at_device(self.train, order, self.accelerator.device)
+        # pictures that are mixed with one another are needed by every process
+        parts = order if _mixes(recipe) else [rows[self._part(len(rows))] for rows in order]
+        fed = at_device(self.train, parts, self.accelerator.device)
         # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
-            for pixels, rows in fed:
+            for pixels, part in fed:
+                whole = order[len(losses)]
+                rows = torch.tensor(whole, device=part.device) if self.several else part
                 losses.append(self._learn(pixels, rows, epoch, len(losses), len(order)))
                 if len(losses) % LOOK == 0 or len(losses) == len(order):
+                    if self.several:
+                        new = len(losses) % LOOK or LOOK
+                        summed = self.accelerator.reduce(torch.stack(losses[-new:]), "sum")
+                        losses[-new:] = summed.unbind()
                     bad = looks.look(losses, wait=len(losses) == len(order))
                     if bad:
                         step = first_step + bad[0] // recipe.grad_accumulation
@@ -272,27 +297,46 @@ class _Loop:
         self, pixels: Tensor, rows: Tensor, epoch: int, number: int, in_epoch: int
     ) -> Tensor:
         """One batch, the `number`th of an epoch, and a step of the optimiser after the last of
-        those that make one together; returns the loss.
+        those that make one together; returns the loss, of several processes this one's share.
+
+        Of several processes each has a part of the batch; its loss counts by what that weighs.
         """
         recipe = self.recipe
         first = number - number % recipe.grad_accumulation
         together = min(recipe.grad_accumulation, in_epoch - first)
         images, targets = as_float(pixels, self.accelerator.device), self.loss_of.targets[rows]
-        if recipe.mixup or recipe.cutmix:
+        if _mixes(recipe):
             seed = seed_for(self.seed, "mixing", epoch, number)
             images, targets = mixed(images, targets, recipe, seed=seed)
-        with self.accelerator.autocast():
-            logits = self.ready(images)
-            auxiliary_logits = self.auxiliary()
+        part, whole = self._part(len(rows)), targets
+        if self.several:
+            images, targets = images[part] if _mixes(recipe) else images, targets[part]
+        with self.accelerator.autocast(), drawn_for(part, len(rows)):
+            logits, auxiliary_logits = self.ready(images)
         loss = self.loss_of(logits.float(), targets)  # in float32 whatever the network ran in
         for weight, logits in zip(recipe.auxiliary, auxiliary_logits, strict=True):
             loss = loss + weight * self.loss_of(logits.float(), targets)
+        if self.several:
+            rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+            counts = len(rows) * rank // processes < len(rows) * (rank + 1) // processes
+            loss = loss * (counts * self.loss_of.mass(targets) / self.loss_of.mass(whole))
         if number == first:
             self.optimiser.zero_grad()
-        self.accelerator.backward(loss / together)
+        # of several processes the gradients are averaged, and are to be added
+        self.accelerator.backward(loss * self.accelerator.num_processes / together)
         if number - first + 1 == together:
             self._step(epoch)
         return loss.detach()
+
+    def _part(self, count: int) -> slice:
+        """The part of a batch that is this process's.
+
+        Where there are fewer pictures than processes, those that have none take one that counts
+        nothing.
+        """
+        rank, processes = self.accelerator.process_index, self.accelerator.num_processes
+        start, stop = count * rank // processes, count * (rank + 1) // processes
+        return slice(start, stop) if start < stop else slice(0, 1)
 
     def _step(self, epoch: int) -> None:
         """One step of the optimiser, down the gradients that are there."""
@@ -337,7 +381,11 @@ class _Loop:
         rng = generator(self.seed, "validation crop", epoch) if moving else None
         looked_at = self.average.module if self.average else self.network
         looked_at.train()  # LeViT and its like forget here what they computed from older weights
-        logits = torch.as_tensor(logits_of(looked_at, self.val, self.accelerator, rng))
+        if self.several:  # statistics of batch norms, which each process has of its own pictures
+            broadcast([*self.network.buffers(), *looked_at.buffers()])
+        logits = torch.as_tensor(
+            logits_of(looked_at, self.val, self.accelerator, rng, dealt_out=True)
+        )
         target = torch.as_tensor(labels)
         loss = float(self.val_loss_of(logits, target.float() if labels.ndim == 2 else target))
         if not math.isfinite(loss):
@@ -404,6 +452,29 @@ class _Loop:
         )
 
 
+class _Supervised(nn.Module):
+    """A network with its auxiliary heads, as one forward."""
+
+    def __init__(self, network: Network, auxiliary: AuxiliaryHeads) -> None:
+        super().__init__()
+        self.network, self.auxiliary = network, auxiliary
+
+    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Its logits (B, C), and those of each auxiliary head."""
+        return self.network(images), self.auxiliary()
+
+
+def _how_shared(network: Network, the_plan: Plan) -> list[KwargsHandler]:
+    """How several processes share a training."""
+    begins = Order.of(network).begins if Processes.started().count > 1 else {}
+    idle = any(name.rpartition(".")[0] not in begins for name in the_plan.trained)
+    return [DistributedDataParallelKwargs(find_unused_parameters=idle)]
+
+
+def _mixes(recipe: Recipe) -> bool:
+    return bool(recipe.mixup or recipe.cutmix)
+
+
 def freeze(network: Network, the_plan: Plan) -> None:
     """Only what the plan trains has gradients."""
     for name, parameter in network.body.named_parameters():
@@ -418,18 +489,31 @@ def logits_of(
     pixels: Pixels,
     accelerator: Accelerator,
     rng: np.random.Generator | None = None,
+    *,
+    dealt_out: bool = False,
 ) -> NDArray[np.float32]:
-    """Logits [N, C] of a split, in evaluation mode: of centre crops, or of random ones by `rng`."""
+    """Logits [N, C] of a split, in evaluation mode: of centre crops, or of random ones by `rng`.
+
+    With `dealt_out` all processes ask for the same, each computes some of it, and all have it.
+    """
     device = accelerator.device
     network.to(device).eval()
     pixels.draw(rng, crop=rng is not None, flip=False)
+    order, first, step = in_order(len(pixels), 64), 0, 1
+    if dealt_out:
+        first, step = accelerator.process_index, accelerator.num_processes
     with torch.inference_mode(), accelerator.autocast():
         parts = [
             network(as_float(batch, device)).float()
-            for batch, _ in at_device(pixels, in_order(len(pixels), 64), device)
+            for batch, _ in at_device(pixels, order[first::step], device)
         ]
+    if step == 1:
         logits: NDArray[np.float32] = torch.cat(parts).cpu().numpy()
-    return logits
+        return logits
+    of_processes = gather_object([[part.cpu().numpy() for part in parts]])
+    return np.concatenate(
+        [of_processes[number % step][number // step] for number in range(len(order))]
+    )
 
 
 def probabilities_of(logits: Tensor, multi_label: bool) -> NDArray[np.float64]:

@@ -64,6 +64,15 @@ class TrainingLoss:
         self.weights = None if self.weights is None else self.weights.to(device)
         return self
 
+    def mass(self, targets: Tensor) -> Tensor:
+        """What the loss of these targets is divided by, a scalar: their number or weights."""
+        if self.multi_label:
+            return torch.full((), len(targets), device=targets.device)
+        if targets.ndim == 1:
+            weights = torch.ones_like(targets) if self.weights is None else self.weights[targets]
+            return weights.sum()
+        return (targets if self.weights is None else targets * self.weights).sum()
+
     def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
         """The loss of logits (B, C) and the targets of the same pictures, a scalar.
 

@@ -1,0 +1,188 @@
+"""Jobs: independent trainings of a study made at once, each by a process of its own.
+
+A study has ten small trainings, repeats and routes, more often than a large one: with several GPUs
+each job has the next of them, on a CPU all have a share of the threads. A training waits for that
+of its parent. What a job says comes with its network's name before it, and what it wrote the run
+finds in the folder, as after an earlier run.
+
+A job is `python -m overpaint.run.jobs`, which is told what to do by its standard input. That stays
+open as long as the run lives: where it ends, the job ends too.
+"""
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from rich.console import Console
+
+from overpaint.defaults import DEVICE_VARIABLE
+from overpaint.errors import NetworkError, OverpaintError
+from overpaint.progress import Progressing
+from overpaint.records.claims import Claims
+from overpaint.run.networks import keep_network, must_make_network, note_failure
+from overpaint.run.workspace import Workspace
+
+PAUSE = 0.1
+"""Seconds between two looks at the jobs."""
+
+FAREWELL = 5.0
+"""Seconds that a job has to end when it is asked to."""
+
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass
+class Job:
+    """A training on its way: its process, and where its failure would stand."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    failure: Path
+    slot: int
+    reader: threading.Thread = field(repr=False)
+
+
+def train_at_once(work: Workspace, jobs: int) -> None:
+    """Make the trainings that the folder lacks, at most so many at once; what fails is noted."""
+    waiting = list(work.study.all_networks)
+    running: dict[str, Job] = {}
+    with TemporaryDirectory() as notes, _ended(running):
+        while waiting or running:
+            for name in list(waiting):
+                entry = work.study.all_networks[name]
+                if entry.parent in (*waiting, *running):
+                    continue
+                if entry.fit is None or entry.parent in work.failed:
+                    keep_network(work, name)
+                elif must_make_network(work, name):
+                    free = sorted(set(range(jobs)) - {job.slot for job in running.values()})
+                    if not free:
+                        break
+                    running[name] = _start(work, name, free[0], jobs, Path(notes))
+                waiting.remove(name)
+            for name, job in list(running.items()):
+                if job.process.poll() is not None:
+                    del running[name]
+                    _finish(work, job)
+            time.sleep(PAUSE if running else 0)
+
+
+def _start(work: Workspace, name: str, slot: int, jobs: int, notes: Path) -> Job:
+    """Begin the training of a network, beside others."""
+    failure = notes / f"{len(list(notes.iterdir()))}-{slot}.pickle"
+    failure.touch()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "overpaint.run.jobs"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=os.environ | _of_slot(slot, jobs),
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    reader = threading.Thread(target=_tell, args=(work, name, process.stdout), daemon=True)
+    reader.start()
+    apart = replace(
+        work,
+        progress=Progressing(Console(quiet=True)),  # the job has its own
+        explain=False,
+        networks={},
+    )
+    try:
+        pickle.dump((apart, name, failure), process.stdin)
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it has ended already, and said why
+    return Job(name=name, process=process, failure=failure, slot=slot, reader=reader)
+
+
+def _of_slot(slot: int, jobs: int) -> dict[str, str]:
+    """Variables of a job: a GPU of its own where there are several and none is asked for, else a
+    share of the threads where nobody has said how many.
+    """
+    import torch
+
+    if torch.cuda.is_available() and os.environ.get(DEVICE_VARIABLE) in (None, "", "cuda"):
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        gpus = visible.split(",") if visible else list(map(str, range(torch.cuda.device_count())))
+        return {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]}
+    if any(os.environ.get(variable) for variable in THREADS):
+        return {}
+    return dict.fromkeys(THREADS, str(max(torch.get_num_threads() // jobs, 1)))
+
+
+def _tell(work: Workspace, name: str, output: IO[bytes]) -> None:
+    """Say what a job says, line by line."""
+    for line in output:
+        work.progress.say(f"{name} | {line.decode(errors='replace').rstrip()}")
+
+
+def _finish(work: Workspace, job: Job) -> None:
+    """Note how a job has ended."""
+    job.reader.join()
+    if job.process.stdin:
+        job.process.stdin.close()
+    error: OverpaintError | None = None
+    if job.failure.stat().st_size:
+        error = pickle.loads(job.failure.read_bytes())  # noqa: S301 - this program wrote it
+    elif job.process.returncode:
+        error = NetworkError(
+            "job-ended",
+            f"the process that trained {job.name} ended with status {job.process.returncode}; what "
+            "it said stands above, and the same command goes on from its last whole epoch",
+        )
+    if error:
+        note_failure(work, job.name, error)
+
+
+@contextmanager
+def _ended(running: dict[str, Job]) -> Iterator[None]:
+    """After the block no job is left, however it ends."""
+    try:
+        yield
+    finally:
+        for job in running.values():
+            job.process.terminate()
+        for job in running.values():
+            try:
+                job.process.wait(FAREWELL)
+            except subprocess.TimeoutExpired:
+                job.process.kill()
+                job.process.wait()
+
+
+# --- the job itself ------------------------------------------------------------------------------
+
+
+def main() -> None:
+    """Train the network that standard input tells of."""
+    work, name, failure = pickle.load(sys.stdin.buffer)  # noqa: S301 - the run has written it
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
+    work.progress = Progressing(Console(soft_wrap=True, force_terminal=False))
+    with Claims(work.folder.root / "networks" / ".claims") as claims:
+        while not claims.take(name):
+            time.sleep(PAUSE)  # another run is at it, and may leave nothing to do
+        keep_network(work, name)
+    if name in work.failed:
+        failure.write_bytes(pickle.dumps(work.failed[name]))
+
+
+def _end_with_the_run() -> None:
+    sys.stdin.buffer.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
