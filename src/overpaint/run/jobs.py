@@ -5,31 +5,35 @@ each job has the next of them, on a CPU all have a share of the threads. A train
 of its parent. What a job says comes with its network's name before it, and what it wrote the run
 finds in the folder, as after an earlier run.
 
-A job is `python -m overpaint.run.jobs`, which is told what to do by its standard input. That stays
-open as long as the run lives: where it ends, the job ends too.
+A job is a process of `main` below, which is told what to do by its standard input. That stays open
+as long as the run lives: where it ends, the job ends too.
 """
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
 from rich.console import Console
 
+from overpaint.datasets import Dataset
 from overpaint.defaults import DEVICE_VARIABLE
-from overpaint.errors import NetworkError, OverpaintError
+from overpaint.errors import NetworkError
 from overpaint.progress import Progressing
+from overpaint.records import StudyFolder
 from overpaint.records.claims import Claims
 from overpaint.run.networks import keep_network, must_make_network, note_failure
 from overpaint.run.workspace import Workspace
+from overpaint.study import Study
 
 PAUSE = 0.1
 """Seconds between two looks at the jobs."""
@@ -40,7 +44,21 @@ FAREWELL = 5.0
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a job is told: a workspace as far as it can be sent, and which network to train."""
+
+    study: Study
+    folder: StudyFolder
+    trackers: tuple[str, ...]
+    allow_code: bool
+    datasets: dict[str, Dataset]
+    split_digests: dict[str, dict[str, str]]
+    network: str
+    failure: Path  # where a failure is to be written
+
+
+@dataclass(kw_only=True)
 class Job:
     """A training on its way: its process, and where its failure would stand."""
 
@@ -81,7 +99,7 @@ def _start(work: Workspace, name: str, slot: int, jobs: int, notes: Path) -> Job
     failure = notes / f"{len(list(notes.iterdir()))}-{slot}.pickle"
     failure.touch()
     process = subprocess.Popen(
-        [sys.executable, "-m", "overpaint.run.jobs"],
+        [sys.executable, "-c", "from overpaint.run.jobs import main; main()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -91,17 +109,19 @@ def _start(work: Workspace, name: str, slot: int, jobs: int, notes: Path) -> Job
     assert process.stdout is not None
     reader = threading.Thread(target=_tell, args=(work, name, process.stdout), daemon=True)
     reader.start()
-    apart = replace(
-        work,
-        progress=Progressing(Console(quiet=True)),  # the job has its own
-        explain=False,
-        networks={},
+    order = Order(
+        study=work.study,
+        folder=work.folder,
+        trackers=work.trackers,
+        allow_code=work.allow_code,
+        datasets=work.datasets,
+        split_digests=work.split_digests,
+        network=name,
+        failure=failure,
     )
-    try:
-        pickle.dump((apart, name, failure), process.stdin)
+    with suppress(BrokenPipeError):  # it has ended already, and said why
+        pickle.dump(order, process.stdin)
         process.stdin.flush()
-    except BrokenPipeError:
-        pass  # it has ended already, and said why
     return Job(name=name, process=process, failure=failure, slot=slot, reader=reader)
 
 
@@ -131,16 +151,15 @@ def _finish(work: Workspace, job: Job) -> None:
     job.reader.join()
     if job.process.stdin:
         job.process.stdin.close()
-    error: OverpaintError | None = None
     if job.failure.stat().st_size:
-        error = pickle.loads(job.failure.read_bytes())  # noqa: S301 - this program wrote it
+        # it has said so itself
+        work.failed[job.name] = pickle.loads(job.failure.read_bytes())  # noqa: S301 - it is ours
     elif job.process.returncode:
         error = NetworkError(
             "job-ended",
             f"the process that trained {job.name} ended with status {job.process.returncode}; what "
             "it said stands above, and the same command goes on from its last whole epoch",
         )
-    if error:
         note_failure(work, job.name, error)
 
 
@@ -165,24 +184,29 @@ def _ended(running: dict[str, Job]) -> Iterator[None]:
 
 def main() -> None:
     """Train the network that standard input tells of."""
-    work, name, failure = pickle.load(sys.stdin.buffer)  # noqa: S301 - the run has written it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the run tells that it was stopped
+    order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - the run has written it
     threading.Thread(target=_end_with_the_run, daemon=True).start()
-    work.progress = Progressing(Console(soft_wrap=True, force_terminal=False))
-    with Claims(work.folder.root / "networks" / ".claims") as claims:
-        while not claims.take(name):
+    work = Workspace(
+        order.study,
+        order.folder,
+        Progressing(Console(soft_wrap=True, force_terminal=False)),
+        order.trackers,
+        allow_code=order.allow_code,
+        datasets=order.datasets,
+        split_digests=order.split_digests,
+    )
+    with Claims(work.folder.root / "trainings" / ".claims") as claims:
+        while not claims.take(order.network):
             time.sleep(PAUSE)  # another run is at it, and may leave nothing to do
-        keep_network(work, name)
-    if name in work.failed:
-        failure.write_bytes(pickle.dumps(work.failed[name]))
+        keep_network(work, order.network)
+    if order.network in work.failed:
+        order.failure.write_bytes(pickle.dumps(work.failed[order.network]))
 
 
 def _end_with_the_run() -> None:
-    sys.stdin.buffer.read()
+    while os.read(
+        0, 1
+    ):  # and not by sys.stdin, whose lock a daemon thread must not hold at the end
+        pass
     os._exit(1)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -214,8 +214,9 @@ class _Loop:
         """All epochs that are left; leaves the network with the weights that were chosen."""
         self.train.keep()
         self.val.keep()
-        # what one has read, all have: from a shared folder two may read differently
-        saved = broadcast_object_list([(checkpoint.load() if checkpoint else None) or {}])[0]
+        saved = (checkpoint.load() if checkpoint else None) or {}
+        if self.several and len(set(gather_object([saved.get("epoch", 0)]))) > 1:
+            saved = broadcast_object_list([saved])[0]  # a shared folder may lag behind on some
         with settled(self.accelerator.device, self.train, self.val):
             for stage, stage_plan, before in self.stages:
                 if before + stage.epochs < saved.get("epoch", 0):

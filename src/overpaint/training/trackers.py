@@ -70,4 +70,5 @@ def tracked(accelerator: Accelerator, tracking: Tracking | None, recipe: Recipe)
     try:
         yield
     finally:
-        accelerator.end_training()
+        for tracker in accelerator.trackers:  # and not end_training, which parts all processes
+            tracker.finish()
