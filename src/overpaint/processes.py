@@ -17,6 +17,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -137,6 +138,7 @@ class Processes:
         except Exception as problem:
             if not isinstance(problem, OverpaintError):
                 time.sleep(1)  # it may be that another's end broke a step; who listens then ends us
+                traceback.print_exception(problem)
             error = problem
             alarm = threading.Timer(GRACE, self._end_all, [self._told(in_words(problem))])
             alarm.daemon = True

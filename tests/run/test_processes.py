@@ -249,6 +249,24 @@ def test_a_killed_process_ends_all_and_a_rerun_goes_on(tmp_path):
     assert scores[0] == scores[1]
 
 
+def test_the_message_of_the_process_that_fails_ends_all(tmp_path):
+    """While the first waits for the second in a step of training, the second fails by itself."""
+    folder = place(tmp_path / "broken", LONG)
+    fault = "import os\n        if self.training and os.environ['RANK'] == '1':\n"
+    fault += "            raise ValueError('no luck')\n        return self.head("
+    (folder / "plain.py").write_text(CODE.replace("return self.head(", fault))
+    processes = begin(folder, 2)
+    try:
+        for process in processes:
+            _, said = process.communicate(timeout=200)
+            assert process.returncode == 1
+            assert "process 2 of 2 failed: ValueError: no luck" in said
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
 def test_where_nothing_is_missing_processes_end_quietly(one):
     """They do not meet, none but the first says anything, and torch is not imported."""
     code = (
