@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from timm.data.auto_augment import rand_augment_transform
+from timm.data.auto_augment import posterize, rand_augment_transform
 
 from overpaint.networks import Preprocessing
 from overpaint.seeds import seed_for
@@ -98,3 +98,18 @@ def test_several_labels_are_mixed_too():
     much = float(images[0, 0, 0, 0])
     assert 0 < much < 1
     assert torch.allclose(shares[0], torch.tensor([much, 1, 1 - much]), atol=1e-6)
+
+
+@pytest.mark.parametrize("words", [WORDS, "rand-m10-mstd2-inc1", "rand-m9-n6", "rand-m10-n9-inc0"])
+def test_every_strength_can_be_drawn(words):
+    """Also the strongest, which keeps no bit of a picture: Pillow 12 refuses what timm asks of it."""
+    square = np.ascontiguousarray(PIXELS[:48, :48])
+    changes = [augmentation(augment=words).change(square, index) for index in range(400)]
+    assert {change.shape for change in changes} == {(48, 48, 3)}
+
+
+def test_no_bits_are_black():
+    """A picture of which no bit is kept is black, and changes that follow go on from there."""
+    strongest = augmentation()
+    strongest.draw_changes = lambda _noted: [(posterize, (0,), {})]
+    assert not strongest.change(np.ascontiguousarray(PIXELS[:48, :48]), 0).any()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from timm.data.auto_augment import rand_augment_transform
+from timm.data.auto_augment import posterize, rand_augment_transform
 from timm.data.mixup import Mixup
 from timm.data.transforms import RandomResizedCropAndInterpolation
 from torch import Tensor
@@ -69,6 +69,10 @@ class Augmentation:
             changes = self.draw_changes([])
         picture = Image.fromarray(square)  # outside: threads may well change pictures side by side
         for function, levels, options in changes:
+            if function is posterize and not levels[0]:
+                # of a picture of which no bit is kept Pillow 12 says that there is none; it is black
+                picture = Image.new(picture.mode, picture.size)
+                continue
             picture = function(picture, *levels, **options)
         return np.asarray(picture)
 
