@@ -102,7 +102,7 @@ def test_several_labels_are_mixed_too():
 
 @pytest.mark.parametrize("words", [WORDS, "rand-m10-mstd2-inc1", "rand-m9-n6", "rand-m10-n9-inc0"])
 def test_every_strength_can_be_drawn(words):
-    """Also the strongest, which keeps no bit of a picture: Pillow 12 refuses what timm asks of it."""
+    """Also the strongest, which keeps no bit of a picture: Pillow 12 refuses that."""
     square = np.ascontiguousarray(PIXELS[:48, :48])
     changes = [augmentation(augment=words).change(square, index) for index in range(400)]
     assert {change.shape for change in changes} == {(48, 48, 3)}

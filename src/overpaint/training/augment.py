@@ -70,7 +70,7 @@ class Augmentation:
         picture = Image.fromarray(square)  # outside: threads may well change pictures side by side
         for function, levels, options in changes:
             if function is posterize and not levels[0]:
-                # of a picture of which no bit is kept Pillow 12 says that there is none; it is black
+                # a picture of which no bit is kept is black; Pillow 12 refuses to say so
                 picture = Image.new(picture.mode, picture.size)
                 continue
             picture = function(picture, *levels, **options)
