@@ -172,7 +172,8 @@ def _drawing_of(work: Workspace) -> Drawing:
     if work.drawing is None:
         assert work.study.render is not None
         work.drawing = Drawing(work, work.study.render)
-    return work.drawing
+    drawing: Drawing = work.drawing
+    return drawing
 
 
 # --- one network ---------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from overpaint.datasets import Dataset, Split
 from overpaint.errors import OverpaintError, RecordError
@@ -24,7 +24,6 @@ from overpaint.study import Study
 
 if TYPE_CHECKING:  # torch is imported by the steps that have work to do
     from overpaint.networks import Network
-    from overpaint.run.renderings import Drawing
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Workspace:
     split_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # dataset -> split -> …
     networks: dict[str, "Network"] = field(default_factory=dict)
     failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
-    drawing: "Drawing | None" = None  # what all renderings share
+    drawing: Any = None  # what all renderings share: a Drawing of theirs, once there is one
     pending: set[Path] = field(default_factory=set)  # what a dry run would have made
     explained: set[Path] = field(default_factory=set)  # what was told of already
 
