@@ -15,7 +15,7 @@ from overpaint.datasets.opening import open_dataset
 from overpaint.networks import build
 from overpaint.study.recipe import recipe
 from overpaint.training import fit as fitting
-from overpaint.training.fit import _Loop, child_of
+from overpaint.training.fit import _Loop, _Supervised, child_of
 from overpaint.training.optimiser import optimiser_of
 
 META = torch.device("meta")
@@ -68,11 +68,12 @@ def waits(colours, monkeypatch, *, batch_size, learn=None, **options):
     child.to(META)
     loop.loss_of.to(META)
     loop.recipe, loop.plan, loop.before, loop.average = the_recipe, the_plan, 0, None
-    loop.steps, loop.ready = 100, child
-    loop.auxiliary = loop.bare_auxiliary.to(META)
+    loop.steps, loop.ready = 100, _Supervised(child, loop.auxiliary.to(META))
     loop.optimiser = optimiser_of(child, the_recipe, loop.auxiliary.parameters())
     loop.accelerator = SimpleNamespace(
         device=META,
+        process_index=0,
+        num_processes=1,
         autocast=nullcontext,
         backward=lambda loss: loss.backward(),
         clip_grad_norm_=torch.nn.utils.clip_grad_norm_,
