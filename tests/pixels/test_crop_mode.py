@@ -21,7 +21,7 @@ def collection(tmp_path):
     for number, (width, height) in enumerate([(300, 200), (120, 310), (256, 256), (41, 30)]):
         folder = tmp_path / ("a" if number % 2 else "b")
         folder.mkdir(exist_ok=True)
-        noise = rng.integers(0, 256, (height // 10 + 1, width // 10 + 1, 3), np.uint8)
+        noise = rng.integers(0, 256, (height // 60 + 2, width // 60 + 2, 3), np.uint8)
         picture = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
         for copy in range(3):
             picture.save(folder / f"{number}-{copy}.png")
