@@ -51,10 +51,17 @@ def test_pixels_are_timms(collection, crop_mode, crop_pct):
         expected = transform(opened) * torch.tensor(STD)[:, None, None]
         expected = (expected + torch.tensor(MEAN)[:, None, None]) * 255
         assert pixels[index].shape == (3, size, size)
-        gap = np.abs(pixels[index].numpy().astype(float) - expected.numpy())
-        if crop_mode == "center":  # torchvision rounds the longer side down: up to half a pixel
-            assert gap.mean() < 5, (picture.image, gap.mean())
+        found = pixels[index].numpy().astype(float)
+        if crop_mode == "center":
+            # torchvision rounds the longer side down and an odd rest up: at most a pixel apart
+            gaps = [
+                np.abs(np.roll(found, (down, across), (1, 2)) - expected.numpy())[:, 1:-1, 1:-1]
+                for down in (-1, 0, 1)
+                for across in (-1, 0, 1)
+            ]
+            assert min(gap.mean() for gap in gaps) < 2, picture.image
         else:
+            gap = np.abs(found - expected.numpy())
             assert gap.max() < 0.01, (picture.image, gap.max())
 
 
