@@ -399,7 +399,9 @@ def test_a_network_of_one_channel_is_given_the_luminance():
     [
         (
             transformers.ViTImageProcessor,
-            Preprocessing(size=224, resize=224, mean=(0.5,) * 3, std=(0.5,) * 3),
+            Preprocessing(
+                size=224, resize=224, mean=(0.5,) * 3, std=(0.5,) * 3, crop_mode="squash"
+            ),
         ),
         (
             lambda: transformers.CLIPImageProcessor(size={"shortest_edge": 256}),
@@ -412,14 +414,14 @@ def test_a_network_of_one_channel_is_given_the_luminance():
         ),
         (
             lambda: transformers.ViTImageProcessor(do_normalize=False, rescale_factor=1 / 127.5),
-            Preprocessing(resize=224, mean=(0.0,) * 3, std=(0.5,) * 3),
+            Preprocessing(resize=224, mean=(0.0,) * 3, std=(0.5,) * 3, crop_mode="squash"),
         ),
     ],
 )
 def test_an_image_processor_says_how_pictures_must_look(processor, expected):
     """Size, crop, interpolation, mean, deviation and scale of transformers are taken over."""
     network = op.wrap(Mine(), preprocessing=processor())
-    for name in ("size", "resize", "interpolation", "order"):
+    for name in ("size", "resize", "interpolation", "order", "crop_mode"):
         assert getattr(network.preprocessing, name) == getattr(expected, name)
     np.testing.assert_allclose(network.preprocessing.mean, expected.mean)
     np.testing.assert_allclose(network.preprocessing.std, expected.std)

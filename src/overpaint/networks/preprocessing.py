@@ -84,13 +84,14 @@ def _of_timm(config: Mapping[str, Any]) -> Preprocessing:
             interpolation=interpolation if interpolation in PILLOW.values() else "bicubic",
             mean=tuple(config.get("mean") or Preprocessing.mean),
             std=tuple(config.get("std") or Preprocessing.std),
+            crop_mode=config.get("crop_mode") or "center",
         )
     )
 
 
 def _of_processor(processor: Any) -> Preprocessing:
-    """`size` is one number, a square or the shorter side; a crop may follow; numbers are scaled by
-    `rescale_factor`, of 0..255, before mean and deviation.
+    """`size` is the shorter side, or a height and a width that a picture is squashed to; a crop may
+    follow; numbers are scaled by `rescale_factor`, of 0..255, before mean and deviation.
     """
 
     def side(of: Any) -> int:
@@ -100,6 +101,7 @@ def _of_processor(processor: Any) -> Preprocessing:
         return int(sides.pop())
 
     resize = side(processor.size)
+    squashes = not isinstance(processor.size, int) and dict(processor.size).get("height")
     cropped = getattr(processor, "do_center_crop", None) and getattr(processor, "crop_size", None)
     # (255 × factor × value − offset − mean) / std, of a value in 0..1
     rescaled = getattr(processor, "do_rescale", None) is not False
@@ -116,6 +118,7 @@ def _of_processor(processor: Any) -> Preprocessing:
             interpolation=PILLOW.get(2 if resample is None else int(resample), "bilinear"),
             mean=tuple((value + offset) / factor for value in mean),
             std=tuple(value / factor for value in std),
+            crop_mode="squash" if squashes else "center",
             order="BGR" if getattr(processor, "do_flip_channel_order", None) else "RGB",
         )
     )
