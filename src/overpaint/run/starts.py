@@ -32,7 +32,7 @@ def start_of(work: Workspace, name: str) -> "Network":
         return work.opened(entry.parent)
     assert entry.load is not None
     folder = work.study.path(Path(entry.load))
-    source = str(folder) if (folder / "manifest.json").is_file() else entry.load
+    source = str(folder) if (folder / "manifest.json").is_file() else _placed(work, entry.load)
     weights = "random" if entry.draws_everything else _named_weights(work, entry)
     if source.startswith(MADE_IN_PYTHON):
         raise NetworkError(
@@ -45,6 +45,14 @@ def start_of(work: Workspace, name: str) -> "Network":
     if network.remark:
         work.progress.say(f"  weights of {name}: {network.remark}")
     return network
+
+
+def _placed(work: Workspace, name: str) -> str:
+    """A name to load; a folder of timm's is named from where the study's file lies."""
+    kind = "timm:local-dir:"
+    if not name.startswith(kind):
+        return name
+    return f"{kind}{work.study.path(Path(name.removeprefix(kind)))}"
 
 
 def _named_weights(work: Workspace, entry: NetworkEntry) -> Path | None:
@@ -66,7 +74,7 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
     folder = work.study.path(Path(str(entry.load)))
     if not is_code(str(entry.load)) and (folder / "manifest.json").is_file():  # of another study
         return facts_of(read_manifest(folder), NetworkFacts).weights
-    file = _named_weights(work, entry) or weights_file(str(entry.load))
+    file = _named_weights(work, entry) or weights_file(_placed(work, str(entry.load)))
     if file is None and entry.load in SOURCES:
         place = work.folder.network(name)
         if (place / "manifest.json").is_file():  # loaded before; the file may be gone since
