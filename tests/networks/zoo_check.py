@@ -96,12 +96,14 @@ def check(architecture, folder):
         again = opened_again(trained, place)
         assert again.classes == dataset.classes
         assert again.layers == network.layers
-        # a training leaves weights in another order in memory: that moves the last digit
+        # a training leaves weights in another order in memory, which moves the last digits; those of
+        # random weights that blow everything up move more
         trained.to(memory_format=torch.contiguous_format)
         with torch.inference_mode():
             logits = [each.eval()(pictures[:2]) for each in (trained, again)]
         assert logits[0].shape == (2, 2), logits[0].shape
-        torch.testing.assert_close(*logits, rtol=0, atol=0)
+        apart = (logits[0] - logits[1]).abs().max() / logits[0].abs().max().clamp(min=1e-3)
+        assert apart < 1e-5, f"opened again, the logits are {float(apart):.1e} apart"
         (place / "weights.safetensors").unlink()
     return {
         "layers": len(layers),
