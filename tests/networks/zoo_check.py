@@ -96,8 +96,8 @@ def check(architecture, folder):
         again = opened_again(trained, place)
         assert again.classes == dataset.classes
         assert again.layers == network.layers
-        # a training leaves weights in another order in memory, which moves the last digits; those of
-        # random weights that blow everything up move more
+        # a training leaves weights in another order in memory, which moves the last digits; where
+        # random weights blow everything up, by more
         trained.to(memory_format=torch.contiguous_format)
         with torch.inference_mode():
             logits = [each.eval()(pictures[:2]) for each in (trained, again)]
