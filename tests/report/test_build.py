@@ -218,7 +218,7 @@ def test_only_exactly_one_is_one(lean):
     """A CKA just below one is not printed as 1.000, and a weight that moved is not identical."""
     folder = lean / "comparisons/imagenet--fine_tuned"
     spoil(folder / "layers.parquet", lambda frame: frame.assign(cka=0.99999))
-    spoil(folder / "weights.parquet", lambda frame: frame.assign(l2=1e-9))
+    spoil(folder / "weights.parquet", lambda frame: frame.assign(l2=1e-9, status="ok"))
     build(lean)
     page = read_page(lean / "site" / COMPARISON)
     table = page.text.split("Layers in numbers")[1].split("</table>")[0]
