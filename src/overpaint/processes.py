@@ -81,12 +81,11 @@ class Processes:
         self.rank, self.count = 0, 1
 
     def join(self) -> None:
-        """Meet the others, by Accelerate; a process that then ends is noticed."""
+        """Meet the others, once `device.chosen` has brought all together by Accelerate; a process
+        that then ends is noticed.
+        """
         import torch.distributed as dist
 
-        from overpaint.device import chosen
-
-        chosen()
         self.words = dist.new_group(backend="gloo", timeout=PATIENCE)
         self.watch = dist.new_group(backend="gloo", timeout=PATIENCE)
         self.joined = True

@@ -92,6 +92,9 @@ def run_study(
             return Outcome(work.folder.site / "index.html", {})
         processes.alone()
         return _carry_out(work)
+    from overpaint.device import chosen  # with torch, which a run that makes nothing does without
+
+    chosen()
     processes.join()
     work.processes = processes
     try:
