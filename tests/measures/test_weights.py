@@ -97,6 +97,18 @@ def test_sums_are_float64():
     assert distance(after * 0, np.full_like(after, 1e30)).l2 == pytest.approx(1e33, rel=1e-6)
 
 
+@pytest.mark.parametrize("measure", [distance, matched_distance, filter_change])
+def test_how_weights_lie_changes_no_digit(measure):
+    """Weights laid channels last, as a run may have left them, give the same to the last bit."""
+    for seed in range(20):
+        before, after = layer(seed, (16, 13, 5, 5)), layer(seed + 100, (16, 13, 5, 5))
+        laid = [
+            np.ascontiguousarray(weights.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+            for weights in (before, after)
+        ]
+        np.testing.assert_equal(measure(*laid), measure(before, after))
+
+
 def test_from_zero():
     """Weights of zero before or after have no direction, and before no relative distance."""
     zero, some = np.zeros((2, 2)), np.eye(2)

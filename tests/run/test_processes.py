@@ -15,6 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors.numpy import load_file
+from threadpoolctl import threadpool_limits
 
 from overpaint.errors import NetworkError, StudyError
 from overpaint.networks import build
@@ -141,7 +142,8 @@ def carry_out_here(folder: Path) -> None:
     torch.set_num_threads(1)
     try:
         study = read_study(str(folder / "study.yaml"))
-        run_study(study, folder / "run", Progressing(Console(quiet=True)), allow_code=True)
+        with threadpool_limits(1):  # NumPy's own threads too
+            run_study(study, folder / "run", Progressing(Console(quiet=True)), allow_code=True)
     finally:
         torch.set_num_threads(threads)
 

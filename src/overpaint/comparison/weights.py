@@ -85,5 +85,5 @@ def filter_changes(before: Network, after: Network, layer: str) -> NDArray[np.fl
 
 
 def array_of(weight: Tensor) -> NDArray[np.float32]:
-    """A weight as NumPy has it, wherever it lies and however precise it is."""
-    return np.asarray(weight.detach().float().cpu())
+    """A weight as NumPy has it, wherever it lies, in whatever order and however precise."""
+    return np.ascontiguousarray(weight.detach().float().cpu())

@@ -113,7 +113,8 @@ def _checked(
             f"weights can be compared only in one shape; "
             f"got {np.shape(before)} before and {np.shape(after)} after",
         )
-    old, new = np.asarray(before, np.float64), np.asarray(after, np.float64)
+    # In one order: a sum's last digit depends on how the weights lie, which a run may have changed.
+    old, new = np.array(before, np.float64, order="C"), np.array(after, np.float64, order="C")
     if old.ndim == 0 or old.size == 0:
         raise MeasureError("empty-weights", f"no weights to compare in the shape {old.shape}")
     for name, array in (("before", old), ("after", new)):
