@@ -13,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from overpaint.errors import NetworkError
+from overpaint.records.machine import hand_on
 
 TIMEOUT = 30
 """Seconds without a word from a server before a download is given up."""
@@ -115,9 +116,11 @@ def _download(source: Source, network: str) -> Path:
         )
     except ValueError as error:
         if isinstance(error, OSError):  # requests calls some failures both
+            hand_on(error, folder / source.name)
             raise _missing(source, network, folder, error) from None
         raise NetworkError("wrong-hash", f"{source.url} gave another file: {error}") from None
     except Exception as error:
+        hand_on(error, folder / source.name)
         raise _missing(source, network, folder, error) from None
     return Path(path)
 

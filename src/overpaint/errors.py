@@ -45,6 +45,13 @@ class RecordError(OverpaintError):
     """A study folder lacks something or holds something else than it says."""
 
 
+class MachineError(OverpaintError):
+    """The machine refuses: a disk is full, a place forbidden or gone, a limit reached.
+
+    No fault of what was asked for: a run ends with it, and the same command goes on.
+    """
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a message: the close matches of a word, or else all that is known.
 

@@ -65,6 +65,7 @@ from overpaint.records import (
     write_manifest,
 )
 from overpaint.records.claims import Claims
+from overpaint.records.machine import refusals_told
 
 BLOCK = 256
 """Images that are claimed, computed and written together; as many whole batches as fit."""
@@ -476,7 +477,8 @@ class _Shelf:
             self.waiting[name].append(values)
             if end % array.chunks[0] == 0 or end == len(self.split):
                 whole = np.concatenate(self.waiting.pop(name))
-                array[end - len(whole) : end] = whole
+                with refusals_told(self.request.path):
+                    array[end - len(whole) : end] = whole
         self.odd.update(not_finite)
 
     def finish(self) -> None:

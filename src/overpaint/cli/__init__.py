@@ -335,7 +335,14 @@ def version() -> None:
 def main() -> None:
     """Run the command line; a user's mistake ends with one message and status 2."""
     try:
-        app()
+        try:
+            app()
+        except OverpaintError:
+            raise
+        except Exception as error:  # of the system, if it is one
+            from overpaint.records.machine import machine_error
+
+            raise machine_error(error) or error from None
     except OverpaintError as error:
         print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
         sys.exit(2)

@@ -41,6 +41,7 @@ from overpaint.records import (
     ResponseRow,
     table,
 )
+from overpaint.records.machine import refusals_told
 
 __all__ = ["Comparison", "InMemory", "Positions", "Source", "Stored", "compare", "tables"]
 
@@ -75,6 +76,7 @@ class Comparison:
     of: Compared | None = None  # of a comparison made in Python, for its report
 
 
+@refusals_told()
 def compare(
     before: Network,
     after: Network,

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from overpaint.cache import TIMEOUT, cache_folder, first_line
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import whole_folder
+from overpaint.records.machine import hand_on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         try:
             archive = downloaded(collection, archive.parent)
         except Exception as error:
+            hand_on(error, archive)
             raise DatasetError(
                 "no-archive",
                 f"cannot download {collection.archive} of doi:{collection.doi} "

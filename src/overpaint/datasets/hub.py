@@ -22,6 +22,7 @@ from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
+from overpaint.records.machine import hand_on
 
 UNNAMED = "other"
 """Parquet files whose path names no split, beside such as do."""
@@ -109,6 +110,7 @@ def published(library: Any, name: str, revision: str | None) -> Tables:
     try:
         tables: Tables = library.load_dataset(name, revision=revision)
     except Exception as error:
+        hand_on(error)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DatasetError(
             "no-hub-dataset",
@@ -147,6 +149,7 @@ def saved(library: Any, root: Path) -> Tables:
                 ),
             )
     except Exception as error:
+        hand_on(error, root)
         raise DatasetError("no-hub-dataset", f"cannot read {root}: {error}") from None
     raise DatasetError(
         "no-hub-dataset",
@@ -222,6 +225,7 @@ def _items(
     except DatasetError:
         raise
     except Exception as error:
+        hand_on(error)
         raise DatasetError("no-hub-dataset", f"cannot read {place}: {first_line(error)}") from None
     if unlabelled:
         notes.append(f"{unlabelled} of the pictures have null or -1 for labels: they count as "

@@ -29,6 +29,7 @@ from overpaint.errors import DatasetError, RecordError
 from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
+from overpaint.records.machine import hand_on
 
 LABELS = ("label", "class", "category", "classification", "genre", "style", "type", "object type")
 """What museums call the column of labels, in lower case; the first that is there is taken."""
@@ -151,6 +152,7 @@ def named_by(
                 draft.write_bytes(web.get(what).data)
         data = file.read_bytes()
     except (ValueError, OSError) as error:
+        hand_on(error, file)
         raise DatasetError("no-document", f"cannot read {what}: {first_line(error)}") from None
     is_json = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
     if not is_json or file.suffix.lower() in (".jsonl", ".ndjson"):

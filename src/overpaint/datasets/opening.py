@@ -19,6 +19,7 @@ from overpaint.datasets.remote import is_address
 from overpaint.datasets.splits import in_words, way_of, with_splits
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import ImageRow, digest
+from overpaint.records.machine import refusals_told
 
 ENTRY: TypeAdapter[DatasetEntry] = TypeAdapter(DatasetEntry)
 
@@ -78,6 +79,7 @@ def open_dataset(
     return replace(dataset, cache=cache, notes=tuple(notes)), rows
 
 
+@refusals_told()
 def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: Any) -> Dataset:
     """A dataset of a folder, without a study; what `op.dataset` is.
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from overpaint.datasets.names import clean
 from overpaint.errors import DatasetError, nearest
+from overpaint.records.machine import hand_on
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -133,6 +134,7 @@ def read_sheet(file: Path, needed: Needed) -> Sheet:
     except FileNotFoundError:
         raise DatasetError("missing-table", f"there is no table {file}") from None
     except Exception as error:  # the libraries' own errors are of many classes
+        hand_on(error, file)
         raise DatasetError("broken-table", f"cannot read the table {file}: {error}") from None
     whole = [head.grid.name for head in heads if len(head.present) == len(needed)]
     if head.grid.name and len(whole) > 1:

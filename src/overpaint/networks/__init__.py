@@ -30,6 +30,7 @@ from overpaint.networks.weights import importers
 from overpaint.networks.weights.opening import read_tensors
 from overpaint.networks.weights.placing import Places, check_settings, placed
 from overpaint.records import file_digest, read_manifest, whole_file
+from overpaint.records.machine import hand_on, refusals_told
 from overpaint.study.code import is_code, not_allowed
 
 __all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]
@@ -89,6 +90,7 @@ def drawn_like(
 # --- loading -----------------------------------------------------------------------------------
 
 
+@refusals_told()
 def load(
     name: str,
     *,
@@ -250,6 +252,7 @@ def _pretrained(architecture: str) -> Network:
     except OverpaintError:
         raise
     except Exception as error:
+        hand_on(error)
         url = zoo.address(architecture)
         file = next(
             (name for name in cache.names_of(architecture) if url.endswith(Path(name).suffix)),

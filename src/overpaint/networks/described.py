@@ -15,6 +15,7 @@ from typing import Any
 
 from overpaint import cache
 from overpaint.errors import NetworkError
+from overpaint.records.machine import hand_on
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
 
@@ -55,6 +56,7 @@ def _read(name: str) -> dict[str, Any]:
         try:
             path = download(repository, "config.json")
         except Exception as error:
+            hand_on(error)
             raise NetworkError(
                 "no-config",
                 f"the config of 'timm:{name}' could not be downloaded ({cache.first_line(error)}): "

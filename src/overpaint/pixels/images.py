@@ -34,6 +34,7 @@ from PIL import (
 from overpaint.errors import DatasetError
 from overpaint.files import File
 from overpaint.pixels.tones import as_rgb
+from overpaint.records.machine import is_machines
 
 DECODER = 2
 """Raised when a file becomes other pixels, so that what is kept of them is made anew."""
@@ -280,6 +281,8 @@ def read(path: File, side: int | None = None) -> Image.Image:
     try:
         return decode(path.read_bytes(), side)
     except (OSError, ValueError) as error:
+        if is_machines(error):
+            raise  # it says nothing of the picture
         raise DatasetError("unreadable-picture", f"cannot read {path}: {error}") from None
 
 
@@ -441,6 +444,8 @@ def survey(path: File) -> Look:
     try:
         data = path.read_bytes()
     except OSError as error:
+        if is_machines(error):
+            raise  # nothing is left out for that
         return Look(status=error.strerror or str(error))
     return look_at(data)
 

@@ -8,7 +8,6 @@
 ((2, 3, 3), 99)
 """
 
-import errno
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from overpaint.errors import DatasetError
+from overpaint.errors import MachineError
 from overpaint.records import whole_folder
 
 Picture = NDArray[np.uint8]
@@ -85,7 +84,7 @@ def on_disk(
     """The pictures 0 … count - 1 as a mapped file, decoded if they do not stand there.
 
     They lie in the folder `<name>-<key>` of `place`; one of another key, made of other pictures,
-    is removed. Raises DatasetError when the disk is full.
+    is removed. Raises MachineError when the disk is full.
     """
     folder = place / f"{name}-{key}"
     pictures = _mapped(folder, count)
@@ -95,13 +94,11 @@ def on_disk(
         try:
             with whole_folder(folder) as draft:
                 _write(draft, count, decode, workers, progress)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            raise DatasetError(
-                "disk-full",
-                f"no room for decoded pictures in {place}: about 200 kB a picture are needed; free "
-                "some, or leave out 'cache: true'",
+        except MachineError as error:
+            raise MachineError(
+                error.slug,
+                f"{error}; these are decoded pictures, about 200 kB each, kept for 'cache: true': "
+                "without it none are",
             ) from None
         pictures = _mapped(folder, count)
         assert pictures is not None

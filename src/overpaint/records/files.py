@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import RecordError
+from overpaint.records.machine import hand_on, is_machines, refusals_told
 
 
 def digest(value: Any) -> str:
@@ -43,11 +44,13 @@ Row = TypeVar("Row")
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A path to write to; it becomes `path` only when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with refusals_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     try:
-        yield draft
-        draft.replace(path)
+        with refusals_told(path):
+            yield draft
+            draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -55,15 +58,17 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write to; it takes the place of `path` only when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
+    with refusals_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
     try:
-        yield draft
-        if path.exists():
-            shutil.rmtree(path)
-        draft.replace(path)
+        with refusals_told(path):
+            yield draft
+            if path.exists():
+                shutil.rmtree(path)
+            draft.replace(path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -74,17 +79,19 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     If another process has made `path` in the meantime, that one stays.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
+    with refusals_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
     try:
-        yield draft
-        try:
-            draft.rename(path)
-        except OSError:
-            if not path.exists():
-                raise
+        with refusals_told(path):
+            yield draft
+            try:
+                draft.rename(path)
+            except OSError:
+                if not path.exists():
+                    raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -125,7 +132,9 @@ def picture_metadata(path: Path) -> dict[str, Any] | None:
         with Image.open(path) as picture:
             picture.load()
             metadata = json.loads(picture.info[METADATA])
-    except (OSError, SyntaxError, KeyError, ValueError):
+    except (OSError, SyntaxError, KeyError, ValueError) as error:
+        if is_machines(error):
+            raise
         return None
     return metadata if isinstance(metadata, dict) else None
 
@@ -203,6 +212,7 @@ def read_table(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise RecordError("missing-record", f"{path} is missing: run the study first") from None
     except (OSError, ValueError) as error:
+        hand_on(error, path)
         raise RecordError("broken-record", f"{path} is no Parquet table: {error}") from None
 
 

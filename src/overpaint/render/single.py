@@ -10,6 +10,7 @@ from overpaint.device import on_best_device
 from overpaint.errors import NetworkError
 from overpaint.networks import Network
 from overpaint.networks.taps import PRE_RELU
+from overpaint.records.machine import refusals_told
 from overpaint.render.lens import Lens, open_lens
 from overpaint.render.loop import Goal, Result, Settings, Step, ascend, together
 from overpaint.render.objectives import Objective, channel, channels_first
@@ -24,6 +25,7 @@ Progress = Callable[[int, int], None]
 """Called with image-steps taken and those in all."""
 
 
+@refusals_told()
 def render(
     network: Network,
     what: What,

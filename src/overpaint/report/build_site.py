@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.records import StudyFolder
+from overpaint.records.machine import refusals_told
 from overpaint.report.charts import formats
 from overpaint.report.pages.listing import (
     NAVIGATION,
@@ -24,6 +25,7 @@ from overpaint.report.site.templates import Templates
 from overpaint.report.study.reading import Records, read_records
 
 
+@refusals_told()
 def build(folder: Path) -> Path:
     """Bring `site/` of a study folder up to what the run left there; returns its `index.html`.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from overpaint.errors import StudyError
+from overpaint.errors import MachineError, RecordError, StudyError
 from overpaint.processes import Processes, in_words
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -22,6 +22,7 @@ from overpaint.records import (
     write_json,
     write_text,
 )
+from overpaint.records.machine import refusals_told
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
@@ -43,6 +44,7 @@ class Outcome:
     failures: dict[str, str]
 
 
+@refusals_told()
 def run_study(
     study: Study,
     out: Path,
@@ -133,6 +135,26 @@ def _is_worth_sharing(work: Workspace) -> bool:
 
 
 def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
+    """All steps, in order; says so where the folder goes away meanwhile."""
+    problem = None
+    try:
+        outcome = _steps(work, jobs)
+    except (RecordError, MachineError, FileNotFoundError) as error:
+        if getattr(error, "slug", "vanished") not in ("vanished", "missing-record"):
+            raise
+        problem = error
+    if not work.dry and not work.folder.study.exists():
+        raise MachineError(
+            "vanished",
+            f"the study folder {work.folder.root} was moved or removed while this run was at work "
+            "in it: the same command makes what is missing there",
+        )
+    if problem:
+        raise problem
+    return outcome
+
+
+def _steps(work: Workspace, jobs: int) -> Outcome:
     """All steps, in order."""
     study, dry = work.study, work.dry
     if not dry:

@@ -20,6 +20,7 @@ from overpaint.records import (
     write_manifest,
     write_rows,
 )
+from overpaint.records.machine import refusals_told
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.features import keep_features
 from overpaint.run.networks import keep_network
@@ -29,6 +30,7 @@ from overpaint.study import Study
 from overpaint.study.code import check_code
 
 
+@refusals_told()
 def advise_study(
     study: Study,
     out: Path,

@@ -28,6 +28,7 @@ from overpaint.records import (
     write_manifest,
     write_text,
 )
+from overpaint.records.machine import refusals_told
 from overpaint.run.comparisons import write_comparison
 from overpaint.run.findings import keep_findings
 from overpaint.run.renderings import keep_renderings
@@ -39,6 +40,7 @@ from overpaint.study import Study
 from overpaint.study.code import MADE_IN_PYTHON
 
 
+@refusals_told()
 def write_report(
     change: Comparison,
     folder: Path,

@@ -27,10 +27,11 @@ from rich.console import Console
 
 from overpaint.datasets import Dataset
 from overpaint.defaults import DEVICE_VARIABLE
-from overpaint.errors import NetworkError
+from overpaint.errors import MachineError, NetworkError
 from overpaint.progress import Progressing
 from overpaint.records import StudyFolder
 from overpaint.records.claims import Claims
+from overpaint.records.machine import refusals_told
 from overpaint.run.networks import keep_network, must_make_network, note_failure
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study
@@ -152,8 +153,10 @@ def _finish(work: Workspace, job: Job) -> None:
     if job.process.stdin:
         job.process.stdin.close()
     if job.failure.stat().st_size:
-        # it has said so itself
-        work.failed[job.name] = pickle.loads(job.failure.read_bytes())  # noqa: S301 - it is ours
+        failure = pickle.loads(job.failure.read_bytes())  # noqa: S301 - it is ours
+        if isinstance(failure, MachineError):
+            raise failure
+        work.failed[job.name] = failure  # it has said so itself
     elif job.process.returncode:
         error = NetworkError(
             "job-ended",
@@ -199,7 +202,11 @@ def main() -> None:
     with Claims(work.folder.root / "trainings" / ".claims") as claims:
         while not claims.take(order.network):
             time.sleep(PAUSE)  # another run is at it, and may leave nothing to do
-        keep_network(work, order.network)
+        try:
+            with refusals_told(order.folder.root):
+                keep_network(work, order.network)
+        except MachineError as error:
+            work.failed[order.network] = error
     if order.network in work.failed:
         order.failure.write_bytes(pickle.dumps(work.failed[order.network]))
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from overpaint.datasets.doctor import check_trainable
-from overpaint.errors import NetworkError, OverpaintError, StudyError, nearest
+from overpaint.errors import MachineError, NetworkError, OverpaintError, StudyError, nearest
 from overpaint.processes import ProcessError
 from overpaint.records import (
     PENDING,
@@ -51,8 +51,8 @@ def keep_network(work: Workspace, name: str) -> None:
         return
     try:
         train(work, name, wanted)
-    except ProcessError:
-        raise  # what one process could not do is no fault of the training's
+    except (ProcessError, MachineError):
+        raise  # what one process could not do, or the machine refuses, is no fault of a training's
     except OverpaintError as error:
         note_failure(work, name, error)
 

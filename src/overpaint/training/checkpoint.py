@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from overpaint.records import whole_file
+from overpaint.records.machine import hand_on
 
 
 @dataclass(frozen=True)
@@ -38,5 +39,6 @@ class Checkpoint:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             return dict(saved["state"]) if saved["key"] == self.key else None
-        except Exception:
+        except Exception as error:
+            hand_on(error, self.path)  # as a file that may not be read; it is no worse for that
             return None  # a missing, foreign or broken file: the training begins anew

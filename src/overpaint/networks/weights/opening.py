@@ -22,6 +22,7 @@ from torch import Tensor
 
 from overpaint.errors import NetworkError
 from overpaint.networks.weights import importers
+from overpaint.records.machine import hand_on
 
 FILES = (
     "model.safetensors.index.json",
@@ -192,6 +193,7 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
     try:
         names = sorted(_globals(path))
     except Exception as error:  # whatever bytes that are no pickle lead to
+        hand_on(error, path)
         raise NetworkError("broken-weights", f"{path} holds no weights: {error}") from None
     code = [name for name in names if name.split(".")[0] in _CODE and name not in _PLAIN]
     if code:
@@ -204,6 +206,7 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
         with _stand_ins(names):
             state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # PyTorch's message advises to switch the safety off
+        hand_on(error, path)
         raise _unreadable(path, names, error) from None
     if isinstance(state, Tensor):
         raise NetworkError(
