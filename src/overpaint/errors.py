@@ -5,6 +5,7 @@ Traceback (most recent call last):
 overpaint.errors.StudyError: network 'a' names parent 'b'; known: imagenet
 """
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -50,6 +51,14 @@ class MachineError(OverpaintError):
 
     No fault of what was asked for: a run ends with it, and the same command goes on.
     """
+
+
+class Stopped(BaseException):
+    """The user, or the system, asks the program to end: no failure of anything."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.number = number
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -15,7 +15,6 @@ of all networks say of a batch comes from the device as one tensor, while the ne
 a thread of its own writes it.
 """
 
-import shutil
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,6 +64,7 @@ from overpaint.records import (
     write_manifest,
 )
 from overpaint.records.claims import Claims
+from overpaint.records.drafts import remove_folder, sync_all
 from overpaint.records.machine import refusals_told
 
 BLOCK = 256
@@ -470,6 +470,7 @@ class _Shelf:
         The rows of a block come in order.
         """
         not_finite: Counter[str] = Counter()
+        path = self.request.path
         for name, values in arrays.items():
             images = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
             not_finite |= Counter({name.rpartition("/")[0]: images})
@@ -477,8 +478,13 @@ class _Shelf:
             self.waiting[name].append(values)
             if end % array.chunks[0] == 0 or end == len(self.split):
                 whole = np.concatenate(self.waiting.pop(name))
+                rows = range(end - len(whole), end)
                 with refusals_told(self.request.path):
-                    array[end - len(whole) : end] = whole
+                    array[rows.start : rows.stop] = whole
+                    if not chunks_of(path):
+                        # Zarr renames without; their names need none: a chunk without a name is
+                        # lacking
+                        sync_all(path / chunk for chunk in _chunks(array, rows))
         self.odd.update(not_finite)
 
     def finish(self) -> None:
@@ -514,7 +520,7 @@ def discard_foreign(path: Path, manifest: Manifest) -> bool:
         there.pop("batch", None)  # it is finished with its own
         if there == _made_from(manifest):
             return False
-    shutil.rmtree(path)
+    remove_folder(path)
     return True
 
 
@@ -558,14 +564,18 @@ def _names(path: Path) -> list[str]:
 
 def _is_there(path: Path, array: "zarr.Array[Any]", rows: range) -> Iterator[bool]:
     """Of each chunk that holds some of the rows, whether it is there."""
-    height, width = array.chunks
     elsewhere = chunks_of(path)
     folder = RemoteFolder(elsewhere) if elsewhere else None
+    for chunk in _chunks(array, rows):
+        yield folder.has(chunk) if folder else (path / chunk).is_file()
+
+
+def _chunks(array: "zarr.Array[Any]", rows: range) -> Iterator[str]:
+    """Where in the group the chunks lie that hold some of the rows."""
+    height, width = array.chunks
     for number in range(rows.start // height, -(-rows.stop // height)):
         for column in range(-(-array.shape[1] // width)):
-            key = array.metadata.encode_chunk_key((number, column))
-            chunk = f"{array.path}/{key}"
-            yield folder.has(chunk) if folder else (path / chunk).is_file()
+            yield f"{array.path}/{array.metadata.encode_chunk_key((number, column))}"
 
 
 def _is_whole(path: Path, array: "zarr.Array[Any]") -> bool:

@@ -23,7 +23,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from overpaint.errors import OverpaintError
+from overpaint.errors import OverpaintError, Stopped
+from overpaint.records.drafts import forget_mine
 
 Item = TypeVar("Item")
 
@@ -212,6 +213,7 @@ class Processes:
         self._tell(text, besides)
         print(f"overpaint: {text}; all processes end, and the same command goes on from here "  # noqa: T201
               "[process-failed]", file=sys.stderr, flush=True)  # fmt: skip
+        forget_mine()
         os._exit(1)
 
 
@@ -219,6 +221,8 @@ def in_words(error: BaseException) -> str:
     """An error for people; what is no mistake of theirs with its kind."""
     if isinstance(error, OverpaintError):
         return f"{error} [{error.slug}]"
+    if isinstance(error, Stopped):
+        return str(error)
     return f"{type(error).__name__}: {error}"
 
 

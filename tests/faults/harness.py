@@ -185,7 +185,7 @@ class Operations:
             name = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - no link is followed
         except TypeError:
             return
-        if not name.startswith(self.place):
+        if not f"{name}/".startswith(f"{self.place}/"):
             return
         self.inside = True
         try:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
 from overpaint.defaults import DEVICE_VARIABLE, DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
-from overpaint.errors import OverpaintError, require_train
+from overpaint.errors import OverpaintError, Stopped, require_train
 
 
 class Canvas(StrEnum):
@@ -99,9 +100,11 @@ def run(
     from overpaint.progress import Progressing
     from overpaint.run import run_study
 
+    folder = out or Path("runs") / read.study
+    keeps(lambda: of_study(folder) if not dry_run else "nothing was to be made")
     outcome = run_study(
         read,
-        out or Path("runs") / read.study,
+        folder,
         Progressing(Console(soft_wrap=True)),
         trackers,
         explain=explain,
@@ -147,6 +150,7 @@ def advise(
     from overpaint.run.advice import advise_study
 
     folder = out or Path("runs") / read.study
+    keeps(lambda: of_study(folder))
     progress = Progressing(Console(soft_wrap=True))
     advise_study(read, folder, progress, on or [], allow_code=allow_code)
 
@@ -235,6 +239,7 @@ def render(
             movie=movie,
         )
     )
+    keeps(lambda: "each picture that was finished is kept; the same command draws all again")
     for path in work.draw(progress):
         typer.echo(path)
 
@@ -269,6 +274,7 @@ def report(
         raise typer.BadParameter(
             "is the place of the page that --against makes", param_hint="--out"
         )
+    keeps(lambda: f"what {folder} holds is kept; the same command writes what is missing")
     typer.echo(build(folder))
     if figures:
         typer.echo(exports.figures(folder, figures))
@@ -309,6 +315,13 @@ def fetch(
     from overpaint.datasets.fetch import fetch as fetched
     from overpaint.datasets.fetch import is_export, study_line
 
+    keeps(
+        lambda: (
+            "every picture that was fetched is kept; the same command goes on from there"
+            if is_export(what)
+            else "nothing was unpacked; the same command begins again"
+        )
+    )
     if not is_export(what):
         typer.echo(study_line(what, fetched(what, folder)))
         return
@@ -334,18 +347,18 @@ def version() -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one message and status 2."""
-    try:
+    with stoppable():
         try:
-            app()
-        except OverpaintError:
-            raise
-        except Exception as error:  # of the system, if it is one
-            from overpaint.records.machine import machine_error
+            try:
+                app()
+            except OverpaintError:
+                raise
+            except Exception as error:  # of the system, if it is one
+                from overpaint.records.machine import machine_error
 
-            raise machine_error(error) or error from None
-    except OverpaintError as error:
-        print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("overpaint: stopped; the same command goes on from here", file=sys.stderr)  # noqa: T201
-        sys.exit(130)
+                raise machine_error(error) or error from None
+        except OverpaintError as error:
+            print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
+            sys.exit(2)
+        except Stopped as stop:
+            farewell(stop.number)

@@ -8,7 +8,6 @@
 ((2, 3, 3), 99)
 """
 
-import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from overpaint.errors import MachineError
 from overpaint.records import whole_folder
+from overpaint.records.drafts import remove_folder
 
 Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -90,7 +90,7 @@ def on_disk(
     pictures = _mapped(folder, count)
     if pictures is None:
         for old in place.glob(f"{name}-*"):
-            shutil.rmtree(old)
+            remove_folder(old)
         try:
             with whole_folder(folder) as draft:
                 _write(draft, count, decode, workers, progress)

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
@@ -19,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import RecordError
+from overpaint.records.drafts import draft_of, forget, put_in_place, sync, sync_below
 from overpaint.records.machine import hand_on, is_machines, refusals_told
 
 
@@ -43,34 +42,37 @@ Row = TypeVar("Row")
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """A path to write to; it becomes `path` only when the block ends well."""
+    """A path to write to; it becomes `path` only when the block ends well, and is on the disk then.
+
+    Of two writers at once the last that ends stays.
+    """
     with refusals_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    draft = draft_of(path)
     try:
         with refusals_told(path):
             yield draft
+            sync(draft)
             draft.replace(path)
+            sync(path.parent)
     finally:
-        draft.unlink(missing_ok=True)
+        forget(draft)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A folder to write to; it takes the place of `path` only when the block ends well."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     with refusals_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = draft_of(path)
         draft.mkdir()
     try:
         with refusals_told(path):
             yield draft
-            if path.exists():
-                shutil.rmtree(path)
-            draft.replace(path)
+            sync_below(draft)
+            put_in_place(draft, path)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        forget(draft)
 
 
 @contextmanager
@@ -79,21 +81,22 @@ def new_folder(path: Path) -> Iterator[Path]:
 
     If another process has made `path` in the meantime, that one stays.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
     with refusals_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = draft_of(path)
         draft.mkdir()
     try:
         with refusals_told(path):
             yield draft
+            sync_below(draft)
             try:
                 draft.rename(path)
             except OSError:
                 if not path.exists():
                     raise
+            sync(path.parent)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        forget(draft)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,12 +1,14 @@
 """`build`: the site of a study folder, brought up to date."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from overpaint.records import StudyFolder
+from overpaint.records.drafts import sweep
+from overpaint.records.lock import held
 from overpaint.records.machine import refusals_told
 from overpaint.report.charts import formats
 from overpaint.report.pages.listing import (
@@ -26,20 +28,29 @@ from overpaint.report.study.reading import Records, read_records
 
 
 @refusals_told()
-def build(folder: Path) -> Path:
+def build(folder: Path, *, wait: bool = False, say: Callable[[str], None] = lambda _: None) -> Path:
     """Bring `site/` of a study folder up to what the run left there; returns its `index.html`.
 
     Only what changed is written, and the first page last. A study that is not finished gets a
-    report too, which says what is missing. Raises RecordError where there is no study at all.
+    report too, which says what is missing, and so does one that a run is at work on. Raises
+    RecordError where there is no study at all, or another process writes the same report: with
+    `wait` it is waited for.
     """
     records = read_records(StudyFolder(folder))
+    with held(folder, "a report", name=".site", wait=wait, say=say):
+        sweep(records.folder.site, alone=True)
+        return _bring_up_to_date(records)
+
+
+def _bring_up_to_date(records: Records) -> Path:
     charts = sum(page.charts(records) for page in PAGES if page.charts)
     site = Site(
         IncrementalFiles(records.folder.site, records.folder.site_state),
         () if charts > MANY else tuple(formats.WRITERS),
     )
-    write_pages(site, records)
-    site.files.finish()
+    with site.files.batch:
+        write_pages(site, records)
+        site.files.finish()
     return records.folder.site / "index.html"
 
 

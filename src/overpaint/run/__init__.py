@@ -31,7 +31,7 @@ from overpaint.run.renderings import keep_renderings
 from overpaint.run.scores import all_scores, keep_ensemble, keep_network_scores, keep_repeats
 from overpaint.run.site import keep_site
 from overpaint.run.thumbnails import keep_thumbnails
-from overpaint.run.workspace import Workspace
+from overpaint.run.workspace import Workspace, alone_in
 from overpaint.study import Study
 from overpaint.study.code import check_code
 
@@ -79,6 +79,14 @@ def run_study(
         allow_code=allow_code,
     )
     processes = Processes.started()
+    if dry or not processes.leads:  # who follows works for the one that holds the folder
+        return _share_out(work, processes, jobs)
+    with alone_in(work):
+        return _share_out(work, processes, jobs)
+
+
+def _share_out(work: Workspace, processes: Processes, jobs: int) -> Outcome:
+    """Carry a study out by this process alone, or by all that were started together."""
     if processes.count == 1:
         return _carry_out(work, jobs)
     if jobs > 1:
@@ -89,7 +97,7 @@ def run_study(
         )
     if not processes.leads:
         work = replace(work, progress=Progressing(Console(quiet=True)), explain=False)
-    if dry or not _is_worth_sharing(work):
+    if work.dry or not _is_worth_sharing(work):
         if not processes.leads:
             return Outcome(work.folder.site / "index.html", {})
         processes.alone()

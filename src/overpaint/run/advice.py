@@ -25,7 +25,7 @@ from overpaint.run.datasets import keep_dataset
 from overpaint.run.features import keep_features
 from overpaint.run.networks import keep_network
 from overpaint.run.scores import all_scores
-from overpaint.run.workspace import Workspace
+from overpaint.run.workspace import Workspace, alone_in
 from overpaint.study import Study
 from overpaint.study.code import check_code
 
@@ -46,6 +46,12 @@ def advise_study(
     """
     check_code(study, allowed=allow_code)
     work = Workspace(study, StudyFolder(out), progress, allow_code=allow_code)
+    with alone_in(work, "overpaint advise"):
+        return _advise_all(work, only)
+
+
+def _advise_all(work: Workspace, only: Sequence[str]) -> list[AdviceRow]:
+    study = work.study
     fitted = {entry.fit for entry in study.networks.values() if entry.fit}
     for name in only:
         if name not in study.datasets:
@@ -81,7 +87,7 @@ def advise_study(
     rows = read_rows(path, AdviceRow)
     for dataset in dict.fromkeys(row.dataset for row in rows):
         of_dataset = [row for row in rows if row.dataset == dataset]
-        progress.console.print(advice_table(of_dataset, all_scores(work), study))
+        work.progress.console.print(advice_table(of_dataset, all_scores(work), study))
     return rows
 
 

@@ -35,7 +35,7 @@ from overpaint.run.renderings import keep_renderings
 from overpaint.run.site import keep_site
 from overpaint.run.thumbnails import keep_thumbnails
 from overpaint.run.trainings import network_facts_of
-from overpaint.run.workspace import Workspace
+from overpaint.run.workspace import Workspace, alone_in
 from overpaint.study import Study
 from overpaint.study.code import MADE_IN_PYTHON
 
@@ -63,39 +63,40 @@ def write_report(
     study = _study_of(compared, folder.resolve().name, names, render)
     console = Console(soft_wrap=True, quiet=render is None)  # drawing takes its time
     work = Workspace(study, StudyFolder(folder), Progressing(console))
-    write_text(work.folder.study, study.to_yaml())
-    _write_dataset(work, compared)
-    for name, network, digest in zip(names, networks, compared.digests, strict=True):
-        work.networks[name] = network
-        with whole_folder(work.folder.network(name)) as draft:
-            facts = network_facts_of(network, digest)
-            made_from = manifest(
-                "network",
-                inputs={"weights": digest},
-                settings={"load": study.networks[name].load},
-                facts=facts,
-                seed=compared.seed,
-            )
-            write_manifest(draft, made_from)
-    [pair], [(dataset, digests)] = study.compare, work.split_digests.items()
-    [(split, digest)] = digests.items()
-    wanted = manifest(
-        "comparison",
-        inputs={"before": compared.digests[0], "after": compared.digests[1], "images": digest},
-        settings={
-            "k": compared.k,
-            "reduction": compared.reduction,
-            "related": compared.related,
-            "render": dict(render or {}),
-        },
-        seed=compared.seed,
-    )
-    images = work.split(dataset, split)
-    write_comparison(work, pair, change, images, images, wanted)
-    keep_findings(work)
-    keep_renderings(work)
-    keep_thumbnails(work)
-    return keep_site(work)
+    with alone_in(work, "a report from Python"):
+        write_text(work.folder.study, study.to_yaml())
+        _write_dataset(work, compared)
+        for name, network, digest in zip(names, networks, compared.digests, strict=True):
+            work.networks[name] = network
+            with whole_folder(work.folder.network(name)) as draft:
+                facts = network_facts_of(network, digest)
+                made_from = manifest(
+                    "network",
+                    inputs={"weights": digest},
+                    settings={"load": study.networks[name].load},
+                    facts=facts,
+                    seed=compared.seed,
+                )
+                write_manifest(draft, made_from)
+        [pair], [(dataset, digests)] = study.compare, work.split_digests.items()
+        [(split, digest)] = digests.items()
+        wanted = manifest(
+            "comparison",
+            inputs={"before": compared.digests[0], "after": compared.digests[1], "images": digest},
+            settings={
+                "k": compared.k,
+                "reduction": compared.reduction,
+                "related": compared.related,
+                "render": dict(render or {}),
+            },
+            seed=compared.seed,
+        )
+        images = work.split(dataset, split)
+        write_comparison(work, pair, change, images, images, wanted)
+        keep_findings(work)
+        keep_renderings(work)
+        keep_thumbnails(work)
+        return keep_site(work)
 
 
 def _check_folder(folder: Path) -> None:

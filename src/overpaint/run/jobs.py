@@ -31,6 +31,7 @@ from overpaint.errors import MachineError, NetworkError
 from overpaint.progress import Progressing
 from overpaint.records import StudyFolder
 from overpaint.records.claims import Claims
+from overpaint.records.drafts import forget_mine
 from overpaint.records.machine import refusals_told
 from overpaint.run.networks import keep_network, must_make_network, note_failure
 from overpaint.run.workspace import Workspace
@@ -39,7 +40,7 @@ from overpaint.study import Study
 PAUSE = 0.1
 """Seconds between two looks at the jobs."""
 
-FAREWELL = 5.0
+FAREWELL = 2.0
 """Seconds that a job has to end when it is asked to."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
@@ -187,7 +188,10 @@ def _ended(running: dict[str, Job]) -> Iterator[None]:
 
 def main() -> None:
     """Train the network that standard input tells of."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the run tells that it was stopped
+    for name in ("SIGINT", "SIGHUP"):  # they come to all processes of a terminal: the run stops us
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: _end(128 + signal.SIGTERM))
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - the run has written it
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     work = Workspace(
@@ -216,4 +220,9 @@ def _end_with_the_run() -> None:
         0, 1
     ):  # and not by sys.stdin, whose lock a daemon thread must not hold at the end
         pass
-    os._exit(1)
+    _end(1)
+
+
+def _end(status: int) -> None:
+    forget_mine()
+    os._exit(status)

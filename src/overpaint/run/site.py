@@ -31,6 +31,6 @@ def keep_site(work: Workspace) -> Path:
     lacking = [] if index.is_file() or not state.is_file() else ["its first page is not there"]
     if work.must_make(state, wanted, lacking):
         with work.progress.stage("report"):
-            build(root)
+            build(root, wait=True, say=work.progress.say)
         write_manifest(state, wanted)
     return index

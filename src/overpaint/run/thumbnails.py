@@ -17,9 +17,9 @@ from overpaint.records import (
     manifest,
     read_manifest,
     read_table,
-    whole_file,
     write_manifest,
 )
+from overpaint.records.drafts import Batch
 from overpaint.run.comparisons import compared_pairs, splits_of
 from overpaint.run.workspace import Workspace
 
@@ -89,10 +89,10 @@ def _write_thumbnails(work: Workspace, dataset: str, pictures: dict[str, str]) -
     title = f"{len(missing)} thumbnails of {dataset}"
     with work.progress.stage(title) as advance, ThreadPoolExecutor(WORKERS) as pool:
         copies = pool.map(_small, (root / image for image in missing))
-        for count, (path, data) in enumerate(zip(missing.values(), copies, strict=True), start=1):
-            with whole_file(path) as draft:
-                draft.write_bytes(data)
-            advance(count, len(missing))
+        with Batch() as thumbnails:
+            for count, (path, data) in enumerate(zip(missing.values(), copies, strict=True), 1):
+                thumbnails.draft(path).write_bytes(data)
+                advance(count, len(missing))
 
 
 def _small(path: File) -> bytes:

@@ -1,6 +1,7 @@
 """Workspace: what the steps of one run share, and the one way in which they keep an artefact."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,23 @@ from overpaint.records import (
     read_manifest,
     reasons_to_make,
 )
+from overpaint.records.drafts import sweep
+from overpaint.records.lock import held
 from overpaint.study import Study
 
 if TYPE_CHECKING:  # torch is imported by the steps that have work to do
     from overpaint.networks import Network
+
+
+@contextmanager
+def alone_in(work: "Workspace", what: str = "overpaint run") -> Iterator[None]:
+    """Hold a study's folder, without what those have left there that were killed."""
+    root = work.folder.root
+    with held(root, what, say=work.progress.say):
+        sweep(root, alone=True, leave=[work.folder.site, root / "logs"])
+        for lock in (*root.glob("features/.claims/*/*.lock"), *root.glob("trainings/.claims/*")):
+            lock.unlink(missing_ok=True)  # of parts that nobody is at any more
+        yield
 
 
 @dataclass

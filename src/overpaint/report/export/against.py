@@ -70,11 +70,12 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     place = f"against-{slug(names[1])}"
     with into(out or first.folder.site) as draft:
         site = Site(IncrementalFiles(draft))
-        page = against_page(site, place, names, first, second)
-        templates = Templates.of(site, names[0], navigation=NAVIGATION if out is None else ())
-        templates.page("against", f"{place}.html", page)
-        if out is not None:
-            copy_assets(site)
+        with site.files.batch:
+            page = against_page(site, place, names, first, second)
+            templates = Templates.of(site, names[0], navigation=NAVIGATION if out is None else ())
+            templates.page("against", f"{place}.html", page)
+            if out is not None:
+                copy_assets(site)
     return (out or first.folder.site) / f"{place}.html"
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from overpaint.errors import RecordError
 from overpaint.records import StudyFolder, whole_file
+from overpaint.records.drafts import Batch
 from overpaint.report.build_site import write_pages
 from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Picture
@@ -33,9 +34,9 @@ def into(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
         draft = Path(name)
         yield draft
-        for path in sorted(path for path in draft.rglob("*") if path.is_file()):
-            with whole_file(folder / path.relative_to(draft)) as place:
-                shutil.copyfile(path, place)
+        with Batch() as files:
+            for path in sorted(path for path in draft.rglob("*") if path.is_file()):
+                shutil.copyfile(path, files.draft(folder / path.relative_to(draft)))
 
 
 # --- figures -----------------------------------------------------------------------------------
@@ -56,7 +57,8 @@ def figures(folder: Path, out: Path) -> Path:
     records = read_records(StudyFolder(folder))
     with into(out) as draft, tempfile.TemporaryDirectory(prefix="overpaint-") as pages:
         site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
-        write_pages(site, records, charts_only=True)
+        with site.files.batch, site.paper.batch:
+            write_pages(site, records, charts_only=True)
     return out
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
-from overpaint.records import VERSIONS, digest, file_digest, read_json, whole_file, write_json
+from overpaint.records import VERSIONS, digest, file_digest, read_json, write_json
+from overpaint.records.drafts import Batch, sync
 
 MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "numpy", "pillow")
 
@@ -52,6 +53,7 @@ class IncrementalFiles:
     places: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
+    batch: Batch = field(default_factory=Batch)
     _folders: dict[Path, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,8 +75,7 @@ class IncrementalFiles:
             if path.read_bytes() == data:
                 return
         self._forget_state()
-        with whole_file(path) as draft:
-            draft.write_bytes(data)
+        self.batch.draft(path).write_bytes(data)
 
     def copy(self, place: str, source: Path) -> None:
         """Copy a file into the site, unless it is there."""
@@ -86,12 +87,13 @@ class IncrementalFiles:
             if filecmp.cmp(source, path):
                 return
         self._forget_state()
-        with whole_file(path) as draft:
-            shutil.copy2(source, draft)  # with its time, by which the next comparison is quick
+        # with its time, by which the next comparison is quick
+        shutil.copy2(source, self.batch.draft(path))
 
     def _forget_state(self) -> None:
-        if self.state is not None:
-            self.state.unlink(missing_ok=True)
+        if self.state is not None and self.state.exists():
+            self.state.unlink()
+            sync(self.state.parent)  # before anything else is changed
 
     def cached(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file that takes long to make: those there, if made from the same."""
@@ -134,6 +136,7 @@ class IncrementalFiles:
 
     def finish(self) -> None:
         """Remove the files that are not of this build, and keep what it was made from."""
+        self.batch.flush()
         for path in sorted(self.root.rglob("*"), reverse=True):  # a folder after what is in it
             if path.is_dir():
                 with suppress(OSError):  # it is not empty

@@ -1,0 +1,307 @@
+"""Drafts: what is written stands under a name of nobody's until it is whole and on the disk.
+
+A draft's name tells which process writes it: on which machine, with which number, since when, and
+a random part. So no two drafts meet, in whatever containers or on whatever machines their processes
+are, and the next run can tell those that nobody will finish.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as place:
+...     draft = draft_of(Path(place) / "scores.json")
+...     draft.touch()
+...     is_draft(draft.name), writer_is_gone(draft), draft_of(Path(place) / "scores.json") == draft
+(True, False, False)
+"""
+
+import errno
+import hashlib
+import os
+import platform
+import re
+import secrets
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+NAME = re.compile(
+    r"\..*\.(?P<machine>[0-9a-f]{12})-(?P<process>\d+)-(?P<started>\d+)-[0-9a-f]{8}\.draft",
+    re.DOTALL,
+)
+OLD = re.compile(r"\..+\.\d+\.draft", re.DOTALL)
+"""Drafts of before: named by the process number alone, which is given again."""
+
+PARTIAL = re.compile(r".*\.[0-9a-f]{32}\.partial", re.DOTALL)
+"""What Zarr names the chunks that it has not written whole."""
+
+ABANDONED = 24 * 3600
+"""Seconds since the last change after which a draft of a process that cannot be asked for, because
+it is on another machine, is taken for one that nobody finishes; where a lock says that nobody else
+writes, it is none at once."""
+
+TOGETHER = 64
+"""Files of a batch that are brought to the disk together."""
+
+FLUSHES = 8
+"""Files that are brought to the disk at once: journals of file systems join what comes together."""
+
+mine: set[Path] = set()
+"""The drafts of this process that are neither finished nor given up."""
+
+
+@cache
+def this_machine() -> str:
+    """Twelve letters for this start of this machine, and for the container where it is one: process
+    numbers of no other mean the same.
+    """
+    try:
+        container = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        container = ""
+    return hashlib.sha256(f"{this_kernel()}\n{container}".encode()).hexdigest()[:12]
+
+
+@cache
+def this_kernel() -> str:
+    """Where process numbers begin anew: a start of a machine, with all containers of it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"{platform.node()} {uuid.getnode():x}"
+
+
+def started(process: int) -> int | None:
+    """When a process of this machine began, in hundredths of seconds; None where there is none."""
+    import psutil
+
+    try:
+        found = psutil.Process(process)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return round(found.create_time() * 100)
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.AccessDenied:
+        return 0
+
+
+def runs_still(process: int, since: int) -> bool:
+    """Whether the process of this machine that began then is still there, and no later one."""
+    begun = started(process)
+    # The clock may have been set since; numbers are not given again within seconds.
+    return begun is not None and (begun == 0 or abs(begun - since) < 500)
+
+
+def draft_of(path: Path) -> Path:
+    """A place beside `path` to write to; nobody else has it. It is to be let go of by `forget`."""
+    begin = path.name.encode()[:80].decode(errors="ignore")  # some names are as long as may be
+    writer = f"{this_machine()}-{os.getpid()}-{_own_start(os.getpid())}-{secrets.token_hex(4)}"
+    draft = path.with_name(f".{begin}.{writer}.draft")
+    mine.add(draft)
+    return draft
+
+
+@cache
+def _own_start(process: int) -> int:  # by number: a fork has another
+    return started(process) or 0
+
+
+def is_draft(name: str) -> bool:
+    """Whether a name is that of a draft, of now or of before."""
+    return bool(NAME.fullmatch(name) or OLD.fullmatch(name))
+
+
+def writer_is_gone(draft: Path, *, alone: bool = False) -> bool:
+    """Whether nobody will finish a draft; `alone`: a lock says that no other machine writes."""
+    parts = NAME.fullmatch(draft.name)
+    if parts and parts["machine"] == this_machine():
+        process = int(parts["process"])
+        if process == os.getpid() and draft in mine:
+            return False
+        return not runs_still(process, int(parts["started"]))
+    if alone:
+        return True
+    try:
+        return time.time() - draft.lstat().st_mtime > ABANDONED
+    except OSError:
+        return False  # it has just been finished
+
+
+def forget(draft: Path) -> None:
+    """Remove a draft, if it is still there: a file, or a folder with all that is in it."""
+    try:
+        is_folder = stat.S_ISDIR(draft.lstat().st_mode)
+    except OSError:
+        is_folder = False
+    if is_folder:
+        shutil.rmtree(draft, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            draft.unlink()
+    mine.discard(draft)
+
+
+def forget_mine() -> None:
+    """Remove the drafts of this process, which ends."""
+    for draft in list(mine):
+        forget(draft)
+
+
+def sweep(folder: Path, *, alone: bool = False, leave: Iterable[Path] = ()) -> int:
+    """Remove the drafts below a folder that nobody will finish; how many there were.
+
+    No link is followed. `leave`: folders that are not looked through.
+    """
+    skipped, count = {str(path) for path in leave}, 0
+    floor = [str(folder)]
+    while floor:
+        try:
+            with os.scandir(floor.pop()) as entries:
+                inside = list(entries)
+        except OSError:
+            continue  # it is not there, or has just been moved
+        for entry in inside:
+            path = Path(entry.path)
+            if is_draft(entry.name):
+                if writer_is_gone(path, alone=alone):
+                    forget(path)
+                    count += 1
+            elif alone and PARTIAL.fullmatch(entry.name):
+                forget(path)
+                count += 1
+            elif entry.is_dir(follow_symlinks=False) and entry.path not in skipped:
+                floor.append(entry.path)
+    return count
+
+
+# --- to the disk ----------------------------------------------------------------------------------
+
+UNABLE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EBADF}
+"""What a file system says that cannot be told to write now: it does so when it likes."""
+
+
+def sync(path: Path) -> None:
+    """Have a file's bytes, or a folder's names, on the disk before anything that follows."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows writes names by itself
+    number = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+    finally:
+        os.close(number)
+
+
+def sync_all(paths: Iterable[Path]) -> None:
+    """The same of many, some at a time: that is much quicker than one after the other."""
+    many = list(paths)
+    if len(many) < 3:
+        for path in many:
+            sync(path)
+        return
+    with ThreadPoolExecutor(FLUSHES, thread_name_prefix="sync") as pool:
+        for _ in pool.map(sync, many):
+            pass
+
+
+def sync_below(folder: Path) -> None:
+    """Have all files of a folder on the disk, and the names of all."""
+    places = [(Path(place), names) for place, _, names in os.walk(folder)]
+    files = (place / name for place, names in places for name in names)
+    sync_all([path for path in files if not path.is_symlink()])
+    sync_all([place for place, _ in places])
+
+
+# --- into their places ----------------------------------------------------------------------------
+
+
+def put_in_place(draft: Path, path: Path) -> None:
+    """Let a finished folder take the place of `path`; of several that do so at once the last stays.
+
+    What was there is first moved out of the way, whole: no moment leaves a part of it under its
+    name.
+    """
+    while True:
+        aside = draft_of(path)
+        try:
+            with suppress(FileNotFoundError):
+                path.rename(aside)
+            try:
+                draft.rename(path)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not draft.exists():
+                    raise
+                continue  # another has just put his there
+            sync(path.parent)
+            return
+        finally:
+            forget(aside)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder: it is gone at once, not file by file."""
+    aside = draft_of(path)
+    try:
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+    finally:
+        forget(aside)
+
+
+class Batch:
+    """Files that come in great number: brought to the disk together, then renamed in their order.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as place, Batch() as files:
+    ...     path = Path(place) / "a.txt"
+    ...     _ = files.draft(path).write_text("all of it")
+    ...     there = path.exists()
+    ...     files.flush()
+    ...     there, path.read_text()
+    (False, 'all of it')
+    """
+
+    def __init__(self) -> None:
+        self.waiting: dict[Path, Path] = {}  # by the place that is wanted, the draft
+
+    def draft(self, path: Path) -> Path:
+        """A place to write to at once; the file takes its own at the next flush, or some before."""
+        if len(self.waiting) >= TOGETHER or path in self.waiting:
+            self.flush()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.waiting[path] = draft_of(path)
+        return self.waiting[path]
+
+    def flush(self) -> None:
+        """Have all files in their places, and on the disk."""
+        try:
+            sync_all(self.waiting.values())
+            for path, draft in self.waiting.items():
+                draft.replace(path)
+                mine.discard(draft)
+            sync_all({path.parent for path in self.waiting})
+        finally:
+            self.drop()
+
+    def drop(self) -> None:
+        """Give up those that are not in their places."""
+        for draft in self.waiting.values():
+            forget(draft)
+        self.waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Flush, unless an error ends the block."""
+        if kind is None:
+            self.flush()
+        else:
+            self.drop()
