@@ -19,7 +19,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import tee
@@ -55,6 +55,8 @@ from overpaint.pixels.batches import as_float, batches, in_order, pixels_of, vie
 from overpaint.records import (
     FeaturesFacts,
     Manifest,
+    contents,
+    damages_of,
     digest,
     facts_of,
     new_folder,
@@ -493,7 +495,16 @@ class _Shelf:
         group = open_group(path, mode="r")
         arrays = [name for name in _names(path) if _is_whole(path, _array(group, name))]
         facts = FeaturesFacts(arrays=arrays, batch=self.batch)
-        write_manifest(path, with_facts(self.request.manifest, facts))
+        made = with_facts(self.request.manifest, facts)
+        with suppress(RecordError):
+            present = read_manifest(path)
+            if (
+                (present.key, present.facts) == (made.key, made.facts)
+                and (present.files or {}).keys() == {*contents.parts(path, "features")}
+                and not damages_of(path, settle=True)
+            ):
+                return  # another process has said so already
+        write_manifest(path, made)
 
 
 IMAGES = "images"
@@ -515,7 +526,7 @@ def discard_foreign(path: Path, manifest: Manifest) -> bool:
     """Remove a group that was made from something else than this manifest says; whether it was."""
     if not path.exists():
         return False
-    if (path / "zarr.json").is_file():
+    with suppress(RecordError):  # one that is lost or cut off tells nothing
         there = made_from(path)
         there.pop("batch", None)  # it is finished with its own
         if there == _made_from(manifest):

@@ -33,6 +33,9 @@ from overpaint.records import (
     write_table,
 )
 
+STAMPS = "stamps.parquet"
+"""Size and time of each picture at the last look; without it every picture is read."""
+
 
 def examine(
     root: Folder,
@@ -116,16 +119,14 @@ def remember(root: Folder, rows: Sequence[ImageRow], workplace: Path) -> None:
     names = [row.image for row in rows]
     times = [time for _, time in stamps]
     sizes = [size for size, _ in stamps]
-    write_table(
-        workplace / "stamps.parquet", pd.DataFrame({"image": names, "bytes": sizes, "time": times})
-    )
+    write_table(workplace / STAMPS, pd.DataFrame({"image": names, "bytes": sizes, "time": times}))
 
 
 def remembered(workplace: Path) -> dict[str, tuple[Stamp, ImageRow]]:
     """What the last look found of each picture, and the stamp that its file had."""
     try:
         rows = read_rows(workplace / "images.parquet", ImageRow)
-        stamps = read_table(workplace / "stamps.parquet")
+        stamps = read_table(workplace / STAMPS)
     except RecordError:
         return {}
     times = zip(stamps["bytes"].tolist(), stamps["time"].tolist(), strict=True)

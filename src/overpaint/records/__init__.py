@@ -8,6 +8,7 @@ from overpaint.records.artefacts import (
     PENDING,
     VERSIONS,
     Manifest,
+    damages_of,
     defaults_of,
     differences,
     manifest,
@@ -19,6 +20,7 @@ from overpaint.records.artefacts import (
     without_defaults,
     write_manifest,
 )
+from overpaint.records.contents import Damage
 from overpaint.records.facts import (
     ComparisonFacts,
     DatasetFacts,
@@ -89,6 +91,7 @@ __all__ = [
     "ClassRow",
     "ColumnKind",
     "ComparisonFacts",
+    "Damage",
     "DatasetFacts",
     "DuplicateRow",
     "EnsembleFacts",
@@ -119,6 +122,7 @@ __all__ = [
     "SvmRow",
     "WeightRow",
     "column_kinds",
+    "damages_of",
     "defaults_of",
     "differences",
     "digest",

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from overpaint.errors import RecordError
+from overpaint.records.contents import (
+    Damage,
+    changed_at,
+    contents,
+    damages,
+    is_file,
+    lie_below,
+    unfinished,
+)
 from overpaint.records.files import digest, read_json, write_json
 
 VERSIONS: dict[str, int] = {
@@ -61,7 +71,10 @@ class Manifest:
     facts: dict[str, Any]  # what else the artefact says of itself: see `facts`
     device: str = ""  # what networks ran on, and in which precision; of what needed none, nothing
     version: int | None = None  # of its kind: see VERSIONS; None in folders from before there were
+    files: dict[str, str] | None = None  # name -> "bytes SHA-256"; None from before there were any
+    seal: str = field(default="", compare=False)  # the digest of all the rest
     defaults: dict[str, Any] = field(default_factory=dict, compare=False)  # not written
+    is_sealed: bool = field(default=True, compare=False)  # whether the seal is right; not written
 
 
 def manifest(
@@ -166,7 +179,7 @@ def manifest_path(place: Path) -> Path:
     >>> manifest_path(Path("networks/tuned/scores.json")).as_posix()
     'networks/tuned/scores.manifest.json'
     """
-    if place.suffix in (".json", ".parquet"):
+    if is_file(place):
         return place.with_suffix(".manifest.json")
     return place / "manifest.json"
 
@@ -176,16 +189,59 @@ def read_manifest(place: Path) -> Manifest:
     path = manifest_path(place)
     data = read_json(path)
     try:
-        return Manifest(**data)
+        read = Manifest(**data)
     except TypeError:
         raise RecordError("not-a-manifest", f"{path} is no manifest of overpaint") from None
+    # one from before there were digests has no seal
+    is_sealed = read.seal == _seal(data) if read.seal or read.files is not None else True
+    return replace(read, is_sealed=is_sealed)
 
 
 def write_manifest(place: Path, made: Manifest) -> None:
-    """Write the manifest of an artefact: the last thing of it, and only when it is whole."""
-    data = asdict(made)
-    del data["defaults"]
-    write_json(manifest_path(place), data)
+    """Write the manifest of an artefact: the last thing of it, and only when it is whole.
+
+    It takes the digests of the files that are there. Those of the manifest that it replaces hold
+    for what was not written since.
+    """
+    path, earlier = manifest_path(place), None
+    with suppress(RecordError):
+        earlier = read_manifest(place)
+    since = changed_at(path) if earlier else 0
+    files = contents(place, made.kind, earlier.files if earlier else None, since)
+    data = json.loads(json.dumps(asdict(replace(made, files=files)), allow_nan=False))
+    del data["defaults"], data["is_sealed"]
+    write_json(path, data | {"seal": _seal(data)})
+
+
+def _seal(data: Mapping[str, Any]) -> str:
+    return digest({name: value for name, value in data.items() if name != "seal"})
+
+
+# --- whether it is whole --------------------------------------------------------------------------
+
+
+def damages_of(place: Path, *, read: bool = False, settle: bool = False) -> list[Damage]:
+    """What of an artefact that has a manifest is not as it was made: files that are lost, cut or
+    changed, and the manifest itself.
+
+    Bytes are read of files that are newer than the manifest, or of all with `read`. With `settle`
+    what turns out to be the same is not read again the next time, and an artefact from before there
+    were digests has them from now on. Raises RecordError where there is no manifest.
+    """
+    path, present = manifest_path(place), read_manifest(place)
+    files = present.files
+    if not present.is_sealed or not (
+        files is None or (isinstance(files, dict) and lie_below(files))
+    ):
+        return [Damage(name=path.name, state="changed", text="was changed after it was written")]
+    if files is None:
+        trained = present.kind == "network" and bool(present.facts.get("dataset"))
+        damaged = unfinished(place, present.kind, ("predictions.parquet",) if trained else ())
+        if settle and not damaged:
+            write_manifest(place, present)
+        return damaged
+    since = None if read else changed_at(path)
+    return damages(path.parent, files, since=since, settle=path if settle else None)
 
 
 # --- whether it is as wanted ---------------------------------------------------------------------

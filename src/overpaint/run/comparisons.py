@@ -19,14 +19,19 @@ from overpaint.records import (
     digest,
     manifest,
     read_rows,
-    reasons_to_make,
     whole_folder,
     with_facts,
     write_manifest,
     write_table,
 )
 from overpaint.run.channel_choice import choose_channels
-from overpaint.run.features import arrays_of, keep_arrays, keep_features, wanted_features
+from overpaint.run.features import (
+    arrays_of,
+    damaged_features,
+    keep_arrays,
+    keep_features,
+    wanted_features,
+)
 from overpaint.run.workspace import Workspace
 from overpaint.study import Pair
 
@@ -67,13 +72,18 @@ def reductions_of(pair: Pair) -> tuple[list[str], list[str]]:
 
 
 def keep_compared_features(work: Workspace) -> None:
-    """Have the features that the missing comparisons need: one pass over each split for all
-    networks.
+    """Have the features that the missing comparisons need, and those that the folder has whole: one
+    pass over each split for all networks.
     """
-    arrays: dict[tuple[str, str], dict[str, set[str]]] = {}
+    arrays = damaged_features(work)
+    if work.dry:
+        for on, by_network in arrays.items():
+            for name in by_network:
+                work.must_make(work.folder.features(name, *on), wanted_features(work, name, *on))
+        arrays = {}
     for pair in compared_pairs(work):
         place = work.folder.comparison(*pair.pair)
-        if not reasons_to_make(place, wanted_comparison(work, pair)):
+        if not work.reasons(place, wanted_comparison(work, pair)):
             continue
         for on, reductions in zip(splits_of(work, pair), reductions_of(pair), strict=True):
             for name in pair.pair:

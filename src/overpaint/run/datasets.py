@@ -6,14 +6,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from overpaint.datasets import Dataset
-from overpaint.datasets.doctor import duplicates, leak, remember
+from overpaint.datasets.doctor import STAMPS, duplicates, leak, remember, remembered
+from overpaint.datasets.entry import CollectionEntry
 from overpaint.datasets.opening import open_dataset
+from overpaint.datasets.stamp import stamp
 from overpaint.errors import RecordError
 from overpaint.records import (
     DatasetFacts,
     ImageRow,
     Manifest,
     defaults_of,
+    file_digest,
     manifest,
     read_manifest,
     with_facts,
@@ -31,6 +34,7 @@ def keep_dataset(work: Workspace, name: str) -> None:
     if work.dry:
         _look_only(work, name)
         return
+    _make_room(work, name)
     title = "look again" if (place / "manifest.json").is_file() else "read"
     with work.progress.stage(f"dataset {name}: {title}") as advance:
         dataset, rows = open_dataset(
@@ -46,9 +50,12 @@ def keep_dataset(work: Workspace, name: str) -> None:
     wanted = _wanted(work, name)
     facts = _facts(dataset, entry.kind, rows)
     made = with_facts(wanted, facts)
+    work.looks[place] = []  # what lies there now was written a moment ago
     # What there is to tell may change although no picture that is used has.
     if work.must_make(place, wanted, _changed(place, made)):
         write_manifest(place, made)
+    else:
+        write_manifest(place, read_manifest(place))
     for note in facts.notes:
         work.progress.say(f"  {note}")
     for row in rows:
@@ -62,6 +69,42 @@ def keep_dataset(work: Workspace, name: str) -> None:
     for leak_row in facts.leak:
         if leak_row.known:
             work.progress.say(f"  {leak_row.split}: {leak_row.describe()}")
+
+
+def _make_room(work: Workspace, name: str) -> None:
+    """Remove what of a dataset is not as it was made, and say so: opening it makes it anew."""
+    place = work.folder.dataset(name)
+    pictures = _damaged_pictures(work, name)
+    damaged = [*map(str, work.damages(place)), *pictures]
+    for damage in work.damages(place):
+        (place / damage.name).unlink(missing_ok=True)
+        pictures += [damage.name] if damage.name.startswith("pictures/") else []
+    if pictures:  # they were written out together
+        shutil.rmtree(place / "pictures")
+    if damaged:
+        said = f"{'; '.join(damaged[:NAMED])}{' …' if len(damaged) > NAMED else ''}"
+        work.progress.say(f"{place.relative_to(work.folder.root).as_posix()}: {said}: made anew")
+    if work.verify:
+        (place / STAMPS).unlink(missing_ok=True)  # so that every picture is read
+
+
+def _damaged_pictures(work: Workspace, name: str) -> list[str]:
+    """In words, the pictures that overpaint wrote out itself and that are not any more as they were
+    at the last look.
+    """
+    place = work.folder.dataset(name)
+    pictures = place / "pictures"
+    entry: CollectionEntry = work.study.datasets[name]
+    if not entry.writes_out or not pictures.is_dir() or (pictures / "looks.parquet").is_file():
+        return []  # they are somebody else's, not there yet, or at an address
+    damaged = []
+    for image, (when, row) in remembered(place).items():
+        now = stamp(pictures / image)
+        if now[0] < 0:
+            damaged.append(f"{image} is lost")
+        elif (work.verify or now != when) and file_digest(pictures / image) != row.digest:
+            damaged.append(f"{image} was changed after it was made")
+    return damaged
 
 
 def _take(work: Workspace, dataset: Dataset) -> None:
@@ -124,7 +167,8 @@ def _look_only(work: Workspace, name: str) -> None:
     if not entry.writes_out:
         with TemporaryDirectory() as copy:  # what was found before is looked up, and not changed
             for path in place.glob("*.parquet"):
-                shutil.copy(path, copy)
+                if not (work.verify and path.name == STAMPS):
+                    shutil.copy(path, copy)
             dataset, _ = open_dataset(
                 name,
                 entry,
@@ -134,6 +178,6 @@ def _look_only(work: Workspace, name: str) -> None:
             )
         work.datasets[name] = dataset
         work.split_digests[name] = _digests(dataset)
-    work.must_make(place, _wanted(work, name))
+    work.must_make(place, _wanted(work, name), _damaged_pictures(work, name))
     if place in work.pending and entry.writes_out:
         work.split_digests[name] = {}  # known only once the pictures are written

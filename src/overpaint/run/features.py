@@ -1,13 +1,22 @@
 """The features of a study: one pass over a split for all networks that lack something there."""
 
+import re
+import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from overpaint.datasets import Split
+from overpaint.defaults import SPLITS
+from overpaint.errors import RecordError
 from overpaint.records import FeaturesFacts, Manifest, facts_of, manifest, read_manifest
 from overpaint.run.workspace import Workspace
+
+CHUNK = re.compile(r"(?!images/)[^/]+/[^/]+/(zarr\.json|c/.+)|manifest\.json")
+"""The files of a group that are made anew by themselves when they are gone."""
 
 
 def keep_features(
@@ -38,10 +47,16 @@ def arrays_of(
 def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: Split) -> None:
     """Have arrays of features of each network; what the folder lacks is computed in one pass.
 
-    What was made from other weights, pictures or preprocessing than there are now is removed.
+    What was made from other weights, pictures or preprocessing than there are now is removed, and
+    what is not any more as it was made: its chunks, or all where what tells of them is damaged.
     """
     wanted = {name: wanted_features(work, name, split.dataset, split.name) for name in arrays}
     paths = {name: work.folder.features(name, split.dataset, split.name) for name in arrays}
+    beyond = {
+        name
+        for name, path in paths.items()
+        if not all(CHUNK.fullmatch(damage.name) for damage in work.damages(path))
+    }
     lacking = [
         name
         for name in arrays
@@ -52,6 +67,8 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
     from overpaint.features import discard_foreign
 
     for name in lacking:
+        if name in beyond:
+            shutil.rmtree(paths[name])
         if discard_foreign(paths[name], wanted[name]):
             work.progress.say(
                 f"features of {name} on {split.dataset}/{split.name}: made anew, "
@@ -103,11 +120,34 @@ def _store(
     )
 
 
+def damaged_features(work: Workspace) -> dict[tuple[str, str], dict[str, set[str]]]:
+    """The features that the folder has and that are no longer whole: by dataset and split, for each
+    network the names of arrays.
+
+    Those that are gone altogether are wanted only by what is made of them.
+    """
+    damaged: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for dataset, split, name in product(work.study.datasets, SPLITS, work.study.nodes()):
+        path = work.folder.features(name, dataset, split)
+        if not work.damages(path) or work.has_failed(name):
+            continue
+        if split not in work.split_digests[dataset]:
+            continue  # the dataset has no such split any more
+        present = read_manifest(path)
+        if present.key == wanted_features(work, name, dataset, split).key:
+            with suppress(RecordError):
+                arrays = set(facts_of(present, FeaturesFacts).arrays)
+                damaged.setdefault((dataset, split), {})[name] = arrays
+    return damaged
+
+
 def missing_arrays(path: Path, arrays: Collection[str]) -> list[str]:
     """In words, the arrays that a group of features has not whole."""
-    if not (path / "manifest.json").is_file():
+    try:
+        present = facts_of(read_manifest(path), FeaturesFacts).arrays
+    except RecordError:
         return []  # all of them, and that is told already
-    missing = sorted(set(arrays) - set(facts_of(read_manifest(path), FeaturesFacts).arrays))
+    missing = sorted(set(arrays) - set(present))
     return [f"it lacks {', '.join(missing)}"] if missing else []
 
 

@@ -40,11 +40,23 @@ def keep_network(work: Workspace, name: str) -> None:
         error = NetworkError("parent-failed", f"its parent {entry.parent!r} has failed")
         note_failure(work, name, error)
         return
+    wanted, place = wanted_network(work, name), work.folder.network(name)
+    # What follows from weights that are whole is made from them: no training is done again.
+    damaged = [damage.name for damage in work.damages(place)] if entry.fit else []
+    lacks_start = entry.starts_random and bool(
+        work.reasons(work.folder.network(f"{name}.init"), wanted)
+    )
+    is_trained = not reasons_to_make(place, wanted) and {*damaged} <= {"predictions.parquet"}
     if not must_make_network(work, name):
         return
-    wanted = wanted_network(work, name)
-    from overpaint.run.trainings import save_network, train
+    from overpaint.run.trainings import predict_again, save_network, save_start, train
 
+    if entry.fit and is_trained:
+        if damaged:
+            predict_again(work, name)
+        if lacks_start:
+            save_start(work, name, wanted)
+        return
     if entry.fit is None:
         with work.progress.stage(f"network {name}: load {entry.load}"):
             save_network(work, name, start_of(work, name), wanted)
@@ -161,7 +173,7 @@ def _check_channels(work: Workspace, render: RenderEntry) -> None:
 
 def _widths_of(work: Workspace, name: str) -> dict[str, int]:
     """How many channels each layer of a network has; no limit where an old record has none."""
-    if not reasons_to_make(work.folder.network(name), wanted_network(work, name)):
+    if not work.reasons(work.folder.network(name), wanted_network(work, name)):
         facts = work.network_facts(name)
         return facts.channels or dict.fromkeys(facts.layers, sys.maxsize)
     if work.dry:

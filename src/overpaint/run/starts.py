@@ -1,11 +1,12 @@
 """What the networks of a study begin with: a parent, published weights, a file, or a seed."""
 
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from overpaint.cache import SOURCES, published, weights_file
-from overpaint.errors import NetworkError
+from overpaint.errors import NetworkError, RecordError
 from overpaint.records import (
     PENDING,
     NetworkFacts,
@@ -77,7 +78,7 @@ def loaded_digest(work: Workspace, name: str, entry: NetworkEntry) -> str | None
     file = _named_weights(work, entry) or weights_file(_placed(work, str(entry.load)))
     if file is None and entry.load in SOURCES:
         place = work.folder.network(name)
-        if (place / "manifest.json").is_file():  # loaded before; the file may be gone since
+        with suppress(RecordError):  # loaded before; the file may be gone since
             return read_manifest(place).inputs.get("weights")
         # a dry run downloads nothing
         return PENDING if work.dry else file_digest(published(entry.load))

@@ -16,6 +16,7 @@ from overpaint.records import (
     NetworkFacts,
     PreprocessingFacts,
     SvmRow,
+    read_manifest,
     whole_folder,
     with_facts,
     write_manifest,
@@ -23,7 +24,7 @@ from overpaint.records import (
     write_table,
 )
 from overpaint.run.features import keep_features
-from overpaint.run.recipes import preset_of
+from overpaint.run.recipes import preset_of, recipe_of
 from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace
 from overpaint.study.recipe import Recipe, in_use
@@ -104,6 +105,23 @@ def _fit_svm(work: Workspace, name: str, recipe: Recipe) -> "Trained":
             paths = keep_features(work, [parent], dataset.split(split), layers=[PENULTIMATE])
             features[split] = read_features(paths[parent], PENULTIMATE)
         return fit_svm(child, plan, dataset, features, seed=work.study.seed_of(name))
+
+
+def predict_again(work: Workspace, name: str) -> None:
+    """Have the predictions of a trained network, whose weights are there, anew."""
+    place, dataset = work.folder.network(name), work.study.all_networks[name].fit
+    assert dataset is not None
+    with work.progress.stage(f"network {name}: predict {dataset}/test"):
+        _write_predictions(work, work.opened(name), dataset, place)
+    write_manifest(place, read_manifest(place))
+
+
+def save_start(work: Workspace, name: str, wanted: Manifest) -> None:
+    """Draw again what a training began with, beside the network that it gave."""
+    recipe = recipe_of(work, name)
+    assert recipe is not None
+    _, child, _ = _begun(work, name, recipe)
+    save_network(work, f"{name}.init", child, wanted)
 
 
 def _begun(work: Workspace, name: str, recipe: Recipe) -> "tuple[Dataset, Network, Plan]":

@@ -12,12 +12,15 @@ from overpaint.processes import Processes
 from overpaint.progress import Progressing
 from overpaint.records import (
     PENDING,
+    Damage,
     Manifest,
     NetworkFacts,
     StudyFolder,
+    damages_of,
     digest,
     facts_of,
     file_digest,
+    manifest_path,
     read_manifest,
     reasons_to_make,
 )
@@ -27,6 +30,9 @@ from overpaint.study import Study
 
 if TYPE_CHECKING:  # torch is imported by the steps that have work to do
     from overpaint.networks import Network
+
+NAMED = 5
+"""Files that are named where an artefact is no longer whole; the others are counted."""
 
 
 @contextmanager
@@ -54,6 +60,7 @@ class Workspace:
     trackers: tuple[str, ...] = ()
     explain: bool = False
     dry: bool = False
+    verify: bool = False  # whether all bytes are read, and not only sizes and times looked at
     allow_code: bool = False  # whether code that the study names may be run
     processes: Processes = field(default_factory=lambda: Processes(rank=0, count=1))
     datasets: dict[str, Dataset] = field(default_factory=dict)
@@ -63,6 +70,7 @@ class Workspace:
     drawing: Any = None  # what all renderings share: a Drawing of theirs, once there is one
     pending: set[Path] = field(default_factory=set)  # what a dry run would have made
     explained: set[Path] = field(default_factory=set)  # what was told of already
+    looks: dict[Path, list[Damage]] = field(default_factory=dict)  # what was found of files
 
     def keep(
         self, place: Path, wanted: Manifest, make: Callable[[], None], beside: Iterable[Path] = ()
@@ -84,22 +92,52 @@ class Workspace:
     ) -> bool:
         """Whether an artefact is to be made now: never in a dry run, which only says why.
 
-        For what is made together with others; `lacking` are reasons that no manifest tells.
+        For what is made together with others; `lacking` are reasons that no manifest tells. Files
+        that are not as they were made are removed before they are made anew, and that is said.
         """
+        damaged = [(place, damage) for damage in self.damages(place)]
         reasons = [*reasons_to_make(place, wanted), *lacking]
         for other in beside:
+            damaged += [(other, damage) for damage in self.damages(other)]
             reasons = reasons or [
                 f"{reason} ({other.name})" for reason in reasons_to_make(other, wanted)
             ]
+        causes = [str(damage) if at == place else f"{damage} ({at.name})" for at, damage in damaged]
+        causes = [] if reasons == ["it is not there"] else causes
+        reasons += causes[:NAMED] + (
+            [f"and {len(causes) - NAMED} more files"] if len(causes) > NAMED else []
+        )
         if self.explain and place not in self.explained:
             self.explained.add(place)
             address = place.relative_to(self.folder.root).as_posix()
             verb = "kept" if not reasons else "to make" if self.dry else "made"
             why = f": {'; '.join(reasons)}" if reasons else ""
             self.progress.say(f"{verb}  {address}{why}")
+        elif damaged and not self.dry:
+            address = place.relative_to(self.folder.root).as_posix()
+            self.progress.say(f"{address}: {'; '.join(reasons)}: made anew")
         if reasons and self.dry:
             self.pending.add(place)
+        elif reasons:
+            for at, damage in damaged:
+                (manifest_path(at).parent / damage.name).unlink(missing_ok=True)
+            for at in (place, *beside):
+                self.looks.pop(at, None)
         return bool(reasons) and not self.dry
+
+    def damages(self, place: Path) -> list[Damage]:
+        """What of an artefact's files is not as it was made; looked at once a run."""
+        if place not in self.looks:
+            try:
+                damaged = damages_of(place, read=self.verify, settle=not self.dry)
+            except RecordError:
+                return []  # it has no manifest, which is a reason of its own
+            self.looks[place] = damaged
+        return self.looks[place]
+
+    def reasons(self, place: Path, wanted: Manifest) -> list[str]:
+        """Why an artefact has to be made: it is another's, or no longer whole."""
+        return [*reasons_to_make(place, wanted), *map(str, self.damages(place))]
 
     # --- what artefacts are made from ---------------------------------------------------------
 
