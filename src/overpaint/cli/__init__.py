@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
+from overpaint.cli.verify import verify as verify_study
 from overpaint.defaults import DEVICE_VARIABLE, DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import OverpaintError, Stopped, require_train
 
@@ -78,6 +79,10 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be made, and why; make nothing.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read the bytes of all that is there, also of old pictures."),
+    ] = False,
     allow_code: AllowCode = False,
     jobs: Annotated[
         int, typer.Option(min=1, help="Trainings at once, each on a GPU or a share of the threads.")
@@ -109,6 +114,7 @@ def run(
         trackers,
         explain=explain,
         dry=dry_run,
+        verify=verify,
         allow_code=allow_code,
         jobs=jobs,
     )
@@ -335,6 +341,9 @@ def fetch(
     typer.echo(pictures.study_line())
     if pictures.lost:
         raise typer.Exit(1)
+
+
+app.command("verify")(verify_study)
 
 
 @app.command()

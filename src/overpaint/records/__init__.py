@@ -81,6 +81,7 @@ from overpaint.records.rows import (
     SvmRow,
     WeightRow,
 )
+from overpaint.records.verification import verify_folder
 
 __all__ = [
     "PENDING",
@@ -139,6 +140,7 @@ __all__ = [
     "readable_facts",
     "reasons_to_make",
     "table",
+    "verify_folder",
     "versions",
     "whole_file",
     "whole_folder",

@@ -10,6 +10,7 @@ The order is below; `workspace` holds what the steps share, and each kind of art
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +24,7 @@ from overpaint.records import (
     write_text,
 )
 from overpaint.records.machine import refusals_told
+from overpaint.run.advice import keep_advice
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
@@ -53,6 +55,7 @@ def run_study(
     *,
     explain: bool = False,
     dry: bool = False,
+    verify: bool = False,
     allow_code: bool = False,
     jobs: int = 1,
 ) -> Outcome:
@@ -61,9 +64,10 @@ def run_study(
     A training that fails does not end the run: what does not depend on it is done, and the
     outcome tells. `explain` says of each artefact whether it is kept or made, and why; `dry` says
     the same and makes nothing, so that of what depends on something that is to be made it is only
-    known that it may have to be made too. `allow_code`: functions that the study names as networks
-    may be run; without it a study that names any is refused, and nothing is imported. `jobs`:
-    trainings that are made at once, each by a process of its own.
+    known that it may have to be made too. `verify`: the bytes of all artefacts and pictures are
+    read, where else a look at sizes and times is enough. `allow_code`: functions that the study
+    names as networks may be run; without it a study that names any is refused, and nothing is
+    imported. `jobs`: trainings that are made at once, each by a process of its own.
 
     One of several processes of torchrun's or Accelerate's leads and does all this, the others do
     their part of what it shares out; where nothing is missing they end at once.
@@ -76,6 +80,7 @@ def run_study(
         trackers,
         explain=explain or dry,
         dry=dry,
+        verify=verify,
         allow_code=allow_code,
     )
     processes = Processes.started()
@@ -133,6 +138,8 @@ def _is_worth_sharing(work: Workspace) -> bool:
         dry=True,
         datasets={},
         split_digests={},
+        group_digests={},
+        looks={},
         networks={},
         failed={},
         pending=set(),
@@ -166,7 +173,7 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     """All steps, in order."""
     study, dry = work.study, work.dry
     if not dry:
-        write_text(work.folder.study, study.to_yaml())
+        _write_study(work)
     for name in study.datasets:
         keep_dataset(work, name)
     check_study(work)
@@ -190,10 +197,28 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     keep_findings(work)
     keep_renderings(work)
     keep_thumbnails(work)
+    keep_advice(work)
     page = keep_site(work)
     if not dry:
         _sum_up(work, page, failures)
     return Outcome(page, failures)
+
+
+def _write_study(work: Workspace) -> None:
+    """Keep the study as it was read; say so where what lies there is no study."""
+    path = work.folder.study
+    try:
+        present = path.read_bytes()
+        yaml.safe_load(present)["study"]
+    except FileNotFoundError:
+        present = None
+        if work.folder.site_state.is_file() or work.folder.findings.is_file():
+            work.progress.say(f"{path.name}: it is lost: made anew")
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
+        present = None
+        work.progress.say(f"{path.name}: it is no study any more: made anew")
+    if present != work.study.to_yaml().encode():
+        write_text(path, work.study.to_yaml())
 
 
 def _sum_up(work: Workspace, page: Path, failures: dict[str, str]) -> None:

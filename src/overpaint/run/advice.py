@@ -9,13 +9,15 @@ from pathlib import Path
 
 from rich.table import Table
 
-from overpaint.errors import StudyError, nearest
+from overpaint.errors import RecordError, StudyError, nearest
 from overpaint.progress import Progressing
 from overpaint.records import (
     AdviceRow,
     Scores,
     StudyFolder,
     manifest,
+    manifest_path,
+    read_manifest,
     read_rows,
     write_manifest,
     write_rows,
@@ -69,26 +71,66 @@ def _advise_all(work: Workspace, only: Sequence[str]) -> list[AdviceRow]:
         dataset: [name for name in starts if not _has_seen(study, name, dataset)]
         for dataset in datasets
     }
-    path = work.folder.advice
-    wanted = manifest(
-        "advice",
-        inputs={f"network {name}": work.weights_digest(name) for name in starts}
-        | {f"images of {name}": work.split_digest(name, "train") for name in datasets},
-        settings={"starts": start_names},
-        seed=study.seed,
-    )
-
-    def make() -> None:
-        rows = [row for name in datasets for row in _advise(work, start_names[name], name)]
-        write_rows(path, rows, AdviceRow)
-        write_manifest(path, wanted)
-
-    work.keep(path, wanted, make)
-    rows = read_rows(path, AdviceRow)
+    _keep(work, start_names)
+    rows = read_rows(work.folder.advice, AdviceRow)
     for dataset in dict.fromkeys(row.dataset for row in rows):
         of_dataset = [row for row in rows if row.dataset == dataset]
         work.progress.console.print(advice_table(of_dataset, all_scores(work), study))
     return rows
+
+
+def keep_advice(work: Workspace) -> None:
+    """Have the advice that was asked for once true of the data and the starts that there are now.
+
+    Starts that have come since are for who asks again.
+    """
+    path, study = work.folder.advice, work.study
+    if not path.exists() and not manifest_path(path).exists():
+        return
+    starts: dict[str, list[str]] = {}
+    try:
+        starts = dict(read_manifest(path).settings["starts"])
+    except (RecordError, KeyError, TypeError, ValueError):
+        fitted = {entry.fit for entry in study.networks.values() if entry.fit}
+        starts = {name: list(study.all_networks) for name in study.datasets if name in fitted}
+    starts = {
+        dataset: [
+            name
+            for name in names
+            if name in study.all_networks
+            and not work.has_failed(name)
+            and not _has_seen(study, name, dataset)
+        ]
+        for dataset, names in starts.items()
+        if dataset in study.datasets
+    }
+    starts = {dataset: names for dataset, names in starts.items() if names}
+    if starts:
+        _keep(work, starts)
+    elif not work.dry:
+        path.unlink(missing_ok=True)
+        manifest_path(path).unlink(missing_ok=True)
+
+
+def _keep(work: Workspace, starts: Mapping[str, Sequence[str]]) -> None:
+    """Have the advice on datasets, of the starts of each."""
+    path = work.folder.advice
+    inputs = {}
+    for name in dict.fromkeys(name for names in starts.values() for name in names):
+        inputs[f"network {name}"] = work.weights_digest(name)
+    for dataset in starts:
+        inputs[f"images of {dataset}"] = work.split_digest(dataset, "train")
+        inputs |= work.groups_of(dataset, "train")
+    wanted = manifest(
+        "advice", inputs=inputs, settings={"starts": dict(starts)}, seed=work.study.seed
+    )
+
+    def make() -> None:
+        rows = [row for name, names in starts.items() for row in _advise(work, names, name)]
+        write_rows(path, rows, AdviceRow)
+        write_manifest(path, wanted)
+
+    work.keep(path, wanted, make)
 
 
 def _can_start(work: Workspace, name: str) -> bool:

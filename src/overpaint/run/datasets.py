@@ -2,10 +2,13 @@
 
 import json
 import shutil
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from overpaint.datasets import Dataset
+from overpaint.datasets.catalogue import Picture
 from overpaint.datasets.doctor import STAMPS, duplicates, leak, remember, remembered
 from overpaint.datasets.entry import CollectionEntry
 from overpaint.datasets.opening import open_dataset
@@ -16,6 +19,7 @@ from overpaint.records import (
     ImageRow,
     Manifest,
     defaults_of,
+    digest,
     file_digest,
     manifest,
     read_manifest,
@@ -111,6 +115,7 @@ def _take(work: Workspace, dataset: Dataset) -> None:
     """Have a dataset as the leader has opened it."""
     work.datasets[dataset.name] = dataset
     work.split_digests[dataset.name] = _digests(dataset)
+    work.group_digests[dataset.name] = _group_digests(dataset.pictures)
 
 
 def _changed(place: Path, made: Manifest) -> list[str]:
@@ -126,6 +131,25 @@ def _changed(place: Path, made: Manifest) -> list[str]:
 
 def _digests(dataset: Dataset) -> dict[str, str]:
     return {split: dataset.split(split).digest for split in dataset.split_names}
+
+
+def _group_digests(pictures: Iterable[Picture | ImageRow]) -> dict[str, str]:
+    """Of the groups, what is asked of them: which pictures of train belong together, and which of
+    test are of a group that is in train; nothing for a split without groups.
+    """
+    pictures = list(pictures)
+    train = [picture for picture in pictures if picture.split == "train"]
+    members = defaultdict(list)
+    for picture in train:
+        if picture.group:
+            members[picture.group].append(picture.image)
+    is_familiar = sorted(
+        (picture.image, picture.group in members)
+        for picture in pictures
+        if picture.split == "test" and picture.group
+    )
+    groups = {"train": sorted(map(sorted, members.values())), "test": is_familiar}
+    return {split: digest(value) for split, value in groups.items() if value}
 
 
 def _wanted(work: Workspace, name: str) -> Manifest:
@@ -164,6 +188,8 @@ def _look_only(work: Workspace, name: str) -> None:
         work.must_make(place, _wanted(work, name))
         return
     work.split_digests[name] = read_manifest(place).inputs
+    rows = [row for _, row in remembered(place).values() if row.status == "ok"]
+    work.group_digests[name] = _group_digests(rows)
     if not entry.writes_out:
         with TemporaryDirectory() as copy:  # what was found before is looked up, and not changed
             for path in place.glob("*.parquet"):
@@ -178,6 +204,7 @@ def _look_only(work: Workspace, name: str) -> None:
             )
         work.datasets[name] = dataset
         work.split_digests[name] = _digests(dataset)
+        work.group_digests[name] = _group_digests(dataset.pictures)
     work.must_make(place, _wanted(work, name), _damaged_pictures(work, name))
     if place in work.pending and entry.writes_out:
         work.split_digests[name] = {}  # known only once the pictures are written

@@ -48,7 +48,8 @@ def _keep_scores(work: Workspace, place: Path, dataset: str, seed: int) -> None:
             else PENDING,
             "train images": work.split_digest(dataset, "train"),
             "test images": work.split_digest(dataset, "test"),
-        },
+        }
+        | work.groups_of(dataset, "test"),
         settings={},
         seed=seed,
     )

@@ -9,6 +9,7 @@ from overpaint.run.workspace import Workspace
 
 SHOWN = (
     *("study.yaml", "failures.json", "repeats.json", "findings.json", "advice.parquet"),
+    "advice.manifest.json",
     *("datasets/*/manifest.json", "datasets/*/images.parquet"),
     *("networks/*/*manifest.json", "ensembles/*/*manifest.json", "comparisons/*/manifest.json"),
     *("renderings/*/*manifest.json", "renderings/*/*/manifest.json", "thumbnails/*/manifest.json"),

@@ -31,6 +31,9 @@ from overpaint.study import Study
 if TYPE_CHECKING:  # torch is imported by the steps that have work to do
     from overpaint.networks import Network
 
+PIECEMEAL = ("features", "renderings", "thumbnails")
+"""Folders of artefacts that are made where they lie, and have their manifest at last."""
+
 NAMED = 5
 """Files that are named where an artefact is no longer whole; the others are counted."""
 
@@ -65,6 +68,7 @@ class Workspace:
     processes: Processes = field(default_factory=lambda: Processes(rank=0, count=1))
     datasets: dict[str, Dataset] = field(default_factory=dict)
     split_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # dataset -> split -> …
+    group_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # of splits with groups
     networks: dict[str, "Network"] = field(default_factory=dict)
     failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
     drawing: Any = None  # what all renderings share: a Drawing of theirs, once there is one
@@ -113,7 +117,7 @@ class Workspace:
             verb = "kept" if not reasons else "to make" if self.dry else "made"
             why = f": {'; '.join(reasons)}" if reasons else ""
             self.progress.say(f"{verb}  {address}{why}")
-        elif damaged and not self.dry:
+        elif not self.dry and (damaged or self._has_lost_its_manifest(place)):
             address = place.relative_to(self.folder.root).as_posix()
             self.progress.say(f"{address}: {'; '.join(reasons)}: made anew")
         if reasons and self.dry:
@@ -124,6 +128,16 @@ class Workspace:
             for at in (place, *beside):
                 self.looks.pop(at, None)
         return bool(reasons) and not self.dry
+
+    def _has_lost_its_manifest(self, place: Path) -> bool:
+        """Whether there is an artefact without a manifest that can be read.
+
+        Of what is made piece by piece that is nothing to speak of: a run was cut off in between.
+        """
+        path = manifest_path(place)
+        if path.exists():
+            return not self.is_there(place)
+        return place.exists() and place.relative_to(self.folder.root).parts[0] not in PIECEMEAL
 
     def damages(self, place: Path) -> list[Damage]:
         """What of an artefact's files is not as it was made; looked at once a run."""
@@ -151,6 +165,13 @@ class Workspace:
         if name not in digests and not self.dry:
             self.split(dataset, name)  # which says what is wrong
         return digests.get(name, PENDING)
+
+    def groups_of(self, dataset: str, split: str) -> dict[str, str]:
+        """What an artefact is made from that looks at the groups of a split: nothing, where none of
+        its pictures has any.
+        """
+        digest = self.group_digests.get(dataset, {}).get(split)
+        return {f"groups of {dataset}/{split}": digest} if digest else {}
 
     def network_facts(self, name: str) -> NetworkFacts:
         """What the folder's manifest tells of a network."""
