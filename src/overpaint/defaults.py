@@ -16,6 +16,10 @@ RENDER_STEPS = 512
 RENDER_SIZE = 128
 """Steps of a rendering's optimisation, and pixels of its side."""
 
+MOST_STEPS = 1_000_000
+MOST_SIDE = 4096
+"""The most that is taken of both; a rendering of such a side needs some gigabytes already."""
+
 DREAM_STEPS = 100
 """Steps of a dream on a picture that there is."""
 

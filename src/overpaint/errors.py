@@ -5,20 +5,42 @@ Traceback (most recent call last):
 overpaint.errors.StudyError: network 'a' names parent 'b'; known: imagenet
 """
 
+import re
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib.util import find_spec
 
+LONGEST = 2000
+"""The characters of a message."""
+
+UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Signs that steer a terminal, and halves of letters, which no terminal takes."""
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most so many characters, with an ellipsis for what is left out.
+
+    >>> shortened("a label of many letters", 12)
+    'a label of…'
+    """
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
 
 class OverpaintError(Exception):
-    """A user's mistake, told as what, where, and what would be right.
+    r"""A user's mistake, told as what, where, and what would be right.
 
-    `slug` names the paragraph of `docs/messages.md` that explains the message.
+    `slug` names the paragraph of `docs/messages.md` that explains the message. What it cites of a
+    file may be of any length and hold signs that move the cursor: it is made fit to be printed.
+
+    >>> str(OverpaintError("bad-value", "a\x1b[2Jb" + 9000 * "c"))[:8]
+    'a\\x1b[2J'
     """
 
     def __init__(self, slug: str, message: str) -> None:
-        super().__init__(message)
+        if len(message) > LONGEST:  # what would be right stands at its end
+            message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
+        super().__init__(UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], message))
         self.slug = slug
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
@@ -61,6 +83,10 @@ class Stopped(BaseException):
         self.number = number
 
 
+NAMES, LENGTH = 10_000, 300
+"""How many names, and of how many letters, a word is compared with: each takes its time."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The end of a message: the close matches of a word, or else all that is known.
 
@@ -70,9 +96,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     'known: imagenet, wikiart'
     """
     names = list(known)
-    close = get_close_matches(word, names, n=1)
+    comparable = [name for name in names[:NAMES] if len(name) <= LENGTH]
+    close = get_close_matches(word, comparable, n=1) if len(word) <= LENGTH else []
     hint = f"did you mean '{close[0]}'? " if close else ""
-    shown = ", ".join(names[:30]) + (f", … ({len(names)} in all)" if len(names) > 30 else "")
+    first = ", ".join(shortened(name, 60) for name in names[:30])
+    shown = first + (f", … ({len(names)} in all)" if len(names) > 30 else "")
     return f"{hint}known: {shown or 'none'}"
 
 

@@ -4,9 +4,18 @@
 >>> folder: Folder = Path("pictures")
 >>> str(folder / "cat.jpg")
 'pictures/cat.jpg'
+
+And what is to be a file is one: `read_regular` reads no pipe, which would wait for ever, and no
+device, which has no end.
 """
 
-from typing import Any, Protocol
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from overpaint.errors import shortened
 
 
 class Dated(Protocol):
@@ -28,3 +37,91 @@ class Folder(Protocol):
 
     def __truediv__(self, name: str, /) -> File:
         """The file of an id."""
+
+
+# --- on a disk -----------------------------------------------------------------------------------
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""What may lie where a file is expected."""
+
+NAME_BYTES = 255
+"""The longest name of a file or folder, on most systems."""
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """All bytes of a file.
+
+    Raises OSError where there is none, where it is a pipe, a device or a folder, and where it has
+    more bytes than `most`; the reason is its `strerror`.
+
+    >>> read_regular(Path("/dev/null"), 100)
+    Traceback (most recent call last):
+    OSError: [Errno 22] it is a device and no file: '/dev/null'
+    """
+    with open_regular(path, most) as file:
+        # some files of /proc say that they are empty, some have nothing to say yet
+        data = file.read(most + 1) or b""
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return data
+
+
+def open_regular(path: Path, most: int) -> BinaryIO:
+    """A file opened for reading; an OSError as `read_regular` has it."""
+    try:
+        # Without this flag the opening of a pipe waits until somebody writes.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        number = os.open(path, flags)
+    except ValueError as error:  # a NUL, half a letter
+        raise OSError(errno.EINVAL, f"no file can be called so ({error})", str(path)) from None
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+        os.close(number)
+        if not stat.S_ISREG(status.st_mode):
+            kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+            raise OSError(errno.EINVAL, f"it is {kind} and no file", str(path))
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+    return os.fdopen(number, "rb")
+
+
+def absolute(base: Path, path: Path) -> Path:
+    """A path that may begin with `~` or at a base, made absolute, links followed.
+
+    >>> absolute(Path("/studies"), Path("../pictures")).as_posix()
+    '/pictures'
+    """
+    return Path(os.path.realpath(base / path.expanduser()))  # which minds no circle of links
+
+
+def check_place(place: Path | str) -> None:
+    r"""Raises ValueError for what can be the place of no file.
+
+    >>> check_place("pictures\0")
+    Traceback (most recent call last):
+    ValueError: 'pictures\x00' can be no place of a file: it holds a NUL
+    >>> check_place("~no-one/x")
+    Traceback (most recent call last):
+    ValueError: '~no-one/x' can be no place of a file: '~no-one' is no user's home
+    """
+    text = str(place)
+    reason = ""
+    try:
+        names = os.fsencode(text).split(b"/")
+        Path(text).expanduser()
+    except UnicodeEncodeError:
+        reason = "it holds half a letter"
+    except RuntimeError:
+        reason = f"{Path(text).parts[0]!r} is no user's home"
+    else:
+        if "\0" in text:
+            reason = "it holds a NUL"
+        elif max(map(len, names)) > NAME_BYTES or len(os.fsencode(text)) > 4000:
+            reason = "it is too long"
+    if reason:
+        raise ValueError(f"{shortened(text, 100)!r} can be no place of a file: {reason}")

@@ -4,13 +4,15 @@ The entry of a kind stands beside its reader, in a file of the kind's name; `kin
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from overpaint.datasets.catalogue import Catalogue
+from overpaint.files import absolute, check_place
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 """Names become folders and addresses: letters, digits, "_" and "-"."""
@@ -19,13 +21,21 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 class Entry(BaseModel):
     """What all parts of a study share: unknown keys are errors, values stay as they were read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+
+def possible(place: str) -> str:
+    """A path as it is; a ValueError where no file can be called so."""
+    check_place(place)
+    return place
 
 
 def _all_different(names: list[str]) -> list[str]:
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"{twice[0]!r} stands twice")
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"{twice!r} stands twice")
     return names
 
 
@@ -43,7 +53,7 @@ class Surroundings:
 
     def path(self, path: Path) -> Path:
         """A path of the entry, made absolute."""
-        return (self.base / path.expanduser()).resolve()
+        return absolute(self.base, path)
 
 
 class CollectionEntry(Entry, ABC):
@@ -59,6 +69,14 @@ class CollectionEntry(Entry, ABC):
     kind: str
     disjoint: Literal["group"] | None = None
     cache: bool = False
+
+    @model_validator(mode="after")
+    def _possible_places(self) -> Self:
+        for _, value in self:
+            for place in value.values() if isinstance(value, dict) else [value]:
+                if isinstance(place, Path):
+                    check_place(place)
+        return self
 
     @abstractmethod
     def read(self, surroundings: Surroundings) -> Catalogue:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import CollectionEntry, Surroundings
@@ -35,13 +35,13 @@ class FolderEntry(CollectionEntry):
 
     kind: Literal["folder"]
     root: Path
-    group: str | None = None
+    group: Annotated[str, Field(max_length=1000)] | None = None
 
     @model_validator(mode="after")
     def _one_capture(self) -> Self:
         try:
             captures = re.compile(self.group or "()").groups
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"group {self.group!r} is no regular expression: {error}") from None
         if captures != 1:
             raise ValueError(f"group {self.group!r} needs one capture group, as in '/([^/_]+)_'")

@@ -20,7 +20,8 @@ def inside(path: str, root: Path, where: str) -> str:
     if "\0" in path:
         raise DatasetError("path-outside", f"{where}: no file can be called {path!r}")
     place = Path(os.path.normpath(root / path))
-    if not (place.is_relative_to(root) and place.resolve().is_relative_to(root.resolve())):
+    real = Path(os.path.realpath(place))  # which minds no circle of links
+    if not (place.is_relative_to(root) and real.is_relative_to(os.path.realpath(root))):
         raise DatasetError("path-outside", f"{where}: {path!r} leads out of the root {root}")
     return place.relative_to(root).as_posix()
 

@@ -23,13 +23,20 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
-from overpaint.datasets.entry import Entry, Name
+from overpaint.datasets.entry import Entry, Name, possible
 from overpaint.datasets.kinds import DatasetEntry
 from overpaint.datasets.remote import address
-from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
+from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
+from overpaint.files import absolute
 from overpaint.seeds import seed_for
 from overpaint.study.recipe import AUTO, PRESETS, TAKEN_BY_AUTO, Recipe, recipe
+
+GENERATIONS = 100
+"""Networks that may descend one from another."""
+
+MANY = 1000
+"""Networks, datasets, ensembles or comparisons that a study may have."""
 
 Place = tuple[str | int, ...]
 """Where something stands in the file: ("networks", "tuned", "from")."""
@@ -43,19 +50,24 @@ class Misplaced(StudyError):
         self.place = place
 
 
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""Of all that is drawn: any number that a manifest can hold."""
+
 # --- networks ----------------------------------------------------------------------------------
 
 
 class NetworkEntry(Entry):
     """A node of the lineage, and the training that leads to it."""
 
-    load: str | None = None
-    weights: str | None = Field(None, description="'random', or a file for the architecture")
+    load: Annotated[str, AfterValidator(possible)] | None = None
+    weights: Annotated[str, AfterValidator(possible)] | None = Field(
+        None, description="'random', or a file for the architecture"
+    )
     parent: Name | None = Field(None, alias="from")
     fit: Name | None = None
     recipe: str | None = None
     overrides: dict[str, Any] = Field({}, alias="with")
-    seed: int | None = None
+    seed: Seed | None = None
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Trainings that differ by the seed only: NAME, NAME.2, NAME.3 …"""
 
@@ -165,7 +177,7 @@ class Pair(Entry):
         return self.pair[1]
 
 
-Units = Annotated[str, Field(pattern=r"^.+:\d+$")]
+Units = Annotated[str, Field(pattern=r"^.+:\d{1,9}$")]
 """The name of a channel, as mixed4d:164."""
 
 
@@ -174,8 +186,8 @@ class RenderEntry(Entry):
 
     layers: list[str]
     """May be left out where the channels are units, which name their layers themselves."""
-    channels: str | list[Annotated[int, Field(ge=0)]] | list[Units] = "most_changed(4)"
-    steps: Annotated[int, Field(ge=1)] = RENDER_STEPS
+    channels: str | list[Annotated[int, Field(ge=0, lt=10**9)]] | list[Units] = "most_changed(4)"
+    steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] = RENDER_STEPS
     size: Annotated[int, Field(ge=16, le=1024)] = RENDER_SIZE
     together: bool = False
     """Also draw, of each pair, what excites both networks at once and what only the second."""
@@ -237,7 +249,7 @@ class FeaturesEntry(Entry):
 
 
 CHOICE = re.compile(
-    r"^(all|(most_changed|most_concentrated|least_overlap|extremes_of_overlap)\([1-9]\d*\))$"
+    r"^(all|(most_changed|most_concentrated|least_overlap|extremes_of_overlap)\([1-9]\d{0,8}\))$"
 )
 
 
@@ -245,13 +257,15 @@ class Study(Entry):
     """The whole of a study file."""
 
     study: Name
-    seed: int = 0
-    datasets: dict[Name, DatasetEntry] = Field({})
-    networks: dict[Name, NetworkEntry]
-    ensembles: dict[Name, Annotated[list[str], Field(min_length=2)]] = Field({})
+    seed: Seed = 0
+    datasets: dict[Name, DatasetEntry] = Field({}, max_length=MANY)
+    networks: dict[Name, NetworkEntry] = Field(max_length=MANY)
+    ensembles: dict[Name, Annotated[list[str], Field(min_length=2, max_length=MANY)]] = Field(
+        {}, max_length=MANY
+    )
     """Networks of one dataset whose probabilities are averaged."""
-    compare: list[Pair] = Field([])
-    maximal_images: Annotated[int, Field(ge=1)] = 100
+    compare: list[Pair] = Field([], max_length=MANY)
+    maximal_images: Annotated[int, Field(ge=1, le=10_000)] = 100
     features: FeaturesEntry | None = None
     render: RenderEntry | None = None
     base: Path = Field(Path(), exclude=True)
@@ -269,8 +283,13 @@ class Study(Entry):
                 raise Misplaced(("networks", name, "fit"), "unknown-dataset", (
                     f"network {name!r} is fitted to dataset {network.fit!r}; {known}"))  # fmt: skip
         self.lineage()
+        if (trainings := sum(entry.repeats for entry in self.networks.values())) > 2 * MANY:
+            raise Misplaced(("networks",), "bad-value", (
+                f"with its repeats the study has {trainings:,} networks; at most {2 * MANY:,} are "
+                "taken"))  # fmt: skip
+        nodes = self.nodes()
         for number, pair in enumerate(self.compare):
-            self._check_pair(number, pair)
+            self._check_pair(number, pair, nodes)
         for name, members in self.ensembles.items():
             self._check_ensemble(name, members)
         if self.render:
@@ -305,11 +324,11 @@ class Study(Entry):
             raise Misplaced(("ensembles", name), "name-taken", (
                 f"ensemble {name!r} has the name of a network; give it another"))  # fmt: skip
 
-    def _check_pair(self, number: int, pair: Pair) -> None:
+    def _check_pair(self, number: int, pair: Pair, nodes: list[str]) -> None:
         for network in pair.pair:
-            if network not in self.nodes():
+            if network not in nodes:
                 raise Misplaced(("compare", number), "unknown-network", (
-                    f"compare names network {network!r}; {nearest(network, self.nodes())}"
+                    f"compare names network {network!r}; {nearest(network, nodes)}"
                 ))  # fmt: skip
         if pair.pair in [earlier.pair for earlier in self.compare[:number]]:
             raise Misplaced(("compare", number), "pair-twice", (
@@ -356,22 +375,27 @@ class Study(Entry):
         return [name, *(f"{name}.{number}" for number in range(2, entry.repeats + 1))]
 
     def lineage(self) -> list[str]:
-        """The networks, parents before children; a StudyError for a cycle."""
-        order: list[str] = []
+        """The networks, parents before children; a StudyError for a cycle, and for a line of
+        descent that is longer than any that is followed.
+        """
+        depths: dict[str, int] = {}
         for name in self.networks:
-            self._visit(name, (), order)
-        return order
-
-    def _visit(self, name: str, path: tuple[str, ...], order: list[str]) -> None:
-        if name in path:
-            loop = " from ".join([*path[path.index(name) :], name])
-            raise Misplaced(("networks", name), "cycle", f"the lineage goes in a circle: {loop}")
-        if name in order:
-            return
-        parent = self.networks[name].parent
-        if parent is not None and parent in self.networks:
-            self._visit(parent, (*path, name), order)
-        order.append(name)
+            path: list[str] = []
+            ancestor: str | None = name
+            while ancestor in self.networks and ancestor not in depths:
+                if ancestor in path:
+                    loop = " from ".join([*path[path.index(ancestor) :], ancestor])
+                    raise Misplaced(("networks", ancestor), "cycle", (
+                        f"the lineage goes in a circle: {loop}"))  # fmt: skip
+                path.append(ancestor)
+                ancestor = self.networks[ancestor].parent
+            for child in reversed(path):
+                depths[child] = depths.get(self.networks[child].parent or "", 0) + 1
+                if depths[child] > GENERATIONS:
+                    raise Misplaced(("networks", child), "bad-value", (
+                        f"network {child!r} descends from more than {GENERATIONS} others, each "
+                        "trained from the one before"))  # fmt: skip
+        return list(depths)
 
     def dataset_of(self, pair: Pair) -> str | None:
         """The dataset that a pair is compared on."""
@@ -409,7 +433,7 @@ class Study(Entry):
 
     def path(self, path: Path) -> Path:
         """A path of the study file, made absolute."""
-        return (self.base / path.expanduser()).resolve()
+        return absolute(self.base, path)
 
     def to_yaml(self) -> str:
         """The study with its defaults filled in."""

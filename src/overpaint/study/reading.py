@@ -12,9 +12,12 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from yaml.constructor import ConstructorError
+from yaml.error import MarkedYAMLError
 
 from overpaint.datasets.kinds import KINDS
 from overpaint.errors import OverpaintError, StudyError, nearest
+from overpaint.files import check_place, read_regular
 from overpaint.study.model import (
     FeaturesEntry,
     Misplaced,
@@ -25,12 +28,66 @@ from overpaint.study.model import (
     Study,
 )
 
+MOST_BYTES = 1_000_000
+"""Of a study: a line for each of ten thousand networks."""
+
+DEEPEST = 50
+"""Levels of lists and mappings in one another."""
+
+MOST_NODES = 100_000
+"""Values of a study, those that aliases repeat counted each time."""
+
+TOO_MUCH = (
+    f"its aliases included, it holds more than {MOST_NODES:,} values or nests deeper than {DEEPEST}"
+)
+
+DIGITS = 30
+"""Of a whole number."""
+
 
 class _Loader(yaml.SafeLoader):
     """YAML as version 1.2 has it: `on` and `no` are words, 1e-3 is a number.
 
-    PyYAML still reads version 1.1, where a pair's key `on` would be the boolean true.
+    PyYAML still reads version 1.1, where a pair's key `on` would be the boolean true. And a study
+    is small: what nests too deep, contains itself, or becomes too much by its aliases is refused
+    before it is built.
     """
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A part of the document, its own size and depth noted."""
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self.depth == 0:
+            self.sizes: dict[int, tuple[int, int]] = {}  # nodes and levels, by the node's id
+        self.depth += 1
+        if self.depth > DEEPEST or len(self.sizes) > MOST_NODES:
+            raise MarkedYAMLError(problem=TOO_MUCH, problem_mark=mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if node is None:
+            return None
+        if id(node) not in self.sizes and node.start_mark.index < mark.index:
+            raise MarkedYAMLError(problem="an alias stands in what it means", problem_mark=mark)
+        if id(node) not in self.sizes:
+            parts = node.value if isinstance(node, yaml.SequenceNode) else []
+            if isinstance(node, yaml.MappingNode):
+                parts = [part for pair in node.value for part in pair]
+            below = [self.sizes[id(part)] for part in parts]
+            nodes = 1 + sum(nodes for nodes, _ in below)
+            self.sizes[id(node)] = nodes, 1 + max((levels for _, levels in below), default=0)
+        nodes, levels = self.sizes[id(node)]
+        if nodes > MOST_NODES or self.depth + levels > DEEPEST:
+            raise MarkedYAMLError(problem=TOO_MUCH, problem_mark=mark)
+        return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """A whole number, of as many digits as any field of a study can take."""
+        if len(str(node.value)) > DIGITS:
+            raise ConstructorError(
+                problem=f"a number of {len(node.value):,} digits", problem_mark=node.start_mark
+            )
+        return int(super().construct_yaml_int(node))
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML declares it
         first: [
@@ -40,6 +97,7 @@ class _Loader(yaml.SafeLoader):
     }
 
 
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:bool", re.compile(r"^(true|false|True|False)$"), list("tfTF")
 )
@@ -75,6 +133,9 @@ def read_study(source: str, overrides: Iterable[str] = ()) -> Study:
     data, lines = parse(text, path.name)
     for override in overrides:
         _set(data, override)
+    if "base" in data:  # a field of the model, and none of the file
+        line = _line(("base",), lines)
+        raise StudyError("unknown-key", f"unknown key 'base' in the study ({path.name}, {line})")
     try:
         return Study.model_validate({**data, "base": path.parent})
     except ValidationError as error:
@@ -87,11 +148,15 @@ def read_study(source: str, overrides: Iterable[str] = ()) -> Study:
 
 def _find(source: str) -> tuple[Path, str]:
     path = Path(source)
+    try:
+        check_place(path)
+    except ValueError as error:
+        raise StudyError("no-such-study", f"cannot read the study: {error}") from None
     if source in shipped() and not path.is_file():
         resource = files("overpaint") / "studies" / f"{source}.yaml"
         return Path(str(resource)), resource.read_text(encoding="utf-8")
     try:
-        return path, path.read_text(encoding="utf-8")
+        return path, read_regular(path, MOST_BYTES).decode()
     except OSError as error:
         names = ", ".join(shipped())
         raise StudyError(
@@ -109,14 +174,25 @@ def parse(text: str, name: str) -> tuple[dict[str, Any], dict[Place, int]]:
     """
     lines: dict[Place, int] = {}
     try:
-        node = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
-    except yaml.YAMLError as error:
+        data, node = _values(text)
+    except (yaml.YAMLError, ValueError) as error:
         raise StudyError("not-yaml", f"{name} is not YAML: {error}") from None
     if not isinstance(data, dict):
         raise StudyError("not-yaml", f"{name} holds no study: it should begin with 'study: NAME'")
     _note_lines(node, (), 1, lines, name)
     return data, lines
+
+
+def _values(text: str) -> tuple[Any, yaml.Node | None]:
+    """What a YAML text says, and how it is written. A YAMLError, or for a date that is none a
+    ValueError, says what is wrong.
+    """
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return (None if node is None else loader.construct_document(node)), node
+    finally:
+        loader.dispose()
 
 
 def _note_lines(
@@ -145,7 +221,10 @@ def _set(data: dict[str, Any], override: str) -> None:
         data = data.setdefault(step, {})
         if not isinstance(data, dict):
             raise StudyError("bad-override", f"--set {override!r}: {step!r} holds no keys")
-    data[last] = yaml.load(value, Loader=_Loader)  # noqa: S506
+    try:
+        data[last], _ = _values(value)
+    except (yaml.YAMLError, ValueError) as error:
+        raise StudyError("bad-override", f"--set {override!r}: {error}") from None
 
 
 def _located(error: ValidationError, name: str, lines: Mapping[Place, int]) -> StudyError:

@@ -21,6 +21,8 @@ from overpaint.errors import StudyError, nearest
 
 Rate = Annotated[float, Field(ge=0, lt=10)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Epochs = Annotated[int, Field(ge=1, le=100_000)]
+Count = Annotated[int, Field(ge=1, le=100_000)]
 
 
 def _spelt(pattern: str, right: str) -> AfterValidator:
@@ -53,7 +55,7 @@ EVERY_SCALE = (0.08, 1.0)
 RandAugment = Annotated[
     str,
     _spelt(
-        r"rand(-(m\d+|n\d+|mmax\d+|inc[01]|mstd\d+(\.\d+)?|p(0?\.\d+|1)))+",
+        r"rand(-(m\d{1,3}|n\d{1,3}|mmax\d{1,3}|inc[01]|mstd\d{1,3}(\.\d{1,6})?|p(0?\.\d{1,6}|1)))+",
         "timm's words for RandAugment, as rand-m9-mstd0.5-inc1; a crop of random size is "
         "'crop: resized'",
     ),
@@ -66,10 +68,10 @@ PLAIN = ("sgd", "adam", "rmsprop")
 class Stage(BaseModel):
     """One of several trainings in a row; what it does not say is as in the recipe."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     train: Trained
-    epochs: Annotated[int, Field(ge=1)] | None = None
+    epochs: Epochs | None = None
     """Without: an equal share of what the other stages leave of the recipe's epochs."""
     head_lr: Rate | None = None
     backbone_lr: Rate | None = None
@@ -93,9 +95,9 @@ class Lora(BaseModel):
     than its attention alone: Biderman et al. 2024, "LoRA learns less and forgets less".
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    rank: Annotated[int, Field(ge=1)] = 8
+    rank: Count = 8
     alpha: Annotated[float, Field(gt=0)] = 16.0
     """What an adapter says counts alpha / rank times. Without: twice the rank."""
     where: Annotated[tuple[str, ...], BeforeValidator(_as_names), Field(min_length=1)] = ("auto",)
@@ -123,7 +125,7 @@ class Recipe(BaseModel):
     label a picture, of a sigmoid a label for several.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     train: Trained = Field("all", description="all, head, 'from LAYER', 'only LAYER [to LAYER]'")
     reinit: Layers = Field("head", description="nothing, head, 'from LAYER', or all")
@@ -157,13 +159,15 @@ class Recipe(BaseModel):
     """Of the weights of an optimiser of timm's: apart from the loss, times the learning rate
     (Loshchilov and Hutter 2019) in adamw, sgdw, lion; in others as timm has it. Weights of one
     dimension, and those that the network itself excepts, are free."""
-    epochs: Annotated[int, Field(ge=1)] = 20
-    stages: tuple[Annotated[Stage, BeforeValidator(_as_stage)], ...] = ()
+    epochs: Epochs = 20
+    stages: Annotated[
+        tuple[Annotated[Stage, BeforeValidator(_as_stage)], ...], Field(max_length=100)
+    ] = ()
     """Trainings in a row, "head", "all" … or {train, epochs, head_lr, backbone_lr}. Each has its
     own optimiser and schedule, and begins with the weights that the one before it kept: first the
     head, then all is LP-FT (Kumar et al. 2022)."""
-    batch_size: Annotated[int, Field(ge=1)] = 32
-    grad_accumulation: Annotated[int, Field(ge=1)] = 1
+    batch_size: Count = 32
+    grad_accumulation: Count = 1
     """Batches whose gradients make one step together."""
     crop: Literal["center", "random", "slide", "resized"] = "center"
     """"random" cuts anywhere; "slide" along the longer side, the shorter being the crop's own;

@@ -21,7 +21,7 @@ class AtelierEntry(CollectionEntry):
 
     kind: Literal["atelier"]
     task: Literal["photographs", "manners", "subjects"]
-    sizes: dict[SplitName, Annotated[int, Field(ge=1)]] | None = None
+    sizes: dict[SplitName, Annotated[int, Field(ge=1, le=100_000)]] | None = None
 
     def read(self, surroundings: Surroundings) -> Catalogue:
         from overpaint.datasets.atelier.tasks import make
