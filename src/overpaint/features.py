@@ -439,6 +439,8 @@ class _Shelf:
         self.block = max(BLOCK // self.batch, 1) * self.batch
         group = open_group(path, mode="r+")
         missing = [name for name in self.request.arrays if name not in group]
+        for layer in _by_layer(self.request.arrays):
+            group.require_group(layer)  # Zarr would write it after its first array, or never
         for name, (width, dtype, attributes) in _forms(self.request.network, missing).items():
             rows = self.block if width <= COLUMNS else self.batch
             try:

@@ -20,6 +20,7 @@ from overpaint.errors import NetworkError
 from overpaint.pixels.images import (
     MOVIES,
     SUFFIXES,
+    encoded,
     movie,
     read,
     readable_below,
@@ -167,7 +168,7 @@ class Drawing:
             with whole_file(self.sheet) as draft:
                 kind = Image.registered_extensions()[self.sheet.suffix.lower()]
                 pictures = [Image.fromarray(rendering.image) for rendering in renderings]
-                sheet(pictures, names).save(draft, kind, quality=88)
+                draft.write_bytes(encoded(sheet(pictures, names), kind, quality=88))
         if self.movie:
             films = zip(*(rendering.frames for rendering in renderings), strict=True)
             frames = [sheet([Image.fromarray(frame) for frame in film], names) for film in films]

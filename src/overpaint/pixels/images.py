@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import (
     Image,
@@ -379,8 +379,15 @@ def thumbnail(picture: Image.Image, side: int = 112) -> bytes:
     """A small JPEG of a picture, its longer side `side` pixels (a small picture stays as it is)."""
     small = picture.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return encoded(small, "JPEG", quality=85)
+
+
+def encoded(picture: Image.Image, kind: str, **settings: Any) -> bytes:
+    """A picture as the bytes of a file. Pillow itself, where a disk is full, writes a part of them
+    and says nothing.
+    """
     buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
+    picture.save(buffer, kind, **settings)
     return buffer.getvalue()
 
 
@@ -421,11 +428,12 @@ def movie(frames: Sequence[Image.Image], path: Path, ending: str, seconds: float
     each = max(20, round(1000 * seconds / len(frames)))
     durations = [each] * (len(frames) - 1) + [1500]
     kind = ending.lower().removeprefix(".")
-    with path.open("wb") as file:
-        frames[0].save(
-            file, kind, save_all=True, append_images=list(frames[1:]), duration=durations, loop=0,
-            quality=85,
-        )  # fmt: skip
+    path.write_bytes(
+        encoded(
+            frames[0], kind, save_all=True, append_images=list(frames[1:]), duration=durations,
+            loop=0, quality=85,
+        )
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

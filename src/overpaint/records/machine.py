@@ -31,8 +31,8 @@ PROBE = 1 << 16
 TEXTS = re.compile(r"\b(?:os error|errno:?) (\d+)\b", re.IGNORECASE)
 """How Rust and C++ tell the system's number in words: safetensors, Arrow."""
 
-DISGUISES = ("PytorchStreamWriter", "inline_container", "unexpected pos")
-"""What PyTorch says where a file did not take all of its bytes."""
+DISGUISES = ("PytorchStreamWriter", "inline_container", "unexpected pos", " requested and ")
+"""What PyTorch, and at last NumPy, says where a file did not take all of its bytes."""
 
 SAID = frozenset({
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from overpaint.pixels.images import sheet
+from overpaint.pixels.images import encoded, sheet
 from overpaint.records import whole_file
 from overpaint.render.loop import Image
 
@@ -48,9 +48,8 @@ class Renderings(list[Rendering]):
         pictures = [Pillow.fromarray(rendering.image) for rendering in self]
         together = sheet(pictures, [rendering.name for rendering in self], columns)
         with whole_file(Path(path)) as draft:
-            together.save(
-                draft, Pillow.registered_extensions()[Path(path).suffix.lower()], quality=88
-            )
+            kind = Pillow.registered_extensions()[Path(path).suffix.lower()]
+            draft.write_bytes(encoded(together, kind, quality=88))
 
 
 def status_of(image: Image, start: float, end: float) -> str:

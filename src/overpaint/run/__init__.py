@@ -30,6 +30,7 @@ from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
 from overpaint.run.networks import check_study, keep_network
 from overpaint.run.renderings import keep_renderings
+from overpaint.run.room import check_room
 from overpaint.run.scores import all_scores, keep_ensemble, keep_network_scores, keep_repeats
 from overpaint.run.site import keep_site
 from overpaint.run.thumbnails import keep_thumbnails
@@ -177,6 +178,7 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     for name in study.datasets:
         keep_dataset(work, name)
     check_study(work)
+    check_room(work)
     if jobs > 1:
         from overpaint.run.jobs import train_at_once
 

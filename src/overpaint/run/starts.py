@@ -31,6 +31,8 @@ def start_of(work: Workspace, name: str) -> "Network":
     entry = work.study.all_networks[name]
     if entry.parent:
         return work.opened(entry.parent)
+    if name in work.started:
+        return work.started.pop(name)
     assert entry.load is not None
     folder = work.study.path(Path(entry.load))
     source = str(folder) if (folder / "manifest.json").is_file() else _placed(work, entry.load)

@@ -70,6 +70,7 @@ class Workspace:
     split_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # dataset -> split -> …
     group_digests: dict[str, dict[str, str]] = field(default_factory=dict)  # of splits with groups
     networks: dict[str, "Network"] = field(default_factory=dict)
+    started: dict[str, "Network"] = field(default_factory=dict)  # loaded, and not used yet
     failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
     drawing: Any = None  # what all renderings share: a Drawing of theirs, once there is one
     pending: set[Path] = field(default_factory=set)  # what a dry run would have made

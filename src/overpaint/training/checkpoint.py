@@ -31,8 +31,9 @@ class Checkpoint:
 
     def save(self, state: dict[str, Any]) -> None:
         """Write the state, whole, in the place of the last one."""
-        with whole_file(self.path) as draft:
-            torch.save({"key": self.key, "state": state}, draft)
+        # through a file of Python's, which tells of bytes that the disk did not take
+        with whole_file(self.path) as draft, draft.open("wb") as file:
+            torch.save({"key": self.key, "state": state}, file)
 
     def load(self) -> dict[str, Any] | None:
         """The state; None when there is none of this training, or none that can be read."""

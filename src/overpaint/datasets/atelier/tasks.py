@@ -25,6 +25,7 @@ from overpaint.datasets.atelier.manners import PAINTERS
 from overpaint.datasets.atelier.scenes import compose, photograph, printed, see
 from overpaint.datasets.atelier.subjects import SHAPES, Generator
 from overpaint.errors import DatasetError, RecordError, nearest
+from overpaint.pixels.images import encoded
 from overpaint.records import read_json, whole_folder, write_json
 from overpaint.seeds import generator
 
@@ -156,6 +157,6 @@ def _portion(folder: Path, task: str, seed: int, split: str, numbers: range) -> 
     for number in numbers:
         picture, labels = paint(task, split, number, seed)
         path = f"{split}/{number:05d}.jpg"
-        picture.save(folder / path, quality=95, subsampling=0)
+        (folder / path).write_bytes(encoded(picture, "JPEG", quality=95, subsampling=0))
         rows.append((path, "|".join(labels), split))
     return rows

@@ -1,0 +1,308 @@
+"""Room: how much of a disk a run will need, told before hours are spent on what does not fit.
+
+What lies in the folder already counts nothing, also where it will be made anew: that takes its
+place. The figures per picture, channel and chart are measured on studies of all sizes; together
+they are to be no less than what a run leaves, and no more than twice as much.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from overpaint.datasets.atelier import AtelierEntry
+from overpaint.datasets.atelier.tasks import SIZES
+from overpaint.datasets.entry import Surroundings
+from overpaint.defaults import SHOWN_IMAGES, SPLITS
+from overpaint.errors import MachineError, OverpaintError
+from overpaint.records import NetworkFacts, facts_of, read_manifest
+from overpaint.records.machine import free_at, in_bytes
+from overpaint.run.comparisons import reductions_of, splits_of
+from overpaint.run.starts import start_of
+from overpaint.run.workspace import Workspace
+from overpaint.study.code import is_code
+
+if TYPE_CHECKING:
+    from overpaint.networks import Network
+
+NUMBER = 4
+"""Bytes of a float32, which hardly lets itself be compressed."""
+
+PLACE = 2
+"""Bytes of a position in a map, compressed."""
+
+FILE = 2048
+"""Bytes that a file takes beside its own, half a block."""
+
+ARRAY = 20_000
+"""Bytes of the folders and the description of an array of features."""
+
+PAINTED = 4_300
+"""Bytes of a picture of the atelier's."""
+
+THUMBNAIL = 2_600
+
+ROW = 11
+"""Bytes of a maximal image in a table."""
+
+PAGE = 4_800
+SHOWN = 345
+"""Bytes of a channel's page, and of each maximal image on it."""
+
+CHART, SVG, MANY = 300_000, 32_000, 120
+"""Bytes of a chart in all its formats, and of the SVG alone, as it is where charts are so many."""
+
+MARGIN = 1.15
+"""Times what is reckoned that is asked for."""
+
+WORTH_TELLING = 10**9
+"""Bytes from which on a run says what it needs though that is there."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How large a network is, as far as that is known before it is made."""
+
+    parameters: int
+    channels: dict[str, int]  # by layer
+    resize: int  # the shorter side of the pictures that it is given
+
+
+def check_room(work: Workspace) -> None:
+    """Refuse a run that needs more room than there is; a dry run says how much it would need.
+
+    Raises MachineError, slug `no-space`.
+    """
+    if work.dry and not work.explain:
+        return  # a look whether there is anything to do
+    needs = room(work)
+    need, free = sum(needs.values()), free_at(work.folder.root)
+    if not need or free is None:
+        return
+    largest = ", ".join(f"{part} {in_bytes(size)}" for part, size in needs.most_common(4) if size)
+    needed = f"about {in_bytes(need)} in {work.folder.root} ({largest})"
+    if need > free and not work.dry:
+        raise MachineError(
+            "no-space",
+            f"no room for this run: what is missing needs {needed}, and the disk has "
+            f"{in_bytes(free)} left. Nothing was begun: make room, or name a folder on another "
+            "disk with --out",
+        )
+    if work.dry or need > WORTH_TELLING:
+        enough = "" if need <= free else ": NOT ENOUGH"
+        work.progress.say(f"room  {needed}; {in_bytes(free)} are free{enough}")
+
+
+def room(work: Workspace) -> Counter[str]:
+    """The bytes that what is missing will take at most at one time, by kind.
+
+    What cannot be known before, as of a network that cannot be had, is left out.
+    """
+    extents = _extents(work)
+    counts = {name: _pictures(work, name) for name in work.study.datasets}
+    needs = Counter[str]()
+    for name, dataset in work.study.datasets.items():
+        if isinstance(dataset, AtelierEntry) and not work.folder.dataset(name).exists():
+            needs["datasets"] += sum(counts[name].values()) * (PAINTED + FILE)
+        if dataset.cache and not (work.folder.dataset(name) / "decoded").exists():
+            sides = {extent.resize for extent in extents.values()}
+            decoded = sum(math.ceil(side * side * 3 * 1.3) for side in sides)
+            needs["decoded pictures"] += sum(counts[name].values()) * decoded
+    state = 0  # of the largest training, which is gone when it has ended
+    for name, entry in work.study.all_networks.items():
+        extent, training = extents.get(name), entry.training()
+        if extent is None or _lies(work.folder.network(name)):
+            continue
+        weights = extent.parameters * NUMBER + 20_000
+        needs["networks"] += weights * (1 + entry.starts_random)
+        if training is None or training.optimiser == "linear_svm":
+            continue
+        needs["networks"] += counts[str(entry.fit)]["test"] * 200
+        moments = 1 if training.optimiser == "sgd" else 2
+        copies = 2 + moments + (training.ema is not None)
+        state = max(state, copies * weights * 2)  # the next is written beside the last
+    needs.update(_of_features(work, extents, counts))
+    needs.update(_of_pages(work, extents, counts))
+    later = sum(size for part, size in needs.items() if part not in ("networks", "datasets"))
+    needs["the state of a training"] = max(state - later, 0)
+    return Counter({part: round(MARGIN * size) for part, size in needs.items()})
+
+
+def _of_features(
+    work: Workspace, extents: Mapping[str, Extent], counts: Mapping[str, Mapping[str, int]]
+) -> Counter[str]:
+    """The features that comparisons need, by network and split."""
+    reductions: dict[tuple[str, str, str], set[str]] = {}
+    for pair in work.study.compare:
+        if not _lies(work.folder.comparison(*pair.pair)):
+            for on, read in zip(splits_of(work, pair), reductions_of(pair), strict=True):
+                for network in pair.pair:
+                    reductions.setdefault((network, *on), set()).update(read)
+    needs = Counter[str]()
+    elsewhere = work.study.features is not None and work.study.features.store
+    for (name, dataset, split), names in reductions.items():
+        extent = extents.get(name.removesuffix(".init"))
+        if extent is None or elsewhere or _lies(work.folder.features(name, dataset, split)):
+            continue
+        pictures = counts[dataset][split]
+        width = sum(extent.channels.values())
+        of_picture = width * (NUMBER * ("mean" in names) + PLACE * ("argmax" in names))
+        for reduction in names - {"mean", "argmax"}:
+            of_picture += NUMBER * _width(work, name.removesuffix(".init"), reduction, width)
+        of_arrays = ARRAY + FILE * (pictures // 256)
+        needs["features"] += pictures * of_picture + of_arrays * len(names) * len(extent.channels)
+    return needs
+
+
+def _of_pages(
+    work: Workspace, extents: Mapping[str, Extent], counts: Mapping[str, Mapping[str, int]]
+) -> Counter[str]:
+    """Tables of comparisons, renderings, thumbnails and the site."""
+    needs, study, folder = Counter[str](), work.study, work.folder
+    has_site = folder.site_state.exists()
+    of_site = 0 if has_site else 700_000
+    trained = [name for name, entry in study.all_networks.items() if entry.fit]
+    charts = 0 if has_site else 2 * len(trained) + 3 * len(study.datasets) + 2
+    pictures_of: Counter[str] = Counter()  # dataset -> pictures
+    for pair in study.compare:
+        before, after = (extents.get(name.removesuffix(".init")) for name in pair.pair)
+        lies = _lies(folder.comparison(*pair.pair))
+        if before is None or after is None or (lies and has_site):
+            continue
+        _, (dataset, split) = splits_of(work, pair)
+        channels = {
+            layer: max(width, after.channels[layer])
+            for layer, width in before.channels.items()
+            if layer in after.channels
+        }
+        width, images = sum(channels.values()), min(study.maximal_images, counts[dataset][split])
+        if not lies:
+            needs["comparisons"] += width * (300 + 2 * images * ROW) + 40_000
+        pages = width * (PAGE + SHOWN * 2 * min(images, SHOWN_IMAGES) + 800 + FILE)
+        of_site += pages + len(channels) * 60_000
+        charts += 10
+        pictures_of[dataset] = max(
+            pictures_of[dataset], min(2 * width * images, counts[dataset][split])
+        )
+        if study.render and not lies:
+            drawn = sum(
+                _drawn(study.render.channels, layer, channels.get(layer, 0))
+                for layer in study.render.layers
+            )
+            picture = study.render.size**2 * 3 + 1_500 + FILE
+            needs["renderings"] += drawn * picture * (4 if study.render.together else 2)
+    for dataset, pictures in pictures_of.items():
+        if not folder.thumbnails(dataset).exists():
+            of_test = min(counts[dataset]["test"], 60 * len(trained))
+            needs["thumbnails"] += (pictures + of_test) * (THUMBNAIL + FILE)
+    in_all = 10 * len(study.compare) + 2 * len(trained) + 3 * len(study.datasets) + 2
+    of_site += charts * (SVG if in_all > MANY else CHART)
+    needs["the report"] = of_site + needs["renderings"] + needs["thumbnails"]
+    return needs
+
+
+def _drawn(channels: "str | Iterable[int | str]", layer: str, width: int) -> int:
+    """How many channels of a layer are drawn of a pair."""
+    if isinstance(channels, str):
+        count = channels.rstrip(")").partition("(")[2]
+        return min(int(count), width) if count else width
+    return sum(isinstance(unit, int) or unit.rpartition(":")[0] == layer for unit in channels)
+
+
+# --- what is known before ------------------------------------------------------------------------
+
+
+def _pictures(work: Workspace, name: str) -> dict[str, int]:
+    """How many pictures each split of a dataset has; 0 where that cannot be known."""
+    entry = work.study.datasets[name]
+    if name in work.datasets:
+        return {
+            split: len(work.split(name, split)) if split in work.datasets[name].split_names else 0
+            for split in SPLITS
+        }
+    if isinstance(entry, AtelierEntry):
+        return SIZES[entry.task] | dict((entry.sizes or {}).items())
+    if entry.writes_out:
+        return dict.fromkeys(SPLITS, 0)
+    try:
+        pictures = entry.read(
+            Surroundings(base=work.study.base, pictures=Path(), seed=work.study.seed)
+        ).pictures
+    except (OverpaintError, OSError):
+        return dict.fromkeys(SPLITS, 0)
+    by_split = Counter(picture.split for picture in pictures)
+    return {split: by_split[split] or len(pictures) // 3 for split in SPLITS}
+
+
+def _extents(work: Workspace) -> dict[str, Extent]:
+    """The extents of the networks, by name; a child is as large as its parent."""
+    extents: dict[str, Extent] = {}
+    for name, entry in work.study.all_networks.items():
+        place = work.folder.network(name)
+        if entry.load and not _lies(place):
+            place = work.study.path(Path(entry.load))  # of another study
+        if _lies(place):
+            facts = facts_of(read_manifest(place), NetworkFacts)
+            resize = facts.preprocessing.resize if facts.preprocessing else 224
+            channels = facts.channels or {}
+            extents[name] = Extent(
+                parameters=facts.parameters or 0, channels=channels, resize=resize
+            )
+        elif entry.parent in extents:
+            extents[name] = extents[entry.parent]
+        elif entry.load and (network := _begun(work, name)):
+            from overpaint.networks.taps import channels_of
+
+            extents[name] = Extent(
+                parameters=network.parameters_in_all,
+                channels=channels_of(network, network.layers),
+                resize=network.preprocessing.resize,
+            )
+    return extents
+
+
+def _begun(work: Workspace, name: str) -> "Network | None":
+    """A network to begin with, which the run then has; in a dry run, one of its architecture."""
+    from overpaint.networks import load
+
+    source = str(work.study.all_networks[name].load)
+    try:
+        if not work.dry:
+            work.started[name] = start_of(work, name)
+            return work.started[name]
+        if source.startswith("timm:hf-hub:") or (is_code(source) and work.code is None):
+            return None  # which would have to be downloaded, or run
+        return load(source, weights="random", seed=0, code=work.code)
+    except (OverpaintError, ImportError):
+        return None  # what is wrong is told where it is made
+
+
+def _width(work: Workspace, name: str, reduction: str, channels: int) -> int:
+    """Numbers of a picture that a reduction leaves of all layers of a network."""
+    import torch
+
+    from overpaint.networks import open_network
+    from overpaint.networks.taps import reduction_of, taps
+
+    place = work.folder.network(name)
+    entry = work.study.all_networks[name]
+    network = work.started.get(name) or (
+        open_network(place, code=work.code) if _lies(place) else None
+    )
+    if network is None and entry.parent:
+        return _width(work, entry.parent, reduction, channels)
+    if network is None:
+        return channels * 100
+    side = network.preprocessing.size
+    with (
+        torch.inference_mode(),
+        taps(network, network.layers, reduction=reduction_of(reduction)) as tap,
+    ):
+        return sum(values.shape[1] for values in tap(torch.zeros(1, 3, side, side)).values())
+
+
+def _lies(place: Path) -> bool:
+    """Whether an artefact lies at a place, be it to be made anew."""
+    return (place / "manifest.json").is_file()
