@@ -332,8 +332,8 @@ def pyramid(*sides: int, copies: bool = True) -> bytes:
 
 @pytest.fixture
 def _limit(monkeypatch):
-    """20,000 pixels are too many: as if 179 million were."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    """40,000 pixels are too many: as if 179 million were. Of JPEG 2000, a fifth."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20_000)
 
 
 @pytest.mark.usefixtures("_limit")

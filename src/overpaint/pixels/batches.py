@@ -135,8 +135,11 @@ class Pixels:
         if self.decoded is None and self.split.cache:
             self.decoded = self._cached(self.split.cache, progress)
         bytes_in_all = len(self) * 3 * ELONGATED * self.preprocessing.resize**2
-        if self.decoded is None and bytes_in_all <= psutil.virtual_memory().available * HOST_SHARE:
-            self.decoded = in_memory(len(self), self._decode, workers=WORKERS, progress=progress)
+        most = psutil.virtual_memory().available * HOST_SHARE
+        if self.decoded is None and bytes_in_all <= most:
+            self.decoded = in_memory(
+                len(self), self._decode, workers=WORKERS, progress=progress, most=most
+            )
 
     def settle(self, device: torch.device) -> None:
         """Put what is kept onto a device with a memory of its own, where that has room for it."""

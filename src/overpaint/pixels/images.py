@@ -13,10 +13,12 @@ import logging
 import math
 import os
 import re
+import stat
 import struct
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -33,10 +35,10 @@ from PIL import (
 
 from overpaint.errors import DatasetError
 from overpaint.files import File
-from overpaint.pixels.tones import as_rgb
+from overpaint.pixels.tones import as_rgb, in_strips
 from overpaint.records.machine import is_machines
 
-DECODER = 2
+DECODER = 3
 """Raised when a file becomes other pixels, so that what is kept of them is made anew."""
 
 RESAMPLING = {
@@ -59,10 +61,74 @@ FORMATS = (
     "JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "DIB", "JPEG2000", "AVIF", "HEIF", "PPM", "ICO",
     "PCX", "SGI", "SUN", "QOI", "DDS", "TGA",
 )  # fmt: skip
-"""What is read, by Pillow's names. Not among them is what Pillow hands to another program
-(EPS to Ghostscript), cannot decode (MPEG, HDF5) or takes for a picture by chance. TGA has no magic
-number: it stands last.
+"""What is read, whatever a file's ending, by Pillow's names. Not among them is what Pillow hands to
+another program (EPS to Ghostscript), cannot decode (MPEG, HDF5) or takes for a picture by chance.
+TGA has no magic number: it stands last.
 """
+
+WRITTEN = ("JPEG", "PNG")
+"""What thumbnails and renderings are written as."""
+
+REFUSED = (
+    (b"%!PS", "EPS"), (b"\xc5\xd0\xd3\xc6", "EPS"), (b"%PDF", "PDF"), (b"8BPS", "PSD"),
+    (b"\xd7\xcd\xc6\x9a", "WMF"), (b"<svg", "SVG"), (b"gimp xcf", "XCF"), (b"SIMPLE  =", "FITS"),
+    (b"\x89HDF", "HDF5"), (b"\x76\x2f\x31\x01", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"), (b"PK\x03\x04", "an archive (ZIP)"),
+)  # fmt: skip
+"""First bytes of what is taken for a picture, and is none of the formats."""
+
+# --- limits ------------------------------------------------------------------------------------
+
+LARGEST = 2**29
+"""Bytes of a file, and of a picture that is enlarged, at most."""
+
+NARROW = 200
+"""Times its width that a picture may be high, and the other way round: enlarged to a network's
+input, what is narrower would fill the memory. The Bayeux Tapestry has 140.
+"""
+
+MOST_SCANS = 100
+"""Of a progressive JPEG, each of which costs the time of a whole picture, and of pieces of its EXIF
+data, which are put together one by one.
+"""
+
+MOST_FRAMES = 64
+"""Of a TIFF, among which a smaller copy is looked for."""
+
+TAKEN = {"WEBP": 16, "JPEG2000": 20, "AVIF": 12, "HEIF": 12, "QOI": 8}
+"""Bytes that a pixel takes while it is decoded, by format; of all others 4, and of a JPEG that is
+progressive 10, as measured.
+"""
+
+PROGRESSIVE = 10
+
+AT_ONCE = 2**30
+"""Bytes that all pictures may take that are decoded at once; a larger one is decoded alone."""
+
+
+class Room:
+    """Memory for pictures in the making: who finds none left waits."""
+
+    def __init__(self, most: int) -> None:
+        self.most = self.left = most
+        self.change = threading.Condition()
+
+    @contextmanager
+    def of(self, count: int) -> Iterator[None]:
+        """So many bytes, or all of it."""
+        count = min(count, self.most)
+        with self.change:
+            self.change.wait_for(lambda: self.left >= count)
+            self.left -= count
+        try:
+            yield
+        finally:
+            with self.change:
+                self.left += count
+                self.change.notify_all()
+
+
+ROOM = Room(AT_ONCE)
 
 
 # --- which files are pictures ------------------------------------------------------------------
@@ -76,11 +142,16 @@ def is_picture(path: Path) -> bool:
     """
     if path.suffix.lower() in ENDINGS:
         return True
+    if not path.is_file():
+        return False
     _quiet()
     magical = [name for name in _formats() if name != "TGA"]
     try:
-        with Image.open(path, formats=magical) if path.is_file() else io.BytesIO() as picture:
-            return isinstance(picture, Image.Image) and not is_raw(picture)
+        with path.open("rb") as file:
+            if file.read(3) == b"\xff\xd8\xff":  # there may be much before it tells more of itself
+                return True
+        with Image.open(path, formats=magical) as picture:
+            return not is_raw(picture)
     except Image.DecompressionBombError:
         return True
     except Exception:
@@ -131,10 +202,15 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
     inside. Of several frames it is the first. Transparent parts become white. More than 8 bits,
     floats and inverted greys keep their tones; colours are those of the profile that comes with it.
 
-    Raises ValueError with the reason for what is no picture, cut off, or too large.
+    Raises ValueError with the reason for what is no picture, cut off, too narrow or too large: that
+    is known before memory is taken.
     """
     _quiet()
     limit = most_pixels()
+    if data.startswith(b"\xff\xd8"):
+        for mark, pieces in ((b"\xff\xda", "scans"), (b"Exif\0\0", "pieces of EXIF data")):
+            if data.count(mark) > MOST_SCANS:
+                raise ValueError(f"a JPEG of more than {MOST_SCANS} {pieces}")
     try:
         with _open(data) as opened:
             if is_raw(opened):
@@ -146,22 +222,39 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
                 raise ValueError(  # noqa: TRY301
                     "colours of more than 8 bits in planes, which Pillow misreads: interleave them"
                 )
-            return upright_rgb(small_enough(opened, data, side, limit))
+            pixels = opened.width * opened.height
+            if side is not None and taken(opened) == 4 and opened.format == "JPEG":
+                pixels //= max(1, min(8, min(opened.size) // side)) ** 2  # of a draft
+            with ROOM.of(2 * taken(opened) * pixels):
+                return upright_rgb(small_enough(opened, data, side, limit), side)
     except UnidentifiedImageError:
-        heic = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
-        reason = "not a picture that Pillow can read"
-        if heic:
-            reason = "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
-        elif not data:
-            reason += ": the file is empty"
-        elif data.startswith(b"version https://git-lfs"):
-            reason = "a pointer of Git LFS in place of the picture: run 'git lfs pull'"
-        raise ValueError(reason) from None
+        raise ValueError(_no_picture(data)) from None
     except Image.DecompressionBombError as error:  # of a format that is decoded as it is opened
         pixels = int(next(iter(re.findall(r"\d+", str(error))), "0"))
         raise ValueError(_too_large(f"{pixels} pixels", pixels, limit)) from None
     except Exception as error:  # a broken file may trip Pillow anywhere
         raise ValueError(str(error) or type(error).__name__) from None
+
+
+def _no_picture(data: bytes) -> str:
+    """What is known of bytes that are none of the formats."""
+    if not data:
+        return "not a picture that Pillow can read: the file is empty"
+    if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1"):
+        return "HEIC, for which Pillow needs a plugin: pip install pillow-heif"
+    if data.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS in place of the picture: run 'git lfs pull'"
+    start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start[:5].lower() in (b"<!doc", b"<html") and b"<svg" not in start:
+        return "not a picture that Pillow can read, but a page of the web: the download went wrong"
+    if start.startswith((b"<?xml", b"<!DOC", b"<!--")) and b"<svg" in start:
+        start = b"<svg"
+    kind = next((kind for first, kind in REFUSED if start.startswith(first)), None)
+    if kind:
+        return (
+            f"not a picture that Pillow can read: it is {kind}, no format of pictures that is read"
+        )
+    return "not a picture that Pillow can read"
 
 
 def is_raw(picture: Image.Image) -> bool:
@@ -194,7 +287,7 @@ def _open(data: bytes) -> ImageFile.ImageFile:
         raise
 
 
-def _too_large(size: str, pixels: int, limit: float) -> str:
+def _too_large(size: str, pixels: float, limit: float) -> str:
     return (
         f"{size}, above the limit of {limit / 1e6:.3g} megapixels; to read it, set "
         f"OVERPAINT_MEGAPIXELS={math.ceil(pixels / 1e6)}"
@@ -222,7 +315,13 @@ def small_enough(
     """The picture, decoded as small as its format allows for the side, and within the limit."""
     width, height = picture.size
     shorter = min(picture.size)
-    large = width * height > limit
+    if max(picture.size) > NARROW * shorter:
+        raise ValueError(f"{width} × {height} pixels: too narrow for a square of it")
+    tags = getattr(picture, "tag_v2", {})
+    if tags.get(322, 0) * tags.get(323, 0) > max(width * height, 2**24):
+        raise ValueError(f"tiles of {tags[322]} × {tags[323]} in {width} × {height} pixels")
+    most = limit * 4 / taken(picture)
+    large = width * height > most
     # A progressive JPEG must be held in memory whole, however small it comes out.
     if (
         side is not None
@@ -230,26 +329,58 @@ def small_enough(
         and not (large and "progressive" in picture.info)
     ):
         picture.draft("RGB", (side * width // shorter + 1, side * height // shorter + 1))
-        large = picture.width * picture.height > limit
+        large = picture.width * picture.height > most
     if not large:
         picture.load()
         return picture
+    smaller = None
     if side is not None and picture.format == "JPEG2000":
-        for halvings in range(int(math.log2(max(shorter / side, 1))), 0, -1):
-            if width * height / 4**halvings <= limit:
-                with suppress(OSError):  # fewer halvings are in the file
-                    smaller = _open(data)
-                    smaller.reduce = halvings  # type: ignore[method-assign, assignment]
-                    smaller.load()
-                    return smaller
-    if side is not None and picture.format == "TIFF":
-        for frame in range(getattr(picture, "n_frames", 1) - 1, 0, -1):  # smaller and smaller
+        smaller = _halved(picture, data, side, most)
+    elif side is not None and picture.format == "TIFF":
+        smaller = _small_copy(picture, side, most)
+    if smaller is None:
+        size, needed = f"{width} × {height} pixels", width * height * limit / most
+        raise ValueError(_too_large(size, needed, most))
+    return smaller
+
+
+def _halved(
+    picture: ImageFile.ImageFile, data: bytes, side: int, most: float
+) -> ImageFile.ImageFile | None:
+    """A JPEG 2000 as small as it is in the file."""
+    width, height = picture.size
+    for halvings in range(int(math.log2(max(min(width, height) / side, 1))), 0, -1):
+        if width * height / 4**halvings <= most:
+            with suppress(OSError):  # fewer halvings are in the file
+                smaller = _open(data)
+                smaller.reduce = halvings  # type: ignore[method-assign, assignment]
+                smaller.load()
+                return smaller
+    return None
+
+
+def _small_copy(picture: ImageFile.ImageFile, side: int, most: float) -> ImageFile.ImageFile | None:
+    """The smallest copy of a TIFF's first picture that suffices."""
+    frames: list[tuple[int, int]] = []
+    with suppress(EOFError):
+        for frame in range(1, MOST_FRAMES):
             picture.seek(frame)
-            copy = getattr(picture, "tag_v2", {}).get(254, 0) & 1  # of the first, in small
-            if copy and min(picture.size) >= side and picture.width * picture.height <= limit:
-                picture.load()
-                return picture
-    raise ValueError(_too_large(f"{width} × {height} pixels", width * height, limit))
+            pixels = picture.width * picture.height
+            copy = getattr(picture, "tag_v2", {}).get(254, 0) & 1
+            if copy and min(picture.size) >= side and pixels <= most:
+                frames.append((pixels, frame))
+    if not frames:
+        return None
+    picture.seek(min(frames)[1])
+    picture.load()
+    return picture
+
+
+def taken(picture: Image.Image) -> int:
+    """Bytes that each pixel of a picture takes while it is decoded."""
+    if "progressive" in picture.info:
+        return PROGRESSIVE
+    return TAKEN.get(picture.format or "", 4)
 
 
 TURNS = {
@@ -264,22 +395,65 @@ TURNS = {
 """What makes a picture upright, by the orientation in its EXIF data."""
 
 
-def upright_rgb(picture: Image.Image) -> Image.Image:
-    """A decoded picture as it is shown."""
+def upright_rgb(picture: Image.Image, side: int | None = None) -> Image.Image:
+    """A decoded picture as it is shown.
+
+    A large one is made so strip by strip, and where two of its size would take more memory than
+    there is for one, smaller on the way: its shorter side keeps `side` pixels.
+    """
     try:
         # Read before anything is converted. Pillow's own exif_transpose also rewrites the data, and
         # fails where a camera wrote what it cannot.
         turn = TURNS.get(picture.getexif().get(0x0112, 1))
     except Exception:
         turn = None
-    pixels = as_rgb(picture)
+    count = picture.width * picture.height
+    if count > IN_STRIPS:
+        smaller = side is not None and 2 * count > most_pixels()
+        pixels = in_strips(picture, max(1, min(picture.size) // (side or 1)) if smaller else 1)
+    else:
+        pixels = as_rgb(picture)
     return pixels.transpose(turn) if turn is not None else pixels
+
+
+IN_STRIPS = 2**24
+"""Pixels above which a picture is turned into RGB in strips."""
+
+
+def bytes_of(path: File) -> bytes:
+    """All of a file. Raises OSError, and ValueError for what is no file, or too large for one.
+
+    A FIFO would be waited for, and a device has no end.
+    """
+    status = path.stat()
+    if isinstance(path, Path) and not stat.S_ISREG(status.st_mode):
+        kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+        raise ValueError(f"no file but {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}")
+    if status.st_size > LARGEST:
+        raise ValueError(
+            f"{status.st_size / 1e6:.0f} MB, above the limit of {LARGEST / 1e6:.0f} MB"
+        )
+    return path.read_bytes()
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Width and height of a picture that was written here; None of what is none."""
+    _quiet()
+    try:
+        with (
+            Image.open(path, formats=WRITTEN)
+            if path.is_file()
+            else Image.new("L", (0, 0)) as picture
+        ):
+            return picture.size if picture.width else None
+    except Exception:  # a broken file may trip Pillow anywhere
+        return None
 
 
 def read(path: File, side: int | None = None) -> Image.Image:
     """A picture of a file, as `decode`; a DatasetError names the file and the reason."""
     try:
-        return decode(path.read_bytes(), side)
+        return decode(bytes_of(path), side)
     except (OSError, ValueError) as error:
         if is_machines(error):
             raise  # it says nothing of the picture
@@ -308,8 +482,21 @@ def readable_below(folder: Path, side: int, say: Callable[[str], None]) -> Itera
 
 
 def shorter_side(picture: Image.Image, side: int, interpolation: str) -> Image.Image:
-    """The picture with its shorter side at `side` pixels, its shape kept."""
-    return picture.resize(scaled_size(picture.size, side), RESAMPLING[interpolation])
+    """The picture with its shorter side at `side` pixels, its shape kept; a DatasetError where that
+    would take too much memory.
+    """
+    return _resized(picture, scaled_size(picture.size, side), interpolation)
+
+
+def _resized(picture: Image.Image, size: tuple[int, int], interpolation: str) -> Image.Image:
+    width, height = size
+    if 4 * width * height > LARGEST:
+        raise DatasetError(
+            "unreadable-picture",
+            f"a picture of {picture.width} × {picture.height} pixels would be {width} × {height} "
+            f"and take {4 * width * height / 1e6:.0f} MB: cut it, or leave it out",
+        )
+    return picture.resize(size, RESAMPLING[interpolation])
 
 
 def scaled_size(size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -344,7 +531,7 @@ def fitted(
     (70, 64)
     """
     new_size = fitted_size(picture.size, resize, crop_mode)
-    resized = picture.resize(new_size, RESAMPLING[interpolation])
+    resized = _resized(picture, new_size, interpolation)
     if crop_mode != "border" or min(resized.size) >= size:
         return resized
     width, height = (max(side, size) for side in resized.size)
@@ -450,11 +637,13 @@ class Look:
 def survey(path: File) -> Look:
     """A look at a file, which is decoded as far as a network's input needs."""
     try:
-        data = path.read_bytes()
+        data = bytes_of(path)
     except OSError as error:
         if is_machines(error):
             raise  # nothing is left out for that
         return Look(status=error.strerror or str(error))
+    except ValueError as error:
+        return Look(status=str(error))
     return look_at(data)
 
 
@@ -467,10 +656,6 @@ def look_at(data: bytes) -> Look:
             width, height = picture.size
     except ValueError as error:
         return Look(digest=digest, status=str(error))
-    if max(pixels.size) > NARROW * min(pixels.size):
-        return Look(
-            digest=digest, status=f"{width} × {height} pixels: too narrow for a square of it"
-        )
     lowest, highest = zip(*pixels.getextrema(), strict=True)
     note = ""
     if lowest == highest:
@@ -479,11 +664,6 @@ def look_at(data: bytes) -> Look:
         note = f"almost black: no value above {max(highest)} of 255"
     return Look(digest=digest, width=width, height=height, note=note)
 
-
-NARROW = 2000
-"""Times its width that a picture may be high, and the other way round: enlarged to a network's
-input, what is narrower would fill the memory.
-"""
 
 ALMOST_BLACK = 16
 """A scan of 12 bits a colour in 16 lies below it; a painting never does."""

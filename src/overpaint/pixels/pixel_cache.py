@@ -8,6 +8,7 @@
 ((2, 3, 3), 99)
 """
 
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -59,13 +60,16 @@ def in_memory(
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Flat:
-    """The pictures 0 … count - 1, decoded now."""
+    most: float = math.inf,
+) -> Flat | None:
+    """The pictures 0 … count - 1, decoded now; None where they have more than `most` bytes."""
     # it grows where it lies: of a list that is joined at last there would be two for a while
     data, shapes = bytearray(), np.zeros((count, 3), np.int64)
     for number, picture in _decoded(count, decode, workers):
         shapes[number] = picture.shape
         data += picture.data if picture.flags.c_contiguous else picture.tobytes()
+        if len(data) > most:
+            return None
         if progress:
             progress(number + 1, count)
     return Flat(data=np.frombuffer(data, np.uint8), shapes=shapes)

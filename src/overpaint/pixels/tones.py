@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 def as_rgb(picture: Image.Image) -> Image.Image:
     """The pixels of a decoded picture of any mode as RGB; what is transparent becomes white."""
     if picture.mode.startswith(("I", "F")):
-        return grey_of_numbers(picture).convert("RGB")
+        return grey_of_numbers(picture, getattr(picture, "tag_v2", {})).convert("RGB")
     if picture.mode in ("La", "RGBa"):  # colours that were multiplied with their opacity
         picture = picture.convert({"La": "LA", "RGBa": "RGBA"}[picture.mode])
     clear = picture.info.get("transparency")
@@ -30,6 +30,35 @@ def as_rgb(picture: Image.Image) -> Image.Image:
         lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
         return _through(picture, lab)
     return _managed(picture, picture)
+
+
+STRIP = 2**22
+"""Pixels of a strip, about."""
+
+
+def in_strips(picture: Image.Image, smaller: int = 1) -> Image.Image:
+    """The same for a large picture, strip by strip: beside it and its RGB little memory is taken.
+
+    >>> in_strips(Image.new("LA", (300, 200), (0, 0)), smaller=2).getpixel((149, 99))
+    (255, 255, 255)
+
+    With `smaller`, squares of so many pixels become one, and nothing of full size is made.
+    """
+    width, height = picture.size
+    rows = max(1, STRIP // width // smaller) * smaller
+    strips = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    tags: Any = getattr(picture, "tag_v2", {})
+    of_numbers = picture.mode.startswith(("I", "F"))
+    ends = None
+    if of_numbers:  # black and white are those of the whole
+        all_ends = [ends_of(_numbers(picture.crop(strip), tags)) for strip in strips]
+        ends = min(low for low, _ in all_ends), max(high for _, high in all_ends)
+    whole = Image.new("RGB", (-(-width // smaller), -(-height // smaller)))
+    for strip in strips:
+        part = picture.crop(strip)
+        pixels = grey_of_numbers(part, tags, ends).convert("RGB") if of_numbers else as_rgb(part)
+        whole.paste(pixels.reduce(smaller) if smaller > 1 else pixels, (0, strip[1] // smaller))
+    return whole
 
 
 def _managed(pixels: Image.Image, picture: Image.Image) -> Image.Image:
@@ -61,14 +90,22 @@ BITS = (8, 10, 12, 16, 24, 32)
 """What greys are measured in: a camera's 12 bits stand in 16, a mask's 8 may stand in 32."""
 
 
-def grey_of_numbers(picture: Image.Image) -> Image.Image:
-    """Whole numbers of more than 8 bits, or floats, as a grey picture of 8."""
+def _numbers(picture: Image.Image, tags: Any) -> NDArray[Any]:
     values = np.asarray(picture)
-    tags = getattr(picture, "tag_v2", {})
     if picture.mode == "I" and tags.get(258) == (32,) and tags.get(339, (1,)) == (1,):
         values = values.view(np.uint32)  # Pillow has no mode for them
+    return values
+
+
+def grey_of_numbers(
+    picture: Image.Image, tags: Any, ends: tuple[float, float] | None = None
+) -> Image.Image:
+    """Whole numbers of more than 8 bits, or floats, as a grey picture of 8; `tags` are a TIFF's,
+    `ends` those of the whole picture.
+    """
+    values = _numbers(picture, tags)
     most = tags[258][0] - 1 if tags.get(339) == (2,) else max(BITS)  # one bit is the sign
-    shares = shares_of_white(values, most)
+    shares = shares_of_white(values, most, ends)
     if tags.get(262) == 0:  # WhiteIsZero, which Pillow heeds up to 8 bits
         shares = 1 - shares
     clear = picture.info.get("transparency")
@@ -77,7 +114,15 @@ def grey_of_numbers(picture: Image.Image) -> Image.Image:
     return Image.fromarray((shares * 255 + 0.5).astype(np.uint8))
 
 
-def shares_of_white(values: NDArray[Any], most: int = max(BITS)) -> NDArray[np.float64]:
+def ends_of(values: NDArray[Any]) -> tuple[float, float]:
+    """The smallest and the largest of those that are numbers; 0 where none is."""
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def shares_of_white(
+    values: NDArray[Any], most: int = max(BITS), ends: tuple[float, float] | None = None
+) -> NDArray[np.float64]:
     """Greys as shares of white, 0..1; whole numbers have `most` bits at most.
 
     >>> shares_of_white(np.array([0, 2048, 4095])).round(2).tolist()
@@ -90,8 +135,7 @@ def shares_of_white(values: NDArray[Any], most: int = max(BITS)) -> NDArray[np.f
     the smallest. What is no number is black.
     """
     tones = values.astype(np.float64)
-    finite = tones[np.isfinite(tones)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
+    low, high = ends or ends_of(tones)
     tones = np.nan_to_num(tones, nan=low, posinf=high, neginf=low)
     if low < -abs(high) / 10:
         return (tones - low) / ((high - low) or 1)

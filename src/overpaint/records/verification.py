@@ -34,8 +34,10 @@ def verify_folder(folder: StudyFolder) -> list[Damage]:
     root = folder.root
     places: list[Path] = []
     for pattern in map(Path, PLACES):
-        for path in sorted(root.glob(manifest_path(pattern).as_posix())):
-            places.append(path.parent / pattern.name if is_file(pattern) else path.parent)
+        places += [
+            path.parent / pattern.name if is_file(pattern) else path.parent
+            for path in sorted(root.glob(manifest_path(pattern).as_posix()))
+        ]
     if not places and not folder.study.is_file():
         raise RecordError(
             "missing-record", f"{root} is no study folder: give the one that a run of a study left"

@@ -9,7 +9,7 @@ from overpaint.defaults import SHOWN_IMAGES
 from overpaint.errors import RecordError
 from overpaint.files import File
 from overpaint.measures.most_confident import most_confident
-from overpaint.pixels.images import decode, thumbnail
+from overpaint.pixels.images import read, thumbnail
 from overpaint.records import (
     VERSIONS,
     ComparisonFacts,
@@ -96,4 +96,4 @@ def _write_thumbnails(work: Workspace, dataset: str, pictures: dict[str, str]) -
 
 
 def _small(path: File) -> bytes:
-    return thumbnail(decode(path.read_bytes(), SIDE), SIDE)
+    return thumbnail(read(path, SIDE), SIDE)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import altair as alt
 import pandas as pd
-from PIL import Image
 
+from overpaint.pixels.images import size_of
 from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Link, Picture
 from overpaint.report.parts.text import slug
@@ -81,12 +81,11 @@ class Site:
         return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
-        try:
-            with Image.open(source) as image:
-                width, height = image.size
-        except OSError:
+        size = size_of(source)
+        if size is None:
             return None
         self.files.copy(place, source)
+        width, height = size
         return Picture(src=place, width=width, height=height, alt=alt_text)
 
 
