@@ -31,6 +31,17 @@ def test_upright():
     assert decode(data).size == (20, 40)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000"])
+def test_what_is_rgb_already_is_not_copied_and_outlives_its_file(kind, monkeypatch):
+    """Pixels that need no conversion are decoded once, and are whole when their file is closed."""
+    noise = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    data = encoded(Image.fromarray(noise), kind)
+    with Image.open(io.BytesIO(data)) as opened:
+        expected = np.asarray(opened.convert("RGB").resize((25, 20)))
+    monkeypatch.setattr(Image.Image, "copy", None)
+    assert np.array_equal(np.asarray(decode(data).resize((25, 20))), expected)
+
+
 def test_transparent_becomes_white():
     """What is transparent is shown on white."""
     assert decode(encoded(Image.new("RGBA", (4, 4), (255, 0, 0, 0)), "PNG")).getpixel((1, 1)) == (

@@ -6,6 +6,7 @@ from disk if its dataset asks for that. While a network is trained on a GPU, wha
 where it fits, and nothing of an epoch's batches is the host's work.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -242,7 +243,8 @@ def batches(pixels: Pixels, order: Iterable[Sequence[int]]) -> Iterator[Tensor]:
 
         for rows in order:
             batch = outbox((len(rows), size, size, 3))
-            step = 1 if alone else len(rows)
+            # a piece for each thread: handed over one by one, small pictures cost a twentieth more
+            step = math.ceil(len(rows) / WORKERS) if alone else len(rows)
             tasks = [
                 pool.submit(fill, batch[start : start + step], rows[start : start + step])
                 for start in range(0, len(rows), step)

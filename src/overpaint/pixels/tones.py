@@ -67,7 +67,8 @@ def _managed(pixels: Image.Image, picture: Image.Image) -> Image.Image:
     A profile that is broken, or is for other pixels (grey), is passed over, as viewers do.
     """
     embedded = picture.info.get("icc_profile")
-    if pixels.mode != "CMYK":
+    # `convert` copies what is RGB already: megabytes, for which the system is asked anew each time
+    if pixels.mode not in ("RGB", "CMYK"):
         pixels = pixels.convert("RGB")
     if embedded:
         with suppress(OSError, ValueError, TypeError, ImageCms.PyCMSError):
@@ -75,7 +76,6 @@ def _managed(pixels: Image.Image, picture: Image.Image) -> Image.Image:
             space = profile.profile.xcolor_space.strip()
             if space == pixels.mode and "sRGB" not in (profile.profile.profile_description or ""):
                 return _through(pixels, profile)
-    # what is RGB already was copied above, and once is enough: a picture has megabytes
     return pixels if pixels.mode == "RGB" else pixels.convert("RGB")
 
 
