@@ -30,7 +30,7 @@ from overpaint.measures.maximal import maximal_images, overlaps
 from overpaint.networks import Network, build, load
 from overpaint.networks.taps import REDUCTIONS
 from overpaint.pixels.batches import Pixels, pixels_of
-from overpaint.records import Manifest, manifest
+from overpaint.records import Manifest, manifest, read_manifest
 from overpaint.seeds import generator
 
 LAYERS = ("conv2d0", "mixed4b")
@@ -425,6 +425,34 @@ def test_an_address_that_refuses(networks, split, tmp_path, address, monkeypatch
         keep_apart(networks[:1], split, tmp_path / "b", "nonsense://features")
     assert unknown.value.slug == "bad-address"
     assert not (tmp_path / "b/n0.zarr").exists()
+
+
+# --- where it was computed -----------------------------------------------------------------------
+
+
+def test_the_manifest_says_which_devices_and_precision_made_what(
+    networks, split, tmp_path, monkeypatch
+):
+    """Begun on one device and finished on another, features name both; whoever only looks whether
+    all is there is not among them.
+    """
+    [path] = keep(networks[:1], split, tmp_path)
+    assert read_manifest(path).device == "cpu, float32"
+    monkeypatch.setattr(
+        overpaint.features,
+        "in_words",
+        lambda device, **ways: f"another {device} {[way for way, on in ways.items() if on]}",
+    )
+    keep(networks[:1], split, tmp_path)
+    assert read_manifest(path).device == "cpu, float32"
+    (path / "mixed4b/mean/c/0/0").unlink()
+    keep(networks[:1], split, tmp_path)
+    assert read_manifest(path).device == "another cpu []; cpu, float32"
+    request = FeatureRequest(
+        networks[0], tmp_path / "half.zarr", MEANS, made_from(split), precision="bf16"
+    )
+    store_features([request], split, claims=tmp_path / "claims")
+    assert read_manifest(request.path).device == "another cpu ['half']"
 
 
 # --- gaps ----------------------------------------------------------------------------------------

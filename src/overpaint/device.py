@@ -173,7 +173,7 @@ def accelerator(**options: Any) -> Accelerator:
     return Accelerator(mixed_precision="bf16" if trains_in_bfloat16(device) else "no", **options)
 
 
-def in_words(device: torch.device, *, half: bool = False) -> str:
+def in_words(device: torch.device, *, half: bool = False, tf32: bool = False) -> str:
     """A device and the precision of what was computed on it, as manifests say it.
 
     >>> in_words(torch.device("cpu"))
@@ -184,7 +184,10 @@ def in_words(device: torch.device, *, half: bool = False) -> str:
         if device.type == "cuda"
         else device.type
     )
-    return f"{name}, float32{' with bfloat16' if half else ''}"
+    faster = " with bfloat16" if half else ""
+    if tf32 and device.type == "cuda":  # elsewhere it is float32
+        faster = " with TensorFloat-32"
+    return f"{name}, float32{faster}"
 
 
 # --- being there ---------------------------------------------------------------------------------
@@ -195,6 +198,12 @@ def device_of(network: nn.Module) -> torch.device:
     return next(network.parameters()).device
 
 
+def best_device(*networks: nn.Module) -> torch.device:
+    """Where `on_best_device` takes these networks."""
+    homes = map(device_of, networks)
+    return next((home for home in homes if home.type != "cpu"), None) or chosen().device
+
+
 @contextmanager
 def on_best_device(*networks: nn.Module, channels_last: bool = False) -> Iterator[torch.device]:
     """All of the networks on one device inside the block, and each where it was afterwards.
@@ -203,8 +212,7 @@ def on_best_device(*networks: nn.Module, channels_last: bool = False) -> Iterato
     owner has decided, and the others come to it. With `channels_last` their weights lie as
     convolutions like them best, and go on to lie so; those that are somebody else's stay.
     """
-    homes = [device_of(network) for network in networks]
-    device = next((home for home in homes if home.type != "cpu"), None) or chosen().device
+    homes, device = [device_of(network) for network in networks], best_device(*networks)
     try:
         for network in networks:
             if channels_last and not getattr(network, "borrowed", False):

@@ -40,10 +40,12 @@ from overpaint.device import (
     PRECISIONS,
     SMALLEST_FORWARD,
     Fetched,
+    best_device,
     device_of,
     fetch,
     forward_batch,
     give_back_memory,
+    in_words,
     on_best_device,
     out_of_memory,
     reckoning,
@@ -334,6 +336,7 @@ def _fill(
         if before is not None:
             before.result()  # after an error nothing more is written: a block would lack a batch
         for shelf, arrays in zip(busy, batch, strict=True):
+            shelf.note(made_on)
             shelf.add(rows[0], arrays)
         if rows[-1] in last_rows:
             start = last_rows[rows[-1]]
@@ -344,6 +347,11 @@ def _fill(
                 for shelf, names in zip(shelves, work, strict=True) if names]  # fmt: skip
     order = _claimed(shelves, work, starts, claims)
     precision = shelves[0].request.precision
+    made_on = in_words(
+        best_device(*(network for network, _ in networks)),
+        half=precision == "bf16",
+        tf32=precision == "tf32",
+    )
     writes: deque[Future[None]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="write") as pool:
         for rows, batch in run_over(networks, shelves[0].split, order, precision=precision):
@@ -386,6 +394,7 @@ class _Shelf:
         self.made_from = _made_from(request.manifest)
         self.arrays: dict[str, zarr.Array[Any]] = {}
         self.waiting: dict[str, list[NDArray[Any]]] = defaultdict(list)
+        self.devices: list[str] = []  # that computed some of it, as far as is known here
         self.odd: Counter[str] = Counter()  # layer -> images for which it gave what is no number
 
     def rows(self, start: int) -> range:
@@ -468,6 +477,14 @@ class _Shelf:
             if not all(_is_there(self.request.path, array, self.rows(start)))
         )
 
+    def note(self, made_on: str) -> None:
+        """Have the group remember a device that computes some of it: a pass that was broken off on
+        one may be finished on another.
+        """
+        if made_on not in self.devices:
+            self.devices = sorted({*devices_of(self.request.path), made_on})
+            open_group(self.request.path, mode="r+").attrs[DEVICES] = self.devices
+
     def add(self, start: int, arrays: Values) -> None:
         """Take the values of the rows that begin at `start`; write the chunks that they complete.
 
@@ -497,7 +514,8 @@ class _Shelf:
         group = open_group(path, mode="r")
         arrays = [name for name in _names(path) if _is_whole(path, _array(group, name))]
         facts = FeaturesFacts(arrays=arrays, batch=self.batch)
-        made = with_facts(self.request.manifest, facts)
+        made_on = "; ".join(devices_of(path))
+        made = with_facts(self.request.manifest, facts, device=made_on)
         with suppress(RecordError):
             present = read_manifest(path)
             if (
@@ -510,6 +528,15 @@ class _Shelf:
 
 
 IMAGES = "images"
+
+DEVICES = "devices"
+"""The group's attribute that says what computed it."""
+
+
+def devices_of(path: Path) -> list[str]:
+    """The devices that computed a group, as far as it is there, and in which precision."""
+    attributes = read_json(path / "zarr.json").get("attributes", {})
+    return [str(device) for device in attributes.get(DEVICES, [])]
 
 
 def _made_from(manifest: Manifest) -> dict[str, Any]:
