@@ -50,6 +50,9 @@ KINDS = {
 }
 """What may lie where a file is expected."""
 
+OF_THE_FILE = (errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ENAMETOOLONG)
+"""Errors of opening that tell of what lies there, and not of the machine."""
+
 NAME_BYTES = 255
 """The longest name of a file or folder, on most systems."""
 
@@ -68,7 +71,7 @@ def read_regular(path: Path, most: int) -> bytes:
         # some files of /proc say that they are empty, some have nothing to say yet
         data = file.read(most + 1) or b""
     if len(data) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        raise OSError(errno.EINVAL, f"it has more than {most:,} bytes", str(path))
     return data
 
 
@@ -80,13 +83,17 @@ def open_regular(path: Path, most: int) -> BinaryIO:
         number = os.open(path, flags)
     except ValueError as error:  # a NUL, half a letter
         raise OSError(errno.EINVAL, f"no file can be called so ({error})", str(path)) from None
+    except OSError as error:
+        if error.errno in OF_THE_FILE:
+            raise OSError(errno.EINVAL, error.strerror, str(path)) from None
+        raise
     status = os.fstat(number)
     if not stat.S_ISREG(status.st_mode) or status.st_size > most:
         os.close(number)
         if not stat.S_ISREG(status.st_mode):
             kind = KINDS.get(stat.S_IFMT(status.st_mode), "something else")
             raise OSError(errno.EINVAL, f"it is {kind} and no file", str(path))
-        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
+        raise OSError(errno.EINVAL, f"it has more than {most:,} bytes", str(path))
     return os.fdopen(number, "rb")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
-from overpaint.errors import NetworkError
+from overpaint.errors import NetworkError, shortened
 from overpaint.pixels.images import (
     MOVIES,
     SUFFIXES,
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 FRAMES = 48
 """Of a movie."""
 
+CHANNELS = 100_000
+"""Of a layer, at most."""
+
 LARGEST = 512
 """The shorter side of a picture to dream on, unless a size is given."""
 
@@ -52,11 +55,17 @@ def units(text: str) -> tuple[str, list[int] | None]:
         return layer, None
     channels: list[int] = []
     for part in numbers.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
+        match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if not layer or first > last:
             raise NetworkError(
                 "not-a-unit", f"{text!r} names no channels; write mixed4d:164,450-460, or mixed4d"
+            )
+        if len(channels) + last - first >= CHANNELS:
+            raise NetworkError(
+                "not-a-unit",
+                f"{shortened(text, 100)!r} names more than {CHANNELS:,} channels: no layer has so "
+                "many; all of a layer are LAYER alone",
             )
         channels += range(first, last + 1)
     return layer, list(dict.fromkeys(channels))

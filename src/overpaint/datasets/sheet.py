@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -18,12 +19,28 @@ from typing import Any
 
 from overpaint.datasets.names import clean
 from overpaint.errors import DatasetError, nearest
+from overpaint.files import open_regular, read_regular
 from overpaint.records.machine import hand_on
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 HEADER_WITHIN = 20
 """The header is looked for in so many rows that are not blank."""
+
+FILE_BYTES = 2**29
+"""Of a table: the largest export of a museum has 2^28."""
+
+UNPACKED_BYTES, RATIO = 2**27, 20
+"""What a compressed text may unpack to, or so many times its own size."""
+
+COLUMNS, ROWS, CELLS = 2**14, 2**22, 2**25
+"""Of a table: as many columns as Excel has, some million pictures."""
+
+TOO_MANY = f"more than {COLUMNS:,} columns, {ROWS:,} rows or {CELLS:,} cells"
+
+XML_BYTES = 2**28
+STRINGS_BYTES = 2**26
+"""What an Excel file may unpack to, and of it the table of its texts, which is read whole."""
 
 Needed = Sequence[Sequence[str]]
 """The columns that a sheet must have, each by the names that it may go by."""
@@ -223,8 +240,8 @@ def _below(file: Path, head: Head, grid: Iterable[Row]) -> Sheet:
 
 def grids_of(file: Path) -> list[Grid]:
     """The ways to see a file as rows, by what its first bytes say that it is."""
-    with file.open("rb") as opened:
-        magic = opened.read(4)
+    with open_regular(file, FILE_BYTES) as opened:
+        magic = opened.read(4) or b""
     if magic == b"PAR1":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -238,8 +255,15 @@ def grids_of(file: Path) -> list[Grid]:
         return workbook(file)
     if magic == b"\xd0\xcf\x11\xe0":
         raise ValueError("an Excel file of before 2007: save it as .xlsx or .csv")
-    data = file.read_bytes()
-    text, notes = decoded(gzip.decompress(data) if magic[:2] == b"\x1f\x8b" else data, file.name)
+    data = read_regular(file, FILE_BYTES)
+    if magic[:2] == b"\x1f\x8b":
+        most = max(UNPACKED_BYTES, RATIO * len(data))
+        with gzip.open(io.BytesIO(data)) as packed:
+            data = packed.read(most + 1)
+        if len(data) > most:
+            raise ValueError(f"it unpacks to more than {most:,} bytes")
+    text, notes = decoded(data, file.name)
+    del data
     if file.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         return [Grid(rows=lambda: json_rows(text), notes=notes)]
     return [
@@ -307,9 +331,9 @@ def _lines(text: str) -> str:
 def text_rows(text: str, separator: str) -> Iterator[Row]:
     """The rows of separated text; a csv.Error tells the line of what is wrong."""
     csv.field_size_limit(2**30)  # masks and captions are long; as a rule it is 131,072
-    lines = io.StringIO(text, newline="")
+    lines = (match[0] for match in re.finditer(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text))
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
-    line = 1
+    line, cells_in_all = 1, 0
     while True:
         try:
             cells = next(reader)
@@ -317,7 +341,10 @@ def text_rows(text: str, separator: str) -> Iterator[Row]:
             return
         except csv.Error as error:
             raise csv.Error(f"line {line}: {error}") from None
-        if not (line == 1 and re.fullmatch("sep=.?", separator.join(cells))):
+        cells_in_all += len(cells)
+        if len(cells) > COLUMNS or cells_in_all > CELLS or line > ROWS:
+            raise csv.Error(f"line {line}: {TOO_MANY}")
+        if not (line == 1 and len(cells) < 3 and re.fullmatch("sep=.?", separator.join(cells))):
             yield line, list(cells)
         line = reader.line_num + 1
 
@@ -326,12 +353,22 @@ def workbook(file: Path) -> list[Grid]:
     """The sheets of an Excel file."""
     from openpyxl import load_workbook  # type: ignore[import-untyped]
 
+    with zipfile.ZipFile(file) as archive:  # which unpacks no member to more than it says here
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+    beside = sum(size for name, size in sizes.items() if not name.startswith("xl/worksheets/"))
+    if sum(sizes.values()) > XML_BYTES or beside > STRINGS_BYTES:
+        raise ValueError(f"it unpacks to {sum(sizes.values()):,} bytes, of texts {beside:,}")
     book = load_workbook(file, read_only=True, data_only=True)
     several = len(book.worksheets) > 1
 
     def rows(sheet: Any) -> Iterator[Row]:
         sheet.reset_dimensions()  # some programs write a wrong one
-        return ((n, list(cells)) for n, cells in enumerate(sheet.iter_rows(values_only=True), 1))
+        cells_in_all = 0
+        for line, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+            cells_in_all += len(cells)  # a cell far to the right fills its row up to there
+            if cells_in_all > CELLS // 4:
+                raise ValueError(f"line {line}: {TOO_MANY}")
+            yield line, list(cells)
 
     return [
         Grid(
@@ -348,22 +385,53 @@ def parquet_rows(file: Path) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(file)
-    columns = [field.name for field in schema
-               if not (pa.types.is_struct(field.type) or pa.types.is_binary(field.type)
-                       or pa.types.is_large_binary(field.type))]  # fmt: skip
+    with pq.ParquetFile(file) as opened:
+        schema, kept = opened.schema_arrow, opened.metadata
+        columns = [field.name for field in schema
+                   if not (pa.types.is_struct(field.type) or pa.types.is_binary(field.type)
+                           or pa.types.is_large_binary(field.type))]  # fmt: skip
+        values = sum(
+            kept.row_group(group).column(column).num_values
+            for group in range(kept.num_row_groups)
+            for column in range(kept.num_columns)
+            if kept.schema.column(column).path.partition(".")[0] in columns
+        )
+        cells = max(values, kept.num_rows * len(columns))
+        if kept.num_columns > COLUMNS or kept.num_rows > ROWS or cells > CELLS:
+            raise ValueError(TOO_MANY)
     yield 1, list(columns)
-    table = pq.read_table(file, columns=columns)
+    # A text that stands in each of a million rows is kept once.
+    words = [field.name for field in schema
+             if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]  # fmt: skip
+    table = pq.read_table(file, columns=columns, read_dictionary=words)
     yield from (
         (line, list(cells))
         for line, cells in enumerate(
-            zip(*(column.to_pylist() for column in table.columns), strict=True), start=2
+            zip(*(_python_values(column) for column in table.columns), strict=True), start=2
         )
     )
 
 
+def _python_values(column: Any) -> list[Any]:
+    """The values of a column of Arrow's; equal texts of a dictionary are one object."""
+    import pyarrow as pa
+
+    values: list[Any] = []
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            words = chunk.dictionary.to_pylist()
+            values += [
+                None if place is None else words[place] for place in chunk.indices.to_pylist()
+            ]
+        else:
+            values += chunk.to_pylist()
+    return values
+
+
 def json_rows(text: str) -> Iterator[Row]:
     """The rows of JSON lines, one object a line, below a header of all keys; or those of a list."""
+    if text.count("{") + text.count("[") > ROWS or text.count(",") > CELLS:
+        raise ValueError(TOO_MANY)
     lines = text.splitlines()
     try:
         whole = json.loads(text)

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, BinaryIO, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from overpaint.errors import RecordError
+from overpaint.errors import RecordError, shortened
+from overpaint.files import open_regular, read_regular
 from overpaint.records.drafts import draft_of, forget, put_in_place, sync, sync_below
 from overpaint.records.machine import hand_on, is_machines, refusals_told
 
@@ -111,14 +114,44 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+JSON_BYTES = 2**26
+JSON_PARTS = 2_000_000
+"""Of a JSON file, its lists and objects counted: each takes much more memory than its two signs."""
+
+
 def read_json(path: Path) -> Any:
-    """The value of a JSON file; a RecordError says which file is missing or broken."""
+    """The value of a JSON file; a RecordError says which file is missing or broken.
+
+    Numbers in it are finite and of 64 bits, texts can be written again.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        data = read_regular(path, JSON_BYTES)
+        if data.count(b"{") + data.count(b"[") > JSON_PARTS:
+            raise ValueError(f"more than {JSON_PARTS:,} lists and objects")
+        text = data.decode()
+        value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()  # half a letter is no text
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError("missing-record", f"{path} is missing: run the study first") from None
-    except ValueError as error:
+    except OSError as error:
+        hand_on(error, path)
+        raise RecordError("broken-record", f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise RecordError("broken-record", f"{path} is not JSON: {error}") from None
+    return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError("a whole number of more than 64 bits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    if not isfinite(float(digits)):
+        raise ValueError(f"{shortened(digits, 30)} is no number")
+    return float(digits)
 
 
 def write_picture(path: Path, pixels: NDArray[np.uint8], metadata: dict[str, Any]) -> None:
@@ -208,15 +241,47 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
         frame.to_parquet(draft, index=False)
 
 
+TABLE_BYTES = 2**33
+CELLS, CELLS_A_BYTE, MOST_CELLS = 1_000_000, 20, 2**28
+"""Of a table: some, and more where the file is long, for a run of equal cells takes few bytes."""
+
+
 def read_table(path: Path) -> pd.DataFrame:
     """A table of the folder; a RecordError says which one is missing or broken."""
+    with table_file(path) as file:
+        try:
+            return pd.read_parquet(file)
+        except Exception as error:  # pyarrow's own errors are of many classes
+            hand_on(error, path)
+            raise RecordError("broken-record", f"{path} is no Parquet table: {error}") from None
+
+
+@contextmanager
+def table_file(path: Path) -> Iterator[BinaryIO]:
+    """The opened file of a table, one that is a file and whose cells fit into memory.
+
+    Raises RecordError as `read_table` has it.
+    """
     try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
+        file = open_regular(path, TABLE_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError("missing-record", f"{path} is missing: run the study first") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
         hand_on(error, path)
-        raise RecordError("broken-record", f"{path} is no Parquet table: {error}") from None
+        raise RecordError("broken-record", f"{path} cannot be read: {error.strerror}") from None
+    with file:
+        try:
+            kept = pq.read_metadata(file)
+        except Exception as error:
+            raise RecordError("broken-record", f"{path} is no Parquet table: {error}") from None
+        cells = kept.num_rows * kept.num_columns
+        size = os.fstat(file.fileno()).st_size
+        if cells > min(MOST_CELLS, CELLS + CELLS_A_BYTE * size):
+            raise RecordError(
+                "broken-record", f"{path} says that it has {cells:,} cells, in {size:,} bytes"
+            )
+        file.seek(0)
+        yield file
 
 
 def write_rows(path: Path, rows: Iterable[Row], row: type[Row]) -> None:
