@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
+from overpaint.cli.verify import say_what_is_damaged
 from overpaint.cli.verify import verify as verify_study
 from overpaint.defaults import DEVICE_VARIABLE, DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import OverpaintError, Stopped, require_train
@@ -271,7 +272,10 @@ def report(
         Path | None, typer.Option("--zip", help="A ZIP file of the site, to put on a server.")
     ] = None,
 ) -> None:
-    """Write the report of a study folder anew; needs no network and no pictures."""
+    """Write the report of a study folder anew; needs no network and no pictures.
+
+    Ends with status 1 when something in the folder is damaged; what is not is shown all the same.
+    """
     from overpaint.report import build
     from overpaint.report.export import against as two
     from overpaint.report.export import figures as exports
@@ -288,6 +292,7 @@ def report(
         typer.echo(two.against(folder, against, out))
     if archive:
         typer.echo(exports.archive(folder / "site", archive))
+    say_what_is_damaged(folder)
 
 
 @app.command()

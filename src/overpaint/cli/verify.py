@@ -30,3 +30,16 @@ def verify(
             typer.echo(f"{damage.state:<8} {damage}")
     if damaged:
         raise typer.Exit(1)
+
+
+def say_what_is_damaged(folder: Path) -> None:
+    """Say which files are no longer whole, by sizes and times; status 1 if there is any."""
+    from overpaint.records import StudyFolder, verify_folder
+
+    damaged = verify_folder(StudyFolder(folder), read=False)
+    damaged = [damage for damage in damaged if damage.state != "foreign"]
+    for damage in damaged:
+        typer.echo(f"damaged: {damage}", err=True)
+    if damaged:
+        typer.echo("damaged: the next 'overpaint run' of the study makes this anew", err=True)
+        raise typer.Exit(1)

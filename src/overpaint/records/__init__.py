@@ -81,7 +81,7 @@ from overpaint.records.rows import (
     SvmRow,
     WeightRow,
 )
-from overpaint.records.verification import verify_folder
+from overpaint.records.verification import damages_of_site, verify_folder
 
 __all__ = [
     "PENDING",
@@ -124,6 +124,7 @@ __all__ = [
     "WeightRow",
     "column_kinds",
     "damages_of",
+    "damages_of_site",
     "defaults_of",
     "differences",
     "digest",

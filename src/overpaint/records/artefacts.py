@@ -224,9 +224,10 @@ def damages_of(place: Path, *, read: bool = False, settle: bool = False) -> list
     """What of an artefact that has a manifest is not as it was made: files that are lost, cut or
     changed, and the manifest itself.
 
-    Bytes are read of files that are newer than the manifest, or of all with `read`. With `settle`
-    what turns out to be the same is not read again the next time, and an artefact from before there
-    were digests has them from now on. Raises RecordError where there is no manifest.
+    Bytes are read of files that are newer than the manifest, or of all with `read`; with `settle`
+    what turns out to be the same is not read again the next time. Of an artefact from before there
+    were digests it is seen whether its files end as they should. Raises RecordError where there is
+    no manifest.
     """
     path, present = manifest_path(place), read_manifest(place)
     files = present.files
@@ -236,10 +237,7 @@ def damages_of(place: Path, *, read: bool = False, settle: bool = False) -> list
         return [Damage(name=path.name, state="changed", text="was changed after it was written")]
     if files is None:
         trained = present.kind == "network" and bool(present.facts.get("dataset"))
-        damaged = unfinished(place, present.kind, ("predictions.parquet",) if trained else ())
-        if settle and not damaged:
-            write_manifest(place, present)
-        return damaged
+        return unfinished(place, present.kind, ("predictions.parquet",) if trained else ())
     since = None if read else changed_at(path)
     return damages(path.parent, files, since=since, settle=path if settle else None)
 

@@ -102,7 +102,17 @@ def contents(
 
     What is `known` already of a file that has its size and is not newer than `since` is taken.
     """
-    folder, names = (place.parent, [place.name]) if is_file(place) else (place, parts(place, kind))
+    if kind == "site":
+        return {}  # what it was made from lists its files: `verification.damages_of_site`
+    if is_file(place):
+        return digests(place.parent, [place.name], known, since)
+    return digests(place, parts(place, kind), known, since)
+
+
+def digests(
+    folder: Path, names: Iterable[str], known: Mapping[str, str] | None = None, since: int = 0
+) -> dict[str, str]:
+    """For files below a folder "size digest" of each; as `contents`."""
     files = {}
     for name in names:
         path, told = folder / name, (known or {}).get(name, "")

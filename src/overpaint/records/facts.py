@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from overpaint.errors import RecordError
 from overpaint.records.artefacts import Manifest
+from overpaint.records.files import digest
 from overpaint.records.rows import DuplicateRow, LeakRow, RenderingRow
 
 Facts = TypeVar("Facts")
@@ -83,6 +84,13 @@ class NetworkFacts:
     recipe: dict[str, Any] | None = None  # the fields, the preset's `name`, why `auto` took it
     trained: str | None = None  # how many of the parameters, in words
     best_epoch: int | None = None
+
+    @property
+    def identity(self) -> str:
+        """The digest of the weights, and of the code if it is an own network: what it says changes
+        with its code, though its weights be the same.
+        """
+        return digest([self.weights, self.code]) if self.code else self.weights
 
 
 @dataclass(frozen=True, kw_only=True)

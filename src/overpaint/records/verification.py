@@ -6,8 +6,15 @@ from pathlib import Path
 
 from overpaint.errors import RecordError
 from overpaint.records.artefacts import Manifest, damages_of, manifest_path, read_manifest
-from overpaint.records.contents import Damage, files_below, is_file
-from overpaint.records.files import file_digest, read_rows
+from overpaint.records.contents import (
+    Damage,
+    changed_at,
+    damages,
+    files_below,
+    is_file,
+    lie_below,
+)
+from overpaint.records.files import file_digest, read_json, read_rows
 from overpaint.records.folder import StudyFolder
 from overpaint.records.rows import ImageRow
 
@@ -26,18 +33,18 @@ BESIDE = re.compile(
 """What of ours is no artefact, or is looked after elsewhere."""
 
 
-def verify_folder(folder: StudyFolder) -> list[Damage]:
+def verify_folder(folder: StudyFolder, *, read: bool = True) -> list[Damage]:
     """What of a study folder is lost, cut off, changed or foreign, by its path in the folder.
 
-    All bytes are read. Raises RecordError where there is no study folder.
+    All bytes are read; or, without `read`, those of files that are newer than their manifests.
+    Raises RecordError where there is no study folder.
     """
     root = folder.root
-    places: list[Path] = []
-    for pattern in map(Path, PLACES):
-        places += [
-            path.parent / pattern.name if is_file(pattern) else path.parent
-            for path in sorted(root.glob(manifest_path(pattern).as_posix()))
-        ]
+    places = [
+        path.parent / pattern.name if is_file(pattern) else path.parent
+        for pattern in map(Path, PLACES)
+        for path in sorted(root.glob(manifest_path(pattern).as_posix()))
+    ]
     if not places and not folder.study.is_file():
         raise RecordError(
             "missing-record", f"{root} is no study folder: give the one that a run of a study left"
@@ -51,16 +58,20 @@ def verify_folder(folder: StudyFolder) -> list[Damage]:
         ours.add(f"{prefix}{path.name}")
         try:
             present = read_manifest(place)
-            found = damages_of(place, read=True)
+            found = damages_of(place, read=read)
         except RecordError:
             found = [Damage(name=path.name, state="cut", text="cannot be read")]
             ours |= {f"{prefix}{name}" for name in _unlisted(place)}
         else:
             names = present.files if isinstance(present.files, dict) else _unlisted(place)
             ours |= {f"{prefix}{name}" for name in names}
-        found += _pictures(place) if place.parent.name == "datasets" else []
+        found += _pictures(place) if read and place.parent.name == "datasets" else []
         damaged += [Damage(name=f"{prefix}{damage.name}", state=damage.state, text=damage.text)
                     for damage in found]  # fmt: skip
+    damaged += [
+        Damage(name=f"site/{damage.name}", state=damage.state, text=damage.text)
+        for damage in damages_of_site(folder, read=read)
+    ]
     damaged += _against_the_report(folder, {damage.name for damage in damaged})
     damaged += [
         Damage(name=name, state="foreign", text="is of no artefact")
@@ -68,6 +79,24 @@ def verify_folder(folder: StudyFolder) -> list[Damage]:
         if name not in ours and not BESIDE.fullmatch(name)
     ]
     return damaged
+
+
+def damages_of_site(
+    folder: StudyFolder, *, read: bool = False, settle: bool = False
+) -> list[Damage]:
+    """The files of the report that are not as the last build left them; none before there is one.
+
+    As `damages_of`; what a build was made from stands in a file beside the site, with the digests.
+    """
+    state = folder.site_state
+    try:
+        files = read_json(state).get("files", {})
+    except (RecordError, AttributeError):
+        files = {}
+    if not files or not lie_below(files):
+        return []
+    since = None if read else changed_at(state)
+    return damages(folder.site, files, since=since, settle=state if settle else None)
 
 
 def _unlisted(place: Path) -> list[str]:
@@ -82,7 +111,7 @@ def _names(root: Path) -> Iterator[str]:
         yield Path(path).relative_to(root).as_posix()
 
 
-def _pictures(place: Path) -> Iterator[Damage] | list[Damage]:
+def _pictures(place: Path) -> list[Damage]:
     """The pictures that were written out for a dataset and are not those that were looked at."""
     pictures = place / "pictures"
     if not pictures.is_dir() or (pictures / "looks.parquet").is_file():

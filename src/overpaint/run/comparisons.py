@@ -83,12 +83,14 @@ def keep_compared_features(work: Workspace) -> None:
         arrays = {}
     for pair in compared_pairs(work):
         place = work.folder.comparison(*pair.pair)
-        if not work.reasons(place, wanted_comparison(work, pair)):
-            continue
+        is_there = not work.reasons(place, wanted_comparison(work, pair))
         for on, reductions in zip(splits_of(work, pair), reductions_of(pair), strict=True):
             for name in pair.pair:
+                path = work.folder.features(name, *on)
+                # A group without a manifest is unfinished; one that is gone nobody misses.
+                if is_there and (work.is_there(path) or not path.exists()):
+                    continue
                 if work.dry:
-                    path = work.folder.features(name, *on)
                     work.must_make(path, wanted_features(work, name, *on))
                     continue
                 of_network = arrays.setdefault(on, {}).setdefault(name, set())

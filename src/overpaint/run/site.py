@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from overpaint.records import PENDING, file_digest, manifest, write_manifest
+from overpaint.errors import RecordError
+from overpaint.records import (
+    PENDING,
+    damages_of_site,
+    file_digest,
+    manifest,
+    read_json,
+    write_manifest,
+)
 from overpaint.report import build
 from overpaint.report.site.incremental import program
 from overpaint.run.workspace import Workspace
@@ -30,7 +38,18 @@ def keep_site(work: Workspace) -> Path:
     inputs = {"program": program()} | digests | pending
     wanted = manifest("site", inputs=inputs, settings={}, seed=0)
     lacking = [] if index.is_file() or not state.is_file() else ["its first page is not there"]
+    if state.is_file():
+        try:
+            read_json(state)
+        except RecordError:
+            lacking = ["it is no JSON"]
+    damaged = damages_of_site(work.folder, read=work.verify, settle=not work.dry)
+    if damaged and not lacking:
+        more = f" and {len(damaged) - 1} more files of the report" if len(damaged) > 1 else ""
+        lacking = [f"site/{damaged[0]}{more}"]
     if work.must_make(state, wanted, lacking):
+        if lacking and not work.explain:
+            work.progress.say(f"{state.name}: {lacking[0]}: made anew")
         with work.progress.stage("report"):
             build(root, wait=True, say=work.progress.say)
         write_manifest(state, wanted)

@@ -17,12 +17,12 @@ from overpaint.records import (
     NetworkFacts,
     StudyFolder,
     damages_of,
-    digest,
     facts_of,
     file_digest,
     manifest_path,
     read_manifest,
     reasons_to_make,
+    write_manifest,
 )
 from overpaint.records.drafts import sweep
 from overpaint.records.lock import held
@@ -145,6 +145,9 @@ class Workspace:
         if place not in self.looks:
             try:
                 damaged = damages_of(place, read=self.verify, settle=not self.dry)
+                present = read_manifest(place)
+                if present.files is None and not damaged and not self.dry:
+                    write_manifest(place, present)  # which was from before there were digests
             except RecordError:
                 return []  # it has no manifest, which is a reason of its own
             self.looks[place] = damaged
@@ -182,9 +185,7 @@ class Workspace:
         """The digest of a network's weights in the folder, and of its code if it is an own one."""
         if self.dry and not self.is_there(self.folder.network(name)):
             return PENDING
-        facts = self.network_facts(name)
-        # what an own network says changes with its code, though its weights be the same
-        return digest([facts.weights, facts.code]) if facts.code else facts.weights
+        return self.network_facts(name).identity
 
     def file_digest(self, path: Path) -> str:
         """The digest of a file of the folder that is an artefact."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
-from overpaint.records import VERSIONS, digest, file_digest, read_json, write_json
+from overpaint.records import VERSIONS, contents, digest, file_digest, read_json, write_json
 from overpaint.records.drafts import Batch, sync
 
 MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "numpy", "pillow")
@@ -60,12 +60,16 @@ class IncrementalFiles:
         """Read what the last build left."""
         self._last_parts: dict[str, Part] = {}
         self._last_keys: dict[str, str] = {}
+        self._last_files: dict[str, str] = {}  # with their digests, as they were `_since`
+        self._since = 0
         if self.state is None:
             return
         with suppress(RecordError, KeyError, TypeError, AttributeError):
             last = read_json(self.state)
             self._last_parts = {name: Part(**part) for name, part in last["parts"].items()}
             self._last_keys = dict(last["keys"])
+            self._last_files = dict(last.get("files", {}))
+            self._since = contents.changed_at(self.state)
 
     def write(self, place: str, data: bytes) -> None:
         """Write a file of the site, unless it is there with these bytes."""
@@ -101,9 +105,10 @@ class IncrementalFiles:
         self.keys[place] = key
         if self._last_keys.get(place) == key:
             with suppress(OSError):
-                data = (self.root / place).read_bytes()
-                self.places.add(place)
-                return data
+                if self._is_whole(place):
+                    data = (self.root / place).read_bytes()
+                    self.places.add(place)
+                    return data
         data = make()
         self.write(place, data)
         return data
@@ -112,7 +117,7 @@ class IncrementalFiles:
         """Make a part of the site, unless all of it is there, made from the same."""
         key = digest([program(), made_from])
         last = self._last_parts.get(name)
-        if last and last.key == key and all((self.root / place).is_file() for place in last.files):
+        if last and last.key == key and all(map(self._is_whole, last.files)):
             self.parts[name] = last
             self.places |= {*last.files}
             self.keys |= {
@@ -123,6 +128,13 @@ class IncrementalFiles:
         make()
         self.parts[name] = Part(key=key, files=sorted(self.places))
         self.places |= before
+
+    def _is_whole(self, place: str) -> bool:
+        """Whether a file is there as the last build left it."""
+        told = self._last_files.get(place)
+        if told is None:  # from before there were digests
+            return (self.root / place).is_file()
+        return not contents.damages(self.root, {place: told}, since=self._since)
 
     def pictures_below(self, folder: Path) -> list[tuple[str, int, int]]:
         """The pictures below a folder, with size and time: quicker than reading what is in them."""
@@ -147,7 +159,8 @@ class IncrementalFiles:
         if self.state is None:
             return
         parts = {name: {"key": part.key, "files": part.files} for name, part in self.parts.items()}
-        state = {"parts": parts, "keys": dict(sorted(self.keys.items()))}
+        files = contents.digests(self.root, sorted(self.places), self._last_files, self._since)
+        state = {"parts": parts, "keys": dict(sorted(self.keys.items())), "files": files}
         with suppress(RecordError):
             if read_json(self.state) == state:
                 return

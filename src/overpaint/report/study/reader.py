@@ -1,6 +1,7 @@
 """Reads files of a study folder, and notes in words what is missing or broken."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,8 @@ from overpaint.records import (
     Manifest,
     Scores,
     column_kinds,
+    damages_of,
+    manifest_path,
     read_json,
     read_manifest,
     read_table,
@@ -30,6 +33,17 @@ class Reader:
 
     root: Path
     notes: list[str] = field(default_factory=list)
+    damaged: set[Path] = field(default_factory=set)
+
+    def check(self, place: Path) -> None:
+        """Note what of an artefact is not as a run made it: lost, cut off or changed by hand."""
+        with suppress(RecordError):  # what has no manifest is noted by who reads it
+            if (present := read_manifest(place)).files is None and present.is_sealed:
+                return  # it is from before there were digests
+            folder = manifest_path(place).parent
+            for damage in damages_of(place, settle=True):
+                self.say(folder / damage.name, f"{damage.text}: the next run makes it anew")
+                self.damaged.add(folder / damage.name)
 
     def manifest(self, folder: Path) -> Manifest | None:
         """The manifest of an artefact, or None and a note."""
@@ -39,6 +53,7 @@ class Reader:
         except RecordError as error:
             self._note(path, error)
             return None
+        self.check(folder)
         texts = [manifest.kind, manifest.key, manifest.hardware]
         tables = [manifest.facts, manifest.versions, manifest.inputs, manifest.settings]
         if not all(isinstance(value, str) for value in texts) or not all(
@@ -110,6 +125,7 @@ class Reader:
 
     def scores(self, path: Path) -> Scores | None:
         """The scores of a network, or None and a note."""
+        self.check(path)
         try:
             scores = Scores.from_json(read_json(path))
             _ = scores.scores[scores.main]
@@ -127,6 +143,7 @@ class Reader:
 
     def json(self, path: Path) -> Any:
         """The value of a JSON file, or None and a note."""
+        self.check(path)
         try:
             return read_json(path)
         except RecordError as error:
@@ -134,7 +151,9 @@ class Reader:
             return None
 
     def say(self, path: Path, what: str) -> None:
-        """Note what is wrong with a file."""
+        """Note what is wrong with a file, once."""
+        if path in self.damaged:
+            return
         self.notes.append(f"{path.relative_to(self.root).as_posix()} {what}.")
 
     def _note(self, path: Path, error: RecordError) -> None:

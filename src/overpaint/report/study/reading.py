@@ -4,6 +4,7 @@ What is missing or broken is noted in words for the page, and an empty table tak
 a failure kept from being made is no omission: the failure is told instead, once.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,9 @@ from overpaint.records import (
     StudyFolder,
     SvmRow,
     WeightRow,
+    facts_of,
+    manifest_path,
+    read_manifest,
     table,
 )
 from overpaint.report.parts import addresses
@@ -64,6 +68,7 @@ class DatasetRecords:
         reader, place = Reader(folder.root), folder.dataset(name)
         manifest = reader.manifest(place)
         images = reader.table(place / "images.parquet", ImageRow)
+        reader.check(folder.thumbnails(name))
         remarks = images[["source", "rights"]].astype(object)
         return cls(
             name=name,
@@ -201,9 +206,13 @@ class ComparisonRecords:
         renderings = {}
         for network in (before, after) if study.render else ():
             path = folder.renderings(network) / "renderings.parquet"
+            reader.check(path)
+            for layer in dict.fromkeys(layer for layer, _ in facts.shown):
+                reader.check(folder.renderings(network) / layer)
             renderings[network] = reader.table(path, RenderingRow)
         if study.render and study.render.together:
             path = folder.pair_renderings(before, after) / "renderings.parquet"
+            reader.check(path.parent)
             comparison = replace(comparison, together=reader.table(path, PairRenderingRow))
         return replace(
             comparison,
@@ -370,11 +379,19 @@ def read_records(folder: StudyFolder) -> Records:
             f"{folder.study} is missing: give the folder that a run of a study left",
         ) from None
     except (ValueError, yaml.YAMLError, ValidationError, OverpaintError) as error:
-        raise RecordError("broken-record", f"{folder.study} holds no study: {error}") from None
+        raise RecordError(
+            "broken-record",
+            f"{folder.study} holds no study ({error}): the next run of the study writes it anew",
+        ) from None
     reader = Reader(folder.root)
     advice = []
     if folder.advice.is_file():  # asked for by a command of its own, so its absence is no omission
+        reader.check(folder.advice)
         advice = rows(reader.table(folder.advice, AdviceRow), AdviceRow)
+        for stale in stale_advice(folder):
+            reader.say(folder.advice, f"is of other {stale} than there are now")
+    elif manifest_path(folder.advice).is_file():
+        reader.say(folder.advice, "is lost: the next run makes it anew")
     failures = _failures(reader, folder.failures)
     pairs = dict.fromkeys(pair.pair for pair in study.compare)
     comparisons = [ComparisonRecords.read(folder, study, *pair, failures) for pair in pairs]
@@ -402,6 +419,25 @@ def read_records(folder: StudyFolder) -> Records:
         failures=failures,
         notes=reader.notes,
     )
+
+
+def stale_advice(folder: StudyFolder) -> list[str]:
+    """The networks and pictures that advice was given of, and that are others now."""
+    stale = []
+    with suppress(RecordError):  # without manifests nobody knows
+        for name, digest in read_manifest(folder.advice).inputs.items():
+            kind, _, subject = name.partition(" ")
+            if kind == "network":
+                facts = facts_of(read_manifest(folder.network(subject)), NetworkFacts)
+                present = facts.identity
+            elif kind == "images":
+                subject = subject.removeprefix("of ")
+                present = read_manifest(folder.dataset(subject)).inputs.get("train", "")
+            else:
+                continue
+            if present != digest:
+                stale.append(f"{'weights' if kind == 'network' else 'pictures'} of {subject}")
+    return stale
 
 
 def _failures(reader: Reader, path: Path) -> dict[str, str]:
