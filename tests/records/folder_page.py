@@ -20,8 +20,18 @@ everything else is JSON, features are Zarr 3. This page is made from the classes
 
 An artefact is a folder with `manifest.json` in it, or a file NAME.json or NAME.parquet with
 NAME.manifest.json beside it. It is written whole or not at all, and made again only where its
-manifest is not the one that it would have now: `overpaint run STUDY --dry-run` says what would be
-made, and why.
+manifest is not the one that it would have now, or one of its files is lost, cut off or changed:
+`overpaint run STUDY --dry-run` says what would be made, and why.
+
+`files` lists the files of the artefact with size and SHA-256, and `seal` is the digest of the
+rest of the manifest. No file is newer than its manifest, which is written last: so a run looks at
+sizes and times, and reads the bytes of what is newer (of a folder that was copied, once). What
+leaves size and time as they were is found by `overpaint verify FOLDER`, which reads everything
+and says what is lost, cut off, changed or foreign, and by `overpaint run STUDY --verify`, which
+makes it anew, and reads all pictures too. What was changed by hand the report says on its page,
+and the next run makes anew. Trusted without a look at their bytes are: pictures of the same size
+and time as at the last look (unless `--verify`), decoded pictures of `cache: true`, and features
+at an address (`store`).
 """
 
 ADAPTER = (
@@ -123,7 +133,7 @@ def described(row: type) -> list[str]:
     lines = [f"{inspect.cleandoc(row.__doc__ or '')}\n", "| column | type | |", "|---|---|---|"]
     hints, comments = typing.get_type_hints(row), comments_of(row)
     for field in dataclasses.fields(row):
-        if row is Manifest and field.name == "defaults":
+        if row is Manifest and field.name in ("defaults", "is_sealed"):
             continue  # never written
         comment = comments.get(field.name, "").replace("|", "\\|")
         lines.append(f"| `{field.name}` | {type_in_words(hints[field.name])} | {comment} |")

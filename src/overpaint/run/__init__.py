@@ -14,12 +14,13 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from overpaint.errors import MachineError, RecordError, StudyError
+from overpaint.errors import MachineError, OverpaintError, RecordError, StudyError
 from overpaint.processes import Processes, in_words
 from overpaint.progress import Progressing
 from overpaint.records import (
     Scores,
     StudyFolder,
+    verify_folder,
     write_json,
     write_text,
 )
@@ -151,13 +152,19 @@ def _is_worth_sharing(work: Workspace) -> bool:
 
 
 def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
-    """All steps, in order; says so where the folder goes away meanwhile."""
-    problem = None
+    """All steps, in order; says so where the folder goes away meanwhile, or holds other bytes than
+    were written.
+    """
+    problem: Exception | None = None
     try:
         outcome = _steps(work, jobs)
     except (RecordError, MachineError, FileNotFoundError) as error:
         if getattr(error, "slug", "vanished") not in ("vanished", "missing-record"):
             raise
+        problem = error
+    except OverpaintError:
+        raise
+    except Exception as error:
         problem = error
     if not work.dry and not work.folder.study.exists():
         raise MachineError(
@@ -165,6 +172,15 @@ def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
             f"the study folder {work.folder.root} was moved or removed while this run was at work "
             "in it: the same command makes what is missing there",
         )
+    if problem and not isinstance(problem, OverpaintError):
+        damaged = [row for row in verify_folder(work.folder) if row.state != "foreign"]
+        if damaged:
+            more = f", and {len(damaged) - 1} more files" if len(damaged) > 1 else ""
+            raise RecordError(
+                "damaged-records",
+                f"{work.folder.root}: {damaged[0]}{more}: the same command with --verify makes "
+                "anew what is damaged",
+            ) from problem
     if problem:
         raise problem
     return outcome

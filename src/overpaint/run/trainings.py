@@ -78,6 +78,10 @@ def _fit(work: Workspace, name: str, recipe: Recipe, key: str) -> "Trained":
         from overpaint.training.trackers import Tracking
 
         tracking = Tracking(work.trackers, work.folder.root / "logs", work.study.study, name)
+    checkpoint = Checkpoint(work.folder.checkpoint(name), key)
+    if checkpoint.path.exists() and not checkpoint.is_whole():
+        address = checkpoint.path.relative_to(work.folder.root).as_posix()
+        work.progress.say(f"{address}: it is no whole checkpoint: the training begins anew")
     with work.progress.stage(f"network {name}: train on {dataset.name}") as advance:
         return fit(
             child,
@@ -86,7 +90,7 @@ def _fit(work: Workspace, name: str, recipe: Recipe, key: str) -> "Trained":
             recipe,
             seed=work.study.seed_of(name),
             advance=advance,
-            checkpoint=Checkpoint(work.folder.checkpoint(name), key),
+            checkpoint=checkpoint,
             tracking=tracking,
         )
 

@@ -4,6 +4,8 @@ The file holds tensors and plain values only and is read as such (`weights_only`
 can be executed. It is written whole, and one of another training is not taken.
 """
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,19 @@ class Checkpoint:
     def load(self) -> dict[str, Any] | None:
         """The state; None when there is none of this training, or none that can be read."""
         try:
+            if not self.is_whole():
+                return None
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             return dict(saved["state"]) if saved["key"] == self.key else None
         except Exception as error:
             hand_on(error, self.path)  # as a file that may not be read; it is no worse for that
             return None  # a missing, foreign or broken file: the training begins anew
+
+    def is_whole(self) -> bool:
+        """Whether a file is there with the bytes that were written: PyTorch itself does not look."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return archive.testzip() is None
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+            hand_on(error, self.path)
+            return False
