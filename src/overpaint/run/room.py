@@ -8,6 +8,7 @@ they are to be no less than what a run leaves, and no more than twice as much.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from overpaint.datasets.atelier import AtelierEntry
 from overpaint.datasets.atelier.tasks import SIZES
 from overpaint.datasets.entry import Surroundings
 from overpaint.defaults import SHOWN_IMAGES, SPLITS
-from overpaint.errors import MachineError, OverpaintError
+from overpaint.errors import MachineError, OverpaintError, RecordError
 from overpaint.records import NetworkFacts, facts_of, read_manifest
 from overpaint.records.machine import free_at, in_bytes
 from overpaint.run.comparisons import reductions_of, splits_of
@@ -243,8 +244,10 @@ def _extents(work: Workspace) -> dict[str, Extent]:
         place = work.folder.network(name)
         if entry.load and not _lies(place):
             place = work.study.path(Path(entry.load))  # of another study
-        if _lies(place):
+        facts = None
+        with suppress(RecordError):  # of one that is damaged, and will be made anew
             facts = facts_of(read_manifest(place), NetworkFacts)
+        if facts is not None:
             resize = facts.preprocessing.resize if facts.preprocessing else 224
             channels = facts.channels or {}
             extents[name] = Extent(

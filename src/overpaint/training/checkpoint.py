@@ -49,7 +49,7 @@ class Checkpoint:
             return None  # a missing, foreign or broken file: the training begins anew
 
     def is_whole(self) -> bool:
-        """Whether a file is there with the bytes that were written: PyTorch itself does not look."""
+        """Whether a file is there with the bytes that were written: PyTorch does not look."""
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return archive.testzip() is None
