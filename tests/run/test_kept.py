@@ -274,7 +274,7 @@ def test_a_folder_from_before_versions_is_read_on(copy):
         path.unlink()
     for path in copy.glob("**/manifest.json"):
         told = read_json(path)
-        del told["version"]
+        del told["version"], told["files"], told["seal"]
         path.write_text(json.dumps(told | {"key": "0" * 64}))
     said = carry_out(copy)
     assert made(said).isdisjoint(NETWORKS | FEATURES | LAYERS)

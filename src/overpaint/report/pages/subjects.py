@@ -44,6 +44,7 @@ class NetworkSubject(StudySubject):
             if path.suffix in (".json", ".parquet")  # the weights are no table
         )
         return [
+            self.network.notes,
             digests(folder.root, paths),
             self.site.files.pictures_below(folder.thumbnails(dataset)),
         ]
@@ -92,6 +93,7 @@ class ComparisonSubject(StudySubject):
         paths += folder.comparison(*pair).glob("*")
         return [
             self.comparison.failed,
+            self.comparison.notes,
             digests(folder.root, sorted(paths)),
             [self.site.files.pictures_below(place) for place in pictures],
         ]
