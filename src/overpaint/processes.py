@@ -24,7 +24,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from overpaint.errors import OverpaintError, Stopped
-from overpaint.records.drafts import forget_mine
 
 Item = TypeVar("Item")
 
@@ -213,6 +212,8 @@ class Processes:
         self._tell(text, besides)
         print(f"overpaint: {text}; all processes end, and the same command goes on from here "  # noqa: T201
               "[process-failed]", file=sys.stderr, flush=True)  # fmt: skip
+        from overpaint.records.drafts import forget_mine
+
         forget_mine()
         os._exit(1)
 

@@ -120,6 +120,17 @@ def at_operation(number: int, signum: int = signal.SIGKILL) -> None:
 
 
 @fault
+def at_place(part: str, signum: int = signal.SIGKILL) -> None:
+    """A signal at the first file operation in a place whose path has this part."""
+
+    def act(count: int, event: str, path: str) -> None:
+        if part in path:
+            os.kill(os.getpid(), signum)
+
+    WATCHERS.append(act)
+
+
+@fault
 def at_cpu(seconds: float, signum: int = signal.SIGKILL) -> None:
     """A signal once the fork has worked for so long: the same moment on an idle and a busy machine.
 

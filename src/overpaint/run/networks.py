@@ -48,6 +48,8 @@ def keep_network(work: Workspace, name: str) -> None:
     )
     is_trained = not reasons_to_make(place, wanted) and {*damaged} <= {"predictions.parquet"}
     if not must_make_network(work, name):
+        if not work.dry:  # a run may have been killed after it wrote the network
+            work.folder.checkpoint(name).unlink(missing_ok=True)
         return
     from overpaint.run.trainings import predict_again, save_network, save_start, train
 

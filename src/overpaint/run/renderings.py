@@ -197,10 +197,9 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
         metadata = [picture_metadata(path) for path in paths.values()]
         rows = [RenderingRow(**of_picture["row"]) for of_picture in metadata if of_picture]
         _remove_others(place, paths.values())
-        from overpaint.device import chosen, has_bfloat16, in_words
-
-        device = chosen().device
-        drawn_on = in_words(device, half=has_bfloat16(device)) if missing else None
+        # As the pictures tell it: some may be of a run that was stopped in the middle of the layer.
+        devices = dict.fromkeys(of_picture.get("device") for of_picture in metadata if of_picture)
+        drawn_on = "; ".join(filter(None, devices))
         facts = LayerRenderingsFacts(rows=rows)
         write_manifest(place, with_facts(wanted, facts, device=drawn_on))
 
@@ -209,6 +208,7 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
 
 def _draw_layer(work: Workspace, network: str, layer: str, keys: dict[int, str]) -> None:
     """Draw this process's part of channels of a layer, and keep each at once with its key."""
+    from overpaint.device import chosen, has_bfloat16, in_words
     from overpaint.render import render
 
     channels = work.processes.share(list(keys))
@@ -216,6 +216,8 @@ def _draw_layer(work: Workspace, network: str, layer: str, keys: dict[int, str])
         return
     drawing = _drawing_of(work)
     place = drawing.work.folder.renderings(network) / layer
+    device = chosen().device
+    drawn_on = in_words(device, half=has_bfloat16(device))
 
     def keep_picture(rendering: "Rendering") -> None:
         assert rendering.channel is not None
@@ -230,7 +232,7 @@ def _draw_layer(work: Workspace, network: str, layer: str, keys: dict[int, str])
             status=rendering.status,
             attempts=rendering.attempts,
         )
-        metadata = {"key": keys[rendering.channel], "row": asdict(row)}
+        metadata = {"key": keys[rendering.channel], "row": asdict(row), "device": drawn_on}
         write_picture(place / f"{rendering.channel}.png", rendering.image, metadata)
 
     title = f"render {len(keys)} channels of {network} {layer}"
@@ -392,7 +394,7 @@ def _reach(work: Workspace, network: str, layer: str) -> dict[int, float]:
 def _key_of(path: Path) -> str | None:
     """The key of what a picture was drawn from, if it is whole."""
     metadata = picture_metadata(path)
-    return str(metadata["key"]) if metadata and metadata.keys() == {"key", "row"} else None
+    return str(metadata["key"]) if metadata and metadata.keys() >= {"key", "row"} else None
 
 
 def _remove_others(place: Path, paths: Iterable[Path]) -> None:
