@@ -237,6 +237,11 @@ def serve() -> None:
     answers.flush()
     for line in orders:
         order = json.loads(line)
+        if "wait for" in order:
+            _, state = os.waitpid(order["wait for"], 0)
+            answers.write(json.dumps({"status": os.waitstatus_to_exitcode(state)}) + "\n")
+            answers.flush()
+            continue
         begun = time.monotonic()
         pid = os.fork()
         if pid == 0:
@@ -347,16 +352,18 @@ class Warm:
         faults: Sequence[Sequence[Any]] = (),
         code: str = "",
         log: bool = False,
+        output: str = "output",
     ) -> Ended:
         """`overpaint ARGUMENTS` in a folder, to its end. `code`: Python that is run instead of it.
         `log`: write operations.log beside the folder, a line a file operation.
         """
-        answer = self._order(place, arguments, faults, code, wait=True, log=log)
-        output = place.with_name(place.name + ".output")
+        answer = self._order(
+            place, arguments, faults=faults, code=code, log=log, output=output, wait=True
+        )
         count = Path(f"{place}.operations.log.count")
         return Ended(
             **answer,
-            output=output.read_text(errors="replace"),
+            output=place.with_name(f"{place.name}.{output}").read_text(errors="replace"),
             operations=int(count.read_text()) if log and count.exists() else 0,
         )
 
@@ -364,27 +371,38 @@ class Warm:
         self, place: Path, *arguments: str, faults: Sequence[Sequence[Any]] = (), code: str = ""
     ) -> int:
         """The same, and do not wait: its process. The output stands in PLACE.output."""
-        return int(self._order(place, arguments, faults, code, wait=False, log=False)["pid"])
+        answer = self._order(
+            place, arguments, faults=faults, code=code, log=False, output="output", wait=False
+        )
+        return int(answer["pid"])
+
+    def wait(self, process: int) -> int:
+        """The status of a process that was started, or minus its signal, once it has ended."""
+        return int(self._ask({"wait for": process})["status"])
 
     def _order(
         self,
         place: Path,
         arguments: Sequence[str],
+        *,
         faults: Sequence[Sequence[Any]],
         code: str,
-        *,
         wait: bool,
         log: bool,
+        output: str,
     ) -> dict[str, Any]:
         order = {
             "place": str(place),
             "arguments": arguments,
-            "output": str(place.with_name(place.name + ".output")),
+            "output": str(place.with_name(f"{place.name}.{output}")),
             "faults": [list(each) for each in faults],
             "log": f"{place}.operations.log" if log else "",
             "code": code,
             "wait": wait,
         }
+        return self._ask(order)
+
+    def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         stdin, stdout = self._stream("stdin"), self._stream("stdout")
         stdin.write(json.dumps(order) + "\n")
         stdin.flush()
