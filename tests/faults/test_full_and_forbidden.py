@@ -139,3 +139,136 @@ def test_a_limit_on_file_sizes_is_named_with_its_size(warm, place, unbroken, lim
         finished(warm, place, unbroken)
     finally:
         shutil.rmtree(place / "out", ignore_errors=True)
+
+
+@pytest.mark.parametrize("limit", [12, 20])
+def test_too_many_open_files_cost_no_picture_and_no_result(warm, place, unbroken, limit):
+    """No picture counts as unreadable because it could not be opened; the rerun ends as ever."""
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
+    try:
+        message = refusal(warm.run(place, *COMMAND, code=code + MAIN), "too-many-files")
+        assert f"the limit is {limit} for a process" in message
+        finished(warm, place, unbroken)
+    finally:
+        shutil.rmtree(place / "out", ignore_errors=True)
+
+
+@pytest.mark.parametrize("number", [20, 120, 200])
+def test_a_folder_that_is_removed_under_the_run_is_named(warm, place, unbroken, number):
+    """Whatever the run was at; the same command makes all anew, also where a part came after."""
+    code = f"""
+import harness, shutil
+def act(count, event, path):
+    if count == {number}:
+        shutil.rmtree({str(place / "out")!r})
+harness.WATCHERS.append(act)
+"""
+    try:
+        message = refusal(warm.run(place, *COMMAND, code=code + MAIN), "vanished")
+        assert "the study folder out was moved or removed" in message
+        finished(warm, place, unbroken)
+    finally:
+        shutil.rmtree(place / "out", ignore_errors=True)
+
+
+@as_root
+def test_a_disk_that_is_read_only_is_named(warm, place):
+    """So that nobody looks for the owner of the folder."""
+    with disk(place / "out", "size=1m,ro"):
+        assert "its disk is read-only" in refusal(warm.run(place, *COMMAND), "not-allowed")
+
+
+FOLDER = """\
+study: tiny
+datasets:
+  art: {kind: folder, root: pictures}
+networks:
+  source: {load: inception_small, weights: WEIGHTS}
+"""
+TABLE = FOLDER.replace(
+    "kind: folder, root: pictures",
+    "kind: table, root: pictures, file: labels.csv, path: path, label: label, split: split",
+)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("study", "closed", "named"),
+    [
+        (FOLDER, "pictures", "pictures"),
+        (FOLDER, "pictures/train", "pictures/train"),
+        (FOLDER, "pictures/train/a", "pictures/train/a"),
+        (TABLE, "labels.csv", "labels.csv"),
+        (TABLE, "pictures", "pictures"),
+        (FOLDER.replace("WEIGHTS", "w.safetensors"), "w.safetensors", "w.safetensors"),
+        (FOLDER.replace("WEIGHTS", "w.pth"), "w.pth", "w.pth"),
+        (FOLDER, "mine", "out/run"),
+    ],
+)
+def test_what_may_not_be_read_or_written_is_named_with_its_owner(warm, place, study, closed, named):
+    """Root folder, class, table, weights, output: nothing is left out, or taken for broken."""
+    for split in ("train", "val", "test"):
+        for name in ("a", "b"):
+            folder = place / "pictures" / split / name
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(Path(__file__).parents[2] / "docs" / "report.png", folder / "0.png")
+    rows = (
+        f"{split}/{name}/0.png,{name},{split}\n" for split in ("train", "test") for name in "ab"
+    )
+    (place / "labels.csv").write_text("path,label,split\n" + "".join(rows))
+    for name in ("w.safetensors", "w.pth"):
+        (place / name).write_bytes(b"weights")
+    (place / "mine").mkdir(exist_ok=True)
+    (place / "s.yaml").write_text(study.replace("WEIGHTS", "random"))
+    out = place / ("mine" if closed == "mine" else "theirs")
+    out.mkdir(exist_ok=True)
+    out.chmod(0o777)
+    (place / closed).chmod(0)
+    try:
+        run = f"run s.yaml --out {out.name}/run".split()
+        message = refusal(warm.run(place, *run, code=AS_NOBODY + MAIN), "not-allowed")
+    finally:
+        (place / closed).chmod(0o755)
+        shutil.rmtree(place / "theirs", ignore_errors=True)
+        shutil.rmtree(place / "mine", ignore_errors=True)
+    assert named.removeprefix("out/") in message
+    assert "belongs to root, not to you (nobody)" in message
+
+
+def test_an_output_below_a_file_is_refused_and_the_file_stays(warm, place):
+    """Of every command that writes somewhere."""
+    (place / "file").write_text("mine")
+    for command in (
+        "run study.yaml --allow-code --out file/run",
+        "run study.yaml --allow-code --out file",
+        "advise study.yaml --allow-code --out file/run",
+        "fetch study.yaml file/pictures",
+    ):
+        message = refusal(warm.run(place, *command.split()), "not-a-folder")
+        assert "file is a file, and no folder" in message
+    assert (place / "file").read_text() == "mine"
+
+
+def test_a_rendering_is_not_begun_that_could_not_be_written(warm, place):
+    """Its folder, its sheet and its movie are tried first."""
+    (place / "folder.png").mkdir(exist_ok=True)
+    (place / "file").write_text("mine")
+    draw = ("render", "plain:make", "two:0", "--allow-code", "--steps", "1", "--size", "32")
+    for option, target, slug in (
+        ("--out", "file/x", "not-a-folder"),
+        ("--sheet", "folder.png", "is-a-folder"),
+        ("--movie", "file/x.gif", "not-a-folder"),
+    ):
+        ended = warm.run(place, *draw, option, target)
+        refusal(ended, slug)
+        assert "render plain:make two" not in ended.output
+
+
+def test_a_full_standard_output_is_told_without_a_disk(warm, place):
+    """A log that is full is not blamed on the folder of the study."""
+    code = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1)\n"
+    try:
+        message = refusal(warm.run(place, *COMMAND, code=code + MAIN), "no-space")
+        assert "standard output" in message
+    finally:
+        shutil.rmtree(place / "out", ignore_errors=True)

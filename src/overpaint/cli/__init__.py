@@ -365,12 +365,15 @@ def main() -> None:
         try:
             try:
                 app()
-            except OverpaintError:
+            except (OverpaintError, KeyboardInterrupt, SystemExit, Stopped):
                 raise
-            except Exception as error:  # of the system, if it is one
+            except BaseException as error:  # Rust's panics are no Exceptions
                 from overpaint.records.machine import machine_error
 
-                raise machine_error(error) or error from None
+                refusal = machine_error(error)
+                if refusal is None:
+                    raise
+                raise refusal from None
         except OverpaintError as error:
             print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
             sys.exit(2)

@@ -29,6 +29,7 @@ from overpaint.pixels.images import (
 )
 from overpaint.progress import Progressing
 from overpaint.records import whole_file, write_picture
+from overpaint.records.machine import check_place
 
 if TYPE_CHECKING:
     from overpaint.networks import Network
@@ -91,6 +92,9 @@ class Drawing:
         """Draw all, and return the files written."""
         layers = [units(text) for text in self.units]
         self._check()
+        for path in (self.sheet, self.movie, self._folder and self._folder / "picture.png"):
+            if path:
+                check_place(path)
         from overpaint.networks import load
         from overpaint.networks.taps import taps
 
@@ -206,6 +210,7 @@ class Dream:
         """
         layers = [units(text) for text in self.units]
         opened = read(self.picture)
+        check_place((self.out or Path("renderings")) / "picture.png")
         side = self.size or min(LARGEST, *opened.size)
         pixels = np.asarray(shorter_side(opened, side, "lanczos"))
         from overpaint.networks import load

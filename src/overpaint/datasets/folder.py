@@ -19,6 +19,7 @@ from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.names import clean, legible, split_names, split_within
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
+from overpaint.records.machine import hand_on
 
 MACHINE_MADE = frozenset(
     ("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "lost+found", "__pycache__",
@@ -108,8 +109,12 @@ class Walk:
         try:
             return sorted(path.iterdir(), key=lambda inner: (clean(inner.name), inner.name))
         except OSError as error:
+            if path.name != "lost+found":  # which is root's, and holds no pictures
+                hand_on(error, path)  # what is in it would be missing, and nobody see it
             if path == self.root:
-                raise DatasetError("missing-folder", f"cannot open {path}: {error}") from None
+                raise DatasetError(
+                    "missing-folder", f"cannot open {path}: {error.strerror}"
+                ) from None
             self.notes.append(f"{self.relative(path)} cannot be opened: {error.strerror}")
             return []
 

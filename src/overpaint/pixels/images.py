@@ -457,7 +457,8 @@ def read(path: File, side: int | None = None) -> Image.Image:
     except (OSError, ValueError) as error:
         if is_machines(error):
             raise  # it says nothing of the picture
-        raise DatasetError("unreadable-picture", f"cannot read {path}: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DatasetError("unreadable-picture", f"cannot read {path}: {reason}") from None
 
 
 def readable_below(folder: Path, side: int, say: Callable[[str], None]) -> Iterator[Image.Image]:

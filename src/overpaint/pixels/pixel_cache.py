@@ -99,6 +99,8 @@ def on_disk(
             with whole_folder(folder) as draft:
                 _write(draft, count, decode, workers, progress)
         except MachineError as error:
+            if error.slug not in ("no-space", "too-large"):
+                raise
             raise MachineError(
                 error.slug,
                 f"{error}; these are decoded pictures, about 200 kB each, kept for 'cache: true': "

@@ -28,8 +28,8 @@ DRAFT = re.compile(r"^\.(.+)\.[^.]+\.draft$")
 PROBE = 1 << 16
 """Bytes that are written to learn whether a disk takes any, where a library does not say."""
 
-TEXTS = re.compile(r"\b(?:os error|errno:?) (\d+)\b", re.IGNORECASE)
-"""How Rust and C++ tell the system's number in words: safetensors, Arrow."""
+TEXTS = re.compile(r"\b(?:os error|errno:?|Os \{ code:) (\d+)\b", re.IGNORECASE)
+"""How Rust and C++ tell the system's number in words: safetensors, Arrow, vl-convert."""
 
 DISGUISES = ("PytorchStreamWriter", "inline_container", "unexpected pos", " requested and ")
 """What PyTorch, and at last NumPy, says where a file did not take all of its bytes."""
@@ -55,11 +55,25 @@ def refusals_told(place: Path | None = None) -> Iterator[None]:
         yield
     except OverpaintError:
         raise
-    except Exception as error:
-        told = machine_error(error, place)
-        if told is None:
+    except BaseException as error:
+        refusal = machine_error(error, place)
+        if refusal is None:
             raise
-        raise told from error
+        raise refusal from error
+
+
+def check_place(path: Path) -> None:
+    """Raises a MachineError where no file can be written at `path`: before hours are spent on it.
+
+    The folders above it are there afterwards.
+    """
+    with refusals_told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        number = _what_a_write_meets(path)
+        if number is not None:
+            raise OSError(number, os.strerror(number), str(path))
 
 
 def hand_on(error: BaseException, place: Path | None = None) -> None:
@@ -79,9 +93,14 @@ def machine_error(error: BaseException, place: Path | None = None) -> MachineErr
     >>> print(machine_error(FileNotFoundError(errno.ENOENT, "No such file", "runs/art/x.json")))
     there is no runs/art/x.json, or not any more: ...
     """
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        return None  # an end that is asked for; Rust's panics are no Exceptions either
     number, path = _refusal(error)
-    if number is None and any(word in str(error) for word in DISGUISES):
-        number = _what_a_write_meets(place)
+    if number is None and place and any(word in str(error) for word in DISGUISES):
+        # a few bytes may fit where the many did not
+        number = _what_a_write_meets(place) or (errno.EFBIG if _limit() else errno.ENOSPC)
+    if number is None and "oneshot canceled" in str(error):  # vl-convert, whose thread has failed
+        number = _what_opening_meets()
     if number is None:
         return None
     path = place if path is None else path
@@ -119,10 +138,8 @@ def _refusal(error: BaseException) -> tuple[int | None, Path | None]:
     return None, None
 
 
-def _what_a_write_meets(place: Path | None) -> int | None:
-    """The system's number for a write of a few bytes beside `place`; EIO where it is taken."""
-    if place is None:
-        return None
+def _what_a_write_meets(place: Path) -> int | None:
+    """The system's number for a write of a few bytes beside `place`."""
     probe = place.with_name(f".{place.name}.{os.getpid()}.probe")
     try:
         with probe.open("wb") as file:
@@ -132,17 +149,24 @@ def _what_a_write_meets(place: Path | None) -> int | None:
     finally:
         with suppress(OSError):
             probe.unlink()
-    with suppress(ImportError):
-        import resource
+    return None
 
-        if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
-            return errno.EFBIG
-    # the draft that did not fit is gone, and so there is room again
-    return errno.ENOSPC
+
+def _what_opening_meets() -> int | None:
+    """The system's number where not even some files more can be opened."""
+    opened: list[int] = []
+    try:
+        opened += (os.open(os.devnull, os.O_RDONLY) for _ in range(12))
+    except OSError as error:
+        return error.errno
+    finally:
+        for file in opened:
+            os.close(file)
+    return None
 
 
 def _in_words(number: int, path: Path | None) -> MachineError:
-    where = "what was to be written" if path is None else _short(str(path))
+    where = "what was to be written (to standard output?)" if path is None else _short(str(path))
     reason, again = os.strerror(number).lower(), "give the same command again"
     if number in (errno.ENOSPC, errno.EDQUOT):
         slug = "no-space"
@@ -175,8 +199,8 @@ def _in_words(number: int, path: Path | None) -> MachineError:
     elif number in (errno.EMFILE, errno.ENFILE):
         slug = "too-many-files"
         text = (
-            f"no more files can be opened, {where} among them: {_most_files(number)}. {SAFE} raise "
-            f"the limit (ulimit -n 4096), and {again}"
+            f"no more files can be opened{'' if path is None else f', {where} among them'}: "
+            f"{_most_files(number)}. {SAFE} raise the limit (ulimit -n 4096), and {again}"
         )
     elif number in (errno.ENAMETOOLONG, errno.ELOOP, errno.EILSEQ):
         slug, text = "bad-path", f"the system does not take the path {where}: {reason}"
@@ -190,9 +214,10 @@ def _what_is_full(number: int, path: Path | None) -> str:
     """In words, what has run out where a path lies, and how much is left of it."""
     if number == errno.EDQUOT:
         return "your quota there is used up"
-    disk = _existing(path) if path else Path()
+    if path is None:
+        return "its disk is full"
     try:
-        status = os.statvfs(disk)
+        status = os.statvfs(_existing(path))
     except (AttributeError, OSError):
         return "its disk is full"
     if status.f_files and not status.f_favail and status.f_bavail:
@@ -209,13 +234,20 @@ def _what_is_full(number: int, path: Path | None) -> str:
 
 def _largest() -> str:
     """In words, the largest file that may be written."""
+    limit = _limit()
+    if limit is None:
+        return "a file may be on its disk"
+    return f"a file may be here: {in_bytes(limit)}, by the limit on file sizes (ulimit -f)"
+
+
+def _limit() -> int | None:
+    """The bytes of a file at most, where this process has such a limit."""
     with suppress(ImportError):
         import resource
 
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-        if limit != resource.RLIM_INFINITY:
-            return f"a file may be here: {in_bytes(limit)}, by the limit on file sizes (ulimit -f)"
-    return "a file may be on its disk"
+        return None if limit == resource.RLIM_INFINITY else limit
+    return None
 
 
 def _most_files(number: int) -> str:
@@ -230,7 +262,7 @@ def _most_files(number: int) -> str:
 
 def _what_is_forbidden(number: int, path: Path | None) -> str:
     """In words, what may not be read, written or entered, why, and what helps."""
-    helps = "name another folder, or have the permission changed"
+    helps = "name another place, or have the permission changed"
     if path is None:
         return f"the system does not allow it ({os.strerror(number).lower()}): {helps}"
     there = _existing(path)

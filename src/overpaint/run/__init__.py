@@ -167,6 +167,8 @@ def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
     except Exception as error:
         problem = error
     if not work.dry and not work.folder.study.exists():
+        if work.folder.root.exists():  # begun anew by what was written since: it is ours
+            write_text(work.folder.study, work.study.to_yaml())
         raise MachineError(
             "vanished",
             f"the study folder {work.folder.root} was moved or removed while this run was at work "
