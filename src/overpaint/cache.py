@@ -13,6 +13,7 @@ from pathlib import Path
 import platformdirs
 
 from overpaint.errors import NetworkError
+from overpaint.files import check_place
 from overpaint.records.machine import hand_on
 
 TIMEOUT = 30
@@ -47,9 +48,22 @@ SOURCES = {
 
 
 def cache_folder() -> Path:
-    """Where published weights lie: `OVERPAINT_CACHE`, or the platform's cache folder."""
-    folder = os.environ.get("OVERPAINT_CACHE")
-    return Path(folder).expanduser() if folder else Path(platformdirs.user_cache_dir("overpaint"))
+    """Where published weights lie: `OVERPAINT_CACHE`, or the platform's cache folder.
+
+    Raises NetworkError for what can be no folder.
+    """
+    named = os.environ.get("OVERPAINT_CACHE")
+    folder = Path(named or platformdirs.user_cache_dir("overpaint"))
+    try:
+        check_place(folder)
+    except ValueError as error:
+        raise NetworkError("bad-cache", f"OVERPAINT_CACHE: {error}") from None
+    folder = folder.expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise NetworkError(
+            "bad-cache", f"{folder}, the cache folder, is a file: set OVERPAINT_CACHE to a folder"
+        )
+    return folder
 
 
 def names_of(network: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Study folders spoilt by a seed: cut, swapped, filled with something else, as damage and malice do."""
+"""Study folders spoilt by a seed, as damage and malice do: cut, swapped, filled otherwise."""
 
 import json
 import os
@@ -22,7 +22,7 @@ ODD: list[Any] = [
 
 def spoil(folder: Path, seed: int) -> list[str]:
     """Spoil a study folder in one to four ways; says which."""
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - no secret
     done = []
     for _ in range(chance.choice((1, 1, 2, 4))):
         files = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -85,11 +85,8 @@ def file_for_folder(file: Path, chance: random.Random) -> None:
 
 
 def another_file(file: Path, chance: random.Random) -> None:
-    root = next(path for path in file.parents if (path.name and (path / "datasets").exists()) or path
-                == path.parent)  # fmt: skip
-    alike = sorted(path for path in root.rglob(f"*{file.suffix}") if path.is_file())
-    if alike and root != root.parent:
-        file.write_bytes(chance.choice(alike).read_bytes())
+    alike = sorted(path for path in file.parents[1].rglob(f"*{file.suffix}") if path.is_file())
+    file.write_bytes(chance.choice(alike).read_bytes())
 
 
 WAYS: dict[str, Callable[[Path, random.Random], None]] = {
@@ -145,35 +142,37 @@ def other_table(file: Path, chance: random.Random) -> None:
     except (ValueError, OSError):
         frame = pd.DataFrame({"x": [1]})
     for _ in range(chance.choice((1, 1, 3))):
-        name = chance.choice(list(frame.columns) or ["x"])
-        fate = chance.choice(
-            ("drop", "text", "odd", "all", "rename", "rows", "twice", "null", "cell")
-        )
-        if fate == "drop":
-            frame = frame.drop(columns=[name], errors="ignore")
-        elif fate == "text":
-            frame[name] = frame[name].astype(str) if name in frame else "x"
-        elif fate == "rename":
-            frame = frame.rename(columns={name: "x"})
-        elif fate == "rows":
-            frame = frame.iloc[: chance.randrange(len(frame) + 1)]
-        elif fate == "twice":
-            frame = pd.concat([frame, frame])
-        elif fate == "null":
-            frame[name] = None
-        elif fate == "cell" and len(frame):
-            cells = frame[name].astype(object).tolist() if name in frame else [0] * len(frame)
-            cells[chance.randrange(len(cells))] = chance.choice(
-                [None, -1, 10**9, 1e308, "x", ["x"]]
-            )
-            frame[name] = cells
-        else:
-            value = chance.choice([each for each in ODD if each != "\ud800"])
-            frame[name] = [value] * len(frame)
+        name = chance.choice(list(frame.columns))
+        frame = chance.choice(OF_TABLES)(frame, name, chance)
+    frame = frame.loc[:, ~frame.columns.duplicated()]
     try:
         frame.to_parquet(file, index=False)
     except Exception:  # what is of several types is no column
         frame.astype(str).to_parquet(file, index=False)
+
+
+def odd_cell(frame: pd.DataFrame, name: str, chance: random.Random) -> pd.DataFrame:
+    cells = frame[name].astype(object).tolist()
+    for _ in range(min(len(cells), 1)):
+        cells[chance.randrange(len(cells))] = chance.choice([None, -1, 10**9, 1e308, 0.5, "x"])
+    return frame.assign(**{name: pd.Series(cells, index=frame.index, dtype=object)})
+
+
+def odd_column(frame: pd.DataFrame, name: str, chance: random.Random) -> pd.DataFrame:
+    value = chance.choice([value for value in ODD if value != "\ud800"])
+    return frame.assign(**{name: pd.Series([value] * len(frame), index=frame.index, dtype=object)})
+
+
+OF_TABLES: list[Callable[[pd.DataFrame, str, random.Random], pd.DataFrame]] = [
+    odd_cell,
+    odd_column,
+    lambda frame, name, chance: frame.drop(columns=[name]) if len(frame.columns) > 1 else frame,
+    lambda frame, name, chance: frame.assign(**{name: frame[name].astype(str)}),
+    lambda frame, name, chance: frame.rename(columns={name: "x"}),
+    lambda frame, name, chance: frame.iloc[: chance.randrange(len(frame) + 1)],
+    lambda frame, name, chance: pd.concat([frame, frame], ignore_index=True),
+    lambda frame, name, chance: frame.assign(**{name: None}),
+]
 
 
 OF_KIND: dict[str, Callable[[Path, random.Random], None]] = {

@@ -11,7 +11,14 @@ import typer
 from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
 from overpaint.cli.verify import say_what_is_damaged
 from overpaint.cli.verify import verify as verify_study
-from overpaint.defaults import DEVICE_VARIABLE, DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
+from overpaint.defaults import (
+    DEVICE_VARIABLE,
+    DREAM_STEPS,
+    MOST_SIDE,
+    MOST_STEPS,
+    RENDER_SIZE,
+    RENDER_STEPS,
+)
 from overpaint.errors import OverpaintError, Stopped, require_train
 
 
@@ -50,6 +57,13 @@ AllowCode = Annotated[
 ]
 
 
+def _a_rate(rate: float) -> float:
+    """A rate of requests; no number is none."""
+    if not 0.01 <= rate <= 1000:
+        raise typer.BadParameter("is a number of requests a second, 0.01 to 1000")
+    return rate
+
+
 def _ask_for_device(name: str | None) -> None:
     """Tell the one place that chooses, without importing it."""
     if name:
@@ -86,7 +100,10 @@ def run(
     ] = False,
     allow_code: AllowCode = False,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Trainings at once, each on a GPU or a share of the threads.")
+        int,
+        typer.Option(
+            min=1, max=1024, help="Trainings at once, each on a GPU or a share of the threads."
+        ),
     ] = 1,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
@@ -183,14 +200,21 @@ def render(
         int | None,
         typer.Option(
             min=1,
+            max=MOST_STEPS,
             help=f"By default {RENDER_STEPS}, or {DREAM_STEPS} on a picture; the paper's: 2048.",
         ),
     ] = None,
     size: Annotated[
         int | None,
-        typer.Option(min=16, help=f"Pixels of a side; by default {RENDER_SIZE}, or the picture's."),
+        typer.Option(
+            min=16,
+            max=MOST_SIDE,
+            help=f"Pixels of a side; by default {RENDER_SIZE}, or the picture's.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Another gives another picture.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=-(2**63), max=2**63 - 1, help="Another gives another picture.")
+    ] = 0,
     canvas: Annotated[
         Canvas, typer.Option(help="What is painted on; lucid is Lucid's way to the pixel.")
     ] = Canvas.fourier,
@@ -205,7 +229,10 @@ def render(
         Path | None, typer.Option(help="A picture to change, instead of noise (deep dream).")
     ] = None,
     octaves: Annotated[
-        int, typer.Option(min=1, help="Sizes in which the picture is changed, small ones first.")
+        int,
+        typer.Option(
+            min=1, max=100, help="Sizes in which the picture is changed, small ones first."
+        ),
     ] = 1,
     allow_code: AllowCode = False,
     device: Device = None,
@@ -309,9 +336,12 @@ def fetch(
         Path | None, typer.Argument(help="The folder to make; for iconart data/IconArt_v1.")
     ] = None,
     size: Annotated[
-        int, typer.Option(min=16, help="The longer side, in pixels, where a server offers sizes.")
+        int,
+        typer.Option(
+            min=16, max=100_000, help="The longer side, in pixels, where a server offers sizes."
+        ),
     ] = 1024,
-    rate: Annotated[float, typer.Option(min=0.01, help="Requests a second, at most.")] = 2,
+    rate: Annotated[float, typer.Option(callback=_a_rate, help="Requests a second, at most.")] = 2,
     column: Annotated[
         str | None, typer.Option(help="The table's column of addresses, where it is not plain.")
     ] = None,

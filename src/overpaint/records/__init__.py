@@ -20,6 +20,7 @@ from overpaint.records.artefacts import (
     without_defaults,
     write_manifest,
 )
+from overpaint.records.checking import checked, read_as
 from overpaint.records.contents import Damage
 from overpaint.records.facts import (
     ComparisonFacts,
@@ -44,6 +45,7 @@ from overpaint.records.files import (
     read_rows,
     read_table,
     table,
+    table_file,
     whole_file,
     whole_folder,
     write_json,
@@ -122,6 +124,7 @@ __all__ = [
     "SvmGridRow",
     "SvmRow",
     "WeightRow",
+    "checked",
     "column_kinds",
     "damages_of",
     "damages_of_site",
@@ -134,6 +137,7 @@ __all__ = [
     "manifest_path",
     "new_folder",
     "picture_metadata",
+    "read_as",
     "read_json",
     "read_manifest",
     "read_rows",
@@ -141,6 +145,7 @@ __all__ = [
     "readable_facts",
     "reasons_to_make",
     "table",
+    "table_file",
     "verify_folder",
     "versions",
     "whole_file",

@@ -192,6 +192,17 @@ def read_manifest(place: Path) -> Manifest:
         read = Manifest(**data)
     except TypeError:
         raise RecordError("not-a-manifest", f"{path} is no manifest of overpaint") from None
+    texts = [read.kind, read.key, read.hardware, read.device, read.seal]
+    tables = [read.facts, read.versions, read.inputs, read.settings]
+    if (
+        not all(isinstance(value, str) for value in texts)
+        or not all(isinstance(value, dict) for value in tables)
+        or not all(
+            isinstance(text, str) for text in [*read.inputs.values(), *read.versions.values()]
+        )
+        or type(read.seed) is not int
+    ):
+        raise RecordError("not-a-manifest", f"{path} does not hold what a manifest does")
     # one from before there were digests has no seal
     is_sealed = read.seal == _seal(data) if read.seal or read.files is not None else True
     return replace(read, is_sealed=is_sealed)

@@ -126,13 +126,7 @@ def read_json(path: Path) -> Any:
     Numbers in it are finite and of 64 bits, texts can be written again.
     """
     try:
-        data = read_regular(path, JSON_BYTES)
-        if data.count(b"{") + data.count(b"[") > JSON_PARTS:
-            raise ValueError(f"more than {JSON_PARTS:,} lists and objects")
-        text = data.decode()
-        value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
-        if "\\u" in text:
-            json.dumps(value, ensure_ascii=False).encode()  # half a letter is no text
+        return _value(read_regular(path, JSON_BYTES))
     except (FileNotFoundError, NotADirectoryError):
         raise RecordError("missing-record", f"{path} is missing: run the study first") from None
     except OSError as error:
@@ -140,6 +134,15 @@ def read_json(path: Path) -> Any:
         raise RecordError("broken-record", f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise RecordError("broken-record", f"{path} is not JSON: {error}") from None
+
+
+def _value(data: bytes) -> Any:
+    if data.count(b"{") + data.count(b"[") > JSON_PARTS:
+        raise ValueError(f"more than {JSON_PARTS:,} lists and objects")
+    text = data.decode()
+    value = json.loads(text, parse_int=_whole, parse_float=_finite, parse_constant=_finite)
+    if "\\u" in text:
+        json.dumps(value, ensure_ascii=False).encode()  # half a letter is no text
     return value
 
 

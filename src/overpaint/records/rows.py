@@ -2,7 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+INDICES = (0, 1_000_000)
+Index = Annotated[int, Field(ge=INDICES[0], le=INDICES[1])]
+"""A number among others of its kind, a channel or a rank: a list of all up to it fits into memory.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +90,7 @@ of train is right for 25.0%.')
 class EpochRow:
     """One epoch of a training."""
 
-    epoch: int  # from 1
+    epoch: Index  # from 1
     train_loss: float
     val_loss: float
     val_score: float  # top-1, or mean average precision
@@ -97,9 +104,9 @@ class LoraRow:
     """What the adapter of one kernel became: the change B A, times alpha / rank."""
 
     layer: str
-    position: int
+    position: Index
     kernel: str  # the tensor of weights.safetensors that it is merged into
-    rank: int
+    rank: Index
     alpha: float
     parameters: int  # of the adapter
     directions: int  # the most that a change of this kernel can have
@@ -113,8 +120,8 @@ class LayerRow:
     """How alike two networks see the images of a split, at one layer."""
 
     layer: str
-    position: int  # from 0, in the order of execution
-    channels: int
+    position: Index  # from 0, in the order of execution
+    channels: Index
     n_images: int
     reduction: str
     cka: float | None
@@ -151,7 +158,7 @@ class WeightRow:
     """
 
     layer: str
-    position: int
+    position: Index
     parameters: int
     l2: float | None
     l2_relative: float | None
@@ -175,8 +182,8 @@ class SpectrumRow:
     """One direction of a layer's weights: how much of the change, and of the weights before."""
 
     layer: str
-    position: int
-    direction: int  # from 1; those of the change and those before are not the same
+    position: Index
+    direction: Index  # from 1; those of the change and those before are not the same
     change: float  # singular value of after minus before
     before: float  # singular value of the weights before
 
@@ -202,13 +209,13 @@ class ChannelRow:
     """What a channel's maximal images tell, before and after."""
 
     layer: str
-    channel: int
+    channel: Index
     n_before: int  # positive images among the k asked for
     n_after: int
     overlap: float
     overlap_chance: float
     overlap_p: float
-    matched_channel: int | None  # of the network after, that which responds most alike
+    matched_channel: Index | None  # of the network after, that which responds most alike
     matched_correlation: float | None  # over images; None where either channel is constant
     overlap_matched: float | None  # the overlap with that channel
     entropy_before: float | None
@@ -244,15 +251,15 @@ class MaximalRow:
     """
 
     layer: str
-    channel: int
+    channel: Index
     network: str  # "before" or "after"
-    rank: int  # from 1
+    rank: Index  # from 1
     image: str
     digest: str
     label: str  # labels joined by " · "
     value: float
-    row: int | None
-    column: int | None
+    row: Index | None
+    column: Index | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,8 +269,8 @@ class ResponseRow:
     label: str
     network: str  # "before" or "after"
     layer: str
-    rank: int  # from 1
-    channel: int
+    rank: Index  # from 1
+    channel: Index
     mean_class: float  # of the features of the images that show the class
     mean_all: float
     response: float  # mean of the class minus mean of all other images
@@ -280,7 +287,7 @@ class RenderingRow:
     """
 
     layer: str
-    channel: int
+    channel: Index
     objective_start: float | None  # None where it is no number
     objective_end: float | None
     steps: int
@@ -302,7 +309,7 @@ class PairRenderingRow:
     """
 
     layer: str
-    channel: int
+    channel: Index
     kind: str  # "both" or "only_after"
     before: float | None  # the channel's mean on this picture
     after: float | None

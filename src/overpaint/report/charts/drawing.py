@@ -38,8 +38,29 @@ def svg_for_print(chart: alt.TopLevelMixin) -> str:
 
 def draw(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
     """A chart as SVG in a theme: the `config` of Vega-Lite."""
-    spec = chart.to_dict() | {"config": theme}
+    spec = _with_short_texts(chart.to_dict()) | {"config": theme}
     return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
+
+
+LONGEST = 160
+"""The letters of a text in a chart: each is measured, and 160 pixels of them are shown."""
+
+CODE = ("calculate", "expr", "labelExpr", "filter", "test")
+"""Keys of Vega-Lite whose texts are no labels."""
+
+
+def _with_short_texts(part: Any) -> Any:
+    """A part of a chart in which what is longer than `LONGEST` has an ellipsis in its middle."""
+    if isinstance(part, dict):
+        return {
+            _with_short_texts(name): value if name in CODE else _with_short_texts(value)
+            for name, value in part.items()
+        }
+    if isinstance(part, list):
+        return [_with_short_texts(value) for value in part]
+    if isinstance(part, str) and len(part) > LONGEST:
+        return f"{part[: LONGEST - 30]}…{part[-29:]}"  # two long labels may begin alike
+    return part
 
 
 _AXIS = {

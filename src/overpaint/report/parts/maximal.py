@@ -5,10 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from overpaint.defaults import SHOWN_IMAGES
+from overpaint.errors import RecordError
+from overpaint.records import MaximalRow, checked, table_file
 from overpaint.report.study.reading import ComparisonRecords
 
 SIDES = ("before", "after")
@@ -52,21 +55,25 @@ def read_maximal(comparison: ComparisonRecords) -> Maximal:
     path = comparison.maximal
     if path is None:
         return Maximal(pictures=[], rows={}, positions={})
-    columns = [*WORDS, "channel", "rank", "row", "column"]
+    columns = [*WORDS, *NUMBERS]
     try:
-        present = {*pq.read_schema(path).names}
-        frame = pq.read_table(
-            path, columns=[name for name in columns if name in present], read_dictionary=WORDS
-        ).to_pandas()
+        with table_file(path) as file:
+            present = {*pq.read_schema(file).names}
+            frame = pq.read_table(
+                file, columns=[name for name in columns if name in present], read_dictionary=WORDS
+            ).to_pandas()
+        numbers, _ = checked(frame[[name for name in NUMBERS if name in present]], MaximalRow)
+        frame = frame.loc[numbers.index].assign(**numbers)
         frame = frame.reindex(columns=columns)  # a position that is not there is not known
         frame = frame[frame["rank"] <= SHOWN_IMAGES].dropna(subset=["layer", "network"])
         return by_channel(frame)
-    except (OSError, ValueError, TypeError):
+    except (RecordError, OSError, ValueError, TypeError, pa.ArrowException):
         comparison.notes.append(f"comparisons/{comparison.name}/maximal.parquet cannot be read.")
         return Maximal(pictures=[], rows={}, positions={})
 
 
 WORDS = ["layer", "network", "image", "digest", "label"]
+NUMBERS = ["channel", "rank", "row", "column"]
 
 
 def by_channel(frame: pd.DataFrame) -> Maximal:

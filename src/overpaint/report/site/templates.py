@@ -7,8 +7,19 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from overpaint.errors import shortened
 from overpaint.report.parts.rows import Link, Thumb
 from overpaint.report.site.files import Site
+
+LONGEST = 2500
+"""The letters of a text on a page, above the longest message; its table has it whole."""
+
+
+def _fit_for_a_page(value: Any) -> Any:
+    """What a template is to print, a text not longer than `LONGEST`."""
+    if isinstance(value, str) and len(value) > LONGEST and not isinstance(value, Markup):
+        return shortened(value, LONGEST)
+    return value
 
 
 @dataclass(frozen=True)
@@ -25,6 +36,7 @@ class Templates:
             loader=PackageLoader("overpaint.report"),
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
+            finalize=_fit_for_a_page,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,

@@ -9,18 +9,21 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow.parquet as pq
 
-from overpaint.errors import RecordError
+from overpaint.errors import RecordError, shortened
 from overpaint.records import (
     Manifest,
     Scores,
+    checked,
     column_kinds,
     damages_of,
     manifest_path,
+    read_as,
     read_json,
     read_manifest,
     read_table,
     readable_facts,
     table,
+    table_file,
 )
 
 Facts = TypeVar("Facts")
@@ -54,13 +57,6 @@ class Reader:
             self._note(path, error)
             return None
         self.check(folder)
-        texts = [manifest.kind, manifest.key, manifest.hardware]
-        tables = [manifest.facts, manifest.versions, manifest.inputs, manifest.settings]
-        if not all(isinstance(value, str) for value in texts) or not all(
-            isinstance(value, dict) for value in tables
-        ):
-            self.say(path, "does not hold what a manifest does")
-            return None
         return manifest
 
     def facts(self, folder: Path, manifest: Manifest | None, kind: type[Facts]) -> Facts:
@@ -74,9 +70,9 @@ class Reader:
             self.say(folder / "manifest.json", f"does not tell of “{name}” as a run does")
         return facts
 
-    def table(self, path: Path, row: type) -> pd.DataFrame:
+    def table(self, path: Path, row: type, *, wide: bool = False) -> pd.DataFrame:
         """A table with all the columns of a row: what was not there is empty, and noted; or what a
-        row has by default, if it has something.
+        row has by default, if it has something. A wide one has others too.
         """
         try:
             frame = read_table(path)
@@ -90,26 +86,26 @@ class Reader:
         frame = frame.assign(
             **{name: float("nan") if value is None else value for name, value in absent.items()}
         )
-        numbers = [name for name, kind in kinds.items() if kind.dtype == "float64"]
-        frame[numbers] = frame[numbers].apply(pd.to_numeric, errors="coerce")
-        return frame[list(kinds)]
-
-    def wide(self, path: Path, row: type) -> pd.DataFrame:
-        """A table that has the columns of a row and others, all of them."""
-        narrow = self.table(path, row)
-        return narrow if narrow.empty else read_table(path)
+        sound, remarks = checked(frame, row)
+        for remark in remarks:
+            self.say(path, remark)
+        if not wide:
+            return sound[list(kinds)]
+        others = [name for name in sound if name not in kinds]
+        if not all(pd.api.types.is_numeric_dtype(sound[name]) for name in others):
+            self.say(path, "holds something else than numbers")
+            return table([], row)
+        return sound
 
     def there(self, path: Path, row: type) -> Path | None:
         """A table that is read only when it is needed: its place, or None where it is missing, or
         lacks a column that nothing can be said without; what it lacks is noted.
         """
         try:
-            columns = pq.read_schema(path).names
-        except FileNotFoundError:
-            self.say(path, "is missing")
-            return None
-        except (OSError, ValueError):
-            self.say(path, "cannot be read")
+            with table_file(path) as file:
+                columns = pq.read_schema(file).names
+        except RecordError as error:
+            self._note(path, error)
             return None
         return path if self._can_do_with(path, row, columns) else None
 
@@ -127,8 +123,7 @@ class Reader:
         """The scores of a network, or None and a note."""
         self.check(path)
         try:
-            scores = Scores.from_json(read_json(path))
-            _ = scores.scores[scores.main]
+            scores = read_as(Scores, read_json(path), path)
             square, classes = scores.confusion, len(scores.classes)
             if square is not None and {len(square), *map(len, square)} != {classes}:
                 scores = replace(scores, confusion=None)
@@ -136,8 +131,8 @@ class Reader:
         except RecordError as error:
             self._note(path, error)
             return None
-        except (KeyError, TypeError, AttributeError):
-            self.say(path, "does not hold the scores of a network")
+        if scores.main not in scores.scores:
+            self.say(path, f"lacks the score “{shortened(scores.main, 60)}”")
             return None
         return scores
 

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
-import yaml
-from pydantic import ValidationError
 
 from overpaint.errors import OverpaintError, RecordError
+from overpaint.files import read_regular
 from overpaint.records import (
     AdviceRow,
     ChannelRow,
@@ -40,14 +40,17 @@ from overpaint.records import (
     WeightRow,
     facts_of,
     manifest_path,
+    read_as,
     read_manifest,
     table,
 )
+from overpaint.records.machine import hand_on
 from overpaint.report.parts import addresses
 from overpaint.report.parts.origins import origins
 from overpaint.report.parts.rows import Origin
 from overpaint.report.study.reader import Reader, rows
-from overpaint.study import Study
+from overpaint.study import Study, parse
+from overpaint.study.reading import MOST_BYTES
 
 # --- artefact by artefact ----------------------------------------------------------------------
 
@@ -151,7 +154,7 @@ class NetworkRecords:
             history=reader.table(place / "history.parquet", EpochRow),
             svm=reader.table(place / "svm.parquet", SvmRow) if by_svm else None,
             lora=reader.table(place / "lora.parquet", LoraRow) if by_lora else None,
-            predictions=reader.wide(place / "predictions.parquet", PredictionRow),
+            predictions=reader.table(place / "predictions.parquet", PredictionRow, wide=True),
         )
 
 
@@ -317,15 +320,17 @@ class RepeatRecords:
         reader = Reader(folder.root)
         is_repeated = any(entry.repeats > 1 for entry in study.networks.values())
         data = reader.json(folder.repeats) if is_repeated else None
+        spreads: dict[str, Spread] = {}
+        differences: dict[tuple[str, str], RouteDifference] = {}
         try:
-            spreads = {name: Spread(**spread) for name, spread in (data or {})["spreads"].items()}
-            differences = {
-                (row.pop("first"), row.pop("second")): RouteDifference(**row)
-                for row in (data or {})["differences"]
-            }
-        except (KeyError, TypeError, AttributeError):
             if data is not None:
-                reader.say(folder.repeats, "does not hold the spread of repeated trainings")
+                content = read_as(dict[Literal["spreads", "differences"], Any], data, "")
+                spreads = read_as(dict[str, Spread], content.get("spreads"), "")
+                for line in read_as(list[dict[str, Any]], content.get("differences"), ""):
+                    pair = read_as(tuple[str, str], (line.get("first"), line.get("second")), "")
+                    differences[pair] = read_as(RouteDifference, line, "")
+        except RecordError:
+            reader.say(folder.repeats, "does not hold the spread of repeated trainings")
             spreads, differences = {}, {}
         return cls(spreads=spreads, differences=differences, notes=reader.notes)
 
@@ -372,13 +377,19 @@ class Records:
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study folder; a RecordError when there is no study in it."""
     try:
-        study = Study.model_validate(yaml.safe_load(folder.study.read_text(encoding="utf-8")))
-    except OSError:
+        text = read_regular(folder.study, MOST_BYTES).decode()
+        study = Study.model_validate(parse(text, folder.study.name)[0])
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError(
             "missing-record",
             f"{folder.study} is missing: give the folder that a run of a study left",
         ) from None
-    except (ValueError, yaml.YAMLError, ValidationError, OverpaintError) as error:
+    except OSError as error:
+        hand_on(error, folder.study)
+        raise RecordError(
+            "broken-record", f"{folder.study} cannot be read: {error.strerror}"
+        ) from None
+    except (ValueError, OverpaintError) as error:
         raise RecordError(
             "broken-record",
             f"{folder.study} holds no study ({error}): the next run of the study writes it anew",
@@ -458,8 +469,11 @@ def _why(failures: dict[str, str], name: str) -> str:
 def _findings(reader: Reader, path: Path) -> list[FindingRow]:
     """The statements as they were tested."""
     data = reader.json(path)
+    if data is None:
+        return []
     try:
-        return [FindingRow(**row) for row in (data or {"findings": []})["findings"]]
-    except (KeyError, TypeError):
+        findings = data.get("findings") if isinstance(data, dict) else None
+        return read_as(list[FindingRow], findings, path)
+    except RecordError:
         reader.say(path, "does not hold findings")
         return []
