@@ -10,12 +10,71 @@ device, which has no end.
 """
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from overpaint.errors import shortened
+
+LARGEST_JSON = 2**25
+"""Bytes of a JSON from outside, at most: in memory it may take twenty times as many."""
+
+DEEPEST_JSON = 100
+"""Lists and objects in each other: what is deeper trips who writes it again."""
+
+
+def no_file(path: Path) -> str:
+    """What a path leads to that is no file, in words; "" for a file, and for nothing.
+
+    A FIFO would be waited for, and a device has no end.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+    return "" if stat.S_ISREG(mode) else kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def json_from(data: bytes | str) -> Any:
+    """The value of a JSON from outside; a ValueError for what is none, too large or too deep.
+
+    >>> json_from("[" * 100_000)
+    Traceback (most recent call last):
+    ValueError: nested too deeply
+    """
+    if len(data) > LARGEST_JSON:
+        raise ValueError(f"{len(data)} bytes, above the limit of {LARGEST_JSON}")
+    try:
+        value = json.loads(data)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        if "set_int_max_str_digits" in str(error):  # Python's advice to switch its limit off
+            raise ValueError("a number of more than 4300 digits") from None
+        raise
+    level = [value]
+    for _ in range(DEEPEST_JSON):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return value
+    raise ValueError("nested too deeply")
+
+
+def json_of(path: Path) -> Any:
+    """The same of a file, with the OSError of one that cannot be read."""
+    if kind := no_file(path):
+        raise ValueError(f"no file but {kind}")
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path.stat().st_size} bytes, above the limit of {LARGEST_JSON}")
+    return json_from(path.read_bytes())
 
 
 class Dated(Protocol):

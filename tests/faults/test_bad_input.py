@@ -23,7 +23,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests are no package
 
-from trials import Outcome, Trials  # noqa: E402
+from trials import Outcome, Trials
 
 MEGABYTES = 1000
 

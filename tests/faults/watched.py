@@ -45,7 +45,6 @@ class Outcome:
 def watched(call: Callable[[], object]) -> Outcome:
     """What comes of a call, which may neither hang nor take more than it should."""
     reading, writing = os.pipe()
-    before = resident()
     sys.stdout.flush()
     sys.stderr.flush()
     begin = time.monotonic()
@@ -65,8 +64,8 @@ def watched(call: Callable[[], object]) -> Outcome:
     os.close(reading)
     _, code, usage = os.wait4(child, 0)
     if not answer:
-        answer = json.dumps(["killed", f"ended by {code}"]).encode()
-    slug, message = json.loads(answer)
+        answer = json.dumps(["killed", f"ended by {code}", 0]).encode()
+    slug, message, before = json.loads(answer)
     return Outcome(
         slug=slug,
         message=message,
@@ -78,6 +77,7 @@ def watched(call: Callable[[], object]) -> Outcome:
 def _answer(call: Callable[[], object], writing: int) -> None:
     """In the fork: call, tell what came of it, and be gone."""
     try:
+        before = resident()
         taken = pages()[0] * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + ROOM, taken + ROOM))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS + 2, SECONDS + 5))
@@ -88,7 +88,7 @@ def _answer(call: Callable[[], object], writing: int) -> None:
             answer = [error.slug, str(error)]
         except BaseException as error:  # whatever it is, it is told
             answer = ["traceback", f"{error!r:.300}\n{traceback.format_exc(limit=-4)}"]
-        os.write(writing, json.dumps(answer).encode())
+        os.write(writing, json.dumps([*answer, before]).encode())
     finally:
         os._exit(0)
 

@@ -4,7 +4,9 @@
 True
 """
 
+import lzma
 import shutil
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -37,6 +39,9 @@ COLLECTIONS = {
 
 LARGEST = 2**35
 """Bytes that an archive may unpack to."""
+
+RATIO, SPARE = 100, 2**26
+"""Times its own bytes, and beyond them, that it may unpack to: pictures hardly get smaller."""
 
 
 def fetch(name: str, folder: Path | None = None) -> Path:
@@ -119,7 +124,10 @@ def unpack(archive: Path, folder: Path) -> None:
                 # What is a link in the archive becomes a file: nothing is followed.
                 with file.open(member) as source, target.open("wb") as out:
                     shutil.copyfileobj(source, out, 2**20)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError) as error:
+    except (
+        *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError),
+        *(ValueError, struct.error),
+    ) as error:
         raise DatasetError(
             "broken-archive", f"cannot unpack {archive}: {first_line(error)}; remove the file, and "
             "it is downloaded again"
@@ -130,14 +138,21 @@ def _members(file: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipfil
     """The files of an archive by where they go, those that a Mac adds left out."""
     members = {PurePosixPath(info.filename): info for info in file.infolist() if not info.is_dir()}
     for path in members:
-        if path.is_absolute() or ".." in path.parts or "\\" in str(path) or ":" in path.parts[0]:
+        if (
+            not path.parts
+            or path.is_absolute()
+            or ".." in path.parts
+            or "\\" in str(path)
+            or ":" in path.parts[0]
+        ):
             raise DatasetError(
                 "unsafe-archive", f"{archive} holds {str(path)!r}, which leads out of its folder"
             )
     size = sum(info.file_size for info in members.values())
-    if size > LARGEST:
+    most = min(LARGEST, SPARE + RATIO * archive.stat().st_size)
+    if size > most:
         raise DatasetError(
-            "unsafe-archive", f"{archive} would unpack to {size} bytes; at most {LARGEST} are taken"
+            "unsafe-archive", f"{archive} would unpack to {size} bytes; at most {most} are taken"
         )
     members = {path: info for path, info in members.items() if path.parts[0] != "__MACOSX"}
     above = {path.parts[0] for path in members}

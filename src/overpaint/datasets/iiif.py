@@ -106,7 +106,7 @@ def works(document: Json, address: str, get: Get) -> Iterator[Work | Lost]:
     """The pictures of a manifest, or of all manifests of a collection and of those in it."""
     visited = {address}
 
-    def below(part: Json, place: str, path: str) -> Iterator[Work | Lost]:
+    def below(part: Json, place: str, path: str, depth: int = 0) -> Iterator[Work | Lost]:
         if not _type(part).endswith("Collection"):
             yield from of_manifest(part, place, path)
             return
@@ -115,10 +115,13 @@ def works(document: Json, address: str, get: Get) -> Iterator[Work | Lost]:
         entries = [entry for key in PARTS for entry in _dicts(part.get(key))]  # fmt: skip
         entries += [{"@id": part[key]} for key in ("first", "next") if part.get(key)]  # its pages
         for entry in entries:
-            link = urljoin(place, _address(entry))
+            link = _joined(place, _address(entry))
             if link in visited:  # a collection may hold itself, and list a manifest twice
                 continue
             visited.add(link)
+            if depth > DEEPEST:
+                yield Lost(address=link, reason="collections without end", source=place)
+                continue
             embedded = any(key in entry for key in (*PARTS, "sequences"))
             try:
                 whole = entry if embedded else get(link)
@@ -126,9 +129,13 @@ def works(document: Json, address: str, get: Get) -> Iterator[Work | Lost]:
                 title = text(entry.get("label"))
                 yield Lost(address=link, reason=str(error), label=title, source=place)
             else:
-                yield from below(whole, link, path)
+                yield from below(whole, link, path, depth + 1)
 
     yield from below(document, address, "")
+
+
+DEEPEST = 200
+"""Collections in each other, and pages of one."""
 
 
 def of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work | Lost]:
@@ -160,7 +167,7 @@ def of_manifest(manifest: Json, place: str, collection: str) -> Iterator[Work | 
             yield Lost(address=where, reason=f"page {title} has no picture", label=label,
                        source=place)  # fmt: skip
         for body in bodies:
-            kind, address = _type(body), urljoin(place, _address(body))
+            kind, address = _type(body), _joined(place, _address(body))
             if kind and not kind.endswith("Image"):
                 reason = f"page {title} is no picture but {kind.removeprefix('dctypes:')}"
                 yield Lost(address=address, reason=reason, label=label, source=place)
@@ -285,7 +292,16 @@ def text(value: Any) -> str:
                    if isinstance(entry, dict) and entry.get("@language") == "en"]  # fmt: skip
         return "; ".join(dict.fromkeys(filter(None, map(text, english or value))))
     plain = html.unescape(re.sub(r"<[^<>]*>", " ", str(value or "")))
-    return " ".join(plain.split())
+    return whole(" ".join(plain.split()))
+
+
+def whole(text: str) -> str:
+    """A text without halves of letters (surrogates), which no file could take.
+
+    >>> whole("Moon \\ud83c")
+    'Moon ?'
+    """
+    return text.encode(errors="replace").decode()
 
 
 def _list(value: Any) -> list[Any]:
@@ -303,9 +319,17 @@ def _type(part: Json) -> str:
 
 def _address(part: Any) -> str:
     if isinstance(part, dict):
-        return str(part.get("id") or part.get("@id") or "")
-    return str(part or "")
+        part = part.get("id") or part.get("@id")
+    return whole(str(part or ""))
+
+
+def _joined(place: str, address: str) -> str:
+    """An address as seen from a place; one that is none stays, and cannot be had."""
+    try:
+        return urljoin(place, address)
+    except ValueError:
+        return address
 
 
 def _number(value: Any) -> int:
-    return int(value) if isinstance(value, int | float) else 0
+    return int(value) if isinstance(value, int | float) and 0 < value < 2**31 else 0

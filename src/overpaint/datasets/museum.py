@@ -26,6 +26,7 @@ from overpaint.datasets.sheet import Sheet, plain, read_sheet, text_of
 from overpaint.datasets.table import RIGHTS, SOURCES
 from overpaint.datasets.web import Web
 from overpaint.errors import DatasetError, RecordError
+from overpaint.files import json_from
 from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
@@ -159,7 +160,7 @@ def named_by(
         yield from named_by_table(file, what, column, web, say)
         return
     try:
-        document = json.loads(data)
+        document = json_from(data)
     except ValueError as error:
         raise DatasetError("no-document", f"{what} is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -267,7 +268,11 @@ PICTORIAL = re.compile("image|img|pic|photo|iiif|manifest|download|media|bild")
 
 
 def _looks_like_a_picture(address: str) -> bool:
-    return service_of(address) is not None or Path(urlsplit(address).path).suffix.lower() in ENDINGS
+    try:
+        path = Path(urlsplit(address).path)
+    except ValueError:
+        return False
+    return service_of(address) is not None or path.suffix.lower() in ENDINGS
 
 
 # --- what is fetched ---------------------------------------------------------------------------

@@ -9,11 +9,8 @@ Below a folder, the pictures are written out once. Those at an address (`s3://â€
 shard is read through once, and its pictures from then on in parts.
 """
 
-import json
-import lzma
 import re
 import tarfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
@@ -32,6 +29,7 @@ from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
+from overpaint.files import json_from, no_file
 
 PICTURES = (
     "jpg", "jpeg", "png", "webp", "jpe", "jfif", "tif", "tiff", "bmp", "gif", "jp2", "avif", "heic",
@@ -45,6 +43,15 @@ LARGEST = {**dict.fromkeys(PICTURES, 2**29), **dict.fromkeys(LABELS, 2**20)}
 """Bytes that a member may have: a tar can claim any size, and be compressed."""
 
 
+LARGEST_SAMPLE = 2**29
+"""Bytes of all members of a sample, which are held at once."""
+
+LONGEST = 500
+"""Letters of a label, of a pattern, and twice of a member's name."""
+
+RATIO, SPARE = 100, 2**26
+"""A compressed shard may unpack to so many times its bytes, and as many beyond."""
+
 MOST = 100_000
 """Shards that one pattern may mean."""
 
@@ -53,9 +60,13 @@ Shard = Path | RemoteFile
 
 def below(pattern: str) -> str:
     """A pattern that cannot lead out of the root; else a ValueError."""
+    if len(pattern) > LONGEST or not pattern.isprintable() or not pattern.strip("./"):
+        raise ValueError(f"{pattern[:60]!r} is no pattern of names, as in 'train-*.tar'")
     patterns = list(islice(braces(pattern), MOST + 1)) if pattern.count("{") < 9 else []
     if len(patterns) > MOST or not patterns:
         raise ValueError(f"{pattern!r} means none, or more than {MOST} shards")
+    if any("**" in part and part != "**" for name in patterns for part in name.split("/")):
+        raise ValueError(f"{pattern!r}: '**' stands for folders, alone between two '/'")
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in patterns):
         raise ValueError(f"{pattern!r} leads out of the root")
     return pattern
@@ -216,17 +227,35 @@ def opened(path: Shard) -> tarfile.TarFile:
     At an address it must be one whose members can be read by themselves afterwards.
     """
     if isinstance(path, Path):
-        return tarfile.open(path, "r|*")
+        if kind := no_file(path):
+            raise DatasetError("broken-shard", f"the shard {path} is no file but {kind}")
+        return tarfile.open(path, "r|*", tarinfo=Member)
     if path.part(0, min(6, path.size)).startswith(COMPRESSED):
         raise DatasetError(
             "compressed-shard",
             f"the shard {path} is compressed, so no picture in it can be read by itself: write "
             "plain tar files, or have it on a disk, where it is written out",
         )
-    return tarfile.open(fileobj=path.stream(), mode="r|")  # type: ignore[call-overload]
+    return tarfile.open(fileobj=path.stream(), mode="r|", tarinfo=Member)  # type: ignore[call-overload]
 
 
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+
+
+class Member(tarfile.TarInfo):
+    """A member whose name and the like are not read where they claim to be gigabytes."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "Member":
+        """As the library does; a ReadError for what is too large."""
+        member = super().frombuf(buf, encoding, errors)
+        kinds = (
+            *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+            *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+        )
+        if member.type in kinds and member.size > 2**20:
+            raise tarfile.ReadError(f"a header of {member.size} bytes")
+        return member
 
 
 def items_of(
@@ -250,6 +279,10 @@ def items_of(
                     if name in sample:
                         raise DatasetError("broken-shard", f"{where}: two members are .{name}")
                     sample[name] = data
+                    if sum(map(len, sample.values())) > LARGEST_SAMPLE:
+                        raise DatasetError(
+                            "broken-shard", f"{where} has more than {LARGEST_SAMPLE} bytes"
+                        )
                 picture = chosen(sample, PICTURES, where)
                 if picture is None:
                     raise DatasetError(
@@ -273,7 +306,9 @@ def items_of(
             # A tar ends with blocks of zeros; the library takes a cut between two for an end.
             if tar.fileobj is None or not tar.fileobj.read(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("unexpected end of data")
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except DatasetError:
+        raise
+    except Exception as error:  # a broken file may trip the libraries anywhere
         raise DatasetError(
             "broken-shard", f"cannot read the shard {path}, it may be cut off: {error}"
         ) from None
@@ -303,7 +338,16 @@ def members_of(
     tar: tarfile.TarFile, path: Shard, left_out: Counter[str]
 ) -> Iterator[tuple[str, str, int, bytes]]:
     """Key, field, place and bytes of the members that are looked at."""
+    most = SPARE + RATIO * path.stat().st_size
     for member in tar:
+        tar.members.clear()  # the library keeps each
+        if member.offset_data + member.size > most and isinstance(path, Path):
+            raise DatasetError("broken-shard", f"{path} would unpack to more than {most} bytes")
+        if len(member.name) > 2 * LONGEST:
+            raise DatasetError(
+                "broken-shard",
+                f"{path}: a name of {len(member.name)} letters: {member.name[:60]!r}",
+            )
         name = PurePosixPath(member.name)
         stem, _, field = name.name.partition(".")
         field = field.lower()
@@ -345,7 +389,7 @@ def labels_of(
     """
     try:
         data = {field: sample["cls"].decode("utf-8-sig").strip()} if "cls" in sample else None
-        data = json.loads(sample["json"]) if data is None else data
+        data = json_from(sample["json"]) if data is None else data
     except KeyError:
         raise DatasetError("missing-label", f"{where}: neither .cls nor .json") from None
     except ValueError as error:
@@ -358,7 +402,7 @@ def labels_of(
     if values in ([-1], ["-1"], [None]) and "-1" not in (classes or ()):
         return ()  # how sets say that a picture has no label
     if any(value in (-1, "-1", None) for value in values) and "-1" not in (classes or ()):
-        raise DatasetError("bad-label", f"{where}: one of the labels {values} is none")
+        raise DatasetError("bad-label", f"{where}: one of the labels {str(values)[:60]} is none")
     labels = tuple(dict.fromkeys(class_of(value, classes, where) for value in values))
     check_known(labels, classes, where)
     return labels
@@ -366,9 +410,16 @@ def labels_of(
 
 def class_of(value: Any, classes: tuple[str, ...] | None, where: str) -> str:
     """A class by its name, or by its number among the classes, when these are given."""
-    text = clean(str(value))
-    if isinstance(value, bool) or not isinstance(value, str | int) or not text:
-        raise DatasetError("bad-label", f"{where}: {value!r} is neither a class nor its number")
+    is_text = isinstance(value, str | int) and not isinstance(value, bool)
+    text = clean(str(value)) if is_text else ""
+    if not text:
+        said = ascii(value)[:60]
+        raise DatasetError("bad-label", f"{where}: {said} is neither a class nor its number")
+    if len(text) > LONGEST or text.encode(errors="replace").decode() != text:
+        raise DatasetError(
+            "bad-label",
+            f"{where}: a label of {len(text)} letters, or of such as are none: {text[:60]!a}",
+        )
     if classes and text not in classes and text.isdecimal():
         if int(text) >= len(classes):
             raise DatasetError(

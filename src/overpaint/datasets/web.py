@@ -5,13 +5,14 @@ the time that it asks for, and one that does not answer is left alone.
 """
 
 import hashlib
-import json
+import ipaddress
+import socket
 import time
 from collections import Counter
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import InvalidHeader, LocationValueError
@@ -19,6 +20,7 @@ from urllib3.util import Retry
 
 from overpaint.cache import TIMEOUT, first_line
 from overpaint.datasets.iiif import Json
+from overpaint.files import LARGEST_JSON, json_from
 from overpaint.progress import duration
 from overpaint.records import read_json, write_json
 
@@ -71,8 +73,10 @@ class Web:
         self.unanswered: Counter[str] = Counter()  # addresses in a row, by server
         self.closed: dict[str, str] = {}  # why a server is left alone
 
-    def get(self, address: str) -> Answer:
-        """What lies at an address. Raises ValueError with the reason why it cannot be had."""
+    def get(self, address: str, most: int = LARGEST) -> Answer:
+        """What lies at an address, of `most` bytes at most. Raises ValueError with the reason why
+        it cannot be had.
+        """
         parts = urlsplit(address)
         if parts.scheme.lower() not in ("http", "https"):
             raise ValueError("no address of the web (http:// or https://)")
@@ -82,7 +86,7 @@ class Web:
             time.sleep(max(0.0, self.next_time - time.monotonic()))
             self.next_time = time.monotonic() + self.interval
             try:
-                answer = self._once(address)
+                answer = self._once(address, most)
             except Unavailable as error:
                 reason, pause = str(error), error.pause or PAUSE * 2**attempt
             else:
@@ -98,12 +102,16 @@ class Web:
             self.closed[parts.netloc] = f"{reason}; left alone after {DEAD} such addresses"
         raise ValueError(f"{reason}, {TRIES} times")
 
-    def _once(self, address: str) -> Answer:
+    def _once(self, address: str, most: int, redirects: int = 0) -> Answer:
         try:
-            with self.session.get(address, timeout=TIMEOUT, stream=True) as response:
+            with self.session.get(
+                address, timeout=TIMEOUT, stream=True, allow_redirects=False
+            ) as response:
+                if response.is_redirect:
+                    return self._once(led_to(address, response, redirects), most, redirects + 1)
                 if response.ok:
                     kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
-                    return Answer(data=body_of(response), kind=kind)
+                    return Answer(data=body_of(response, most), kind=kind)
                 reason = f"the server says {response.status_code} {response.reason}"
                 if response.status_code in AGAIN:
                     raise Unavailable(reason, asked_to_wait(response))
@@ -122,9 +130,9 @@ class Web:
         """The JSON at an address; the same again is not asked for. Raises ValueError as `get`."""
         place = self.documents / f"{hashlib.sha256(address.encode()).hexdigest()[:24]}.json"
         if not place.is_file():
-            answer = self.get(address)
+            answer = self.get(address, LARGEST_JSON)
             try:
-                value = json.loads(answer.data)
+                value = json_from(answer.data)
             except ValueError:
                 raise ValueError(f"no JSON but {answer.kind or 'something else'}") from None
             if not isinstance(value, dict):
@@ -134,13 +142,44 @@ class Web:
         return document
 
 
-def body_of(response: requests.Response) -> bytes:
+REDIRECTS = 10
+
+
+def led_to(address: str, response: requests.Response, redirects: int) -> str:
+    """Where an answer sends us on; a ValueError for what is no place of the web, or lies inside the
+    own network while the server does not: it shall learn nothing of what is there.
+    """
+    place = urljoin(address, response.headers["Location"])
+    parts = urlsplit(place)
+    if parts.scheme.lower() not in ("http", "https") or redirects == REDIRECTS:
+        raise ValueError(f"the server leads to {place[:100]!a}: no address of the web, or no end")
+    if is_inside(parts.hostname) and not is_inside(urlsplit(address).hostname):
+        raise ValueError(f"the server leads to an address inside this network ({parts.hostname})")
+    return place
+
+
+def is_inside(host: str | None) -> bool:
+    """Whether a name leads to this machine or its own network.
+
+    >>> is_inside("127.0.0.1"), is_inside("169.254.169.254"), is_inside("8.8.8.8")
+    (True, True, False)
+    """
+    try:
+        found = socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError):
+        return False
+    return any(
+        not ipaddress.ip_address(str(row[4][0]).partition("%")[0]).is_global for row in found
+    )
+
+
+def body_of(response: requests.Response, most: int = LARGEST) -> bytes:
     """All that is sent, unless it is too much or takes too long."""
     begin, data = time.monotonic(), bytearray()
     for part in response.iter_content(2**16):
         data += part
-        if len(data) > LARGEST:
-            raise ValueError(f"more than {LARGEST // 2**20} MB")
+        if len(data) > most:
+            raise ValueError(f"more than {most // 2**20} MB")
         if time.monotonic() - begin > SLOWEST:
             raise ValueError(f"not here after {duration(SLOWEST)}")
     return bytes(data)

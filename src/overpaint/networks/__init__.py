@@ -28,7 +28,7 @@ from overpaint.networks.network import Network, seeded
 from overpaint.networks.parts import Preprocessing
 from overpaint.networks.weights import importers
 from overpaint.networks.weights.opening import read_tensors
-from overpaint.networks.weights.placing import Places, check_settings, placed
+from overpaint.networks.weights.placing import Places, check_finite, check_settings, placed
 from overpaint.records import file_digest, read_manifest, whole_file
 from overpaint.records.machine import hand_on, refusals_told
 from overpaint.study.code import is_code, not_allowed
@@ -154,6 +154,8 @@ def _without_tag(name: str) -> str:
 
 def _with_weights(architecture: str, path: Path) -> Network:
     tensors = read_tensors(path)
+    if path.suffix in importers.READERS:
+        check_finite(tensors, str(path))
     if architecture == "inception_v1" and importers.has_caffe_names(tensors):
         return network_of(architecture, importers.from_caffe_names(tensors), where=str(path))
     if path.suffix in importers.READERS:

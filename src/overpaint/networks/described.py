@@ -8,13 +8,13 @@ read once is remembered by name, and a study folder keeps it: there, neither hub
 needed any more.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from overpaint import cache
 from overpaint.errors import NetworkError
+from overpaint.files import json_of
 from overpaint.records.machine import hand_on
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
@@ -63,7 +63,7 @@ def _read(name: str) -> dict[str, Any]:
                 f"{advice}",
             ) from None
     try:
-        config = json.loads(path.read_text("utf-8"))
+        config = json_of(path)
         architecture = config["architecture"]
     except FileNotFoundError:
         raise NetworkError("no-config", f"there is no {path}: {advice}") from None

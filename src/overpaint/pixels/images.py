@@ -13,7 +13,6 @@ import logging
 import math
 import os
 import re
-import stat
 import struct
 import threading
 import warnings
@@ -34,7 +33,7 @@ from PIL import (
 )
 
 from overpaint.errors import DatasetError
-from overpaint.files import File
+from overpaint.files import File, no_file
 from overpaint.pixels.tones import as_rgb, in_strips
 from overpaint.records.machine import is_machines
 
@@ -421,18 +420,12 @@ IN_STRIPS = 2**24
 
 
 def bytes_of(path: File) -> bytes:
-    """All of a file. Raises OSError, and ValueError for what is no file, or too large for one.
-
-    A FIFO would be waited for, and a device has no end.
-    """
-    status = path.stat()
-    if isinstance(path, Path) and not stat.S_ISREG(status.st_mode):
-        kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
-        raise ValueError(f"no file but {kinds.get(stat.S_IFMT(status.st_mode), 'a device')}")
-    if status.st_size > LARGEST:
-        raise ValueError(
-            f"{status.st_size / 1e6:.0f} MB, above the limit of {LARGEST / 1e6:.0f} MB"
-        )
+    """All of a file. Raises OSError, and ValueError for what is no file, or too large for one."""
+    if isinstance(path, Path) and (kind := no_file(path)):
+        raise ValueError(f"no file but {kind}")
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise ValueError(f"{size / 1e6:.0f} MB, above the limit of {LARGEST / 1e6:.0f} MB")
     return path.read_bytes()
 
 

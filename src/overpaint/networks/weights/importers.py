@@ -73,14 +73,14 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
 
     Raises NetworkError for a file that is no caffemodel, or one without a layer with weights.
     """
-    net = _parsed("NetParameter", path.read_bytes(), path)
+    net = _parsed("NetParameter", _bytes_of(path), path)
     tensors: dict[str, Tensor] = {}
     for layer in (*net.layers, *net.layer):
         if not layer.name.startswith(("loss1/", "loss2/")):
             for kind, blob in zip(("weight", "bias"), layer.blobs, strict=False):
                 name = f"{layer.name}.{kind}"
                 shape = list(blob.shape.dim) or [blob.num, blob.channels, blob.height, blob.width]
-                while len(shape) > 1 and shape[0] == 1:
+                while 1 < len(shape) <= MOST_SIDES and shape[0] == 1:
                     shape = shape[1:]  # the old four numbers put ones before a matrix or a vector
                 tensors[name] = _filled(blob.data, shape, f"{name} of {path}")
     return _any_of(tensors, path)
@@ -92,7 +92,10 @@ GRAPH = "tensorflow_inception_graph.pb"
 """The member of `inception5h.zip` that holds the weights; no other is read."""
 
 MOST_BYTES = 256 * 1024 * 1024
-"""No graph of InceptionV1 is as large; what says that it is, is not unpacked."""
+"""No file of InceptionV1 is as large, nor are its tensors; what says that it is, is not read."""
+
+MOST_SIDES = 8
+"""Dimensions of a tensor."""
 
 DT_FLOAT = 1
 
@@ -121,7 +124,7 @@ def read_graph(path: Path) -> dict[str, Tensor]:
 
 def _graph_bytes(path: Path) -> bytes:
     if path.suffix != ".zip":
-        return path.read_bytes()
+        return _bytes_of(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(GRAPH).file_size > MOST_BYTES:
@@ -133,8 +136,16 @@ def _graph_bytes(path: Path) -> bytes:
         raise NetworkError("broken-weights", f"{path} cannot be unpacked: {error}") from None
 
 
+def _bytes_of(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise NetworkError("broken-weights", f"{path} has {size} bytes, far too many for its kind")
+    return path.read_bytes()
+
+
 def _weights(nodes: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Tensor]]:
     """The kernels and biases that there are, under our names."""
+    left = MOST_BYTES // 4
     convolutions = [
         name
         for layer in LAYERS
@@ -149,7 +160,8 @@ def _weights(nodes: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Tensor
         for letter, kind in (("w", "weight"), ("b", "bias")):
             node = nodes.get(f"{name}_{letter}")
             if node is not None and node.op == "Const":
-                tensor = _constant(node, f"{node.name} of {path}")
+                tensor = _constant(node, f"{node.name} of {path}", left)
+                left -= tensor.numel()
                 if kind == "weight" and place == "head" and tensor.ndim == 2:
                     tensor = tensor.T.contiguous()  # (in, out) -> (out, in)
                 elif kind == "weight" and place != "head" and tensor.ndim == 4:
@@ -157,7 +169,8 @@ def _weights(nodes: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Tensor
                 yield f"{place}.{kind}", tensor
 
 
-def _constant(node: Any, where: str) -> Tensor:
+def _constant(node: Any, where: str, most: int) -> Tensor:
+    """The numbers of a constant, `most` at most."""
     tensor = _attributes(node)["value"].tensor if "value" in _attributes(node) else None
     if tensor is None or tensor.dtype != DT_FLOAT:
         raise NetworkError("foreign-weights", f"{where} is no constant of float32")
@@ -166,9 +179,15 @@ def _constant(node: Any, where: str) -> Tensor:
         if len(tensor.content) % 4:
             raise NetworkError("broken-weights", f"{where} has half a number")
         return _filled(np.frombuffer(tensor.content, "<f4"), shape, where)
-    values = list(tensor.float_val)
-    if len(values) == 1 and 0 <= math.prod(shape) <= MOST_BYTES // 4:
-        values *= math.prod(shape)  # a single value stands for a tensor full of it
+    values = tensor.float_val
+    # a single value stands for a tensor full of it
+    if len(values) == 1 and len(shape) <= MOST_SIDES and min(shape, default=1) >= 0:
+        if math.prod(shape) > most:
+            raise NetworkError(
+                "broken-weights",
+                f"{where} would make the tensors too large: {tuple(shape)} of one number",
+            )
+        values = np.full(math.prod(shape), values[0], np.float32)
     return _filled(values, shape, where)
 
 
@@ -198,6 +217,11 @@ def _filled(
 ) -> Tensor:
     """Numbers in a shape; a NetworkError when they are too few or too many."""
     numbers = np.array(values, dtype=np.float32)
+    if len(shape) > MOST_SIDES or max(shape, default=0) > MOST_BYTES:
+        raise NetworkError(
+            "broken-weights",
+            f"{where} has {len(shape)} dimensions, the largest of {max(shape)}",
+        )
     if min(shape, default=1) < 0 or len(numbers) != math.prod(shape):
         raise NetworkError(
             "broken-weights", f"{where} has {len(numbers)} numbers for the shape {tuple(shape)}"

@@ -6,11 +6,12 @@ NumPy, states of a trainer) comes as stand-ins: classes that a file names are ne
 nor called.
 """
 
-import json
 import pickletools
+import re
+import struct
 import tarfile
 import zipfile
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from overpaint.errors import NetworkError
+from overpaint.files import json_of, no_file
 from overpaint.networks.weights import importers
 from overpaint.records.machine import hand_on
 
@@ -43,14 +45,16 @@ def files_of(path: Path) -> list[Path]:
         if named is None:
             raise _no_folder_of_weights(path)
         path = named
+    if kind := no_file(path):
+        raise NetworkError("broken-weights", f"{path} is no file but {kind}")
     if not path.is_file():
         raise NetworkError("no-weights", f"there is no file of weights {path}")
     if not path.name.endswith(".index.json"):
         return [path]
     try:
-        shards = sorted(set(json.loads(path.read_text("utf-8"))["weight_map"].values()))
+        shards = sorted(set(json_of(path)["weight_map"].values()))
         files = [path.parent / Path(shard).name for shard in shards]
-    except (ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
         raise NetworkError("broken-weights", f"{path} is no index of shards") from None
     missing = [file.name for file in files if not file.is_file()]
     if missing:
@@ -85,10 +89,52 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     files = files_of(path)
     for file in files[1:] or files:
+        if kind := no_file(file):
+            raise NetworkError("broken-weights", f"{file} is no file but {kind}")
         tensors |= _tensors_of(file)
     if not tensors:
         raise NetworkError("broken-weights", f"{path} holds no tensors")
+    _check(tensors, path)
     return tensors
+
+
+LONGEST = 500
+"""Letters of a tensor's name."""
+
+SPARE = 2**26
+"""Bytes that tensors may say they have beyond twice what is in their file: a view of one number may
+be a million of them."""
+
+
+def _check(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """A NetworkError for tensors that have no numbers, or far more than the file."""
+    stored: dict[int, int] = {}
+    claimed = 0
+    for name, tensor in tensors.items():
+        if len(name) > LONGEST or not name.isprintable():
+            raise NetworkError(
+                "broken-weights",
+                f"{path} holds a tensor whose name has {len(name)} letters or such as cannot be "
+                f"printed: {name[:60]!a}",
+            )
+        kind = ""
+        if tensor.is_meta:
+            kind = "a tensor without numbers (on the device 'meta')"
+        elif tensor.is_nested or tensor.layout != torch.strided:
+            kind = "a sparse or nested tensor: write it with to_dense()"
+        elif tensor.is_quantized:
+            kind = f"quantised numbers ({tensor.dtype}): write it with dequantize()"
+        if kind:
+            raise NetworkError("broken-weights", f"{path} holds for {name} {kind}")
+        storage = tensor.untyped_storage()
+        stored[storage.data_ptr()] = storage.nbytes()
+        claimed += tensor.numel() * tensor.element_size()
+    if claimed > 2 * sum(stored.values()) + SPARE:
+        raise NetworkError(
+            "broken-weights",
+            f"{path} holds tensors of {claimed} bytes that share {sum(stored.values())}: write "
+            "them with clone()",
+        )
 
 
 def _tensors_of(path: Path) -> dict[str, Tensor]:
@@ -98,6 +144,13 @@ def _tensors_of(path: Path) -> dict[str, Tensor]:
         raise NetworkError(slug, f"{path} is {what}")
     try:
         if kind == "safetensors":
+            with path.open("rb") as file:
+                (header,) = struct.unpack("<Q", file.read(8))
+            if header > LARGEST_HEADER:
+                raise NetworkError(
+                    "broken-weights",
+                    f"{path} has a header of {header} bytes; at most {LARGEST_HEADER} are read",
+                )
             return safetensors.torch.load_file(path)
         if kind == "importer":
             return importers.READERS[path.suffix](path)
@@ -106,6 +159,10 @@ def _tensors_of(path: Path) -> dict[str, Tensor]:
     except safetensors.SafetensorError as error:
         raise NetworkError("broken-weights", f"{path} is cut short: {error}") from None
     return _of_pickle(path)
+
+
+LARGEST_HEADER = 2**24
+"""Bytes of the part of a safetensors file that names its tensors: a hundred thousand of them."""
 
 
 # --- kinds of files ------------------------------------------------------------------------------
@@ -157,16 +214,17 @@ def _kind(path: Path) -> tuple[str, str]:
 
 
 def _kind_of_zip(path: Path) -> tuple[str, str]:
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        names = _members(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
+        return "broken", f"a zip that cannot be unpacked: {error}"
     if any(name.endswith("/constants.pkl") for name in names):
         return "foreign", (
             "a TorchScript archive, which holds code; save the state_dict() of the loaded module"
         )
-    if any(name.endswith("/data.pkl") for name in names):
-        return "", ""
-    if path.suffix in importers.READERS:
-        return "importer", ""
+    pickled = any(name.endswith("/data.pkl") for name in names)
+    if pickled or path.suffix in importers.READERS:
+        return "" if pickled else "importer", ""
     if any(name.endswith(".npy") for name in names):
         return "foreign", (
             "an archive of NumPy (.npz), as JAX's networks are published; let timm read it "
@@ -177,12 +235,44 @@ def _kind_of_zip(path: Path) -> tuple[str, str]:
     return "foreign", "a zip of other things: unpack it, and give the file of weights inside"
 
 
+def _members(path: Path) -> list[str]:
+    """The names in a zip; a ValueError for one that holds far more than it has bytes."""
+    size = path.stat().st_size
+    if directory_of_zip(path) > LARGEST_HEADER:
+        raise ValueError("it has more members than weights have")
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+    # PyTorch does not compress; who packs its weights again gains a tenth.
+    unpacked = sum(info.file_size for info in infos)
+    if unpacked > 4 * size + SPARE:
+        raise ValueError(f"its {size} bytes would unpack to {unpacked}")
+    pickled = max((i.file_size for i in infos if i.filename.endswith("/data.pkl")), default=0)
+    if pickled > LARGEST_HEADER:
+        raise ValueError(f"its list of tensors would unpack to {pickled} bytes")
+    return [info.filename for info in infos]
+
+
+def directory_of_zip(path: Path) -> int:
+    """Bytes of a zip's list of members, read from its end; 0 where there is none."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16 - 100))
+        end = file.read()
+    place = end.rfind(b"PK\x05\x06")
+    if place < 0 or len(end) < place + 22:
+        return 0
+    (size,) = struct.unpack_from("<I", end, place + 12)
+    large = end.rfind(b"PK\x06\x06")
+    if size == 2**32 - 1 and 0 <= large <= len(end) - 48:
+        (size,) = struct.unpack_from("<Q", end, large + 40)
+    return int(size)
+
+
 def _is_old_pytorch(path: Path) -> bool:
     """Whether a tar is what PyTorch wrote before 0.1.10."""
     try:
         with tarfile.open(path) as archive:
             return {"storages", "tensors"} <= set(archive.getnames())
-    except (tarfile.TarError, OSError):
+    except Exception:  # a broken tar may trip the library anywhere
         return False
 
 
@@ -194,7 +284,7 @@ def _of_pickle(path: Path) -> dict[str, Tensor]:
         names = sorted(_globals(path))
     except Exception as error:  # whatever bytes that are no pickle lead to
         hand_on(error, path)
-        raise NetworkError("broken-weights", f"{path} holds no weights: {error}") from None
+        raise NetworkError("broken-weights", f"{path} holds no weights: {_reason(error)}") from None
     code = [name for name in names if name.split(".")[0] in _CODE and name not in _PLAIN]
     if code:
         raise NetworkError(
@@ -239,10 +329,15 @@ def _unreadable(path: Path, names: list[str], error: Exception) -> NetworkError:
         )
     if classes := _foreign(names):
         return NetworkError("foreign-weights", f"{path} {_whole(classes)}")
+    return NetworkError("broken-weights", f"{path} holds no weights: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, unless it advises to switch something off that guards."""
+    if re.search(r"weights.only|safe_globals|set_int_max|trusted", str(error), re.IGNORECASE):
+        return "it is no pickle of tensors"
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    if "weights_only" in first or "add_safe_globals" in first:
-        first = "it is no pickle of tensors"
-    return NetworkError("broken-weights", f"{path} holds no weights: {first}")
+    return first.partition("(Could this error")[0].strip()[:300]
 
 
 def _in_words(state: object) -> str:
@@ -308,14 +403,20 @@ def _globals(path: Path) -> Iterator[str]:
 
 
 def _asked(file: IO[bytes]) -> Iterator[str]:
-    strings: list[str] = []
-    for code, argument, _ in pickletools.genops(file):
+    strings: deque[str] = deque(maxlen=2)
+    for number, (code, argument, _) in enumerate(pickletools.genops(file)):
+        if number > MOST_STEPS:
+            raise ValueError(f"a pickle of more than {MOST_STEPS} steps")
         if code.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".")
         elif code.name == "STACK_GLOBAL":
-            yield ".".join(strings[-2:])
+            yield ".".join(strings)
         elif isinstance(argument, str):
             strings.append(argument)
+
+
+MOST_STEPS = 2**22
+"""Instructions of a pickle; some forty make a tensor."""
 
 
 class _Object:

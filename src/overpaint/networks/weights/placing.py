@@ -10,7 +10,6 @@ prefix is the one under which the names are those of the network, in its own wor
 another program (`names`); what is left over has to be known as no part of it, or stand elsewhere.
 """
 
-import json
 import re
 import sys
 from collections import Counter
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from overpaint.errors import NetworkError
+from overpaint.files import json_of
 from overpaint.networks.weights.looks import looks_like
 from overpaint.networks.weights.names import ROUTES, translated
 
@@ -102,13 +102,18 @@ def placed(
             "weights-misfit", _misfit(nearest, tensors, where=where, architecture=architecture)
         )
     fit = _preferred(complete, where)
-    broken = sorted(name for name, tensor in fit.tensors.items() if not tensor.isfinite().all())
+    check_finite(fit.tensors, where)
+    return Placed(tensors=fit.tensors, remarks=tuple(_remarks(fit)))
+
+
+def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+    """A NetworkError that names the tensors with numbers that are none."""
+    broken = sorted(name for name, tensor in tensors.items() if not tensor.isfinite().all())
     if broken:
         raise NetworkError(
             "broken-weights",
             f"{where} holds numbers that are not finite (NaN or infinite) in {_some(broken)}",
         )
-    return Placed(tensors=fit.tensors, remarks=tuple(_remarks(fit)))
 
 
 def _some(names: list[str], most: int = 3) -> str:
@@ -433,7 +438,7 @@ def check_settings(path: Path, body: nn.Module, *, architecture: str) -> list[st
     attention heads or another activation: its tensors would fit, and mean something else.
     """
     try:
-        config = json.loads((path / "config.json").read_text("utf-8"))
+        config = json_of(path / "config.json")
         if not isinstance(config, dict) or "model_type" not in config:
             return []
     except (OSError, ValueError):

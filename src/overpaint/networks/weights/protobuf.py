@@ -50,8 +50,52 @@ FIELDS: dict[str, dict[str, tuple[int, str]]] = {
 
 
 def parse(message: str, data: bytes) -> Any:
-    """A message from its bytes; raises DecodeError for what is none."""
+    """A message from its bytes; raises DecodeError for what is none, or has far too many parts."""
+    _check_parts(message, data)
     return GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.{message}")).FromString(data)
+
+
+MOST_PARTS = 2**21
+"""Messages and numbers one by one; a byte or two may stand for each, and take a hundred."""
+
+
+def _check_parts(message: str, data: bytes) -> None:
+    """A DecodeError for too many, before they take memory; what else is wrong, the parser tells."""
+    waiting = [(message, 0, len(data))]
+    count = 0
+    while waiting:
+        name, place, end = waiting.pop()
+        kinds = {number: kind.removesuffix("*") for number, kind in FIELDS[name].values()}
+        while place < end:
+            tag, place = _varint(data, place, end)
+            kind, wire = kinds.get(tag >> 3, ""), tag & 7
+            length = {1: 8, 5: 4}.get(wire, 0)
+            if wire in (0, 2):
+                length, after = _varint(data, place, end)
+                place, length = after, length if wire == 2 else 0
+            elif not length:
+                raise DecodeError("groups, which none of these files has")
+            if length > end - place:
+                raise DecodeError("a part is cut short")
+            if kind in FIELDS and wire == 2:
+                waiting.append((kind, place, place + length))
+            # numbers behind each other have a byte each, at worst
+            count += 1 + (length if kind.startswith("int") else 0)
+            if count > MOST_PARTS:
+                raise DecodeError(f"more than {MOST_PARTS} parts")
+            place += length
+
+
+def _varint(data: bytes, place: int, end: int) -> tuple[int, int]:
+    """A number of as many bytes as it needs, and the place behind it."""
+    value = shift = 0
+    while place < end and shift < 70:
+        byte = data[place]
+        value |= (byte & 127) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 128:
+            return value, place
+    raise DecodeError("a number is cut short")
 
 
 _PACKAGE = "overpaint"
