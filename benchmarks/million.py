@@ -34,11 +34,16 @@ from zarr.storage import LocalStore
 
 from overpaint import comparison
 from overpaint.comparison import Stored, layers, tables
-from overpaint.comparison.channels import LayerChannels
+from overpaint.comparison.channels import ChannelSums
 from overpaint.datasets.catalogue import Picture, Split, dataset_of
 from overpaint.features import BLOCK, COLUMNS
-from overpaint.measures.cka import Kernels
+from overpaint.measures.cka import KernelSums
+from overpaint.measures.matching import Products
+from overpaint.measures.matrix import LayerKernels
+from overpaint.measures.maximal import Largest
+from overpaint.measures.responses import ClassSums
 from overpaint.measures.scores import prediction_table, score
+from overpaint.measures.similarity import Neighbours
 from overpaint.networks import Network, build
 from overpaint.networks.taps import channels_of
 from overpaint.records import write_table
@@ -115,11 +120,12 @@ class Steps:
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Measure a block; a step that comes again is added up."""
+        self.rows.setdefault(name, (0.0, 0.0, 0))  # in the order in which the steps begin
         outer, self.inner = self.inner, 0
         reset_peak()
         begin = time.perf_counter(), processors()
         yield
-        clock, busy, most = self.rows.get(name, (0.0, 0.0, 0))
+        clock, busy, most = self.rows[name]
         highest = max(self.inner, peak())
         self.inner = max(outer, highest)
         self.rows[name] = (
@@ -176,17 +182,23 @@ def count_chunks() -> Counter[str]:
 
 
 INNER = (
-    (comparison, "centred_if_possible", "  layers: means"),
-    (Kernels, "of", "  layers: CKA and its sums"),
-    (Kernels, "interval", "  layers: intervals"),
-    (layers, "procrustes", "  layers: Procrustes"),
-    (layers, "mutual_neighbours", "  layers: neighbours"),
-    (LayerChannels, "of", "  channels: maximal images, classes, matching, responses"),
-    (comparison, "maximal_table", "  channels: table of maximal images, positions"),
-    (comparison, "matrix_rows", "  matrix of layers"),
+    (comparison, "centred_if_possible", "  1st look: means by layer"),
+    (ChannelSums, "__init__", "  2nd look: ranges and states of channels"),
+    (LayerKernels, "of", "  3rd look: matrix of layers, and the products for CKA"),
+    (comparison, "look", "  4th look: reading, and with it"),
+    (KernelSums, "add", "    intervals of CKA"),
+    (Neighbours, "add", "    neighbours in common"),
+    (ChannelSums, "add", "    channels"),
+    (Largest, "add", "      maximal images"),
+    (Products, "add", "      matching"),
+    (ClassSums, "add", "      classes and responses"),
+    (layers, "procrustes", "  Procrustes"),
+    (comparison, "maximal_table", "  table of maximal images, positions"),
     (comparison, "with_p_values", "  permutation test"),
 )
-"""Parts of `comparison.tables` that are measured by themselves, by the functions it calls."""
+"""Parts of `comparison.tables` that are measured by themselves, by the functions it calls. A thread
+reads ahead while they run; its seconds are theirs.
+"""
 
 
 def report(done: int, count: int) -> None:
@@ -205,7 +217,7 @@ def analyse(folder: Path, count: int, networks: list[Network]) -> None:
     for owner, function, name in INNER:
         setattr(owner, function, steps.measured(name, getattr(owner, function)))
     reads = count_chunks()
-    begin = time.perf_counter()
+    begin, busy = time.perf_counter(), processors()
     before, after = (
         Stored(network, cka=folder / f"{name}.zarr", maximal=folder / f"{name}.zarr")
         for name, network in zip(NAMES, networks, strict=True)
@@ -225,9 +237,11 @@ def analyse(folder: Path, count: int, networks: list[Network]) -> None:
             classes=split.classes,
         )
         write_table(folder / "predictions.parquet", predicted)
-    whole = time.perf_counter() - begin
-    for name, (clock, busy, most) in steps.rows.items():
-        print(f"{count:9,}  {name:58} {clock:8.1f} s {busy:8.1f} s {most:6,} MB", flush=True)
+    whole = time.perf_counter() - begin, processors() - busy
+    highest = max(most for _, _, most in steps.rows.values())
+    steps.rows["all but the drawing of features"] = (*whole, highest)
+    for name, (clock, used, most) in steps.rows.items():
+        print(f"{count:9,}  {name:58} {clock:8.1f} s {used:8.1f} s {most:6,} MB", flush=True)
     for what in ("mean", "argmax"):
         of_array = [number for key, number in reads.items() if f"/{what}/" in key]
         print(
@@ -235,7 +249,6 @@ def analyse(folder: Path, count: int, networks: list[Network]) -> None:
             f"{sum(of_array) / max(len(of_array), 1):.1f} times on average, "
             f"{max(of_array, default=0)} at most"
         )
-    print(f"{count:9,}  all but the drawing of features: {whole:.1f} s", flush=True)
 
 
 def main() -> None:
@@ -262,6 +275,8 @@ def main() -> None:
     finally:
         if not options.keep:
             shutil.rmtree(folder)
+            if not any(options.folder.iterdir()):
+                options.folder.rmdir()
 
 
 if __name__ == "__main__":

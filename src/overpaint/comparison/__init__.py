@@ -9,6 +9,7 @@ Everything here is a pure function of features, labels and weights; no network r
     channels.py   the pictures that excite each channel, and the classes that they show
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from overpaint.comparison.channels import (
-    LayerChannels,
+    ChannelSums,
     Pictures,
     chance_of,
     channel_rows,
@@ -25,13 +26,16 @@ from overpaint.comparison.channels import (
     response_rows,
     with_p_values,
 )
-from overpaint.comparison.layers import layer_row, matrix_rows
+from overpaint.comparison.layers import LayerSums, matrix_rows
 from overpaint.comparison.sources import InMemory, Positions, Source, Stored
 from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
 from overpaint.defaults import MAXIMAL_IMAGES
 from overpaint.features import features_of
-from overpaint.measures.centred import Centred, centred_if_possible, only
+from overpaint.measures.centred import Centred, ahead, centred_if_possible
+from overpaint.measures.matrix import LayerKernels
+from overpaint.measures.ranges import in_parts
+from overpaint.measures.similarity import sought
 from overpaint.networks import Network
 from overpaint.records import (
     ChannelRow,
@@ -160,16 +164,22 @@ def tables(
             (after, after.network.layers, "second"),
         )
     )
+    count = max((table.shape[0] for table in old_layers.values()), default=0)
+    kernels = LayerKernels.of(old_layers, new_layers, keep=sought(count) if shared else None)
+    matrix = matrix_rows(old_layers, new_layers, after.reduction, kernels)
     for position, layer in enumerate(shared):
-        layers.append(
-            layer_row(layer, position, old_layers[layer], new_layers[layer], after.reduction)
-        )
+        measured = LayerSums(old_layers[layer], new_layers[layer], kernels.crosses.pop(layer, None))
+        means = before.means(layer), after.means(layer)
+        sums = None
+        if means[0].shape[1] == means[1].shape[1]:
+            sums = ChannelSums(*means, pictures, k=k, negative=negative)
+        look(measured, sums)
+        layers.append(measured.row(layer, position, after.reduction))
         for features in (old_layers[layer], new_layers[layer]):
             if isinstance(features, Centred):
-                features.forget_gram()
-        old, new = (only(source.means(layer), pictures.rows) for source in (before, after))
-        if old.shape[1] == new.shape[1]:
-            of_layer = LayerChannels.of(old, new, pictures, k=k, negative=negative)
+                features.forget()
+        if sums:
+            of_layer = sums.channels
             channels += channel_rows(
                 layer,
                 of_layer,
@@ -187,7 +197,7 @@ def tables(
     weights, spectra = weight_tables(*pair, related=related)
     return Comparison(
         layers=table(layers, LayerRow),
-        matrix=table(matrix_rows(old_layers, new_layers, after.reduction), MatrixRow),
+        matrix=table(matrix, MatrixRow),
         weights=weights,
         spectra=spectra,
         channels=with_p_values(table(channels, ChannelRow), **ranked, split=once, seed=seed),
@@ -196,6 +206,21 @@ def tables(
         duplicates=len(split) - len(once),
         notes=notes(*pair, related=related),
     )
+
+
+def look(measured: LayerSums, sums: ChannelSums | None) -> None:
+    """Read the features of a layer in two networks for all that wants them: once where the layers
+    are compared by the tables that the channels are of.
+    """
+    readings: dict[tuple[int, int], list[LayerSums | ChannelSums]] = defaultdict(list)
+    for taker in (measured, sums):
+        if taker and taker.tables:
+            readings[id(taker.tables[0]), id(taker.tables[1])].append(taker)
+    for takers in readings.values():
+        assert takers[0].tables
+        for part in ahead(in_parts(*takers[0].tables)):
+            for taker in takers:
+                taker.add(*part)
 
 
 def common_layers(before: Network, after: Network) -> list[str]:

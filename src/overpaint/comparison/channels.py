@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from overpaint.comparison.sources import Positions
 from overpaint.datasets import Split
-from overpaint.measures.centred import Table, numbers_at, only
+from overpaint.measures.centred import Table, ahead, numbers_at
 from overpaint.measures.classes import EntropyChance, concentration, entropy_chance
 from overpaint.measures.matching import Matching, Products, paired
 from overpaint.measures.maximal import Largest, distinct, order_of_ids, overlap, overlaps, states
-from overpaint.measures.ranges import both_ranges, in_parts
+from overpaint.measures.ranges import Part, both_ranges, in_parts
 from overpaint.measures.responses import ClassSums, Responses
 from overpaint.measures.specialised import concentration_p, corrected, specialisation
 from overpaint.records import ChannelRow, ChannelSide, MaximalRow, ResponseRow
@@ -49,6 +49,16 @@ class Pictures:
         rows = distinct(split.images, [picture.digest for picture in split.pictures])
         once = replace(split, pictures=tuple(split.pictures[row] for row in rows))
         return cls(once, rows, order_of_ids(once.images, len(once)))
+
+    def among(self, rows: slice, before: NDArray[Any], after: NDArray[Any]) -> Part:
+        """Of some rows of the split as it was, and what was read of them, the pictures that are
+        here: their numbers, and the same of these.
+        """
+        here = slice(*np.searchsorted(self.rows, [rows.start, rows.stop]).tolist())
+        if here.stop - here.start == rows.stop - rows.start:
+            return here, before, after
+        chosen = self.rows[here] - rows.start
+        return here, before[chosen], after[chosen]
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.object_]]:
@@ -96,38 +106,61 @@ class LayerChannels:
         cls, before: Table, after: Table, pictures: Pictures, *, k: int, negative: bool = False
     ) -> "LayerChannels":
         """Of the features [N, C] of two networks: two looks at each, a few images at a time."""
-        split = pictures.split
-        *ranges, identical = both_ranges(before, after)
-        finite = ranges[0].finite & ranges[1].finite
-        first, second = (network.only(finite) for network in ranges)
-        statuses = np.where(finite, states(first, second, identical, negative=negative), NOT_FINITE)
-        width, classes = len(finite), len(split.classes)
-        products = Products(first, second)
-        largest = [Largest(pictures.by_id, width, k, negative=negative) for _ in NETWORKS]
-        sums = [ClassSums(network, classes) for network in (first, second)]
-        for rows, *features in in_parts(before, after):
-            parts = features
-            if not finite.all():
-                parts = [np.where(finite, part, np.float32(0)) for part in features]
-            products.add(*parts)
-            for side, part in enumerate(parts):
-                largest[side].add(rows, part)
-                sums[side].add(part, split.labels[rows])
-        old, new = (
+        sums = ChannelSums(before, after, pictures, k=k, negative=negative)
+        for part in ahead(in_parts(before, after)):
+            sums.add(*part)
+        return sums.channels
+
+
+class ChannelSums:
+    """`LayerChannels` of images that come a few at a time, so that others can have them too; the
+    first look at them is its own.
+    """
+
+    def __init__(
+        self, before: Table, after: Table, pictures: Pictures, *, k: int, negative: bool = False
+    ) -> None:
+        self.tables = before, after
+        self.pictures, self.split = pictures, pictures.split
+        parts = (pictures.among(*part) for part in ahead(in_parts(before, after)))
+        *ranges, identical = both_ranges(parts)
+        self.finite = ranges[0].finite & ranges[1].finite
+        first, second = (network.only(self.finite) for network in ranges)
+        told = states(first, second, identical, negative=negative)
+        self.statuses = np.where(self.finite, told, NOT_FINITE)
+        width, classes = len(self.finite), len(self.split.classes)
+        self.products = Products(first, second)
+        self.largest = [Largest(pictures.by_id, width, k, negative=negative) for _ in NETWORKS]
+        self.sums = [ClassSums(network, classes) for network in (first, second)]
+
+    def add(self, rows: slice, before: NDArray[Any], after: NDArray[Any]) -> None:
+        """Take some rows of both tables."""
+        here, *parts = self.pictures.among(rows, before, after)
+        if not self.finite.all():
+            parts = [np.where(self.finite, part, np.float32(0)) for part in parts]
+        self.products.add(*parts)
+        for side, part in enumerate(parts):
+            self.largest[side].add(here, part)
+            self.sums[side].add(part, self.split.labels[here])
+
+    @property
+    def channels(self) -> LayerChannels:
+        """Of all images."""
+        before, after = (
             Side(
                 name=name,
                 maximal=chosen.rows,
                 maxima=chosen.values,
-                classes=_classes_of(chosen.rows, split),
+                classes=_classes_of(chosen.rows, self.split),
                 responses=by_class.responses,
             )
-            for name, chosen, by_class in zip(NETWORKS, largest, sums, strict=True)
+            for name, chosen, by_class in zip(NETWORKS, self.largest, self.sums, strict=True)
         )
-        return cls(
-            statuses=statuses.tolist(),
-            matching=paired(products.correlations),
-            before=old,
-            after=new,
+        return LayerChannels(
+            statuses=self.statuses.tolist(),
+            matching=paired(self.products.correlations),
+            before=before,
+            after=after,
         )
 
 
@@ -253,7 +286,7 @@ def maximal_table(
     }
     where: Sequence[Any] = ([None] * len(rows),) * 2
     if positions:
-        flat = numbers_at(only(positions.flat, pictures.rows), rows, channels)
+        flat = numbers_at(positions.flat, pictures.rows[rows], channels)
         where = divmod(flat, positions.width)
     for name, places in zip(("row", "column"), where, strict=True):
         columns[name] = pd.Series(places, dtype="Int32")

@@ -6,24 +6,37 @@ LayerRow that it fills.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
-from overpaint.measures.centred import Centred, Table, centred_both
-from overpaint.measures.cka import Kernels
+from overpaint.measures.centred import Centred, Table, ahead, centred_both, steps
+from overpaint.measures.cka import Crosses, Kernels, KernelSums
 from overpaint.measures.matrix import LayerKernels
-from overpaint.measures.similarity import mutual_neighbours, neighbours_chance, procrustes
+from overpaint.measures.ranges import in_parts
+from overpaint.measures.similarity import (
+    AT_ONCE,
+    NEIGHBOURS,
+    Neighbours,
+    check_neighbours,
+    mutual_neighbours,
+    neighbours_chance,
+    procrustes,
+    shared_part,
+)
 from overpaint.records import LayerRow, MatrixRow
 
 
 @dataclass(frozen=True, eq=False)
 class LayerPair:
-    """The features of one layer in two networks, and what CKA makes of them."""
+    """The features of one layer in two networks, and what CKA and neighbours make of them."""
 
     before: Centred
     after: Centred
     kernels: Kernels
+    neighbours: Callable[[], float]  # the share in common
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +81,7 @@ LAYER_MEASURES = (
         name="mutual_neighbours",
         columns=("mutual_neighbours", "mutual_neighbours_chance"),
         values=lambda pair: (
-            mutual_neighbours(pair.before, pair.after),
+            pair.neighbours(),
             neighbours_chance(len(pair.before)),
         ),
     ),
@@ -87,42 +100,97 @@ def layer_row(
 
     What cannot be computed (too few images, constant features) is a status, never a lost run.
     """
-    values: dict[str, float | None] = {
-        column: None for measure in LAYER_MEASURES for column in measure.columns
-    }
-    refused: dict[str, list[str]] = {}  # why -> the measures that said so
-    try:
-        x, y = centred_both(before, after)
-        pair = LayerPair(x, y, Kernels.of(x, y))
-    except MeasureError as error:
-        refused[str(error)] = ["all"]
-    else:
-        for measure in LAYER_MEASURES:
-            try:
-                values |= zip(measure.columns, measure.values(pair), strict=True)
-            except MeasureError as error:
-                refused.setdefault(str(error), []).append(measure.name)
-    return LayerRow(
-        layer=layer,
-        position=position,
-        channels=after.shape[1],
-        n_images=after.shape[0],
-        reduction=reduction,
-        status="; ".join(f"{', '.join(names)}: {why}" for why, names in refused.items()) or "ok",
-        **values,
-    )
+    measured = LayerSums(before, after)
+    if measured.tables:
+        for part in ahead(in_parts(*measured.tables)):
+            measured.add(*part)
+    return measured.row(layer, position, reduction)
+
+
+class LayerSums:
+    """`layer_row` of images that come a few at a time, so that others can have them too.
+
+    Features that are wider than there are images are looked at another way, and want no rows.
+    """
+
+    def __init__(
+        self, before: Table | Centred, after: Table | Centred, crosses: Crosses | None = None
+    ) -> None:
+        self.shape = after.shape
+        self.refused: dict[str, list[str]] = {}  # why -> the measures that said so
+        self.tables: tuple[Table, Table] | None = None  # what rows are wanted of
+        try:
+            self.x, self.y = centred_both(before, after)
+        except MeasureError as error:
+            self.refused[str(error)] = ["all"]
+            return
+        if self.x.wide or self.y.wide:
+            return
+        self.tables = self.x.table, self.y.table
+        self.kernels = KernelSums(self.x, self.y, crosses)
+        self.near: list[Neighbours] = []
+        if len(self.x) >= NEIGHBOURS + 2:
+            # Equal features have the same neighbours.
+            sides = (self.x,) if self.kernels.same else (self.x, self.y)
+            self.near = [Neighbours(side) for side in sides]
+
+    def add(self, rows: slice, before: NDArray[Any], after: NDArray[Any]) -> None:
+        """Take some rows of both tables."""
+        for some in steps(len(before), AT_ONCE):  # they stay in the processor's cache
+            u = self.x.about_mean(before[some])
+            v = u if self.kernels.same else self.y.about_mean(after[some])
+            self.kernels.add(u, v)
+            here = slice(rows.start + some.start, rows.start + some.stop)
+            for near, part in zip(self.near, (u, v), strict=False):
+                near.add(here, part)
+
+    def row(self, layer: str, position: int, reduction: str) -> LayerRow:
+        """Of all images."""
+        values: dict[str, float | None] = {
+            column: None for measure in LAYER_MEASURES for column in measure.columns
+        }
+        if not self.refused:
+            pair = LayerPair(
+                self.x,
+                self.y,
+                self.kernels.kernels if self.tables else Kernels.of(self.x, self.y),
+                self._neighbours,
+            )
+            for measure in LAYER_MEASURES:
+                try:
+                    values |= zip(measure.columns, measure.values(pair), strict=True)
+                except MeasureError as error:
+                    self.refused.setdefault(str(error), []).append(measure.name)
+        return LayerRow(
+            layer=layer,
+            position=position,
+            channels=self.shape[1],
+            n_images=self.shape[0],
+            reduction=reduction,
+            status="; ".join(f"{', '.join(names)}: {why}" for why, names in self.refused.items())
+            or "ok",
+            **values,
+        )
+
+    def _neighbours(self) -> float:
+        if not self.tables:
+            return mutual_neighbours(self.x, self.y)
+        check_neighbours(len(self.x))
+        return shared_part(self.near[0].pairs, self.near[-1].pairs)
 
 
 def matrix_rows(
     before: Mapping[str, Table | Centred],
     after: Mapping[str, Table | Centred],
     reduction: str = "mean",
+    kernels: LayerKernels | None = None,
 ) -> list[MatrixRow]:
     """CKA of each layer of a network with each layer of another, of whatever architectures.
 
-    A layer that has no CKA says why in its own rows.
+    A layer that has no CKA says why in its own rows. `kernels` are those of the layers, where
+    there are any.
     """
-    kernels = LayerKernels.of(before, after)
+    kernels = kernels or LayerKernels.of(before, after)
     biased, debiased = kernels.cka(), kernels.cka(debiased=True)
     rows = []
     for i, layer_before in enumerate(before):

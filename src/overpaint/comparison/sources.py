@@ -1,7 +1,7 @@
 """Sources: what a comparison needs of each of its two networks, stored or held in memory."""
 
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -58,14 +58,18 @@ class Stored:
     cka: Path
     maximal: Path
     reduction: str = "mean"
+    opened: dict[str, Table] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def compared(self, layer: str) -> Table:
         """As it lies on disk."""
-        return stored(self.cka, layer, self.reduction)
+        if layer not in self.opened:
+            self.opened[layer] = stored(self.cka, layer, self.reduction)
+        return self.opened[layer]
 
     def means(self, layer: str) -> Table:
-        """As they lie on disk."""
-        return stored(self.maximal, layer)
+        """As they lie on disk; the very table of `compared` where it is one."""
+        same = (self.maximal, "mean") == (self.cka, self.reduction)
+        return self.compared(layer) if same else stored(self.maximal, layer)
 
     def positions(self, layer: str) -> Positions | None:
         """Of the strongest response of each channel; None of a layer whose map has one row, as

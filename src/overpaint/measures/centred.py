@@ -10,9 +10,10 @@ array([[ 0.25, -0.25],
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,9 @@ SLICE = 2**24
 CHUNK = 256
 """Rows of a chunk of stored features, or a multiple of that number."""
 
+CACHED = 2**16
+"""Numbers that go through several steps one after another while the processor's cache has them."""
+
 GRAM = 2**25
 """Numbers of a Gram matrix that are in memory at once: 256 MB, all of it for 5,792 images."""
 
@@ -40,36 +44,6 @@ class Table(Protocol):
 
     def __getitem__(self, key: Any, /) -> Any:
         """Some rows and columns."""
-
-
-@dataclass(frozen=True, eq=False)
-class Chosen:
-    """Some rows of a table, in ascending order, as a table of them; read in slices too.
-
-    >>> Chosen(np.arange(8).reshape(4, 2), np.array([0, 2, 3]))[0:2, :]
-    array([[0, 1],
-           [4, 5]])
-    """
-
-    table: Table
-    rows: NDArray[np.intp]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, p)."""
-        return (len(self.rows), *self.table.shape[1:])
-
-    def __getitem__(self, key: tuple[slice, slice]) -> NDArray[Any]:
-        rows, columns = key
-        chosen = self.rows[rows]
-        first, stop = (chosen[0], chosen[-1] + 1) if len(chosen) else (0, 0)
-        part = np.asarray(self.table[int(first) : int(stop), columns])
-        return part if len(part) == len(chosen) else part[chosen - first]
-
-
-def only(table: Table, rows: NDArray[np.intp]) -> Table:
-    """Only these rows, ascending; the table itself where they are all."""
-    return table if len(rows) == table.shape[0] else Chosen(table, rows)
 
 
 def rows_at(table: Table, rows: NDArray[np.intp]) -> NDArray[Any]:
@@ -168,11 +142,19 @@ class Centred:
 
     def __getitem__(self, key: tuple[slice, slice]) -> Array:
         rows, columns = key
-        part = np.array(self.table[rows, columns], np.float64)
-        part -= self.first[columns]
-        part /= self.largest
-        part -= self.mean[columns]
-        return part
+        return self.about_mean(np.asarray(self.table[rows, columns]), columns)
+
+    def about_mean(
+        self, part: NDArray[Any], columns: slice = slice(None), out: Array | None = None
+    ) -> Array:
+        """What was read of the table, some rows of these columns, as `[]` would give it."""
+        centred = np.empty(part.shape) if out is None else out
+        first, mean = self.first[columns], self.mean[columns]
+        for rows in steps(len(part), max(CACHED // max(part.shape[1], 1), 1)):
+            np.subtract(part[rows], first, out=centred[rows], dtype=np.float64)
+            centred[rows] /= self.largest
+            centred[rows] -= mean
+        return centred
 
     def by_rows(self, step: int = 0) -> Iterator[tuple[slice, Array]]:
         """All columns, some rows at a time; for features that are not wide."""
@@ -218,9 +200,21 @@ class Centred:
         """Keep `sizes` that came out of another look."""
         vars(self)["sizes"] = sizes
 
-    def forget_gram(self) -> None:
-        """Let go of `gram`: that of a few thousand images is large, and layers are many."""
+    def keep_rows(self, numbers: NDArray[np.intp], rows: Array) -> None:
+        """Keep some rows that came out of another look, for who asks for them by `rows`."""
+        vars(self)["kept"] = numbers, rows
+
+    def rows(self, numbers: NDArray[np.intp]) -> Array:
+        """Some rows, in ascending order [r, p], those kept or in a look of their own."""
+        numbers_kept, rows = vars(self).get("kept", (None, None))
+        return rows if np.array_equal(numbers, numbers_kept) else rows_at(self, numbers)
+
+    def forget(self) -> None:
+        """Let go of `gram` and of rows: those of a few thousand images are large, and layers are
+        many.
+        """
         vars(self).pop("gram", None)
+        vars(self).pop("kept", None)
 
     @cached_property
     def sizes(self) -> Array:
@@ -303,6 +297,25 @@ def gram_step(n: int, layers: int = 1) -> int:
     (1000, 170)
     """
     return min(max(GRAM // (n * layers), 1), n)
+
+
+T = TypeVar("T")
+
+
+def ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same, each made by a thread while the one before it is at work: what reads and what
+    multiplies have a core each.
+
+    >>> list(ahead(iter("abc")))
+    ['a', 'b', 'c']
+
+    No more than two are there at once; an error comes where the item would have come.
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
 
 
 def steps(count: int, step: int) -> Iterator[slice]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
-from overpaint.measures.centred import Array, Centred, Table, centred_both, row_step
+from overpaint.measures.centred import Array, Centred, Table, ahead, centred_both, row_step, steps
 from overpaint.measures.hsic import (
     DEGENERATE,
     Sums,
@@ -111,11 +111,23 @@ class Kernels:
     def of(cls, x: Table | Centred, y: Table | Centred) -> "Kernels":
         """Of two tables, or of two that were centred already, by the cheaper of two ways."""
         x, y = centred_both(x, y)
-        ways = _by_grams if x.wide or y.wide else _by_features
-        same = x.equals(y)  # three times one kernel, and not thrice its rounding: exactly 1
-        sums, cross = ways(x, x if same else y)
-        a, b = x.sizes, x.sizes if same else y.sizes
-        (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = [sums[1]] * 3 if same else sums
+        if x.wide or y.wide:
+            same = x.equals(y)
+            return cls.from_sums(x, x if same else y, _by_grams(x, x if same else y), None)
+        sums = KernelSums(x, y)
+        step = row_step(x.width, y.width)
+        for (_, u), (_, v) in ahead(zip(x.by_rows(step), y.by_rows(step), strict=True)):
+            sums.add(u, v)
+        return sums.kernels
+
+    @classmethod
+    def from_sums(
+        cls, x: Centred, y: Centred, sums: "_ThreePairs", cross: Array | None
+    ) -> "Kernels":
+        """Of what was summed up of each image; of features and themselves where y is x."""
+        # Three times one kernel, and not thrice its rounding: exactly 1.
+        (xy, linked_xy), (xx, linked_xx), (yy, linked_yy) = [sums[1]] * 3 if x is y else sums
+        a, b = x.sizes, y.sizes
         return cls(
             _Pair(xy, a, b, linked_xy),
             _Pair(xx, a, a, linked_xx),
@@ -225,7 +237,7 @@ _ThreePairs = list[tuple[Array, Array]]
 """`squares` and `linked` of three pairs: x and y, x and x, y and y."""
 
 
-def _by_grams(x: Centred, y: Centred) -> tuple[_ThreePairs, None]:
+def _by_grams(x: Centred, y: Centred) -> _ThreePairs:
     """From the N × N matrices."""
     a, b = x.sizes, y.sizes
     slices = []
@@ -234,30 +246,96 @@ def _by_grams(x: Centred, y: Centred) -> tuple[_ThreePairs, None]:
         slices.append([
             (row_sums(k, g), k @ b + g @ a), (row_sums(k, k), ka + ka), (row_sums(g, g), gb + gb)
         ])  # fmt: skip
-    return _joined(slices), None
+    return _joined(slices)
 
 
-def _by_features(x: Centred, y: Centred) -> tuple[_ThreePairs, Array]:
-    """The same from the p × q matrices, without any N × N matrix, in two looks; and xᵀ y."""
-    step = row_step(x.width, y.width)
-    crosses, sums = [0, 0, 0], [0, 0, 0, 0]
-    sizes: list[tuple[Array, Array]] = []
-    for (_, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
-        a, b = row_sums(u, u), row_sums(v, v)
-        sizes.append((a, b))
-        crosses = _added(crosses, [u.T @ v, u.T @ u, v.T @ v])
-        sums = _added(sums, [a @ u, b @ u, a @ v, b @ v])
-    for table, parts in zip((x, y), zip(*sizes, strict=True), strict=True):
-        table.set_sizes(np.concatenate(parts))
-    (xy, xx, yy), (ax, bx, ay, by) = crosses, sums
-    slices = []
-    for (_, u), (_, v) in zip(x.by_rows(step), y.by_rows(step), strict=True):
-        slices.append([
-            (row_sums(u @ xy, v), u @ bx + v @ ay),
-            (row_sums(u @ xx, u), 2 * (u @ ax)),
-            (row_sums(v @ yy, v), 2 * (v @ by)),
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Crosses:
+    """What one look at centred features of the same images leaves: the products of their columns,
+    and the sums of images weighed by their sizes a in x and b in y.
+    """
+
+    xy: Array  # xᵀ y [p, q]
+    xx: Array
+    yy: Array
+    ax: Array  # a x [p]
+    bx: Array
+    ay: Array
+    by: Array
+
+    @classmethod
+    def of(cls, x: Centred, y: Centred) -> "Crosses":
+        """In a look of their own, which also tells the sizes."""
+        step = row_step(x.width, y.width)
+        crosses: list[Any] = [0, 0, 0]
+        sums: list[Any] = [0, 0, 0, 0]
+        sizes: list[tuple[Array, Array]] = []
+        for (_, u), (_, v) in ahead(zip(x.by_rows(step), y.by_rows(step), strict=True)):
+            a, b = row_sums(u, u), row_sums(v, v)
+            sizes.append((a, b))
+            crosses = _added(crosses, [u.T @ v, u.T @ u, v.T @ v])
+            sums = _added(sums, [a @ u, b @ u, a @ v, b @ v])
+        for table, parts in zip((x, y), zip(*sizes, strict=True), strict=True):
+            table.set_sizes(np.concatenate(parts))
+        (xy, xx, yy), (ax, bx, ay, by) = crosses, sums
+        return cls(xy=xy, xx=xx, yy=yy, ax=ax, bx=bx, ay=ay, by=by)
+
+
+class KernelSums:
+    """`Kernels` of images that come a few at a time, in their order, when the products of their
+    features are there; without any N × N matrix.
+    """
+
+    def __init__(self, x: Centred, y: Centred, crosses: Crosses | None = None) -> None:
+        self.same = x.equals(y)
+        self.x, self.y = x, x if self.same else y
+        self.crosses = crosses or Crosses.of(self.x, self.y)
+        self.own_x = _Form(self.crosses.xx)
+        self.own_y = self.own_x if self.same else _Form(self.crosses.yy)
+        self.slices: list[_ThreePairs] = []
+
+    def add(self, u: Array, v: Array) -> None:
+        """Take some images about the mean, their features in x and y."""
+        if self.same:
+            self.slices.append([(self.own_x.of(u), 2 * (u @ self.crosses.ax))] * 3)
+            return
+        products = self.crosses
+        self.slices.append([
+            (row_sums(u @ products.xy, v), u @ products.bx + v @ products.ay),
+            (self.own_x.of(u), 2 * (u @ products.ax)),
+            (self.own_y.of(v), 2 * (v @ products.by)),
         ])  # fmt: skip
-    return _joined(slices), np.asarray(xy)
+
+    @property
+    def kernels(self) -> Kernels:
+        """Of all images."""
+        cross = self.crosses.xx if self.same else self.crosses.xy
+        return Kernels.from_sums(self.x, self.y, _joined(self.slices), cross)
+
+
+class _Form:
+    """u S uᵀ of each row u, for a symmetric S: by its upper half, which is half the work.
+
+    >>> u = np.arange(6.0).reshape(2, 3)
+    >>> _Form(u.T @ u).of(u), row_sums(u @ (u.T @ u), u)
+    (array([ 221., 2696.]), array([ 221., 2696.]))
+    """
+
+    COLUMNS = 192
+
+    def __init__(self, symmetric: Array) -> None:
+        self.blocks = []
+        for columns in steps(len(symmetric), self.COLUMNS):
+            block = symmetric[: columns.stop, columns].copy()
+            block[: columns.start] *= 2  # and once more below the diagonal
+            self.blocks.append((columns, block))
+
+    def of(self, u: Array) -> Array:
+        """For each row [n]."""
+        return np.asarray(sum(
+            row_sums(u[:, : columns.stop] @ block, u[:, columns])
+            for columns, block in self.blocks
+        ))  # fmt: skip
 
 
 def _added(totals: list[Any], parts: list[Array]) -> list[Any]:

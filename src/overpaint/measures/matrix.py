@@ -3,24 +3,27 @@
 From features that are kept, `cka_matrix`; batch by batch where they cannot be, `BatchSums`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dgemm
 
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import (
     Array,
     Centred,
     Table,
+    ahead,
     check_same_images,
     gram_step,
     row_step,
     steps,
 )
+from overpaint.measures.cka import Crosses
 from overpaint.measures.hsic import (
     DEGENERATE,
     Sums,
@@ -77,26 +80,41 @@ class LayerKernels:
     xx: Sums  # [L, 1]
     yy: Sums  # [1, M]
     lacking: tuple[dict[int, str], dict[int, str]]  # the layers without a kernel, and why
+    crosses: dict[str, Crosses]  # of the layers that both have by name, where that was the way
 
     @classmethod
     def of(
-        cls, before: Mapping[str, Table | Centred], after: Mapping[str, Table | Centred]
+        cls,
+        before: Mapping[str, Table | Centred],
+        after: Mapping[str, Table | Centred],
+        *,
+        keep: NDArray[np.intp] | None = None,
     ) -> "LayerKernels":
-        """Of the features of all layers of two networks; errors as of `cka_matrix`."""
+        """Of the features of all layers of two networks; errors as of `cka_matrix`. `keep`: rows
+        that the next measures will ask each layer for.
+        """
         counts = [table.shape[0] for table in (*before.values(), *after.values())]
         for count in counts:
             check_same_images(counts[0], count)
         (xs, no_x), (ys, no_y) = _kernels(before, "first"), _kernels(after, "second")
         shape, n = (len(before), len(after)), counts[0] if counts else 0
-        a, b = _stacked(xs, shape[0], n), _stacked(ys, shape[1], n)
+        crosses: dict[str, Crosses] = {}
         # Σ_ij K_ij L_ij of each layer with each, and of each with itself.
         squares, squares_x, squares_y = np.zeros(shape), np.zeros(shape[0]), np.zeros(shape[1])
         if xs and ys:
-            ways = _squares_by_grams if _grams_are_cheaper(xs, ys) else _squares_by_features
+            layers = [*xs.values()], [*ys.values()]
+            if _grams_are_cheaper(xs, ys):
+                sums = _squares_by_grams(*layers)
+            else:
+                of_x, of_y = (
+                    {names[number]: place for place, number in enumerate(kernels)}
+                    for names, kernels in (([*before], xs), ([*after], ys))
+                )
+                pairs = {name: (of_x[name], of_y[name]) for name in of_x if name in of_y}
+                sums, crosses = _squares_by_features(*layers, pairs, keep)
             cells = np.ix_(list(xs), list(ys))
-            squares[cells], squares_x[list(xs)], squares_y[list(ys)] = ways(
-                [*xs.values()], [*ys.values()]
-            )
+            squares[cells], squares_x[list(xs)], squares_y[list(ys)] = sums
+        a, b = _stacked(xs, shape[0], n), _stacked(ys, shape[1], n)
         totals = a.sum(axis=1)[:, None], b.sum(axis=1)[None, :]
         return cls(
             tuple(before),
@@ -105,6 +123,7 @@ class LayerKernels:
             Sums(n, squares_x[:, None], row_sums(a, a)[:, None], totals[0], totals[0]),
             Sums(n, squares_y[None, :], row_sums(b, b)[None, :], totals[1], totals[1]),
             (no_x, no_y),
+            crosses,
         )
 
     def cka(self, *, debiased: bool = False) -> CkaMatrix:
@@ -209,13 +228,37 @@ layers of InceptionV1 are.
 """
 
 
-def _squares_by_features(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
+def _squares_by_features(
+    xs: list[Centred],
+    ys: list[Centred],
+    pairs: Mapping[str, tuple[int, int]],
+    keep: NDArray[np.intp] | None,
+) -> tuple[tuple[Array, Array, Array], dict[str, Crosses]]:
+    """In a look at each group of layers with each. Where there is one group, as nearly always, its
+    look also tells of some pairs of layers what CKA of these alone needs, and each layer keeps
+    some rows.
+    """
     groups = [_groups(layers) for layers in (xs, ys)]
-    blocks = [[_squares_of(left, right) for right in groups[1]] for left in groups[0]]
-    squares = np.block([[block[0] for block in line] for line in blocks])
-    squares_x = np.concatenate([line[0][1] for line in blocks])
-    squares_y = np.concatenate([block[2] for block in blocks[0]])
-    return squares, squares_x, squares_y
+    if len(groups[0]) > 1 or len(groups[1]) > 1:
+        pairs, keep = {}, None
+    crosses: dict[str, Crosses] = {}
+    squares: list[list[Array]] = []
+    own: tuple[list[float], list[float]] = [], []
+    for left in groups[0]:
+        squares.append([])
+        for right in groups[1]:
+            # What a layer is by itself is told by the first look at it.
+            first = not squares[-1], len(squares) == 1
+            x, y = (
+                _Side(layers, keep=keep, own=is_first)
+                for layers, is_first in zip((left, right), first, strict=True)
+            )
+            look = _Look(x, y, pairs)
+            crosses |= look.crosses
+            squares[-1].append(look.squares())
+            for side, norms in zip((x, y), own, strict=True):
+                norms += [float(np.vdot(products, products)) for products in side.own]
+    return (np.block(squares), np.array(own[0]), np.array(own[1])), crosses
 
 
 def _groups(layers: list[Centred]) -> list[list[Centred]]:
@@ -229,25 +272,113 @@ def _groups(layers: list[Centred]) -> list[list[Centred]]:
     return groups
 
 
-def _squares_of(xs: list[Centred], ys: list[Centred]) -> tuple[Array, Array, Array]:
-    """The squared norms of xᵀ y of each layer with each, of xᵀ x and of yᵀ y of each with itself;
-    in one look.
+class _Side:
+    """Layers of one network side by side, and what a look at them tells of each by itself: the
+    products of its columns, its sizes and the rows to keep.
     """
-    p, q = ([layer.width for layer in layers] for layers in (xs, ys))
-    cross = np.zeros((sum(p), sum(q)))
-    own = [[np.zeros((width, width)) for width in widths] for widths in (p, q)]
-    for rows in steps(len(xs[0]), row_step(*p, *q)):
-        sides = [[layer[rows, :] for layer in layers] for layers in (xs, ys)]
-        for totals, parts in zip(own, sides, strict=True):
-            for number, part in enumerate(parts):
-                totals[number] += part.T @ part
-        u, v = map(np.hstack, sides)
-        cross += u.T @ v
-    np.square(cross, out=cross)
-    by_x = np.add.reduceat(cross, np.cumsum([0, *p[:-1]]), axis=0)
-    squares = np.add.reduceat(by_x, np.cumsum([0, *q[:-1]]), axis=1)
-    squares_x, squares_y = (np.array([np.vdot(total, total) for total in totals]) for totals in own)
-    return squares, squares_x, squares_y
+
+    def __init__(self, layers: list[Centred], *, keep: NDArray[np.intp] | None, own: bool) -> None:
+        self.layers, self.keep = layers, keep
+        ends = np.cumsum([layer.width for layer in layers]).tolist()
+        self.starts = [0, *ends[:-1]]
+        self.columns = [*map(slice, self.starts, ends)]
+        self.width = int(ends[-1])
+        self.own = [np.zeros((layer.width, layer.width)) for layer in layers if own]
+        self.sizes = np.empty((len(layers), len(layers[0])))
+        self.kept = np.empty((0 if keep is None else len(keep), self.width))
+
+    def read(self, rows: slice, out: Array) -> None:
+        """Some rows of all layers, [n, width]."""
+        for layer, columns in zip(self.layers, self.columns, strict=True):
+            layer.about_mean(np.asarray(layer.table[rows, :]), out=out[:, columns])
+
+    def take(self, rows: slice, read: Array) -> None:
+        """What these rows add."""
+        for number, columns in enumerate(self.columns):
+            part = read[:, columns]
+            self.sizes[number, rows] = row_sums(part, part)
+            if self.own:
+                self.own[number] += part.T @ part
+        if self.keep is not None:
+            some = slice(*np.searchsorted(self.keep, [rows.start, rows.stop]))
+            self.kept[some] = read[self.keep[some] - rows.start]
+
+    def finish(self) -> None:
+        """Let the layers know their sizes and rows."""
+        for layer, columns, sizes in zip(self.layers, self.columns, self.sizes, strict=True):
+            if not layer.wide:
+                layer.set_sizes(sizes)
+            if self.keep is not None:
+                layer.keep_rows(self.keep, self.kept[:, columns])
+
+
+class _Look:
+    """One look at the layers of two networks: the products of all columns of the one with all of
+    the other; of pairs of layers also what CKA of these alone needs.
+    """
+
+    def __init__(self, x: _Side, y: _Side, pairs: Mapping[str, tuple[int, int]]) -> None:
+        self.x, self.y, self.pairs = x, y, pairs
+        self.cross = np.zeros((x.width, y.width))
+        ends = {name: (x.columns[i], y.columns[j]) for name, (i, j) in pairs.items()}
+        weighed = {name: (np.zeros((2, u.stop - u.start)), np.zeros((2, v.stop - v.start)))
+                   for name, (u, v) in ends.items()}  # fmt: skip
+        for rows, left, right in ahead(self._slices()):
+            x.take(rows, left)
+            y.take(rows, right)
+            for name, (i, j) in pairs.items():
+                sizes = np.stack([x.sizes[i, rows], y.sizes[j, rows]])
+                for sums, part, columns in zip(
+                    weighed[name], (left, right), ends[name], strict=True
+                ):
+                    np.add(sums, sizes @ part[:, columns], out=sums)
+            add_product(self.cross, left, right)
+        x.finish()
+        y.finish()
+        self.crosses = {
+            name: Crosses(
+                xy=self.cross[ends[name]].copy(),
+                xx=x.own[i],
+                yy=y.own[j],
+                ax=weighed[name][0][0],
+                bx=weighed[name][0][1],
+                ay=weighed[name][1][0],
+                by=weighed[name][1][1],
+            )
+            for name, (i, j) in pairs.items()
+        }
+
+    def _slices(self) -> Iterator[tuple[slice, Array, Array]]:
+        """Some rows of both at a time. Two sets of memory take turns: while one is at work the
+        next rows are read into the other.
+        """
+        n, widths = len(self.x.layers[0]), (self.x.width, self.y.width)
+        step = min(row_step(*widths), n)
+        memory = [[np.empty((step, width)) for width in widths] for _ in range(2)]
+        for turn, rows in enumerate(steps(n, step)):
+            left, right = (whole[: rows.stop - rows.start] for whole in memory[turn % 2])
+            self.x.read(rows, left)
+            self.y.read(rows, right)
+            yield rows, left, right
+
+    def squares(self) -> Array:
+        """The squared norm of xᵀ y of each layer with each; `cross` is used up."""
+        np.square(self.cross, out=self.cross)
+        by_x = np.add.reduceat(self.cross, self.x.starts, axis=0)
+        return np.asarray(np.add.reduceat(by_x, self.y.starts, axis=1))
+
+
+def add_product(total: Array, u: Array, v: Array) -> None:
+    """Add uᵀ v, without a second matrix as large.
+
+    >>> total = np.ones((1, 1))
+    >>> add_product(total, np.array([[2.0]]), np.array([[3.0]]))
+    >>> total
+    array([[7.]])
+    """
+    # BLAS adds to what is there, and sees in our rows its columns: totalᵀ + vᵀ u.
+    added = dgemm(1.0, v.T, u.T, 1.0, total.T, trans_b=True, overwrite_c=True)
+    assert np.shares_memory(added, total)
 
 
 # --- batch by batch ----------------------------------------------------------------------------

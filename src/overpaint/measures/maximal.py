@@ -17,7 +17,7 @@ from scipy.stats import hypergeom
 
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import Table, row_step, steps
-from overpaint.measures.ranges import Ranges, both_ranges
+from overpaint.measures.ranges import Ranges, both_ranges, in_parts
 
 Rows = NDArray[np.intp]
 
@@ -326,7 +326,7 @@ def channel_status(
         )
     if len(before) != len(after):
         raise MeasureError("images-differ", f"{len(before)} images before, {len(after)} after")
-    return states(*both_ranges(before, after), negative=negative)
+    return states(*both_ranges(in_parts(before, after)), negative=negative)
 
 
 def states(

@@ -8,7 +8,7 @@ The measures by channel take what they need from here, and then look once more a
 at a time: features of any number of images are read twice, and never held.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 from overpaint.measures.centred import Array, Table, row_step, steps
 
 Flags = NDArray[np.bool_]
+
+Part = tuple[slice, NDArray[Any], NDArray[Any]]
+"""Some rows of two tables."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -97,19 +100,21 @@ def ranges_of(table: Table) -> Ranges:
     return reduce(add, (Ranges.of(np.asarray(table[rows, :])) for rows in slices))
 
 
-def both_ranges(x: Table, y: Table) -> tuple[Ranges, Ranges, Flags]:
-    """Of two networks' features of the same images [N, C], N above 0; and which channels are equal
-    in all of them. One look at each.
+def both_ranges(parts: Iterable[Part]) -> tuple[Ranges, Ranges, Flags]:
+    """Of two networks' features of the same images, N above 0, as from `in_parts`; and which
+    channels are equal in all of them.
     """
-    identical, looks = np.ones(x.shape[1], bool), []
-    for _, part_x, part_y in in_parts(x, y):
-        looks.append((Ranges.of(part_x), Ranges.of(part_y)))
-        identical &= (part_x == part_y).all(axis=0)
+    looks, identical = [], None
+    for _, x, y in parts:
+        looks.append((Ranges.of(x), Ranges.of(y)))
+        equal = (x == y).all(axis=0)
+        identical = equal if identical is None else identical & equal
+    assert identical is not None
     first, second = (reduce(add, ranges) for ranges in zip(*looks, strict=True))
     return first, second, identical
 
 
-def in_parts(x: Table, y: Table) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any]]]:
+def in_parts(x: Table, y: Table) -> Iterator[Part]:
     """Some rows of two tables at a time, in their own dtype."""
     for rows in steps(x.shape[0], row_step(max(x.shape[1], y.shape[1], 1))):
         yield rows, np.asarray(x[rows, :]), np.asarray(y[rows, :])

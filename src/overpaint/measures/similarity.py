@@ -7,7 +7,7 @@
 (0.0, 1.0)
 """
 
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,13 @@ from overpaint.measures.centred import (
     Array,
     Centred,
     Table,
+    ahead,
     centred_both,
     gram_step,
     row_step,
-    rows_at,
     steps,
 )
+from overpaint.measures.hsic import row_sums
 from overpaint.seeds import generator
 
 NEIGHBOURS = 10
@@ -104,18 +105,21 @@ def mutual_neighbours(x: Table | Centred, y: Table | Centred, k: int = NEIGHBOUR
     Source: the mutual k-nearest-neighbour measure of Huh et al. 2024, "The platonic representation
     hypothesis", with distances in the place of inner products, so that offsets do not matter.
     """
+    check_neighbours(x.shape[0], k)
+    return shared_part(*(_nearest(table, k) for table in centred_both(x, y)))
+
+
+def check_neighbours(n: int, k: int = NEIGHBOURS) -> None:
+    """Raises MeasureError `bad-k` and `too-few-images`, as `mutual_neighbours` of n images."""
     if k < 1:
         raise MeasureError("bad-k", f"k is the number of neighbours, at least 1; got {k}")
-    n = x.shape[0]
     if n < k + 2:
         raise MeasureError("too-few-images", f"needs at least {k + 2} images; got {n}")
-    x, y = centred_both(x, y)
-    images = np.arange(n)
-    if n > QUERIES:
-        images = np.sort(generator(0, "neighbours", n).choice(n, QUERIES, replace=False))
-    near_x, near_y = (_nearest(table, images, k) for table in (x, y))
-    shared = np.intersect1d(near_x, near_y, assume_unique=True)
-    return float(len(shared) / (k * len(images)))
+
+
+def shared_part(near_x: NDArray[np.intp], near_y: NDArray[np.intp]) -> float:
+    """The share of pairs of an image and its neighbour that two sets of features have alike."""
+    return float(len(np.intersect1d(near_x, near_y, assume_unique=True)) / len(near_x))
 
 
 def neighbours_chance(n: int, k: int = NEIGHBOURS) -> float:
@@ -127,47 +131,126 @@ def neighbours_chance(n: int, k: int = NEIGHBOURS) -> float:
     return k / (n - 1)
 
 
-def _nearest(x: Centred, images: NDArray[np.intp], k: int) -> NDArray[np.intp]:
-    """The k nearest of each of these images, each as image × N + neighbour."""
-    n, scale = len(x), x.sizes.max()
-    found = []
-    for some in _query_steps(x, len(images)):
+def sought(n: int) -> NDArray[np.intp]:
+    """The images whose neighbours are sought, ascending: all, or of many those that are drawn."""
+    if n <= QUERIES:
+        return np.arange(n)
+    return np.sort(generator(0, "neighbours", n).choice(n, QUERIES, replace=False))
+
+
+def _nearest(x: Centred, k: int) -> NDArray[np.intp]:
+    """As `Neighbours.pairs`, in a look of its own."""
+    if not x.wide:
+        neighbours = Neighbours(x, k)
+        for rows, part in ahead(x.by_rows(row_step(x.width))):
+            neighbours.add(rows, part)
+        return neighbours.pairs
+    n, images, found = len(x), sought(len(x)), []
+    for some in steps(len(images), gram_step(n)):  # as many as Gram rows fit in memory
         queries = images[some]
-        size = x.sizes[queries]
-        nearest = _Nearest(size, scale, k)
-        for rows, squares in _shifted_squares(x, queries):
-            if squares.shape[1] > k and np.isinf(nearest.limit).any():
-                # Not below the k-th nearest but the image itself, which may be among them.
-                bound = np.partition(squares, k, axis=1)[:, k] + size
-                nearest.limit = np.minimum(nearest.limit, bound)
-            reach = nearest.limit - size + 2e-12 * scale
-            query, column = divmod(np.flatnonzero(squares <= reach[:, None]), squares.shape[1])
-            there = queries[query] != column + rows.start
-            query, column = query[there], column[there]
-            nearest.add(query, column + rows.start, size[query] + squares[query, column])
-        nearest.settle()
-        found.append(queries[nearest.query] * n + nearest.row)
+        nearest = _Nearest(queries, x.sizes, k)
+        gram = x.gram if len(queries) == n else x.gram_rows(queries)
+        squares = x.sizes - 2 * gram
+        nearest.bound(squares)
+        nearest.add_within(squares, slice(0, n))
+        found.append(nearest.pairs)
     return np.concatenate(found)
 
 
-class _Nearest:
-    """The k nearest rows of each query so far; what comes is put in order now and then."""
+class Neighbours:
+    """The nearest neighbours of the images that are `sought`, of features that come a few at a
+    time, in their order.
 
-    def __init__(self, size: Array, scale: float, k: int) -> None:
-        self.scale, self.k = scale, k
-        self.limit = np.full(len(size), np.inf)  # what the square of a nearer one must not exceed
+    >>> x = Centred.of(np.array([[0.0], [1.0], [3.0], [7.0]]))
+    >>> near = Neighbours(x, k=1)
+    >>> for rows, part in x.by_rows():
+    ...     near.add(rows, part)
+    >>> near.pairs % 4
+    array([1, 0, 1, 2])
+
+    Distances in float32 tell which pairs may be near, by the bound of their rounding; those alone
+    are measured in float64, and decided.
+    """
+
+    def __init__(self, x: Centred, k: int = NEIGHBOURS) -> None:
+        self.x, self.nearest = x, _Nearest(sought(len(x)), x.sizes, k)
+        self.own = -2 * x.rows(self.nearest.images)
+        self.roughly = self.own.astype(np.float32)
+
+    def add(self, rows: slice, part: Array) -> None:
+        """Take some images about the mean."""
+        for some in steps(len(part), AT_ONCE):  # they stay in the processor's cache
+            self._add(slice(rows.start + some.start, rows.start + some.stop), part[some])
+
+    def _add(self, rows: slice, part: Array) -> None:
+        nearest, sizes = self.nearest, self.x.sizes[rows]
+        squares = self.roughly @ part.astype(np.float32).T
+        squares += sizes.astype(np.float32)
+        # A sum of p products errs by p + 2 roundings of |q| |x| at most, in whatever order; then
+        # come those of the size and of its addition, and products that are too small for float32.
+        far = float(sizes.max(initial=0.0))
+        width = part.shape[1]
+        error = 2.0**-22 * far + width * 2.0**-120
+        error = error + (width + 4) * 2.0**-23 * np.sqrt(nearest.size * far)
+        nearest.bound(squares, error)
+        reach = (nearest.reach + error).astype(np.float32)
+        close = squares <= np.nextafter(reach, np.float32(np.inf))[:, None]
+        count = int(np.count_nonzero(close))
+        if count > close.size // 32:  # equal images by the thousand, or the first few
+            nearest.add_within(self.own @ part.T + sizes, rows)
+            return
+        query, column = divmod(np.flatnonzero(close), close.shape[1])
+        for some in steps(count, max(2**18 // width, 1)):
+            q, c = query[some], column[some]
+            nearest.add(q, c + rows.start, row_sums(self.own[q], part[c]) + sizes[c])
+
+    @property
+    def pairs(self) -> NDArray[np.intp]:
+        """Each image and its k nearest, as image × N + neighbour."""
+        return self.nearest.pairs
+
+
+class _Nearest:
+    """The k nearest rows of some images so far; what comes is put in order now and then.
+
+    A square is that of the distance, without the size of the image that asks.
+    """
+
+    def __init__(self, images: NDArray[np.intp], sizes: Array, k: int) -> None:
+        self.images, self.size, self.k = images, sizes[images], k
+        self.n, self.scale = len(sizes), sizes.max()
+        self.limit = np.full(len(images), np.inf)  # what the square of a nearer one cannot exceed
         self.query = self.row = np.empty(0, np.intp)
         self.square = np.empty(0)
         self.waiting: list[tuple[NDArray[np.intp], NDArray[np.intp], Array]] = []
 
+    @property
+    def reach(self) -> Array:
+        """What squares must not exceed."""
+        return self.limit - self.size + 2e-12 * self.scale
+
+    def bound(self, squares: NDArray[Any], error: Array | float = 0.0) -> None:
+        """Let the squares of the first images, which may err, tell what is too far."""
+        if squares.shape[1] > self.k and np.isinf(self.limit).any():
+            # Not below the k-th nearest but the image itself, which may be among them.
+            bound = np.partition(squares, self.k, axis=1)[:, self.k] + self.size + error
+            self.limit = np.minimum(self.limit, bound)
+
+    def add_within(self, squares: Array, rows: slice) -> None:
+        """Take of the squares from these rows those within reach."""
+        query, column = divmod(np.flatnonzero(squares <= self.reach[:, None]), squares.shape[1])
+        self.add(query, column + rows.start, squares[query, column])
+
     def add(self, query: NDArray[np.intp], row: NDArray[np.intp], square: Array) -> None:
-        """Take the distances of some pairs."""
+        """Take some pairs of an image, by its place among them, and a row; its own is left out."""
+        other = self.images[query] != row
+        query, row, square = query[other], row[other], self.size[query[other]] + square[other]
         # Equal distances shall not differ by chance.
         self.waiting.append((query, row, np.round(square / self.scale, 12)))
         if sum(len(pairs) for pairs, _, _ in self.waiting) >= len(self.limit):
-            self.settle()
+            self._settle()
 
-    def settle(self) -> None:
+    def _settle(self) -> None:
         """Keep the nearest, of equals the earlier rows, and no more than k."""
         parts = [(self.query, self.row, self.square), *self.waiting]
         unsorted, row, square = map(np.concatenate, zip(*parts, strict=True))
@@ -180,24 +263,8 @@ class _Nearest:
         self.limit[self.query[last]] = self.square[last] * self.scale
         self.waiting = []
 
-
-def _query_steps(x: Centred, images: int) -> Iterator[slice]:
-    """All images at once where their features fit in memory; of wide ones as many as Gram rows."""
-    return steps(images, gram_step(len(x)) if x.wide else images)
-
-
-def _shifted_squares(x: Centred, queries: NDArray[np.intp]) -> Iterator[tuple[slice, Array]]:
-    """The squared distances of these images from all others, without the queries' own sizes; a few
-    of the others at a time.
-    """
-    if x.wide:
-        gram = x.gram if len(queries) == len(x) else x.gram_rows(queries)
-        yield slice(0, len(x)), x.sizes - 2 * gram
-        return
-    own = -2 * rows_at(x, queries)
-    for rows, part in x.by_rows(row_step(x.width, len(queries))):
-        for start in range(rows.start, rows.stop, AT_ONCE):  # they stay in the processor's cache
-            some = slice(start, min(start + AT_ONCE, rows.stop))
-            squares = own @ part[start - rows.start : some.stop - rows.start].T
-            squares += x.sizes[some]
-            yield some, squares
+    @property
+    def pairs(self) -> NDArray[np.intp]:
+        """Each image and its k nearest, as image × N + neighbour."""
+        self._settle()
+        return self.images[self.query] * self.n + self.row

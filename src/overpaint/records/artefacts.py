@@ -38,7 +38,7 @@ VERSIONS: dict[str, int] = {
     "dataset": 1,
     "network": 1,
     "features": 1,
-    "comparison": 4,
+    "comparison": 5,
     "scores": 1,
     "ensemble": 1,
     "repeats": 1,
