@@ -67,6 +67,7 @@ from overpaint.records import (
     with_facts,
     write_manifest,
 )
+from overpaint.records.belongings import refuse_link, refuse_strangers, strangers
 from overpaint.records.claims import Claims
 from overpaint.records.drafts import remove_folder, sync_all
 from overpaint.records.machine import refusals_told
@@ -552,16 +553,33 @@ def _made_from(manifest: Manifest) -> dict[str, Any]:
 
 
 def discard_foreign(path: Path, manifest: Manifest) -> bool:
-    """Remove a group that was made from something else than this manifest says; whether it was."""
+    """Remove a group that was made from something else than this manifest says; whether it was.
+
+    Raises RecordError as `discard`, and for a link in a group that stays.
+    """
     if not path.exists():
         return False
+    refuse_strangers(path, "features")
     with suppress(RecordError):  # one that is lost or cut off tells nothing
         there = made_from(path)
         there.pop("batch", None)  # it is finished with its own
         if there == _made_from(manifest):
+            for name in strangers(path, "features"):
+                refuse_link(path / name)
             return False
-    remove_folder(path)
+    discard(path)
     return True
+
+
+def discard(path: Path) -> None:
+    """Remove a group; a RecordError, and nothing removed, where anything in it is not ours."""
+    for name in strangers(path, "features"):
+        raise RecordError(
+            "not-ours",
+            f"{path} holds {name!r}, which overpaint did not write: move it away, and run the "
+            "same command again",
+        )
+    remove_folder(path)
 
 
 def made_from(path: Path) -> dict[str, Any]:

@@ -10,8 +10,10 @@ device, which has no end.
 """
 
 import errno
+import hashlib
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -96,6 +98,27 @@ class Folder(Protocol):
 
     def __truediv__(self, name: str, /) -> File:
         """The file of an id."""
+
+
+# --- their names ----------------------------------------------------------------------------------
+
+_PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(10)}
+RESERVED = {"con", "prn", "aux", "nul", *_PORTS}
+"""What Windows calls devices, whatever ending follows."""
+
+
+def safe_name(text: str) -> str:
+    """A name that is safe as a file, an address and an anchor; an ordinary name is its own.
+
+    >>> safe_name("mixed4d"), safe_name("layer4.1.conv2"), safe_name("../x")
+    ('mixed4d', 'layer4.1.conv2', 'x-d6b96a97')
+    """
+    ordinary = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,149}", text)
+    if ordinary and text[-1] != "." and text.split(".", maxsplit=1)[0].lower() not in RESERVED:
+        return text
+    readable = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:40]
+    key = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return f"{readable or 'name'}-{key[:8]}"
 
 
 # --- on a disk -----------------------------------------------------------------------------------

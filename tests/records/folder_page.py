@@ -32,6 +32,16 @@ makes it anew, and reads all pictures too. What was changed by hand the report s
 and the next run makes anew. Trusted without a look at their bytes are: pictures of the same size
 and time as at the last look (unless `--verify`), decoded pictures of `cache: true`, and features
 at an address (`store`).
+
+Whose a folder is stands in `overpaint.json`: into a folder that is not empty and has none nothing
+is written. Folders from before there was one are known by the study and the artefacts in them, and
+are marked by the next run. What lies in a study folder and is not listed here is somebody else's,
+and stays: no file is removed, or written over, that no manifest names by its kind, or `site.files`.
+In places of ours there are no links; the study folder itself may be reached by one.
+
+`overpaint clean FOLDER` removes the artefacts that `study.yaml` does not name and the drafts that
+were never finished; `--all` everything that is ours, and then the folder if it is empty;
+`--dry-run` says what that would be. The logs of trackers are theirs, and stay.
 """
 
 ADAPTER = (
@@ -46,6 +56,7 @@ FEATURES = (
 )
 
 FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
+    ("overpaint.json", "", "Marks the folder: `study` is the name of the study that it is of.", ()),
     ("study.yaml", "", "The study as it was read, defaults filled in.", ()),
     ("failures.json", "", "Network -> why its training failed; absent when none did.", ()),
     ("datasets/NAME/manifest.json", "dataset", "", (records.DatasetFacts,)),
@@ -110,6 +121,8 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ),
     ("advice.parquet", "advice", "What `overpaint advise` said.", (records.AdviceRow,)),
     ("site/index.html", "site", "The report; `site.json` tells what it was made from.", ()),
+    ("site.files", "", "The files of the report that are ours, a path below `site` a line.", ()),
+    ("exported/KEY.files", "", "The same of a folder elsewhere, of `--figures` or `--out`.", ()),
 )
 """Each file: where it lies, its kind if it is an artefact, what it is, and its rows."""
 

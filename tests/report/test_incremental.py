@@ -131,7 +131,7 @@ def test_what_is_no_longer_wanted_is_removed(tmp_path):
         told.write_text(told.read_text().split("compare:")[0] + "compare: []\n")
     build(folder)
     assert not (folder / "site" / PAIR).exists()
-    assert not (folder / "site/notes.txt").exists()
+    assert (folder / "site/notes.txt").read_text() == "left by hand"
     assert not any("comparisons" in name for name in contents(folder))
 
 

@@ -323,6 +323,26 @@ def report(
 
 
 @app.command()
+def clean(
+    folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that is overpaint’s, and the folder if it is empty.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be removed; remove nothing.")
+    ] = False,
+) -> None:
+    """Remove what a study folder holds and its study no longer names; never what others put there.
+
+    Example: overpaint clean runs/demo --dry-run
+    """
+    from overpaint.cli.clean import clean as cleaned
+
+    for line in cleaned(folder, everything=everything, dry=dry_run):
+        typer.echo(line)
+
+
+@app.command()
 def fetch(
     what: Annotated[
         str,

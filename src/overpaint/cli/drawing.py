@@ -17,6 +17,7 @@ from PIL import Image
 
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import NetworkError, shortened
+from overpaint.files import safe_name
 from overpaint.pixels.images import (
     MOVIES,
     SUFFIXES,
@@ -26,9 +27,11 @@ from overpaint.pixels.images import (
     readable_below,
     sheet,
     shorter_side,
+    signed,
 )
 from overpaint.progress import Progressing
 from overpaint.records import whole_file, write_picture
+from overpaint.records.belongings import refuse_link, refuse_picture
 from overpaint.records.machine import check_place
 
 if TYPE_CHECKING:
@@ -102,6 +105,13 @@ class Drawing:
             network = load(self.network, code=self.code)
         with taps(network, [layer for layer, _ in layers]):
             pass  # a typo in the last layer is found before the first is drawn
+        if self._folder:
+            for layer, channels in layers:
+                folder = self._folder / safe_name(layer)
+                refuse_link(folder)
+                for path in folder.glob("*.png"):
+                    if channels is None or path.stem in map(str, channels):
+                        refuse_picture(path)
         renderings: list[Rendering] = []
         setup = self._setup(progress)
         for layer, channels in layers:
@@ -113,6 +123,8 @@ class Drawing:
         return [*files, *self._save_together(renderings)]
 
     def _check(self) -> None:
+        for file in filter(None, (self.sheet, self.movie)):
+            refuse_picture(file)
         if self.movie and self.movie.suffix.lower() not in MOVIES:
             raise NetworkError("no-movie", f"{self.movie} is no movie: end its name in .gif, .webp")
         if self.sheet and self.sheet.suffix.lower() not in SUFFIXES:
@@ -171,11 +183,12 @@ class Drawing:
             "objective_end": rendering.objective_end,
             "steps": rendering.steps, "seed": rendering.seed, "status": rendering.status,
         }  # fmt: skip
+        refuse_picture(self._path(rendering))
         write_picture(self._path(rendering), rendering.image, {"row": row})
 
     def _path(self, rendering: "Rendering") -> Path:
         assert self._folder is not None
-        return self._folder / rendering.layer / f"{rendering.channel}.png"
+        return self._folder / safe_name(rendering.layer) / f"{rendering.channel}.png"
 
     def _save_together(self, renderings: "Sequence[Rendering]") -> list[Path]:
         """Write the contact sheet and the movie, as far as they are wanted."""
@@ -184,7 +197,8 @@ class Drawing:
             with whole_file(self.sheet) as draft:
                 kind = Image.registered_extensions()[self.sheet.suffix.lower()]
                 pictures = [Image.fromarray(rendering.image) for rendering in renderings]
-                draft.write_bytes(encoded(sheet(pictures, names), kind, quality=88))
+                together = sheet(pictures, names)
+                draft.write_bytes(encoded(together, kind, quality=88, **signed(self.sheet.suffix)))
         if self.movie:
             films = zip(*(rendering.frames for rendering in renderings), strict=True)
             frames = [sheet([Image.fromarray(frame) for frame in film], names) for film in films]
@@ -220,11 +234,13 @@ class Dream:
         from overpaint.render import dream
         from overpaint.render.objectives import channel, deepdream
 
+        whole: list[int | None] = [None]
+        goals = [(layer, index) for layer, channels in layers for index in channels or whole]
+        for layer, index in goals:
+            refuse_picture(self._path(layer, index))
         with progress.stage(f"open {self.network}"):
             network = load(self.network, code=self.code)
         files = []
-        whole: list[int | None] = [None]
-        goals = [(layer, index) for layer, channels in layers for index in channels or whole]
         for layer, index in goals:
             name = layer if index is None else f"{layer}:{index}"
             objective = deepdream(layer) if index is None else channel(layer, index)
@@ -233,7 +249,10 @@ class Dream:
                     network, pixels, objective, steps=self.steps or DREAM_STEPS,
                     octaves=self.octaves, progress=advance,
                 )  # fmt: skip
-            file = f"{self.picture.stem}-{name.replace(':', '-')}.png"
-            files.append((self.out or Path("renderings")) / file)
+            files.append(self._path(layer, index))
             write_picture(files[-1], changed, {"network": self.network, "unit": name})
         return files
+
+    def _path(self, layer: str, channel: int | None) -> Path:
+        unit = safe_name(layer) if channel is None else f"{safe_name(layer)}-{channel}"
+        return (self.out or Path("renderings")) / f"{self.picture.stem}-{unit}.png"

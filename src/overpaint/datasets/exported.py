@@ -145,6 +145,7 @@ def exported(
     """
     from overpaint.pixels.images import Look
     from overpaint.records import digest, read_json, read_rows, whole_folder
+    from overpaint.records.belongings import refuse_strangers
 
     key = digest([FORMAT, made_of])
     try:
@@ -152,6 +153,7 @@ def exported(
     except RecordError:
         fresh = False
     if not fresh:
+        refuse_strangers(folder, "pictures")
         with whole_folder(folder) as draft:
             _write_out(read(), draft, key)
     facts = read_json(folder / "export.json")

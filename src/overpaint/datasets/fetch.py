@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from overpaint.cache import TIMEOUT, cache_folder, first_line
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import whole_folder
+from overpaint.records.belongings import refuse_link
 from overpaint.records.machine import hand_on
 
 
@@ -58,6 +59,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         )
     collection = COLLECTIONS[name]
     place = folder or Path(collection.folder)
+    refuse_link(place)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise DatasetError(
             "folder-not-empty", f"{place} is there already: give a folder that is to be made"

@@ -7,7 +7,6 @@ label, artist, rights and the page that it comes from. What cannot be had stands
 import hashlib
 import json
 import re
-import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +29,7 @@ from overpaint.files import json_from
 from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
+from overpaint.records.belongings import refuse_link, remove_empty
 from overpaint.records.machine import hand_on
 
 LABELS = ("label", "class", "category", "classification", "genre", "style", "type", "object type")
@@ -106,7 +106,10 @@ def fetch_pictures(
                     place = outcome.address or what
                     progress.say(f"  lost: {work.label or 'a picture'}: {place}: {outcome.reason}")
                 advance(done, len(named))
-        shutil.rmtree(folder / "documents", ignore_errors=True)
+        for path in (folder / "documents").glob("*"):
+            if re.fullmatch(r"[0-9a-f]{24}\.json|export(\.\w*)?", path.name) and path.is_file():
+                path.unlink()
+        remove_empty(folder / "documents")
     finally:
         write_tables(folder, rows, lost)
     if not rows:
@@ -133,6 +136,8 @@ def claim(folder: Path, asked: dict[str, Any]) -> None:
         if before != asked:
             holds = f"other pictures, by {before}" if before else "other things"
             raise DatasetError("folder-not-empty", f"{folder} holds {holds}: give a new folder")
+        for name in ("fetch.json", "pictures", "documents", "pictures.csv", "lost.csv"):
+            refuse_link(folder / name)
     else:
         write_json(folder / "fetch.json", asked)
 

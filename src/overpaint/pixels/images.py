@@ -31,10 +31,12 @@ from PIL import (
     TiffImagePlugin,
     UnidentifiedImageError,
 )
+from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import DatasetError
 from overpaint.files import File, no_file
 from overpaint.pixels.tones import as_rgb, in_strips
+from overpaint.records.belongings import SIGN
 from overpaint.records.machine import is_machines
 
 DECODER = 3
@@ -612,9 +614,22 @@ def movie(frames: Sequence[Image.Image], path: Path, ending: str, seconds: float
     path.write_bytes(
         encoded(
             frames[0], kind, save_all=True, append_images=list(frames[1:]), duration=durations,
-            loop=0, quality=85,
+            loop=0, quality=85, **signed(ending),
         )
     )  # fmt: skip
+
+
+def signed(ending: str) -> dict[str, Any]:
+    r"""What Pillow is told so that a PNG, WebP, JPEG or GIF says that it is ours.
+
+    >>> signed(".jpg")
+    {'comment': b'overpaint\\x00'}
+    """
+    if ending.lower() == ".png":
+        text = PngInfo()
+        text.add_text(SIGN.decode().rstrip("\0"), "sheet")
+        return {"pnginfo": text}
+    return {"xmp" if ending.lower() == ".webp" else "comment": SIGN}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from overpaint.errors import MachineError
 from overpaint.records import whole_folder
-from overpaint.records.drafts import remove_folder
+from overpaint.records.belongings import remove_ours
 
 Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -94,7 +94,7 @@ def on_disk(
     pictures = _mapped(folder, count)
     if pictures is None:
         for old in place.glob(f"{name}-*"):
-            remove_folder(old)
+            remove_ours(old, "decoded")
         try:
             with whole_folder(folder) as draft:
                 _write(draft, count, decode, workers, progress)

@@ -54,9 +54,9 @@ from overpaint.records.files import (
     write_table,
     write_text,
 )
-from overpaint.records.folder import (
-    StudyFolder,
-)
+from overpaint.records.folder import StudyFolder
+from overpaint.records.listing import Listing
+from overpaint.records.marker import MARKER, check_folder, study_of, take_folder
 from overpaint.records.rows import (
     AdviceRow,
     ChannelRow,
@@ -86,6 +86,7 @@ from overpaint.records.rows import (
 from overpaint.records.verification import damages_of_site, verify_folder
 
 __all__ = [
+    "MARKER",
     "PENDING",
     "VERSIONS",
     "AdviceRow",
@@ -105,6 +106,7 @@ __all__ = [
     "LayerRenderingsFacts",
     "LayerRow",
     "LeakRow",
+    "Listing",
     "LoraRow",
     "Manifest",
     "MatrixRow",
@@ -124,6 +126,7 @@ __all__ = [
     "SvmGridRow",
     "SvmRow",
     "WeightRow",
+    "check_folder",
     "checked",
     "column_kinds",
     "damages_of",
@@ -144,8 +147,10 @@ __all__ = [
     "read_table",
     "readable_facts",
     "reasons_to_make",
+    "study_of",
     "table",
     "table_file",
+    "take_folder",
     "verify_folder",
     "versions",
     "whole_file",

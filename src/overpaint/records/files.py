@@ -21,7 +21,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import RecordError, shortened
 from overpaint.files import open_regular, read_regular
-from overpaint.records.drafts import draft_of, forget, put_in_place, sync, sync_below
+from overpaint.records.belongings import replace_folder
+from overpaint.records.drafts import draft_of, forget, sync, sync_below
 from overpaint.records.machine import hand_on, is_machines, refusals_told
 
 
@@ -65,7 +66,10 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """A folder to write to; it takes the place of `path` only when the block ends well."""
+    """A folder to write to; it takes the place of `path` only when the block ends well.
+
+    What in that is somebody else's stays there.
+    """
     with refusals_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = draft_of(path)
@@ -74,7 +78,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         with refusals_told(path):
             yield draft
             sync_below(draft)
-            put_in_place(draft, path)
+            replace_folder(draft, path)
     finally:
         forget(draft)
 

@@ -8,6 +8,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from overpaint.files import safe_name
+
 
 @dataclass(frozen=True)
 class StudyFolder:
@@ -72,6 +74,10 @@ class StudyFolder:
         """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
         return self.root / "renderings" / network
 
+    def layer_renderings(self, network: str, layer: str) -> Path:
+        """`<channel>.png` of a layer."""
+        return self.renderings(network) / safe_name(layer)
+
     def pair_renderings(self, before: str, after: str) -> Path:
         """`<layer>/<channel>-both.png`, `…-only_after.png` and `renderings.parquet` of a pair."""
         return self.root / "renderings" / f"{before}--{after}"
@@ -89,7 +95,16 @@ class StudyFolder:
         """The report."""
         return self.root / "site"
 
+    def exported(self, place: str) -> Path:
+        """The files that were written into a folder elsewhere, a path a line."""
+        return self.root / "exported" / f"{place}.files"
+
     @property
     def site_state(self) -> Path:
         """What the report was made from, so that the next one writes only what changed."""
         return self.root / "site.json"
+
+    @property
+    def site_files(self) -> Path:
+        """The files of the report, a path below `site` a line: no other is removed or replaced."""
+        return self.root / "site.files"

@@ -27,7 +27,7 @@ PLACES = (
 """Where artefacts lie."""
 
 BESIDE = re.compile(
-    r"study\.yaml|failures\.json|trainings/.+|logs/.+|site/.+"
+    r"overpaint\.json|study\.yaml|failures\.json|site\.files|exported/.+|trainings/.+|logs/.+|site/.+"
     r"|datasets/[^/]+/(stamps\.parquet|notes\.json|decoded/.+|pictures/.+)"
 )
 """What of ours is no artefact, or is looked after elsewhere."""

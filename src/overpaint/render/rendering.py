@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image as Pillow
 
-from overpaint.pixels.images import encoded, sheet
+from overpaint.pixels.images import encoded, sheet, signed
 from overpaint.records import whole_file
+from overpaint.records.belongings import refuse_picture
 from overpaint.render.loop import Image
 
 
@@ -44,12 +45,16 @@ class Renderings(list[Rendering]):
     """Several, in the order in which they were asked for."""
 
     def save(self, path: str | Path, columns: int | None = None) -> None:
-        """A contact sheet of them; the file's ending says of what kind (PNG, JPEG, WebP)."""
+        """A contact sheet of them; the file's ending says of what kind (PNG, JPEG, WebP).
+
+        Raises RecordError where a file lies there that is no picture of overpaint's.
+        """
         pictures = [Pillow.fromarray(rendering.image) for rendering in self]
         together = sheet(pictures, [rendering.name for rendering in self], columns)
+        refuse_picture(Path(path))
+        kind = Pillow.registered_extensions()[Path(path).suffix.lower()]
         with whole_file(Path(path)) as draft:
-            kind = Pillow.registered_extensions()[Path(path).suffix.lower()]
-            draft.write_bytes(encoded(together, kind, quality=88))
+            draft.write_bytes(encoded(together, kind, quality=88, **signed(Path(path).suffix)))
 
 
 def status_of(image: Image, start: float, end: float) -> str:

@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from overpaint.records import StudyFolder
+from overpaint.records import Listing, StudyFolder
 from overpaint.records.drafts import sweep
 from overpaint.records.lock import held
 from overpaint.records.machine import refusals_told
@@ -22,6 +22,7 @@ from overpaint.report.pages.listing import (
 from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.site.owned import check_reported, listing_of
 from overpaint.report.site.search import INDEX, index_script
 from overpaint.report.site.templates import Templates
 from overpaint.report.study.reading import Records, read_records
@@ -33,19 +34,22 @@ def build(folder: Path, *, wait: bool = False, say: Callable[[str], None] = lamb
 
     Only what changed is written, and the first page last. A study that is not finished gets a
     report too, which says what is missing, and so does one that a run is at work on. Raises
-    RecordError where there is no study at all, or another process writes the same report: with
-    `wait` it is waited for.
+    RecordError where there is no study at all, where a file or a folder of somebody else's lies in
+    the place of one of ours, or another process writes the same report: with `wait` it is waited
+    for.
     """
     records = read_records(StudyFolder(folder))
+    check_reported(records.folder)
     with held(folder, "a report", name=".site", wait=wait, say=say):
+        listing = listing_of(records.folder)
         sweep(records.folder.site, alone=True)
-        return _bring_up_to_date(records)
+        return _bring_up_to_date(records, listing)
 
 
-def _bring_up_to_date(records: Records) -> Path:
+def _bring_up_to_date(records: Records, listing: Listing) -> Path:
     charts = sum(page.charts(records) for page in PAGES if page.charts)
     site = Site(
-        IncrementalFiles(records.folder.site, records.folder.site_state),
+        IncrementalFiles(records.folder.site, records.folder.site_state, listing),
         () if charts > MANY else tuple(formats.WRITERS),
     )
     with site.files.batch:

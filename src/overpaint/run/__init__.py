@@ -20,12 +20,14 @@ from overpaint.progress import Progressing
 from overpaint.records import (
     Scores,
     StudyFolder,
+    check_folder,
     verify_folder,
     write_json,
     write_text,
 )
 from overpaint.records.machine import refusals_told
 from overpaint.run.advice import keep_advice
+from overpaint.run.claimed import claim
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
@@ -75,6 +77,7 @@ def run_study(
     their part of what it shares out; where nothing is missing they end at once.
     """
     check_code(study, allowed=dry or allow_code)
+    check_folder(out, study.study)  # before anything at all is written there
     work = Workspace(
         study,
         StudyFolder(out),
@@ -191,6 +194,7 @@ def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
 def _steps(work: Workspace, jobs: int) -> Outcome:
     """All steps, in order."""
     study, dry = work.study, work.dry
+    claim(study, work.folder, dry=dry)
     if not dry:
         _write_study(work)
     for name in study.datasets:

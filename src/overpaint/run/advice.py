@@ -15,6 +15,7 @@ from overpaint.records import (
     AdviceRow,
     Scores,
     StudyFolder,
+    check_folder,
     manifest,
     manifest_path,
     read_manifest,
@@ -23,6 +24,7 @@ from overpaint.records import (
     write_rows,
 )
 from overpaint.records.machine import refusals_told
+from overpaint.run.claimed import claim
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.features import keep_features
 from overpaint.run.networks import keep_network
@@ -47,6 +49,7 @@ def advise_study(
     unknown one.
     """
     check_code(study, allowed=allow_code)
+    check_folder(out, study.study)
     work = Workspace(study, StudyFolder(out), progress, allow_code=allow_code)
     with alone_in(work, "overpaint advise"):
         return _advise_all(work, only)
@@ -54,6 +57,7 @@ def advise_study(
 
 def _advise_all(work: Workspace, only: Sequence[str]) -> list[AdviceRow]:
     study = work.study
+    claim(study, work.folder)
     fitted = {entry.fit for entry in study.networks.values() if entry.fit}
     for name in only:
         if name not in study.datasets:

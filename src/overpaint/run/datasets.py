@@ -26,6 +26,7 @@ from overpaint.records import (
     with_facts,
     write_manifest,
 )
+from overpaint.records.belongings import remove_ours
 from overpaint.run.workspace import Workspace
 
 NAMED = 5
@@ -84,7 +85,7 @@ def _make_room(work: Workspace, name: str) -> None:
         (place / damage.name).unlink(missing_ok=True)
         pictures += [damage.name] if damage.name.startswith("pictures/") else []
     if pictures:  # they were written out together
-        shutil.rmtree(place / "pictures")
+        remove_ours(place / "pictures", "pictures")
     if damaged:
         said = f"{'; '.join(damaged[:NAMED])}{' …' if len(damaged) > NAMED else ''}"
         work.progress.say(f"{place.relative_to(work.folder.root).as_posix()}: {said}: made anew")

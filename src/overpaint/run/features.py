@@ -1,7 +1,6 @@
 """The features of a study: one pass over a split for all networks that lack something there."""
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -64,11 +63,11 @@ def keep_arrays(work: Workspace, arrays: Mapping[str, Collection[str]], split: S
     ]
     if not lacking:
         return
-    from overpaint.features import discard_foreign
+    from overpaint.features import discard, discard_foreign
 
     for name in lacking:
         if name in beyond:
-            shutil.rmtree(paths[name])
+            discard(paths[name])
         if discard_foreign(paths[name], wanted[name]):
             work.progress.say(
                 f"features of {name} on {split.dataset}/{split.name}: made anew, "

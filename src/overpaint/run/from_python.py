@@ -23,7 +23,10 @@ from overpaint.progress import Progressing
 from overpaint.records import (
     DatasetFacts,
     StudyFolder,
+    check_folder,
     manifest,
+    study_of,
+    take_folder,
     whole_folder,
     write_manifest,
     write_text,
@@ -64,6 +67,7 @@ def write_report(
     console = Console(soft_wrap=True, quiet=render is None)  # drawing takes its time
     work = Workspace(study, StudyFolder(folder), Progressing(console))
     with alone_in(work, "a report from Python"):
+        take_folder(folder, study.study, of_any_study=True)
         write_text(work.folder.study, study.to_yaml())
         _write_dataset(work, compared)
         for name, network, digest in zip(names, networks, compared.digests, strict=True):
@@ -101,7 +105,8 @@ def write_report(
 
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but an earlier report of this kind."""
-    if not folder.exists() or not any(folder.iterdir()):
+    check_folder(folder)
+    if not folder.exists() or study_of(folder) is None:
         return
     try:
         study = yaml.safe_load(StudyFolder(folder).study.read_text(encoding="utf-8"))

@@ -6,12 +6,15 @@ asks for more channels draws only these.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from overpaint.errors import RecordError
+from overpaint.files import safe_name
 from overpaint.pixels.images import read, shorter_side
 from overpaint.records import (
     ComparisonFacts,
@@ -31,6 +34,7 @@ from overpaint.records import (
     write_picture,
     write_rows,
 )
+from overpaint.records.belongings import is_named, is_picture, refuse_picture
 from overpaint.run.comparisons import compared_pairs
 from overpaint.run.workspace import Workspace
 from overpaint.seeds import generator
@@ -180,7 +184,7 @@ def _drawing_of(work: Workspace) -> Drawing:
 
 
 def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[int]) -> None:
-    work, place = drawing.work, drawing.work.folder.renderings(network) / layer
+    work, place = drawing.work, drawing.work.folder.layer_renderings(network, layer)
     inputs = {"network": work.weights_digest(network)}
     wanted = drawing.wanted(inputs, layer=layer, channels=list(channels))
 
@@ -192,6 +196,7 @@ def _keep_layer(drawing: Drawing, network: str, layer: str, channels: Sequence[i
         }
         missing = [channel for channel in channels if _key_of(paths[channel]) != keys[channel]]
         if missing:
+            _refuse_others({paths[channel] for channel in missing}, _pictures_listed(place))
             missing_keys = {channel: keys[channel] for channel in missing}
             work.processes.together(work, _draw_layer, network, layer, missing_keys)
         metadata = [picture_metadata(path) for path in paths.values()]
@@ -215,7 +220,7 @@ def _draw_layer(work: Workspace, network: str, layer: str, keys: dict[int, str])
     if not channels:
         return
     drawing = _drawing_of(work)
-    place = drawing.work.folder.renderings(network) / layer
+    place = drawing.work.folder.layer_renderings(network, layer)
     device = chosen().device
     drawn_on = in_words(device, half=has_bfloat16(device))
 
@@ -260,7 +265,11 @@ def _keep_table(drawing: Drawing, network: str) -> None:
     }
     wanted = manifest(
         "renderings",
-        inputs={layer: work.artefact_key(place / layer) for layer in layers} | comparisons,
+        inputs={
+            layer: work.artefact_key(work.folder.layer_renderings(network, layer))
+            for layer in layers
+        }
+        | comparisons,
         settings={"table": network},
         seed=work.study.seed,
     )
@@ -279,7 +288,9 @@ def _keep_table(drawing: Drawing, network: str) -> None:
         rows = [
             _beside(row, best.get((row.layer, row.channel)))
             for layer in layers
-            for row in facts_of(read_manifest(place / layer), LayerRenderingsFacts).rows
+            for row in facts_of(
+                read_manifest(work.folder.layer_renderings(network, layer)), LayerRenderingsFacts
+            ).rows
         ]
         write_rows(path, rows, RenderingRow)
         write_manifest(path, wanted)
@@ -315,9 +326,8 @@ def _keep_pair(drawing: Drawing, pair: Pair) -> None:
             channels = sorted(channel for of_layer, channel in chosen if of_layer == layer)
             paths: list[Path] = []
             for kind in KINDS:
-                pictures = {
-                    channel: place / layer / f"{channel}-{kind}.png" for channel in channels
-                }
+                below = place / safe_name(layer)
+                pictures = {channel: below / f"{channel}-{kind}.png" for channel in channels}
                 keys = {
                     channel: drawing.wanted(inputs, layer=layer, channel=channel, wants=kind).key
                     for channel in channels
@@ -325,11 +335,14 @@ def _keep_pair(drawing: Drawing, pair: Pair) -> None:
                 missing = [channel for channel in channels
                            if _key_of(pictures[channel]) != keys[channel]]  # fmt: skip
                 if missing:
+                    _refuse_others(
+                        {pictures[channel] for channel in missing}, _pictures_listed(place)
+                    )
                     missing_keys = {channel: keys[channel] for channel in missing}
                     work.processes.together(work, _draw_pair, pair, layer, kind, missing_keys)
                 paths += pictures.values()
             rows += [PairRenderingRow(**(picture_metadata(path) or {})["row"]) for path in paths]
-            _remove_others(place / layer, paths)
+            _remove_others(place / safe_name(layer), paths)
         write_rows(place / "renderings.parquet", rows, PairRenderingRow)
         write_manifest(place, wanted)
 
@@ -343,7 +356,7 @@ def _draw_pair(work: Workspace, pair: Pair, layer: str, kind: Kind, keys: dict[i
     if not channels:
         return
     drawing = _drawing_of(work)
-    place = work.folder.pair_renderings(*pair.pair) / layer
+    place = work.folder.pair_renderings(*pair.pair) / safe_name(layer)
 
     def keep_picture(rendering: "PairRendering") -> None:
         row = PairRenderingRow(
@@ -397,11 +410,29 @@ def _key_of(path: Path) -> str | None:
     return str(metadata["key"]) if metadata and metadata.keys() >= {"key", "row"} else None
 
 
+def _pictures_listed(place: Path) -> set[Path]:
+    """The pictures that the manifest of a layer, or the table of a pair, says were drawn."""
+    with suppress(RecordError):
+        facts = facts_of(read_manifest(place), LayerRenderingsFacts)
+        return {place / f"{row.channel}.png" for row in facts.rows}
+    with suppress(RecordError, TypeError):
+        rows = read_rows(place / "renderings.parquet", PairRenderingRow)
+        return {place / safe_name(row.layer) / f"{row.channel}-{row.kind}.png" for row in rows}
+    return set()
+
+
+def _refuse_others(paths: Iterable[Path], listed: Collection[Path]) -> None:
+    """Refuse to draw where a picture of somebody else's lies."""
+    for path in paths:
+        if path not in listed:
+            refuse_picture(path)
+
+
 def _remove_others(place: Path, paths: Iterable[Path]) -> None:
-    """Remove the pictures that a folder no longer has to show."""
+    """Remove the pictures of ours that a folder no longer has to show."""
     names = {path.name for path in paths}
     for path in place.glob("*.png"):
-        if path.name not in names:
+        if path.name not in names and is_named("renderings", path.name) and is_picture(path):
             path.unlink()
 
 

@@ -20,6 +20,7 @@ from overpaint.records import (
     manifest,
     manifest_path,
     read_json,
+    read_manifest,
     read_table,
     whole_folder,
     with_facts,
@@ -124,7 +125,8 @@ def keep_repeats(work: Workspace) -> None:
     }
     routes = {name: repeats for name, repeats in routes.items() if repeats}
     if not routes:
-        if not work.dry:
+        is_there = work.is_there(path) and read_manifest(path).kind == "repeats"
+        if is_there and not work.dry:
             path.unlink(missing_ok=True)
             manifest_path(path).unlink(missing_ok=True)
         return

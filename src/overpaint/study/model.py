@@ -30,6 +30,7 @@ from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.files import absolute
 from overpaint.seeds import seed_for
+from overpaint.study.places import places
 from overpaint.study.recipe import AUTO, PRESETS, TAKEN_BY_AUTO, Recipe, recipe
 
 GENERATIONS = 100
@@ -294,6 +295,7 @@ class Study(Entry):
             self._check_ensemble(name, members)
         if self.render:
             self._check_render(self.render)
+        places(self)  # which must be different
         return self
 
     def _check_render(self, render: RenderEntry) -> None:

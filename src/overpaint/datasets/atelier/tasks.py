@@ -27,6 +27,7 @@ from overpaint.datasets.atelier.subjects import SHAPES, Generator
 from overpaint.errors import DatasetError, RecordError, nearest
 from overpaint.pixels.images import encoded
 from overpaint.records import read_json, whole_folder, write_json
+from overpaint.records.belongings import refuse_link
 from overpaint.seeds import generator
 
 VERSION = 2
@@ -117,6 +118,7 @@ def make(folder: Path, task: str, seed: int, sizes: Mapping[str, int] | None = N
     _easel(task)
     sizes = {**SIZES[task], **(sizes or {})}
     facts = {"task": task, "seed": seed, "sizes": sizes, "version": VERSION}
+    refuse_link(folder)
     if folder.exists() and any(folder.iterdir()):
         try:
             if read_json(folder / "atelier.json") == facts:

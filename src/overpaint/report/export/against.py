@@ -18,7 +18,7 @@ from overpaint.report.export.against_rows import (
     StudyLine,
     Unshared,
 )
-from overpaint.report.export.figures import into
+from overpaint.report.export.figures import exported, into
 from overpaint.report.export.pairs import (
     ChangePair,
     digests,
@@ -41,6 +41,7 @@ from overpaint.report.parts.text import (
 )
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.site.owned import check_reported, listing_of
 from overpaint.report.site.templates import Templates
 from overpaint.report.study.reading import Records, read_records
 
@@ -68,7 +69,9 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     if names[0] == names[1]:
         names = f"{names[0]} (first)", f"{names[1]} (second)"
     place = f"against-{slug(names[1])}"
-    with into(out or first.folder.site) as draft:
+    check_reported(first.folder)
+    listing = listing_of(first.folder) if out is None else exported(first.folder, out)
+    with into(out or first.folder.site, listing) as draft:
         site = Site(IncrementalFiles(draft))
         with site.files.batch:
             page = against_page(site, place, names, first, second)

@@ -1,5 +1,6 @@
 """What leaves the site: a paper's figures and tables in a folder, and the site as one file."""
 
+import os
 import shutil
 import tempfile
 import zipfile
@@ -12,7 +13,8 @@ import altair as alt
 import pandas as pd
 
 from overpaint.errors import RecordError
-from overpaint.records import StudyFolder, whole_file
+from overpaint.records import Listing, StudyFolder, digest, whole_file
+from overpaint.records.belongings import files_below, is_link
 from overpaint.records.drafts import Batch
 from overpaint.report.build_site import write_pages
 from overpaint.report.charts import drawing, formats
@@ -20,23 +22,36 @@ from overpaint.report.parts.rows import Figure, Picture
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.site.owned import check_reported
 from overpaint.report.study.reading import read_records
 
 
 @contextmanager
-def into(folder: Path) -> Iterator[Path]:
+def into(folder: Path, listing: Listing) -> Iterator[Path]:
     """A folder to write to, whose files move into `folder` only when the block ends well.
 
-    Other files of the folder stay: it may be that of a manuscript.
+    Other files of the folder stay: it may be that of a manuscript. Raises RecordError where one of
+    them would be written over, and then nothing is written.
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise RecordError("not-a-folder", f"{folder} is a file; give a folder, new or old")
-    with tempfile.TemporaryDirectory(prefix="overpaint-") as name:
-        draft = Path(name)
+    with tempfile.TemporaryDirectory(prefix="overpaint-") as place:
+        draft = Path(place)
         yield draft
+        names = sorted(
+            path.relative_to(draft).as_posix() for path in draft.rglob("*") if path.is_file()
+        )
+        for name in names:
+            listing.check(name)
         with Batch() as files:
-            for path in sorted(path for path in draft.rglob("*") if path.is_file()):
-                shutil.copyfile(path, files.draft(folder / path.relative_to(draft)))
+            for name in names:
+                listing.take(name)
+                shutil.copyfile(draft / name, files.draft(folder / name))
+
+
+def exported(folder: StudyFolder, out: Path) -> Listing:
+    """The files of a folder elsewhere that came from a study, listed in the study's folder."""
+    return Listing(out, folder.exported(digest(str(out.resolve()))[:16]))
 
 
 # --- figures -----------------------------------------------------------------------------------
@@ -52,10 +67,15 @@ def figures(folder: Path, out: Path) -> Path:
     Helvetica or what stands for it; colours are told apart without red and green, and where
     colours tell curves apart, dashes and shapes do too. `tables/` holds LaTeX and Markdown.
 
-    Raises RecordError where there is no study, or `out` is a file.
+    Raises RecordError where there is no study, `out` is a file, or a file that is not ours lies
+    where one is to be.
     """
     records = read_records(StudyFolder(folder))
-    with into(out) as draft, tempfile.TemporaryDirectory(prefix="overpaint-") as pages:
+    check_reported(records.folder)
+    with (
+        into(out, exported(records.folder, out)) as draft,
+        tempfile.TemporaryDirectory(prefix="overpaint-") as pages,
+    ):
         site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
         with site.files.batch, site.paper.batch:
             write_pages(site, records, charts_only=True)
@@ -115,17 +135,31 @@ def archive(site: Path, file: Path) -> Path:
 
     Equal sites give equal bytes: files in order, with one date and one mode for all.
 
-    Raises RecordError where the file would lie in the site itself, or is a folder.
+    Raises RecordError where the file would lie in the site itself, is a folder, or is there and no
+    archive of a site. Links in the site are left out.
     """
     if file.is_dir() or file.resolve().is_relative_to(site.resolve()):
         raise RecordError(
             "bad-archive", f"{file}: give the name of a ZIP file outside of the site {site}"
         )
+    if os.path.lexists(file) and not _is_archive(file):
+        raise RecordError(
+            "not-ours", f"{file} is there and no archive of a report: give another name"
+        )
+    paths = sorted(site / name for name in files_below(site))
     with whole_file(file) as draft, zipfile.ZipFile(draft, "w") as packed:
-        for path in sorted(path for path in site.rglob("*") if path.is_file()):
+        for path in (path for path in paths if path.is_file() and not is_link(path)):
             entry = zipfile.ZipInfo(path.relative_to(site).as_posix(), EPOCH)
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # as on Unix, on any system
             is_packed = path.suffix in PACKED
             entry.compress_type = zipfile.ZIP_STORED if is_packed else zipfile.ZIP_DEFLATED
             packed.writestr(entry, path.read_bytes())
     return file
+
+
+def _is_archive(file: Path) -> bool:
+    """Whether a file is an archive of a site, which another may replace."""
+    if is_link(file) or not zipfile.is_zipfile(file):
+        return False
+    with zipfile.ZipFile(file) as packed:
+        return {"index.html", "assets/style.css", "assets/report.js"} <= {*packed.namelist()}

@@ -24,7 +24,14 @@ def address(pattern: str, names: dict[str, str]) -> str:
 
     >>> address(LAYER, {"before": "a", "after": "b", "layer": "mixed4d"})
     'comparisons/a--b/mixed4d.html'
+
+    A layer that is called as the folder of the classes' pages has another one.
+
+    >>> address(CHANNEL, {"before": "a", "after": "b", "layer": "classes", "channel": "3"})
+    'comparisons/a--b/layer-classes-d40c85f4/3.html'
     """
+    if names.get("layer", "").lower() == "classes":
+        names = names | {"layer": f"layer {names['layer']}"}
     return re.sub("<(.*?)>", lambda match: slug(names[match[1]]), pattern)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from overpaint.files import safe_name
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
 from overpaint.report.parts.maximal import SIDES, Maximal, Numbers
 from overpaint.report.parts.outline import Outline, outlines
@@ -58,7 +59,7 @@ def rendering(
 ) -> Picture | None:
     """The feature visualisation of a channel, copied into the site; None when there is none."""
     below = folder.renderings(network)
-    path = below / layer / f"{channel}.png"
+    path = folder.layer_renderings(network, layer) / f"{channel}.png"
     inside = path.resolve().is_relative_to(below.resolve())
     return site.rendering(path, network, layer, channel) if inside else None
 
@@ -129,7 +130,7 @@ class Gallery:
         """The feature visualisations of a channel that are of both networks at once."""
         below = self.folder.pair_renderings(*self.networks)
         for row in self._together.get((layer, channel), ()):
-            path = below / layer / f"{channel}-{row.kind}.png"
+            path = below / safe_name(layer) / f"{channel}-{row.kind}.png"
             if row.kind in OF_BOTH and path.resolve().is_relative_to(below.resolve()):
                 place = f"{self.comparison.name}/{slug(layer)}/{channel}-{row.kind}.png"
                 alt_text = f"Feature visualisation of {layer}:{channel}, {OF_BOTH[row.kind]}"

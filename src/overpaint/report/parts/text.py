@@ -1,9 +1,9 @@
 """Numbers and names as the report prints them; a round number is printed only for a round value."""
 
-import hashlib
-import re
 from collections.abc import Iterable
 from math import isnan
+
+from overpaint.files import safe_name
 
 ABSENT = "–"
 """What stands in the place of a number that is not there."""
@@ -159,13 +159,5 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def slug(text: str) -> str:
-    """A name that is safe as a file, an address and an anchor; an ordinary name is its own.
-
-    >>> slug("mixed4d"), slug("layer4.1.conv2"), slug("../x")
-    ('mixed4d', 'layer4.1.conv2', 'x-d6b96a97')
-    """
-    if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text):
-        return text
-    readable = re.sub(r"[^A-Za-z0-9_]+", "-", text).strip("-")[:40]
-    return f"{readable or 'name'}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+slug = safe_name
+"""A name that is safe as an address and an anchor, too."""

@@ -2,6 +2,8 @@
 
 The site is brought up to date in place, file by file, each whole, the first page last; what nothing
 wants any more is removed at the end. So a build that was cut off leaves a site that can be read.
+What somebody else put into the site, as a CNAME, stays as it is: the files that are ours are listed
+beside it.
 """
 
 import filecmp
@@ -17,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
-from overpaint.records import VERSIONS, contents, digest, file_digest, read_json, write_json
+from overpaint.records import (
+    VERSIONS,
+    Listing,
+    contents,
+    digest,
+    file_digest,
+    read_json,
+    write_json,
+)
 from overpaint.records.drafts import Batch, sync
 
 MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "numpy", "pillow")
@@ -50,6 +60,7 @@ class IncrementalFiles:
 
     root: Path
     state: Path | None = None  # None: of the last build nothing is known, of this one nothing left
+    listing: Listing | None = None  # None: all that is in the folder is of this build
     places: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
@@ -78,7 +89,7 @@ class IncrementalFiles:
         with suppress(OSError):
             if path.read_bytes() == data:
                 return
-        self._forget_state()
+        self._take(place)
         self.batch.draft(path).write_bytes(data)
 
     def copy(self, place: str, source: Path) -> None:
@@ -90,9 +101,15 @@ class IncrementalFiles:
         with suppress(OSError):
             if filecmp.cmp(source, path):
                 return
-        self._forget_state()
+        self._take(place)
         # with its time, by which the next comparison is quick
         shutil.copy2(source, self.batch.draft(path))
+
+    def _take(self, place: str) -> None:
+        """See that a file is ours to write, and forget what the last build was made from."""
+        if self.listing is not None:
+            self.listing.take(place)
+        self._forget_state()
 
     def _forget_state(self) -> None:
         if self.state is not None and self.state.exists():
@@ -147,15 +164,12 @@ class IncrementalFiles:
         return self._folders[folder]
 
     def finish(self) -> None:
-        """Remove the files that are not of this build, and keep what it was made from."""
+        """Remove what is ours and not of this build, and keep what it was made from."""
         self.batch.flush()
-        for path in sorted(self.root.rglob("*"), reverse=True):  # a folder after what is in it
-            if path.is_dir():
-                with suppress(OSError):  # it is not empty
-                    path.rmdir()
-            elif path.relative_to(self.root).as_posix() not in self.places:
+        if self.listing is not None:
+            if self.listing.places - self.places:
                 self._forget_state()
-                path.unlink()
+            self.listing.keep_only(self.places)
         if self.state is None:
             return
         parts = {name: {"key": part.key, "files": part.files} for name, part in self.parts.items()}

@@ -1,0 +1,83 @@
+"""Which files of a folder are ours, where others may lie among them: a report, a manuscript.
+
+>>> from tempfile import TemporaryDirectory
+>>> with TemporaryDirectory() as place:
+...     listing = Listing(Path(place), Path(place) / "files.txt")
+...     listing.take("index.html")
+...     Listing(Path(place), Path(place) / "files.txt").places
+{'index.html'}
+"""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from overpaint.errors import RecordError
+from overpaint.records.belongings import is_link, refuse_link, refuse_link_within
+from overpaint.records.files import write_text
+
+
+@dataclass
+class Listing:
+    """The files below `root` that are ours: a line of `file` for each.
+
+    A name stands there before the file is written, so that one that was written by a process which
+    ended is known.
+    """
+
+    root: Path
+    file: Path
+    places: set[str] = field(default_factory=set)
+    rewritable: set[str] = field(default_factory=set)  # as well, though no line says so
+    _checked: set[str] = field(default_factory=set)  # folders that are no links
+
+    def __post_init__(self) -> None:
+        """Read what is listed."""
+        refuse_link(self.file)
+        if self.file.is_file():
+            self.places |= {*self.file.read_text(encoding="utf-8", errors="replace").splitlines()}
+
+    def check(self, place: str) -> None:
+        """Raises RecordError for the place of a file that is somebody else's, or behind a link."""
+        folder = place.rpartition("/")[0]
+        if folder not in self._checked:
+            refuse_link_within(self.root, folder)
+            self._checked.add(folder)
+        path = self.root / place
+        refuse_link(path)
+        if place not in self.places | self.rewritable and os.path.lexists(path):
+            raise RecordError(
+                "not-ours",
+                f"{path} is there already and was not written by overpaint: move it away, and run "
+                "the same command again",
+            )
+
+    def take(self, place: str) -> None:
+        """Say that a file is written now; a RecordError as `check`."""
+        self.check(place)
+        if not self.file.is_file():
+            self.places.add(place)
+            self._write()
+        elif place not in self.places:
+            self.places.add(place)
+            with self.file.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(f"{place}\n")
+
+    def keep_only(self, places: set[str]) -> None:
+        """Remove the files of ours that are not among these, and folders that are empty then."""
+        for place in sorted(self.places - places):
+            path, folders = self.root / place, Path(place).parents[:-1]
+            if any(map(is_link, (path, *(self.root / folder for folder in folders)))):
+                continue  # whoever put it there has the file
+            path.unlink(missing_ok=True)
+            for folder in folders:
+                try:
+                    (self.root / folder).rmdir()
+                except OSError:
+                    break  # it is not empty, or not there
+        if self.places != places or not self.file.is_file():
+            self.places = {*places}
+            self._write()
+
+    def _write(self) -> None:
+        write_text(self.file, "".join(f"{place}\n" for place in sorted(self.places)))

@@ -1,0 +1,29 @@
+"""The study folder of a run: whose it is, seen before anything is made, and marked as the study's.
+
+All that a run writes lies in places that are looked at here: nothing is written over, and nothing
+removed, that is somebody else's.
+"""
+
+from overpaint.records import StudyFolder, check_folder, take_folder
+from overpaint.records.belongings import refuse_strangers
+from overpaint.report.site.owned import listing_of
+from overpaint.study import Study
+from overpaint.study.places import places
+
+
+def claim(study: Study, folder: StudyFolder, *, dry: bool = False) -> None:
+    """Have the study folder for this study; a dry run only looks.
+
+    Raises RecordError for a folder that holds other things or another study, for a link in a place
+    of ours, and for files of somebody else's where an artefact of the study is to be.
+    """
+    check_folder(folder.root, study.study)
+    for place, kind in places(study).items():
+        if kind != "features":
+            refuse_strangers(folder.root / place, kind)
+            continue
+        for group in (folder.root / place).glob("*.zarr"):
+            refuse_strangers(group, kind)
+    listing_of(folder)
+    if not dry:
+        take_folder(folder.root, study.study)
