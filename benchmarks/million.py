@@ -182,10 +182,9 @@ def count_chunks() -> Counter[str]:
 
 
 INNER = (
-    (comparison, "centred_if_possible", "  1st look: means by layer"),
-    (ChannelSums, "__init__", "  2nd look: ranges and states of channels"),
-    (LayerKernels, "of", "  3rd look: matrix of layers, and the products for CKA"),
-    (comparison, "look", "  4th look: reading, and with it"),
+    (comparison, "first_look", "  1st look: means by layer, ranges of channels"),
+    (LayerKernels, "of", "  2nd look: matrix of layers, and the products for CKA"),
+    (comparison, "look", "  3rd look: reading, and with it"),
     (KernelSums, "add", "    intervals of CKA"),
     (Neighbours, "add", "    neighbours in common"),
     (ChannelSums, "add", "    channels"),

@@ -61,7 +61,7 @@ def small_slices(monkeypatch):
 
 @pytest.mark.parametrize(("n", "apart"), [(900, True), (2700, True), (2700, False)])
 def test_each_picture_is_read_a_few_times(n, apart, small_slices):
-    """Means twice for the channels, what CKA is of three times; four times where both are one."""
+    """Means twice for the channels, what CKA is of three times; three where both are one."""
     networks = [build("inception_small", classes=("a",), seed=seed) for seed in (0, 1)]
     widths = channels_of(networks[0], networks[0].layers)
     sources, groups = [], []
@@ -70,7 +70,7 @@ def test_each_picture_is_read_a_few_times(n, apart, small_slices):
             {layer: Computed(n, p, len(groups) + p) for layer, p in widths.items()}
             for _ in range(2)
         )
-        groups += [(compared, 3), (means, 2)] if apart else [(compared, 4)]
+        groups += [(compared, 3), (means, 2)] if apart else [(compared, 3)]
         means = means if apart else compared
         sources.append(InMemory(network, by_layer=compared, means_by_layer=means))
     tables(*sources, split_of(n), k=9, seed=0)

@@ -10,7 +10,7 @@ Everything here is a pure function of features, labels and weights; no network r
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from overpaint.comparison.channels import (
     ChannelSums,
     Pictures,
+    RangeSums,
     chance_of,
     channel_rows,
     maximal_table,
@@ -32,7 +33,7 @@ from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
 from overpaint.defaults import MAXIMAL_IMAGES
 from overpaint.features import features_of
-from overpaint.measures.centred import Centred, ahead, centred_if_possible
+from overpaint.measures.centred import Centred, Table, ahead, centred_if_possible
 from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.ranges import in_parts
 from overpaint.measures.similarity import sought
@@ -157,13 +158,8 @@ def tables(
     chance = chance_of(once, k, seed)
     pair = (before.network, after.network)
     shared = common_layers(*pair)
-    old_layers, new_layers = (
-        {layer: centred_if_possible(source.compared(layer), which) for layer in names}
-        for source, names, which in (
-            (before, before.network.layers, "first"),
-            (after, after.network.layers, "second"),
-        )
-    )
+    old_layers, old_ranges = first_look(before, "first", shared, pictures)
+    new_layers, new_ranges = first_look(after, "second", shared, pictures)
     count = max((table.shape[0] for table in old_layers.values()), default=0)
     kernels = LayerKernels.of(old_layers, new_layers, keep=sought(count) if shared else None)
     matrix = matrix_rows(old_layers, new_layers, after.reduction, kernels)
@@ -172,7 +168,8 @@ def tables(
         means = before.means(layer), after.means(layer)
         sums = None
         if means[0].shape[1] == means[1].shape[1]:
-            sums = ChannelSums(*means, pictures, k=k, negative=negative)
+            ranges = old_ranges[layer].of(means[0]), new_ranges[layer].of(means[1])
+            sums = ChannelSums(*means, pictures, ranges, k=k, negative=negative)
         look(measured, sums)
         layers.append(measured.row(layer, position, after.reduction))
         for features in (old_layers[layer], new_layers[layer]):
@@ -206,6 +203,21 @@ def tables(
         duplicates=len(split) - len(once),
         notes=notes(*pair, related=related),
     )
+
+
+def first_look(
+    source: Source, which: str, shared: Sequence[str], pictures: Pictures
+) -> tuple[dict[str, Table | Centred], dict[str, RangeSums]]:
+    """The layers of a network about their mean; and what this reading tells of the channels of
+    those that are shared, where it is of their means.
+    """
+    features, ranges = {}, {layer: RangeSums(pictures) for layer in shared}
+    for layer in source.network.layers:
+        table, also = source.compared(layer), None
+        if layer in ranges and source.means(layer) is table:
+            also = ranges[layer].add
+        features[layer] = centred_if_possible(table, which, also)
+    return features, ranges
 
 
 def look(measured: LayerSums, sums: ChannelSums | None) -> None:

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from overpaint.comparison.sources import Positions
 from overpaint.datasets import Split
-from overpaint.measures.centred import Table, ahead, numbers_at
+from overpaint.measures.centred import Table, ahead, numbers_at, row_step, steps
 from overpaint.measures.classes import EntropyChance, concentration, entropy_chance
 from overpaint.measures.matching import Matching, Products, paired
 from overpaint.measures.maximal import Largest, distinct, order_of_ids, overlap, overlaps, states
-from overpaint.measures.ranges import Part, both_ranges, in_parts
+from overpaint.measures.ranges import Ranges, in_parts
 from overpaint.measures.responses import ClassSums, Responses
 from overpaint.measures.specialised import concentration_p, corrected, specialisation
 from overpaint.records import ChannelRow, ChannelSide, MaximalRow, ResponseRow
@@ -50,15 +50,14 @@ class Pictures:
         once = replace(split, pictures=tuple(split.pictures[row] for row in rows))
         return cls(once, rows, order_of_ids(once.images, len(once)))
 
-    def among(self, rows: slice, before: NDArray[Any], after: NDArray[Any]) -> Part:
-        """Of some rows of the split as it was, and what was read of them, the pictures that are
-        here: their numbers, and the same of these.
+    def among(self, rows: slice) -> tuple[slice, Rows | slice]:
+        """Which pictures some rows of the split as it was are: their numbers here, and which of
+        these rows they are.
         """
         here = slice(*np.searchsorted(self.rows, [rows.start, rows.stop]).tolist())
         if here.stop - here.start == rows.stop - rows.start:
-            return here, before, after
-        chosen = self.rows[here] - rows.start
-        return here, before[chosen], after[chosen]
+            return here, slice(None)
+        return here, self.rows[here] - rows.start
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.object_]]:
@@ -106,36 +105,70 @@ class LayerChannels:
         cls, before: Table, after: Table, pictures: Pictures, *, k: int, negative: bool = False
     ) -> "LayerChannels":
         """Of the features [N, C] of two networks: two looks at each, a few images at a time."""
-        sums = ChannelSums(before, after, pictures, k=k, negative=negative)
+        ranges = RangeSums(pictures).of(before), RangeSums(pictures).of(after)
+        sums = ChannelSums(before, after, pictures, ranges, k=k, negative=negative)
         for part in ahead(in_parts(before, after)):
             sums.add(*part)
         return sums.channels
 
 
+class RangeSums:
+    """The ranges of a layer's channels over the pictures of a split, each once; of rows that come
+    a few at a time.
+    """
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.pictures, self.rows = pictures, 0
+        self.ranges: Ranges | None = None
+
+    def add(self, rows: slice, part: NDArray[Any]) -> None:
+        """Take some rows of the split as it was."""
+        _, once = self.pictures.among(rows)
+        ranges = Ranges.of(part[once])
+        self.ranges = self.ranges + ranges if self.ranges else ranges
+        self.rows += len(part)
+
+    def of(self, table: Table) -> Ranges:
+        """Of this table, which is looked at unless it was already, as a whole."""
+        if self.ranges is None or self.rows < table.shape[0]:
+            self.ranges, self.rows = None, 0
+            for rows in steps(table.shape[0], row_step(max(table.shape[1], 1))):
+                self.add(rows, np.asarray(table[rows, :]))
+        assert self.ranges is not None
+        return self.ranges
+
+
 class ChannelSums:
     """`LayerChannels` of images that come a few at a time, so that others can have them too; the
-    first look at them is its own.
+    ranges of the channels are known before.
     """
 
     def __init__(
-        self, before: Table, after: Table, pictures: Pictures, *, k: int, negative: bool = False
+        self,
+        before: Table,
+        after: Table,
+        pictures: Pictures,
+        ranges: tuple[Ranges, Ranges],
+        *,
+        k: int,
+        negative: bool = False,
     ) -> None:
         self.tables = before, after
         self.pictures, self.split = pictures, pictures.split
-        parts = (pictures.among(*part) for part in ahead(in_parts(before, after)))
-        *ranges, identical = both_ranges(parts)
+        self.negative = negative
         self.finite = ranges[0].finite & ranges[1].finite
-        first, second = (network.only(self.finite) for network in ranges)
-        told = states(first, second, identical, negative=negative)
-        self.statuses = np.where(self.finite, told, NOT_FINITE)
+        self.ranges = [network.only(self.finite) for network in ranges]
         width, classes = len(self.finite), len(self.split.classes)
-        self.products = Products(first, second)
+        self.identical = np.ones(width, bool)
+        self.products = Products(*self.ranges)
         self.largest = [Largest(pictures.by_id, width, k, negative=negative) for _ in NETWORKS]
-        self.sums = [ClassSums(network, classes) for network in (first, second)]
+        self.sums = [ClassSums(network, classes) for network in self.ranges]
 
     def add(self, rows: slice, before: NDArray[Any], after: NDArray[Any]) -> None:
         """Take some rows of both tables."""
-        here, *parts = self.pictures.among(rows, before, after)
+        here, once = self.pictures.among(rows)
+        parts = [before[once], after[once]]
+        self.identical &= (parts[0] == parts[1]).all(axis=0)
         if not self.finite.all():
             parts = [np.where(self.finite, part, np.float32(0)) for part in parts]
         self.products.add(*parts)
@@ -156,8 +189,10 @@ class ChannelSums:
             )
             for name, chosen, by_class in zip(NETWORKS, self.largest, self.sums, strict=True)
         )
+        first, second = self.ranges
+        told = states(first, second, self.identical, negative=self.negative)
         return LayerChannels(
-            statuses=self.statuses.tolist(),
+            statuses=np.where(self.finite, told, NOT_FINITE).tolist(),
             matching=paired(self.products.correlations),
             before=before,
             after=after,

@@ -9,7 +9,7 @@ array([[ 0.25, -0.25],
        [-0.25,  0.25]])
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,8 +95,14 @@ class Centred:
     mean: Array  # [p], of what is left without `first`, divided by `largest`
 
     @classmethod
-    def of(cls, table: Table, which: str = "the") -> "Centred":
-        """Look at each number once; `which` features they are is said in errors.
+    def of(
+        cls,
+        table: Table,
+        which: str = "the",
+        also: Callable[[slice, NDArray[Any]], None] | None = None,
+    ) -> "Centred":
+        """Look at each number once; `which` features they are is said in errors. `also` is given
+        the rows that were read, as long as all are numbers; of wide features it is given none.
 
         Raises MeasureError: `not-a-table`, `too-few-images` (fewer than 2), `not-finite`,
         `constant-features` (no image differs from the others).
@@ -113,9 +119,12 @@ class Centred:
         first = np.array(table[0, :], np.float64)
         largest, total = 0.0, np.zeros(len(first))
         for rows, columns in _slices(table):
-            part = np.asarray(table[rows, columns], np.float64)
-            check_finite(part, which, rows.start or 0)
-            part = part - first[columns]
+            read = np.asarray(table[rows, columns])
+            check_finite(read, which, rows.start or 0)
+            if also and rows.stop is not None:
+                also(rows, read)
+            part = read.astype(np.float64)
+            part -= first[columns]
             largest = max(largest, float(np.abs(part).max(initial=0.0)))
             total[columns] += part.sum(axis=0)
         if largest == 0:
@@ -237,12 +246,14 @@ def centred_both(x: Table | Centred, y: Table | Centred) -> tuple[Centred, Centr
     )
 
 
-def centred_if_possible(table: Table, which: str) -> Table | Centred:
+def centred_if_possible(
+    table: Table, which: str, also: Callable[[slice, NDArray[Any]], None] | None = None
+) -> Table | Centred:
     """Centred once for all measures; the table itself where that cannot be, and each measure will
     say why.
     """
     try:
-        return Centred.of(table, which)
+        return Centred.of(table, which, also)
     except MeasureError:
         return table
 
@@ -253,7 +264,7 @@ def check_same_images(n: int, m: int) -> None:
         raise MeasureError("images-differ", f"needs the same images twice; got {n} and {m} rows")
 
 
-def check_finite(part: Array, which: str, first_row: int = 0) -> None:
+def check_finite(part: NDArray[Any], which: str, first_row: int = 0) -> None:
     """Raises MeasureError `not-finite`, with the first row of it."""
     finite = np.isfinite(part).all(axis=1)
     if not finite.all():
