@@ -543,3 +543,25 @@ def test_names_cannot_leave_the_folder(lean):
     build(lean)
     assert not list((lean / "site/pictures").glob("renderings/*/[!m]*/*"))
     assert not [path for path in (lean / "site").rglob("*") if "secret" in path.name]
+
+
+@pytest.mark.usefixtures("quick")
+def test_no_two_files_differ_in_case_only(lean):
+    """Classes that do so, and a layer that is called as the folder of classes, have own pages."""
+    place = StudyFolder(lean).comparison("imagenet", "fine_tuned")
+    names = {HOSTILE[0]: "Red", HOSTILE[1]: "red", HOSTILE[2]: "3"}
+    for table in ("channels", "responses"):
+        frame = read_table(place / f"{table}.parquet").replace(names)
+        write_table(place / f"{table}.parquet", frame.replace("mixed4a", "classes"))
+    write_table(
+        place / "layers.parquet", read_table(place / "layers.parquet").replace("mixed4a", "classes")
+    )
+    build(lean)
+    site = lean / "site"
+    files = [path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()]
+    assert len({name.casefold() for name in files}) == len(files)
+    below = "comparisons/imagenet--fine_tuned"
+    of_classes = [name for name in files if name.startswith(f"{below}/classes/")]
+    assert sum("/class-red-" in name.lower() for name in of_classes) == 2
+    assert f"{below}/classes/3.html" in of_classes
+    assert any(name.startswith(f"{below}/layer-classes-") for name in files)

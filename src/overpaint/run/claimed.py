@@ -11,13 +11,15 @@ from overpaint.study import Study
 from overpaint.study.places import places
 
 
-def claim(study: Study, folder: StudyFolder, *, dry: bool = False) -> None:
+def claim(
+    study: Study, folder: StudyFolder, *, dry: bool = False, of_any_study: bool = False
+) -> None:
     """Have the study folder for this study; a dry run only looks.
 
     Raises RecordError for a folder that holds other things or another study, for a link in a place
     of ours, and for files of somebody else's where an artefact of the study is to be.
     """
-    check_folder(folder.root, study.study)
+    check_folder(folder.root, None if of_any_study else study.study)
     for place, kind in places(study).items():
         if kind != "features":
             refuse_strangers(folder.root / place, kind)
@@ -26,4 +28,4 @@ def claim(study: Study, folder: StudyFolder, *, dry: bool = False) -> None:
             refuse_strangers(group, kind)
     listing_of(folder)
     if not dry:
-        take_folder(folder.root, study.study)
+        take_folder(folder.root, study.study, of_any_study=of_any_study)

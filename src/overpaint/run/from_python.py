@@ -21,17 +21,17 @@ from overpaint.defaults import SPLITS
 from overpaint.errors import NetworkError, RecordError, StudyError, nearest
 from overpaint.progress import Progressing
 from overpaint.records import (
+    MARKER,
     DatasetFacts,
     StudyFolder,
     check_folder,
     manifest,
-    study_of,
-    take_folder,
     whole_folder,
     write_manifest,
     write_text,
 )
 from overpaint.records.machine import refusals_told
+from overpaint.run.claimed import claim
 from overpaint.run.comparisons import write_comparison
 from overpaint.run.findings import keep_findings
 from overpaint.run.renderings import keep_renderings
@@ -67,7 +67,7 @@ def write_report(
     console = Console(soft_wrap=True, quiet=render is None)  # drawing takes its time
     work = Workspace(study, StudyFolder(folder), Progressing(console))
     with alone_in(work, "a report from Python"):
-        take_folder(folder, study.study, of_any_study=True)
+        claim(study, work.folder, of_any_study=True)  # it is called as its folder
         write_text(work.folder.study, study.to_yaml())
         _write_dataset(work, compared)
         for name, network, digest in zip(names, networks, compared.digests, strict=True):
@@ -106,7 +106,8 @@ def write_report(
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that holds anything but an earlier report of this kind."""
     check_folder(folder)
-    if not folder.exists() or study_of(folder) is None:
+    names = {path.name for path in folder.glob("*") if not path.name.startswith(".overpaint")}
+    if names <= {MARKER}:
         return
     try:
         study = yaml.safe_load(StudyFolder(folder).study.read_text(encoding="utf-8"))
@@ -164,7 +165,7 @@ def _as_name(text: str) -> str:
     >>> _as_name("My pictures (2)")
     'My_pictures_2'
     """
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-") or "pictures"
+    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:100] or "pictures"
 
 
 def _write_dataset(work: Workspace, compared: Compared) -> None:

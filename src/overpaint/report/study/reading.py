@@ -4,6 +4,7 @@ What is missing or broken is noted in words for the page, and an empty table tak
 a failure kept from being made is no omission: the failure is told instead, once.
 """
 
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -254,8 +255,22 @@ class ComparisonRecords:
         return self._address(addresses.CHANNEL, layer=layer, channel=str(channel))
 
     def label(self, label: str) -> str:
-        """The address of the page of a class."""
-        return self._address(addresses.CLASS, **{"class": label})
+        """The address of the page of a class.
+
+        Where classes differ in upper and lower case only, as no file may everywhere, one with the
+        digest of its name.
+        """
+        name = f"class {label}" if label in self._of_one_spelling else label
+        return self._address(addresses.CLASS, **{"class": name})
+
+    @cached_property
+    def _of_one_spelling(self) -> set[str]:
+        """The classes that are another one's but for upper and lower case."""
+        columns = (self.responses["label"], self.channels["top_class_before"],
+                   self.channels["top_class_after"])  # fmt: skip
+        labels = {str(label) for column in columns for label in column.dropna().unique()}
+        counts = Counter(label.casefold() for label in labels)
+        return {label for label in labels if counts[label.casefold()] > 1}
 
     def _address(self, pattern: str, **names: str) -> str:
         return addresses.address(pattern, {"before": self.before, "after": self.after, **names})
