@@ -412,8 +412,9 @@ class Warm:
 # --- what a folder holds --------------------------------------------------------------------------
 
 
-TIMES = ("stamps.parquet", "site.json")
-"""Files that tell the times of others, by which a next look is quick: only that they are there."""
+TIMES = ("stamps.parquet", "site.json", "site.manifest.json")
+"""Files that tell the times of others, by which a next look is quick, and the digest of one: only
+that they are there."""
 
 
 def contents(folder: Path) -> dict[str, str]:

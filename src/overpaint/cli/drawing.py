@@ -131,8 +131,8 @@ class Drawing:
             raise NetworkError(
                 "no-sheet", f"{self.sheet} is no picture: end its name in .png, .jpg"
             )
-        for file in (self.sheet, self.movie):
-            if file and file.is_dir():
+        for file in filter(None, (self.sheet, self.movie)):
+            if file.is_dir():
                 raise NetworkError("no-sheet", f"{file} is a folder: give the name of a file")
         if (self.canvas == "maco") != (self.spectrum is not None):
             raise NetworkError(

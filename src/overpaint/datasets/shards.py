@@ -340,7 +340,7 @@ def members_of(
     """Key, field, place and bytes of the members that are looked at."""
     most = SPARE + RATIO * path.stat().st_size
     for member in tar:
-        tar.members.clear()  # the library keeps each
+        tar.members.clear()  # type: ignore[attr-defined]  # the library keeps each
         if member.offset_data + member.size > most and isinstance(path, Path):
             raise DatasetError("broken-shard", f"{path} would unpack to more than {most} bytes")
         if len(member.name) > 2 * LONGEST:

@@ -48,8 +48,6 @@ def keep_network(work: Workspace, name: str) -> None:
     )
     is_trained = not reasons_to_make(place, wanted) and {*damaged} <= {"predictions.parquet"}
     if not must_make_network(work, name):
-        if not work.dry:  # a run may have been killed after it wrote the network
-            work.folder.checkpoint(name).unlink(missing_ok=True)
         return
     from overpaint.run.trainings import predict_again, save_network, save_start, train
 
@@ -77,6 +75,8 @@ def must_make_network(work: Workspace, name: str) -> bool:
     beside = [work.folder.network(f"{name}.init")] if draws else []
     must = work.must_make(place, wanted_network(work, name), beside=beside)
     work.pending |= {other for other in beside if place in work.pending}
+    if not must and not work.dry:  # a run may have been killed after it wrote the network
+        work.folder.checkpoint(name).unlink(missing_ok=True)
     return must
 
 
