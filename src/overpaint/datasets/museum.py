@@ -21,11 +21,11 @@ import pandas as pd
 from overpaint.cache import first_line
 from overpaint.datasets.exported import suffix
 from overpaint.datasets.iiif import ARTISTS, Lost, Work, described, service_of, works
-from overpaint.datasets.sheet import Sheet, plain, read_sheet, text_of
+from overpaint.datasets.sheet import FILE_BYTES, Sheet, plain, read_sheet, text_of
 from overpaint.datasets.table import RIGHTS, SOURCES
 from overpaint.datasets.web import Web
 from overpaint.errors import DatasetError, RecordError
-from overpaint.files import json_from
+from overpaint.files import json_from, read_regular
 from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
@@ -156,7 +156,7 @@ def named_by(
             file = web.documents / f"export{Path(urlsplit(what).path).suffix[:9]}"
             with whole_file(file) as draft:
                 draft.write_bytes(web.get(what).data)
-        data = file.read_bytes()
+        data = read_regular(file, FILE_BYTES)
     except (ValueError, OSError) as error:
         hand_on(error, file)
         raise DatasetError("no-document", f"cannot read {what}: {first_line(error)}") from None

@@ -331,7 +331,7 @@ def _lines(text: str) -> str:
 def text_rows(text: str, separator: str) -> Iterator[Row]:
     """The rows of separated text; a csv.Error tells the line of what is wrong."""
     csv.field_size_limit(2**30)  # masks and captions are long; as a rule it is 131,072
-    lines = (match[0] for match in re.finditer(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+", text))
+    lines = (match[0] for match in re.finditer(r"[^\r\n]+(?:\r\n?|\n|\Z)|\r\n?|\n", text))
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
     line, cells_in_all = 1, 0
     while True:

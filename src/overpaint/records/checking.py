@@ -61,7 +61,9 @@ def checked(frame: pd.DataFrame, row: type) -> tuple[pd.DataFrame, list[str]]:
         columns[name] = values
     others = [name for name in frame if name not in columns]
     whole = pd.concat([pd.DataFrame(columns, index=frame.index), frame[others]], axis=1)
-    return whole[list(frame.columns)][sound], remarks
+    whole = whole[list(frame.columns)][sound]
+    counted = [name for name, types in _types(row).items() if types <= {int, Index}]
+    return whole.astype({name: "int64" for name in counted if name in whole}), remarks
 
 
 def _as(column: "pd.Series[Any]", types: set[Any]) -> "tuple[pd.Series[Any], NDArray[np.bool_]]":
@@ -87,11 +89,9 @@ def _whole(
     numbers = pd.to_numeric(column, errors="coerce")
     floats = numbers.astype("Float64").to_numpy("float64", na_value=np.nan)
     fits = (floats >= bounds[0]) & (floats <= bounds[1]) & (floats == np.round(floats))
-    if fits.all() and pd.api.types.is_integer_dtype(column):
+    if pd.api.types.is_integer_dtype(column) and (fits | np.isnan(floats)).all():
         return column, fits
-    whole = pd.array(np.where(fits, floats, 0).astype("int64"), dtype="Int64")
-    whole[~fits] = pd.NA
-    return pd.Series(whole, index=column.index), fits
+    return pd.Series(np.where(fits, floats, np.nan), index=column.index), fits
 
 
 def _is_text(value: object) -> bool:

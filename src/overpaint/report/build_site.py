@@ -1,11 +1,13 @@
 """`build`: the site of a study folder, brought up to date."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from overpaint.errors import RecordError
 from overpaint.records import Listing, StudyFolder
 from overpaint.records.drafts import sweep
 from overpaint.records.lock import held
@@ -52,7 +54,7 @@ def _bring_up_to_date(records: Records, listing: Listing) -> Path:
         IncrementalFiles(records.folder.site, records.folder.site_state, listing),
         () if charts > MANY else tuple(formats.WRITERS),
     )
-    with site.files.batch:
+    with site.files.batch, showable(records.folder):
         write_pages(site, records)
         site.files.finish()
     return records.folder.site / "index.html"
@@ -60,6 +62,20 @@ def _bring_up_to_date(records: Records, listing: Listing) -> Path:
 
 MANY = 120
 """A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
+
+
+@contextmanager
+def showable(folder: StudyFolder) -> Iterator[None]:
+    """Raises RecordError where pages cannot be made of records that were read without complaint."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+        raise RecordError(
+            "unshowable-record",
+            f"{folder.root} holds what no page can show ({type(error).__name__}: {error}): "
+            "'overpaint verify' says which files are not as a run wrote them; if it names none, the "
+            "fault is ours",
+        ) from error
 
 
 def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:

@@ -9,7 +9,7 @@ from overpaint.defaults import SPLITS
 from overpaint.errors import RecordError
 from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow, StudyFolder
-from overpaint.report.build_site import copy_assets
+from overpaint.report.build_site import copy_assets, showable
 from overpaint.report.export.against_rows import (
     AgainstPage,
     SettingDifference,
@@ -71,7 +71,7 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     place = f"against-{slug(names[1])}"
     check_reported(first.folder)
     listing = listing_of(first.folder) if out is None else exported(first.folder, out)
-    with into(out or first.folder.site, listing) as draft:
+    with into(out or first.folder.site, listing) as draft, showable(first.folder):
         site = Site(IncrementalFiles(draft))
         with site.files.batch:
             page = against_page(site, place, names, first, second)

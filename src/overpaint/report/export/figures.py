@@ -16,7 +16,7 @@ from overpaint.errors import RecordError
 from overpaint.records import Listing, StudyFolder, digest, whole_file
 from overpaint.records.belongings import files_below, is_link
 from overpaint.records.drafts import Batch
-from overpaint.report.build_site import write_pages
+from overpaint.report.build_site import showable, write_pages
 from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Picture
 from overpaint.report.site import spreadsheet
@@ -77,7 +77,7 @@ def figures(folder: Path, out: Path) -> Path:
         tempfile.TemporaryDirectory(prefix="overpaint-") as pages,
     ):
         site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
-        with site.files.batch, site.paper.batch:
+        with site.files.batch, site.paper.batch, showable(records.folder):
             write_pages(site, records, charts_only=True)
     return out
 
