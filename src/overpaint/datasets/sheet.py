@@ -36,6 +36,12 @@ UNPACKED_BYTES, RATIO = 2**27, 20
 COLUMNS, ROWS, CELLS = 2**14, 2**22, 2**25
 """Of a table: as many columns as Excel has, some million pictures."""
 
+FIELD = 2**24
+"""The letters of a field, and of a line."""
+
+TITLE = 1000
+"""The letters of a column's title; the rest of it is not looked at."""
+
 TOO_MANY = f"more than {COLUMNS:,} columns, {ROWS:,} rows or {CELLS:,} cells"
 
 XML_BYTES = 2**28
@@ -198,7 +204,7 @@ def head_of(grid: Grid, needed: Needed) -> Head:
     rows = (row for row in grid.rows() if any(text_of(cell) for cell in row[1]))
     try:
         for above, (line, cells) in enumerate(islice(rows, HEADER_WITHIN)):
-            header = [clean(text_of(cell).removeprefix("\ufeff")) for cell in cells]
+            header = [clean(text_of(cell).removeprefix("\ufeff")[:TITLE]) for cell in cells]
             present = {number for number, names in enumerate(needed) if _places(header, names)}
             heads.append(Head(grid=grid, line=line, header=header, present=present, above=above))
     except csv.Error as wrong:  # quotes stand where this separator does not
@@ -226,7 +232,7 @@ def _below(file: Path, head: Head, grid: Iterable[Row]) -> Sheet:
                 f"{file}, line {line}: {len(cells)} fields, and the header has "
                 f"{len(head.header)}: is one of them to stand in quotes?",
             )
-        if [clean(text) for text in texts] == head.header:
+        if [clean(text[:TITLE]) for text in texts] == head.header:
             repeated += 1
             continue
         rows.append((line, cells + [""] * (len(head.header) - len(cells))))
@@ -330,8 +336,8 @@ def _lines(text: str) -> str:
 
 def text_rows(text: str, separator: str) -> Iterator[Row]:
     """The rows of separated text; a csv.Error tells the line of what is wrong."""
-    csv.field_size_limit(2**30)  # masks and captions are long; as a rule it is 131,072
-    lines = (match[0] for match in re.finditer(r"[^\r\n]+(?:\r\n?|\n|\Z)|\r\n?|\n", text))
+    csv.field_size_limit(FIELD)  # masks and captions are long; as a rule it is 131,072
+    lines = _lines_of(text)
     reader = csv.reader(lines, delimiter=separator, strict=True, skipinitialspace=True)
     line, cells_in_all = 1, 0
     while True:
@@ -347,6 +353,14 @@ def text_rows(text: str, separator: str) -> Iterator[Row]:
         if not (line == 1 and len(cells) < 3 and re.fullmatch("sep=.?", separator.join(cells))):
             yield line, list(cells)
         line = reader.line_num + 1
+
+
+def _lines_of(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, as csv wants them."""
+    for match in re.finditer(r"[^\r\n]+(?:\r\n?|\n|\Z)|\r\n?|\n", text):
+        if match.end() - match.start() > FIELD:
+            raise csv.Error(f"it is longer than {FIELD:,} letters")
+        yield match[0]
 
 
 def workbook(file: Path) -> list[Grid]:

@@ -66,14 +66,14 @@ MANY = 120
 
 @contextmanager
 def showable(folder: StudyFolder) -> Iterator[None]:
-    """Raises RecordError where pages cannot be made of records that were read without complaint."""
+    """Raises RecordError where no page can be made of records that were read without complaint."""
     try:
         yield
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
         raise RecordError(
             "unshowable-record",
             f"{folder.root} holds what no page can show ({type(error).__name__}: {error}): "
-            "'overpaint verify' says which files are not as a run wrote them; if it names none, the "
+            "'overpaint verify' says which files are not as a run wrote them; if none, the "
             "fault is ours",
         ) from error
 
