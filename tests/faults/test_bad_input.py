@@ -259,7 +259,7 @@ TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "nothing": ("t.csv", lambda: b"", "missing-column"),
     "zeros": ("t.csv", lambda: bytes(1000), "missing-column"),
     "random bytes": ("t.csv", lambda: np.random.default_rng(0).bytes(5000), "broken-table"),
-    "a NUL in a path": ("t.csv", lambda: b"path,label" + b" " * 500 + b"\na\0b.png,x\nc.png,y", "broken-table"),
+    "a NUL in a path": ("t.csv", lambda: b"path,label" + b" " * 500 + b"\na\0b.png,x\nc.png,y", "path-outside"),
     "a quote without end": ("t.csv", lambda: b'path,label\n"a.png,x\n' + b"b.png,y\n" * 1000, "broken-table"),
     "a line of 100 MB": ("t.csv", lambda: b"a" * 10**8, "broken-table"),
     "a cell of 100 MB": ("t.csv", lambda: b'path,label\n"' + b"a" * 10**8, "broken-table"),

@@ -149,6 +149,9 @@ def read_sheet(file: Path, needed: Needed) -> Sheet:
     try:
         heads = [head_of(grid, needed) for grid in grids_of(file)]
         head = max(heads, key=lambda head: (len(head.present), head.width))
+        too_many = [other.error for other in heads if other.error and TOO_MANY in str(other.error)]
+        if too_many and not head.present:
+            raise too_many[0]  # noqa: TRY301
         if head.error:
             raise head.error  # noqa: TRY301 - told as all that is wrong with the file
         rows = list(head.grid.rows())
@@ -270,6 +273,8 @@ def grids_of(file: Path) -> list[Grid]:
             raise ValueError(f"it unpacks to more than {most:,} bytes")
     text, notes = decoded(data, file.name)
     del data
+    if text.count("\n") > ROWS:
+        raise ValueError(TOO_MANY)
     if file.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         return [Grid(rows=lambda: json_rows(text), notes=notes)]
     return [
