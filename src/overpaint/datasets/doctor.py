@@ -11,6 +11,7 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +33,7 @@ from overpaint.records import (
     write_rows,
     write_table,
 )
+from overpaint.records.contents import changed_at
 
 STAMPS = "stamps.parquet"
 """Size and time of each picture at the last look; without it every picture is read."""
@@ -53,11 +55,19 @@ def examine(
     last_look = remembered(workplace)
     stamps = {picture.image: stamp(root / picture.image) for picture in pictures}
     notes = known_notes(workplace)
+    # A time can be set, as whoever copies does; that of the last change of a file's entry cannot.
+    manifest = workplace / "manifest.json"
+    since = changed_at(manifest) if manifest.is_file() else None
+    touched = {
+        picture.image
+        for picture in pictures
+        if since and isinstance(path := root / picture.image, Path) and _is_newer(path, since)
+    }
     looks = dict(looks) if looks is not None else {
         image: Look(digest=row.digest, width=row.width, height=row.height, status=row.status,
                     note=notes.get(image, ""))
         for image, (when, row) in last_look.items()
-        if when == stamps.get(image) and row.status == "ok"
+        if when == stamps.get(image) and row.status == "ok" and image not in touched
     }  # fmt: skip
     stale = [image for image in stamps if image not in looks]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -89,6 +99,12 @@ def examine(
     if odd != notes:
         write_json(workplace / "notes.json", odd)
     return rows
+
+
+def _is_newer(path: Path, since: int) -> bool:
+    with suppress(OSError):
+        return changed_at(path) > since
+    return False
 
 
 def known_notes(workplace: Path) -> dict[str, str]:

@@ -27,7 +27,7 @@ PLACES = (
 """Where artefacts lie."""
 
 BESIDE = re.compile(
-    r"overpaint\.json|study\.yaml|failures\.json|site\.files|exported/.+|trainings/.+|logs/.+|site/.+"
+    r"(overpaint|site)\.json|study\.yaml|failures\.json|site\.files|(trainings|logs|exported|site)/.+"
     r"|datasets/[^/]+/(stamps\.parquet|notes\.json|decoded/.+|pictures/.+)"
 )
 """What of ours is no artefact, or is looked after elsewhere."""

@@ -7,10 +7,11 @@ complete does nothing, and then torch is never even imported.
 The order is below; `workspace` holds what the steps share, and each kind of artefact has a module.
 """
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +22,7 @@ from overpaint.records import (
     Scores,
     StudyFolder,
     check_folder,
+    read_manifest,
     verify_folder,
     write_json,
     write_text,
@@ -229,20 +231,19 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
 
 
 def _write_study(work: Workspace) -> None:
-    """Keep the study as it was read; say so where what lies there is no study."""
-    path = work.folder.study
+    """Keep the study as it was read; say so where what lies there is none that a run has left."""
+    path, text = work.folder.study, work.study.to_yaml()
     try:
         present = path.read_bytes()
-        yaml.safe_load(present)["study"]
-    except FileNotFoundError:
-        present = None
-        if work.folder.site_state.is_file() or work.folder.findings.is_file():
-            work.progress.say(f"{path.name}: it is lost: made anew")
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError):
-        present = None
-        work.progress.say(f"{path.name}: it is no study any more: made anew")
-    if present != work.study.to_yaml().encode():
-        write_text(path, work.study.to_yaml())
+    except OSError:
+        present = b""
+    if present == text.encode():
+        return
+    with suppress(RecordError):
+        told = read_manifest(work.folder.site_state).inputs.get(path.name)
+        if told != hashlib.sha256(present).hexdigest():
+            work.progress.say(f"{path.name}: is not as the last run left it: made anew")
+    write_text(path, text)
 
 
 def _sum_up(work: Workspace, page: Path, failures: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ given is all that LogME and the nearest neighbours need.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from rich.table import Table
@@ -95,8 +96,15 @@ def keep_advice(work: Workspace) -> None:
     try:
         starts = dict(read_manifest(path).settings["starts"])
     except (RecordError, KeyError, TypeError, ValueError):
+        pairs: set[tuple[str, str]] = set()
+        with suppress(RecordError):
+            pairs = {(row.dataset, row.network) for row in read_rows(path, AdviceRow)}
         fitted = {entry.fit for entry in study.networks.values() if entry.fit}
-        starts = {name: list(study.all_networks) for name in study.datasets if name in fitted}
+        starts = {
+            dataset: [name for name in study.all_networks if not pairs or (dataset, name) in pairs]
+            for dataset in study.datasets
+            if dataset in fitted
+        }
     starts = {
         dataset: [
             name

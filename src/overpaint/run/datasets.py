@@ -27,6 +27,7 @@ from overpaint.records import (
     write_manifest,
 )
 from overpaint.records.belongings import remove_ours
+from overpaint.records.contents import changed_at
 from overpaint.run.workspace import Workspace
 
 NAMED = 5
@@ -89,7 +90,7 @@ def _make_room(work: Workspace, name: str) -> None:
     if damaged:
         said = f"{'; '.join(damaged[:NAMED])}{' …' if len(damaged) > NAMED else ''}"
         work.progress.say(f"{place.relative_to(work.folder.root).as_posix()}: {said}: made anew")
-    if work.verify:
+    if work.verify or any(damage.name == "notes.json" for damage in work.damages(place)):
         (place / STAMPS).unlink(missing_ok=True)  # so that every picture is read
 
 
@@ -103,11 +104,15 @@ def _damaged_pictures(work: Workspace, name: str) -> list[str]:
     if not entry.writes_out or not pictures.is_dir() or (pictures / "looks.parquet").is_file():
         return []  # they are somebody else's, not there yet, or at an address
     damaged = []
+    manifested = place / "manifest.json"
+    since = changed_at(manifested) if manifested.is_file() else 0
     for image, (when, row) in remembered(place).items():
         now = stamp(pictures / image)
         if now[0] < 0:
             damaged.append(f"{image} is lost")
-        elif (work.verify or now != when) and file_digest(pictures / image) != row.digest:
+        elif not work.verify and now == when and changed_at(pictures / image) <= since:
+            continue
+        elif file_digest(pictures / image) != row.digest:
             damaged.append(f"{image} was changed after it was made")
     return damaged
 

@@ -125,7 +125,9 @@ class Workspace:
             self.pending.add(place)
         elif reasons:
             for at, damage in damaged:
-                (manifest_path(at).parent / damage.name).unlink(missing_ok=True)
+                path = manifest_path(at).parent / damage.name
+                if not path.is_dir():
+                    path.unlink(missing_ok=True)
             for at in (place, *beside):
                 self.looks.pop(at, None)
         return bool(reasons) and not self.dry

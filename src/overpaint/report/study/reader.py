@@ -104,6 +104,8 @@ class Reader:
         try:
             with table_file(path) as file:
                 columns = pq.read_schema(file).names
+            if path in self.damaged:
+                read_table(path)  # which shows whether anything can be read of it
         except RecordError as error:
             self._note(path, error)
             return None
