@@ -298,8 +298,8 @@ def text(value: Any) -> str:
 def whole(text: str) -> str:
     """A text without halves of letters (surrogates), which no file could take.
 
-    >>> whole("Moon \\ud83c")
-    'Moon ?'
+    >>> whole("Moon" + chr(0xD83C))
+    'Moon?'
     """
     return text.encode(errors="replace").decode()
 

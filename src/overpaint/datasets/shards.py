@@ -9,8 +9,11 @@ Below a folder, the pictures are written out once. Those at an address (`s3://â€
 shard is read through once, and its pictures from then on in parts.
 """
 
+import lzma
 import re
+import struct
 import tarfile
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby, islice
@@ -306,9 +309,10 @@ def items_of(
             # A tar ends with blocks of zeros; the library takes a cut between two for an end.
             if tar.fileobj is None or not tar.fileobj.read(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError("unexpected end of data")
-    except DatasetError:
-        raise
-    except Exception as error:  # a broken file may trip the libraries anywhere
+    except (
+        *(tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError, struct.error),
+        *(ValueError, LookupError, ArithmeticError, MemoryError),
+    ) as error:  # a broken file may trip the libraries anywhere
         raise DatasetError(
             "broken-shard", f"cannot read the shard {path}, it may be cut off: {error}"
         ) from None
