@@ -4,6 +4,7 @@ Digests of everything that is somebody else's are taken before and after; each a
 """
 
 import json
+import os
 import shutil
 import struct
 import sys
@@ -232,6 +233,11 @@ def foreign_thumbnails(out: Path) -> None:
     write_theirs(out / "thumbnails/photographs")
 
 
+def foreign_checkpoint(out: Path) -> None:
+    (out / "trainings").mkdir()
+    (out / "trainings/tuned.pt").write_bytes(b"mine")
+
+
 def foreign_renderings(out: Path) -> None:
     for channel in range(6):
         path = out / f"renderings/source/two/{channel}.png"
@@ -255,8 +261,8 @@ def a_folder_for_a_file(out: Path) -> None:
 @pytest.mark.parametrize(
     "arrange",
     [foreign_network, foreign_network_by_name, foreign_comparison, foreign_features,
-     foreign_dataset, foreign_site, foreign_thumbnails, foreign_renderings, a_file_for_a_folder,
-     a_file_for_an_artefact, a_folder_for_a_file],
+     foreign_dataset, foreign_site, foreign_thumbnails, foreign_checkpoint, foreign_renderings,
+     a_file_for_a_folder, a_file_for_an_artefact, a_folder_for_a_file],
 )  # fmt: skip
 def test_what_lies_at_the_place_of_an_artefact_stays(warm, tmp_path, arrange):
     """In a study folder that is marked, too: the run is refused, and their files are as before."""
@@ -356,6 +362,32 @@ def test_a_group_of_features_with_files_of_others_is_not_removed(warm, place):
     (place / "study.yaml").write_text(OTHER)
     refused(warm.run(place, *COMMAND), "not-ours")
     assert notes.read_text() == "mine"
+
+
+def test_a_listing_that_leads_elsewhere_removes_nothing(warm, place, tmp_path):
+    """A study folder may be somebody's who means harm: only names below the site count."""
+    names = [str(tmp_path / "theirs/notes.md"), "../../../theirs/notes.md", "../study.yaml"]
+    with (place / "out/site.files").open("a") as file:
+        file.writelines(f"{name}\n" for name in names)
+    before = contents(tmp_path / "theirs")
+    state = json.loads((place / "out/site.json").read_text())
+    state["parts"]["x"] = {"key": "", "files": names}
+    (place / "out/site.json").write_text(json.dumps(state))
+    for arguments in (("report", "out"), ("clean", "out"), ("clean", "out", "--all")):
+        assert warm.run(place, *arguments).status == 0
+        assert contents(tmp_path / "theirs") == before
+        assert arguments[-1] == "--all" or (place / "out/study.yaml").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", [MARKER, "study.yaml", "site.files", "networks/tuned/manifest.json"]
+)
+def test_a_pipe_is_not_waited_for(warm, place, name):
+    """What is no file is not read."""
+    (place / "out" / name).unlink()
+    os.mkfifo(place / "out" / name)
+    for arguments in (("report", "out"), ("clean", "out")):
+        assert "Traceback" not in warm.run(place, *arguments).output
 
 
 # --- other places that are written to -------------------------------------------------------------

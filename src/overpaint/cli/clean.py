@@ -2,7 +2,6 @@
 all that is ours. What somebody else put there stays, whatever it is.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from overpaint.records.belongings import (
     KEYS,
     files_below,
     holds,
+    is_checkpoint,
     is_link,
     kind_of,
     read_plain,
@@ -112,7 +112,7 @@ def leftovers(root: Path, *, everything: bool) -> list[Leftover]:
     gone += [
         Leftover(path=path, why=why)
         for path in sorted(root.glob("trainings/[!.]*.pt"))
-        if f"networks/{path.stem}" not in wanted and _is_checkpoint(path)
+        if f"networks/{path.stem}" not in wanted and is_checkpoint(path)
     ]
     gone += [
         Leftover(path=path, why="a draft that was never finished", names=tuple(files_below(path)))
@@ -174,12 +174,6 @@ def _is_group(path: Path) -> bool:
     """Whether a group of features is ours, also one that was not finished."""
     attributes = (read_plain(path / "zarr.json") or {}).get("attributes") or {}
     return kind_of(path) == "features" or "made_from" in attributes
-
-
-def _is_checkpoint(path: Path) -> bool:
-    """Whether a file is a state of PyTorch's, an archive with a member `…/data.pkl`."""
-    with path.open("rb") as file:
-        return bool(re.match(rb"PK\x03\x04.{26}[^/]+/data\.pkl", file.read(200), re.DOTALL))
 
 
 def _is_linked(folder: Path, name: str) -> bool:

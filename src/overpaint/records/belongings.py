@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
+from overpaint.files import open_regular, read_regular
 from overpaint.records.drafts import PARTIAL, is_draft, put_in_place, sync
 
 _TABLES = "layers|matrix|weights|spectra|channels|maximal|responses"
@@ -39,6 +40,9 @@ _NAMES: dict[str, str] = {
 }
 NAMES = {kind: re.compile(pattern) for kind, pattern in _NAMES.items()}
 """By the kind of an artefact that is a folder, the files that it may have."""
+
+MOST = 2**28
+"""Bytes of a manifest, of features with very many chunks too."""
 
 KEYS = ("manifest.json", "atelier.json", "export.json")
 """Without it a folder is not whole: the last file that is written, and the first that goes."""
@@ -94,7 +98,7 @@ def holds(folder: Path, kind: str) -> bool:
 def read_plain(path: Path) -> dict[str, Any] | None:
     """The mapping in a JSON file that is no link; None where there is none."""
     try:
-        value = None if is_link(path) else json.loads(path.read_bytes())
+        value = None if is_link(path) else json.loads(read_regular(path, MOST))
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -129,7 +133,7 @@ def strangers(folder: Path, kind: str | None = None) -> list[str]:
 def _is_json(path: Path) -> bool:
     """Whether a manifest that is none of ours is whole: then it is not one that was cut off."""
     try:
-        json.loads(path.read_bytes())
+        json.loads(read_regular(path, MOST))
     except (OSError, ValueError, RecursionError):
         return False
     return True
@@ -165,7 +169,7 @@ def refuse_strangers(folder: Path, kind: str) -> None:
 def _is_of_safetensors(path: Path) -> bool:
     """Whether a file of weights is absent or such as we write: with no metadata in its header."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path, 2**50) as file:
             size = int.from_bytes(file.read(8), "little")
             return b'"__metadata__"' not in file.read(min(size, 4096))
     except OSError:
@@ -188,7 +192,7 @@ def refuse_picture(path: Path) -> None:
 def is_picture(path: Path) -> bool:
     """Whether a file is a picture of ours, or empty: then nobody could miss it."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path, 2**50) as file:
             begin = file.read(4096)
             file.seek(max(file.seek(0, os.SEEK_END) - 4096, 0))
             end = file.read()
@@ -199,6 +203,24 @@ def is_picture(path: Path) -> bool:
 
 SIGN = b"overpaint\0"
 """What each picture of ours says of itself: before the text of a PNG, or as a comment."""
+
+
+def refuse_checkpoint(path: Path) -> None:
+    """Raises RecordError for a file in the place of a checkpoint that is none of ours."""
+    if os.path.lexists(path) and not is_checkpoint(path):
+        raise RecordError(
+            "not-ours", f"{path} is there and no checkpoint of overpaint's: move it away"
+        )
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is the state of a training, or the beginning of one."""
+    try:
+        with open_regular(path, 2**50) as file:
+            begin = file.read(4096)
+    except OSError:
+        return False
+    return not begin or all(sign in begin for sign in (b"data.pkl", b"key", b"state"))
 
 
 def replace_folder(draft: Path, folder: Path) -> None:

@@ -13,8 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from overpaint.errors import RecordError
+from overpaint.files import read_regular
 from overpaint.records.belongings import is_link, refuse_link, refuse_link_within
 from overpaint.records.files import write_text
+
+MOST = 2**28
+"""Bytes of a listing."""
+
+
+def lies_below(place: str) -> bool:
+    """Whether a path leads nowhere but below a folder, on any system; listings may be anybody's.
+
+    >>> lies_below("charts/cka.svg"), lies_below("../notes.md"), lies_below("/etc/passwd")
+    (True, False, False)
+    """
+    parts = place.split("/")
+    return not any(part in ("", ".", "..") or "\\" in part or ":" in part for part in parts)
 
 
 @dataclass
@@ -35,7 +49,8 @@ class Listing:
         """Read what is listed."""
         refuse_link(self.file)
         if self.file.is_file():
-            self.places |= {*self.file.read_text(encoding="utf-8", errors="replace").splitlines()}
+            names = read_regular(self.file, MOST).decode(errors="replace").splitlines()
+            self.places |= set(filter(lies_below, names))
 
     def check(self, place: str) -> None:
         """Raises RecordError for the place of a file that is somebody else's, or behind a link."""
@@ -65,7 +80,7 @@ class Listing:
 
     def keep_only(self, places: set[str]) -> None:
         """Remove the files of ours that are not among these, and folders that are empty then."""
-        for place in sorted(self.places - places):
+        for place in filter(lies_below, sorted(self.places - places)):
             path, folders = self.root / place, Path(place).parents[:-1]
             if any(map(is_link, (path, *(self.root / folder for folder in folders)))):
                 continue  # whoever put it there has the file

@@ -16,10 +16,14 @@ from pathlib import Path
 import yaml
 
 from overpaint.errors import RecordError
+from overpaint.files import read_regular
 from overpaint.records.belongings import is_link, kind_of, read_plain, refuse_link
 from overpaint.records.files import write_json
 
 MARKER = "overpaint.json"
+
+MOST = 2**20
+"""Bytes of a study."""
 
 FOLDERS = ("datasets", "networks", "trainings", "ensembles", "features", "comparisons",
            "renderings", "thumbnails", "site", "exported", "logs")  # fmt: skip
@@ -90,9 +94,10 @@ def study_of(root: Path) -> str | None:
         for path in root.glob(f"{folder}/*/manifest.json")
     )
     try:
-        text = (root / "study.yaml").read_text(encoding="utf-8")
+        text = read_regular(root / "study.yaml", MOST).decode()
         study = yaml.safe_load(text)
         name, _ = str(study["study"]), study["networks"].items()
+        dumped = yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
     except FileNotFoundError:
         advised = read_plain(root / "advice.manifest.json") or {}
         return "" if artefacts and advised.get("kind") == "advice" else None
@@ -100,7 +105,6 @@ def study_of(root: Path) -> str | None:
         return None
     except yaml.YAMLError:
         return None
-    dumped = yaml.safe_dump(study, sort_keys=False, allow_unicode=True)
     return name if artefacts or (dumped == text and "maximal_images" in study) else None
 
 

@@ -5,7 +5,7 @@ removed, that is somebody else's.
 """
 
 from overpaint.records import StudyFolder, check_folder, take_folder
-from overpaint.records.belongings import refuse_strangers
+from overpaint.records.belongings import refuse_checkpoint, refuse_strangers
 from overpaint.report.site.owned import listing_of
 from overpaint.study import Study
 from overpaint.study.places import places
@@ -26,6 +26,8 @@ def claim(
             continue
         for group in (folder.root / place).glob("*.zarr"):
             refuse_strangers(group, kind)
+    for name in study.all_networks:
+        refuse_checkpoint(folder.checkpoint(name))
     listing_of(folder)
     if not dry:
         take_folder(folder.root, study.study, of_any_study=of_any_study)

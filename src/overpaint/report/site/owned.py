@@ -7,6 +7,7 @@ from contextlib import suppress
 from overpaint.errors import RecordError
 from overpaint.records import Listing, StudyFolder, check_folder, read_json
 from overpaint.records.belongings import refuse_link
+from overpaint.records.listing import lies_below
 from overpaint.records.marker import refuse_links
 
 SIGNS = (
@@ -53,13 +54,13 @@ def listing_of(folder: StudyFolder) -> Listing:
     names = [
         path.relative_to(folder.site).as_posix()
         for path in folder.site.rglob("*")
-        if path.is_symlink() or not path.is_dir()
+        if path.is_symlink() or path.is_file()
     ]
     with suppress(RecordError, KeyError, TypeError, AttributeError):
         last = read_json(folder.site_state)
         for part in last["parts"].values():
-            listing.places |= {*map(str, part["files"])}
-        listing.places |= {*map(str, last["keys"])}
+            listing.places |= set(filter(lies_below, map(str, part["files"])))
+        listing.places |= set(filter(lies_below, map(str, last["keys"])))
     is_ours = (
         is_listed
         or listing.places.intersection(names)
