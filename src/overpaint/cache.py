@@ -119,15 +119,18 @@ def published(network: str) -> Path:
 def _download(source: Source, network: str) -> Path:
     import pooch
 
+    from overpaint.records.drafts import downloading
+
     folder = cache_folder()
     try:
-        path = pooch.retrieve(
-            source.url,
-            known_hash=source.hash,
-            fname=source.name,
-            path=folder,
-            downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
-        )
+        with downloading(folder / source.name) as draft:
+            pooch.retrieve(
+                source.url,
+                known_hash=source.hash,
+                fname=source.name,
+                path=draft,
+                downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
+            )
     except ValueError as error:
         if isinstance(error, OSError):  # requests calls some failures both
             hand_on(error, folder / source.name)
@@ -136,7 +139,7 @@ def _download(source: Source, network: str) -> Path:
     except Exception as error:
         hand_on(error, folder / source.name)
         raise _missing(source, network, folder, error) from None
-    return Path(path)
+    return folder / source.name
 
 
 def _missing(source: Source, network: str, folder: Path, error: Exception) -> NetworkError:

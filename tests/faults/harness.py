@@ -253,7 +253,7 @@ def serve() -> None:
                 "status": os.WEXITSTATUS(state) if os.WIFEXITED(state) else None,
                 "seconds": time.monotonic() - begun,
                 "cpu": usage.ru_utime + usage.ru_stime,
-                "children": _of_session(pid),
+                "children": of_session(pid),
             }
         else:
             answer = {"pid": pid}
@@ -261,7 +261,7 @@ def serve() -> None:
         answers.flush()
 
 
-def _of_session(leader: int) -> list[int]:
+def of_session(leader: int) -> list[int]:
     """Processes that are alive and belong to the session of a trial."""
     alive = []
     for entry in Path("/proc").glob("[0-9]*"):

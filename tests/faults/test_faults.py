@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import COMMAND, Warm, contents, difference, lay_out
+from harness import COMMAND, Warm, contents, difference, lay_out, of_session
 from series import Bench, Trial
 
 from overpaint.records.drafts import NAME
@@ -80,6 +80,32 @@ def test_a_long_computation_does_not_keep_a_run_from_stopping(bench, tmp_path):
     assert "stopped by SIGTERM: the same command goes on" in ended.output
     assert ended.seconds < 5
     assert not [path for path in place.iterdir() if NAME.fullmatch(path.name)]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_jobs_end_with_the_run_that_started_them(bench, signum):
+    """However the run ends, no process of it is left after a moment, and it can go on."""
+    bench.begin(changed=False)
+    process = bench.warm.start(bench.place, *COMMAND, "--jobs", "2")
+    for _ in range(3000):
+        if len(of_session(process)) > 1:
+            break
+        time.sleep(0.02)
+    assert len(of_session(process)) > 1
+    begin = time.monotonic()
+    # Ctrl+C goes to all processes of a terminal
+    (os.killpg if signum == signal.SIGINT else os.kill)(process, signum)
+    status = bench.warm.wait(process)
+    assert status == (-9 if signum == signal.SIGKILL else 128 + signum)
+    assert time.monotonic() - begin < 5
+    for _ in range(250):
+        if not of_session(process):
+            break
+        time.sleep(0.02)
+    assert of_session(process) == []
+    output = bench.place.with_name("place.output").read_text()
+    assert signum == signal.SIGKILL or "the same command" in output, output
+    assert "Traceback" not in output
 
 
 def _wait_for(path: Path) -> None:

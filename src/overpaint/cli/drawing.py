@@ -32,6 +32,7 @@ from overpaint.pixels.images import (
 from overpaint.progress import Progressing
 from overpaint.records import whole_file, write_picture
 from overpaint.records.belongings import refuse_link, refuse_picture
+from overpaint.records.drafts import sweep
 from overpaint.records.machine import check_place
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ class Drawing:
             for layer, channels in layers:
                 folder = self._folder / safe_name(layer)
                 refuse_link(folder)
+                sweep(folder, deep=False)  # of drawings that were killed
                 for path in folder.glob("*.png"):
                     if channels is None or path.stem in map(str, channels):
                         refuse_picture(path)

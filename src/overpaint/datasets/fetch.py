@@ -16,6 +16,7 @@ from overpaint.cache import TIMEOUT, cache_folder, first_line
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import whole_folder
 from overpaint.records.belongings import refuse_link
+from overpaint.records.drafts import downloading, sweep
 from overpaint.records.machine import hand_on
 
 
@@ -64,6 +65,7 @@ def fetch(name: str, folder: Path | None = None) -> Path:
         raise DatasetError(
             "folder-not-empty", f"{place} is there already: give a folder that is to be made"
         )
+    sweep(place.parent, deep=False)
     archive = cache_folder() / collection.archive
     if not archive.is_file():
         try:
@@ -105,11 +107,11 @@ def downloaded(collection: Collection, folder: Path) -> Path:
     """The archive, downloaded into a folder and compared with the publisher's hash."""
     import pooch  # and with it requests: only where something is downloaded
 
-    publisher = pooch.create(path=folder, base_url=f"doi:{collection.doi}/")
-    publisher.load_registry_from_doi()
-    return Path(
+    with downloading(folder / collection.archive) as draft:
+        publisher = pooch.create(path=draft, base_url=f"doi:{collection.doi}/")
+        publisher.load_registry_from_doi()
         publisher.fetch(collection.archive, downloader=pooch.DOIDownloader(timeout=TIMEOUT))
-    )
+    return folder / collection.archive
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -30,6 +30,7 @@ from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
 from overpaint.records.belongings import refuse_link, remove_empty
+from overpaint.records.drafts import sweep
 from overpaint.records.machine import hand_on
 
 LABELS = ("label", "class", "category", "classification", "genre", "style", "type", "object type")
@@ -88,6 +89,8 @@ def fetch_pictures(
         )
     local = Path(what)
     place = str(local.resolve()) if local.is_file() else what
+    for place_of_ours in (folder, folder / "pictures", folder / "documents"):
+        sweep(place_of_ours, deep=False)
     claim(folder, {"pictures of": place, "size": size})
     web = Web(rate, folder / "documents")
     with progress.stage(f"read {what}"):

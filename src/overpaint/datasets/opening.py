@@ -20,6 +20,7 @@ from overpaint.datasets.splits import in_words, way_of, with_splits
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import ImageRow, digest
 from overpaint.records.belongings import refuse_link_within
+from overpaint.records.drafts import sweep
 from overpaint.records.machine import refusals_told
 
 ENTRY: TypeAdapter[DatasetEntry] = TypeAdapter(DatasetEntry)
@@ -114,6 +115,7 @@ def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: An
         made_of = [entry.model_dump(mode="json"), str(lying), seed]
         workplace = cache_folder() / "datasets" / digest(made_of)[:16]
         refuse_link_within(cache_folder(), f"datasets/{workplace.name}/pictures")
+        sweep(workplace, deep=False)
         opened, rows = open_dataset(Path(root).name, entry, workplace=workplace, seed=seed)
     else:
         with TemporaryDirectory() as folder:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from overpaint.errors import MachineError
 from overpaint.records import whole_folder
 from overpaint.records.belongings import remove_ours
+from overpaint.records.drafts import sweep
 
 Picture = NDArray[np.uint8]
 """(H, W, 3), RGB."""
@@ -93,6 +94,7 @@ def on_disk(
     folder = place / f"{name}-{key}"
     pictures = _mapped(folder, count)
     if pictures is None:
+        sweep(place, deep=False)
         for old in place.glob(f"{name}-*"):
             remove_ours(old, "decoded")
         try:

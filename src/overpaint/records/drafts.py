@@ -22,9 +22,9 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -152,10 +152,13 @@ def forget_mine() -> None:
         forget(draft)
 
 
-def sweep(folder: Path, *, alone: bool = False, leave: Iterable[Path] = ()) -> int:
-    """Remove the drafts below a folder that nobody will finish; how many there were.
+def sweep(
+    folder: Path, *, alone: bool = False, deep: bool = True, leave: Iterable[Path] = ()
+) -> int:
+    """Remove the drafts in a folder that nobody will finish; how many there were.
 
-    No link is followed. `leave`: folders that are not looked through.
+    No link is followed. `alone`: a lock says that nobody else writes here. `leave`: folders that
+    are not looked through; without `deep`, none is.
     """
     skipped, count = {str(path) for path in leave}, 0
     floor = [str(folder)]
@@ -167,16 +170,35 @@ def sweep(folder: Path, *, alone: bool = False, leave: Iterable[Path] = ()) -> i
             continue  # it is not there, or has just been moved
         for entry in inside:
             path = Path(entry.path)
-            if is_draft(entry.name):
+            if NAME.fullmatch(entry.name) or (alone and is_draft(entry.name)):
                 if writer_is_gone(path, alone=alone):
                     forget(path)
                     count += 1
             elif alone and PARTIAL.fullmatch(entry.name):
                 forget(path)
                 count += 1
-            elif entry.is_dir(follow_symlinks=False) and entry.path not in skipped:
+            elif deep and entry.is_dir(follow_symlinks=False) and entry.path not in skipped:
                 floor.append(entry.path)
     return count
+
+
+@contextmanager
+def downloading(path: Path) -> Iterator[Path]:
+    """A folder to download to; `path`, a file, is what lies in it under that name at the end.
+
+    What others left here that were killed goes first.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent, deep=False)
+    draft = draft_of(path)
+    draft.mkdir()
+    try:
+        yield draft
+        sync(draft / path.name)
+        (draft / path.name).replace(path)
+        sync(path.parent)
+    finally:
+        forget(draft)
 
 
 # --- to the disk ----------------------------------------------------------------------------------

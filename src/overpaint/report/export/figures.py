@@ -15,7 +15,7 @@ import pandas as pd
 from overpaint.errors import RecordError
 from overpaint.records import Listing, StudyFolder, digest, whole_file
 from overpaint.records.belongings import files_below, is_link
-from overpaint.records.drafts import Batch
+from overpaint.records.drafts import Batch, sweep
 from overpaint.report.build_site import showable, write_pages
 from overpaint.report.charts import drawing, formats
 from overpaint.report.parts.rows import Figure, Picture
@@ -43,6 +43,7 @@ def into(folder: Path, listing: Listing) -> Iterator[Path]:
         )
         for name in names:
             listing.check(name)
+        sweep(folder)
         with Batch() as files:
             for name in names:
                 listing.take(name)
