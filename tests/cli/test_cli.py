@@ -156,6 +156,13 @@ WRONG = [
     (["mixed3b:1", "--sheet", "sheet"], "no-sheet", ".png"),
     (["mixed3b:1", "--canvas", "maco"], "no-spectrum", "--spectrum FOLDER"),
     (["mixed3b:1", "--picture", "nowhere.jpg"], "unreadable-picture", "nowhere.jpg"),
+    (["mixed3b:1", "--picture", "a.jpg", "--sheet", "a.png"], "idle-option", "with --picture"),
+    (["mixed3b:1", "--picture", "a.jpg", "--movie", "a.gif"], "idle-option", "with --picture"),
+    (["mixed3b:1", "--picture", "a.jpg", "--canvas", "pixel"], "idle-option", "with --picture"),
+    (["mixed3b:1", "--picture", "a.jpg", "--spectrum", "a"], "idle-option", "with --picture"),
+    (["mixed3b:1", "--picture", "a.jpg", "--seed", "0"], "idle-option", "with --picture"),
+    (["mixed3b:1", "--octaves", "1"], "idle-option", "without --picture"),
+    (["mixed3b:1", "--spectrum", "a"], "idle-option", "without --canvas maco"),
 ]
 
 
@@ -222,7 +229,7 @@ def test_report_writes_all_that_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--out", "x"], "--against"),
+        (["--out", "x"], "[idle-option]"),
         (["--against", "."], "[same-study]"),
         (["--against", "nowhere"], "[missing-record]"),
         (["--zip", "site/a.zip"], "[bad-archive]"),

@@ -168,9 +168,9 @@ def test_an_interrupted_cache_leaves_nothing(art, tmp_path, monkeypatch):
         return np.zeros((32, 32, 3), np.uint8)
 
     monkeypatch.setattr(Pixels, "_decode", stop)
-    with pytest.raises(DatasetError, match="leave out 'cache: true'") as caught:
+    with pytest.raises(MachineError, match="kept for 'cache: true'") as caught:
         Pixels(cached, SMALL).keep()
-    assert caught.value.slug == "disk-full"
+    assert caught.value.slug == "no-space"
     assert list((tmp_path / "decoded").iterdir()) == []
 
 

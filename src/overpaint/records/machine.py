@@ -63,17 +63,20 @@ def refusals_told(place: Path | None = None) -> Iterator[None]:
 
 
 def check_place(path: Path) -> None:
-    """Raises a MachineError where no file can be written at `path`: before hours are spent on it.
-
-    The folders above it are there afterwards.
-    """
+    """Raises a MachineError where no file can be written at `path`: before hours are spent on it."""
+    missing = [folder for folder in path.parents if not _lies(folder)]
     with refusals_told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        number = _what_a_write_meets(path)
-        if number is not None:
-            raise OSError(number, os.strerror(number), str(path))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+            number = _what_a_write_meets(path)
+            if number is not None:
+                raise OSError(number, os.strerror(number), str(path))
+        finally:
+            for folder in missing:
+                with suppress(OSError):
+                    folder.rmdir()
 
 
 def hand_on(error: BaseException, place: Path | None = None) -> None:
