@@ -1,8 +1,10 @@
 """What a run says while it works: a line a stage, a bar for long work, time left.
 
-On a terminal the bar moves; elsewhere each stage is one plain line when it ends.
+On a terminal the bar moves; elsewhere each stage is one plain line when it ends, and one now and
+then as long as it lasts.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 Advance = Callable[..., None]
 """Called with (done, of all) or (done, of all, a word on how it goes)."""
+
+SILENCE = 30.0
+"""Seconds, at most, without a word where there is no terminal."""
 
 
 class Progressing:
@@ -32,10 +37,37 @@ class Progressing:
         if self.console.is_terminal:
             with self._bar(title) as advance:
                 yield advance
-        else:
+        elif self.console.quiet:
             yield _ignore
+        else:
+            with self._now_and_then(title) as advance:
+                yield advance
         self.seconds[title] = time.monotonic() - begin
         self.say(f"{title}  {duration(self.seconds[title])}")
+
+    @contextmanager
+    def _now_and_then(self, title: str) -> Iterator[Advance]:
+        """Say how a stage stands whenever nothing was said for a while, also of one that does not
+        tell how far it is.
+        """
+        begin, stands, ended = time.monotonic(), [""], threading.Event()
+
+        def advance(done: int, total: int, note: str = "") -> None:
+            left = (time.monotonic() - begin) / done * (total - done) if done else None
+            until = "" if left is None else f", about {duration(left)} left"
+            stands[0] = f"{done:,} of {total:,}{f', {note}' if note else ''}{until}, "
+
+        def speak() -> None:
+            while not ended.wait(SILENCE):
+                self.say(f"  {title}: {stands[0]}{duration(time.monotonic() - begin)} so far")
+
+        speaker = threading.Thread(target=speak, name="progress", daemon=True)
+        speaker.start()
+        try:
+            yield advance
+        finally:
+            ended.set()
+            speaker.join()
 
     @contextmanager
     def _bar(self, title: str) -> Iterator[Advance]:

@@ -64,6 +64,14 @@ def _a_rate(rate: float) -> float:
     return rate
 
 
+def _refuse_idle(context: typer.Context, where: str, *names: str) -> None:
+    """Raises an OverpaintError for an option that was given and would do nothing."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise OverpaintError("idle-option", f"--{name} does nothing {where}: leave it out")
+
+
 def _ask_for_device(name: str | None) -> None:
     """Tell the one place that chooses, without importing it."""
     if name:
@@ -181,6 +189,7 @@ def advise(
 
 @app.command()
 def render(
+    context: typer.Context,
     network: Annotated[
         str, typer.Argument(help="A name, as inception_v1, or the folder of a study's network.")
     ],
@@ -238,6 +247,12 @@ def render(
     device: Device = None,
 ) -> None:
     """Draw what most excites channels of a network, outside any study."""
+    if picture:
+        _refuse_idle(context, "with --picture", "sheet", "movie", "canvas", "spectrum", "seed")
+    else:
+        _refuse_idle(context, "without --picture", "octaves")
+    if canvas != Canvas.maco:
+        _refuse_idle(context, "without --canvas maco", "spectrum")
     require_train("overpaint render")
     _ask_for_device(device)
     from rich.console import Console
@@ -280,6 +295,7 @@ def render(
 
 @app.command()
 def report(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A study folder, as runs/demo.")],
     figures: Annotated[
         Path | None,
@@ -307,10 +323,8 @@ def report(
     from overpaint.report.export import against as two
     from overpaint.report.export import figures as exports
 
-    if out and not against:
-        raise typer.BadParameter(
-            "is the place of the page that --against makes", param_hint="--out"
-        )
+    if against is None:
+        _refuse_idle(context, "without --against, whose page it is for", "out")
     keeps(lambda: f"what {folder} holds is kept; the same command writes what is missing")
     typer.echo(build(folder))
     if figures:
@@ -344,6 +358,7 @@ def clean(
 
 @app.command()
 def fetch(
+    context: typer.Context,
     what: Annotated[
         str,
         typer.Argument(
@@ -383,16 +398,18 @@ def fetch(
             else "nothing was unpacked; the same command begins again"
         )
     )
-    if not is_export(what):
-        typer.echo(study_line(what, fetched(what, folder)))
-        return
-    from overpaint.datasets.museum import fetch_pictures
     from overpaint.progress import Progressing
 
-    console = Console(soft_wrap=True, stderr=True)
-    pictures = fetch_pictures(
-        what, folder, size=size, rate=rate, column=column, progress=Progressing(console)
-    )
+    progress = Progressing(Console(soft_wrap=True, stderr=True))
+    if not is_export(what):
+        _refuse_idle(context, "for a published collection", "size", "rate", "column")
+        with progress.stage(f"fetch {what}"):
+            place = fetched(what, folder)
+        typer.echo(study_line(what, place))
+        return
+    from overpaint.datasets.museum import fetch_pictures
+
+    pictures = fetch_pictures(what, folder, size=size, rate=rate, column=column, progress=progress)
     typer.echo(pictures.study_line())
     if pictures.lost:
         raise typer.Exit(1)

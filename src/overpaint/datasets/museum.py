@@ -171,6 +171,10 @@ def named_by(
         document = json_from(data)
     except ValueError as error:
         raise DatasetError("no-document", f"{what} is not JSON: {error}") from None
+    if column is not None:
+        raise DatasetError(
+            "idle-option", f"--column names a column of a table, and {what} is none: leave it out"
+        )
     if not isinstance(document, dict):
         raise DatasetError("no-document", f"{what} is neither a IIIF manifest nor a table")
     yield from works(document, what, web.document)

@@ -17,6 +17,7 @@ from overpaint.datasets.kinds import KINDS, DatasetEntry
 from overpaint.datasets.names import legible
 from overpaint.datasets.remote import is_address
 from overpaint.datasets.splits import in_words, way_of, with_splits
+from overpaint.datasets.wording import first_fault
 from overpaint.errors import DatasetError, nearest
 from overpaint.records import ImageRow, digest
 from overpaint.records.belongings import refuse_link_within
@@ -105,11 +106,12 @@ def dataset(root: str | Path, *, kind: str = "folder", seed: int = 0, **more: An
     try:
         entry = ENTRY.validate_python({"kind": kind, place: str(root), **more})
     except ValidationError as error:
-        [first, *_] = error.errors()
-        keys = ", ".join(KINDS[kind].model_fields)
-        raise DatasetError(
-            "bad-dataset", f"{first['loc'][-1]}: {first['msg']}; the keys are {keys}"
-        ) from None
+        fault = first_fault(error, {"kind": kind, place: str(root), **more})
+        key, keys = ".".join(map(str, fault.place)) or kind, ", ".join(KINDS[kind].model_fields)
+        words = f"{key} {fault.words}"
+        if fault.kind == "extra_forbidden":
+            words = f"there is no key {key!r}"
+        raise DatasetError("bad-dataset", f"{words}; the keys are {keys}") from None
     if entry.cache or entry.writes_out:
         lying = root if is_address(root) else Path(root).resolve()
         made_of = [entry.model_dump(mode="json"), str(lying), seed]

@@ -119,6 +119,12 @@ def load(
     place = None if code is None else Path(code).resolve()
     if (Path(name) / "manifest.json").is_file():
         return open_network(Path(name), code=place)
+    if (Path(name) / "study.yaml").is_file():
+        paths = sorted(path.parent for path in Path(name).glob("networks/*/manifest.json"))
+        known = ", ".join(path.as_posix() for path in paths) or "none yet"
+        raise NetworkError(
+            "not-a-network", f"{name} is a study folder; name one of its networks: {known}"
+        )
     if is_code(name):
         if place is None:
             raise not_allowed(name)

@@ -67,6 +67,13 @@ def _advise_all(work: Workspace, only: Sequence[str]) -> list[AdviceRow]:
                 f"the study has no dataset {name!r}; {nearest(name, study.datasets)}",
             )
     datasets = list(only) or [name for name in study.datasets if name in fitted]
+    if not datasets:
+        known = ", ".join(study.datasets) or "none"
+        raise StudyError(
+            "nothing-to-advise",
+            "there is nothing to advise: no network of the study is fitted to a dataset; name one "
+            f"with --on; known: {known}",
+        )
     for name in study.datasets:
         if name in {*datasets, *fitted}:
             keep_dataset(work, name)
@@ -76,6 +83,12 @@ def _advise_all(work: Workspace, only: Sequence[str]) -> list[AdviceRow]:
         dataset: [name for name in starts if not _has_seen(study, name, dataset)]
         for dataset in datasets
     }
+    if not any(start_names.values()):
+        raise StudyError(
+            "nothing-to-advise",
+            f"there is nothing to advise on {' and '.join(datasets)}: no network can be had now "
+            "that has not seen the labels",
+        )
     _keep(work, start_names)
     rows = read_rows(work.folder.advice, AdviceRow)
     for dataset in dict.fromkeys(row.dataset for row in rows):

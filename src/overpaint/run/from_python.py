@@ -17,6 +17,7 @@ from rich.console import Console
 from overpaint.comparison import Compared, Comparison
 from overpaint.datasets.catalogue import dataset_of
 from overpaint.datasets.doctor import duplicates, examine, remember
+from overpaint.datasets.wording import first_fault
 from overpaint.defaults import SPLITS
 from overpaint.errors import NetworkError, RecordError, StudyError, nearest
 from overpaint.progress import Progressing
@@ -145,9 +146,11 @@ def _study_of(
     try:
         study = Study.model_validate(data)
     except ValidationError as error:
-        [first, *_] = error.errors()
-        place = ".".join(map(str, first["loc"]))
-        raise StudyError("bad-value", f"report: {place}: {first['msg']}") from None
+        fault = first_fault(error, data)
+        place = ".".join(map(str, fault.place))
+        if fault.kind == "extra_forbidden":
+            raise StudyError("unknown-key", f"report: there is no key {place!r}") from None
+        raise StudyError("bad-value", f"report: {place} {fault.inner or fault.words}") from None
     layers = dict.fromkeys([*compared.before.layers, *compared.after.layers])
     for layer in study.render.layers if study.render else ():
         if layer not in layers:

@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from yaml.constructor import ConstructorError
 from yaml.error import MarkedYAMLError
 
 from overpaint.datasets.kinds import KINDS
-from overpaint.errors import OverpaintError, StudyError, nearest
+from overpaint.datasets.wording import first_fault, short
+from overpaint.errors import StudyError, nearest
 from overpaint.files import check_place, read_regular
+from overpaint.study.idle import idle_keys
 from overpaint.study.model import (
     FeaturesEntry,
     Misplaced,
@@ -27,6 +30,7 @@ from overpaint.study.model import (
     RenderEntry,
     Study,
 )
+from overpaint.study.recipe import Lora, Recipe, Stage
 
 MOST_BYTES = 1_000_000
 """Of a study: a line for each of ten thousand networks."""
@@ -131,19 +135,20 @@ def read_study(source: str, overrides: Iterable[str] = ()) -> Study:
     """
     path, text = _find(source)
     data, lines = parse(text, path.name)
-    for override in overrides:
-        _set(data, override)
+    where = _Where(path.name, lines, {_set(data, override): override for override in overrides})
     if "base" in data:  # a field of the model, and none of the file
-        line = _line(("base",), lines)
-        raise StudyError("unknown-key", f"unknown key 'base' in the study ({path.name}, {line})")
+        raise StudyError("unknown-key", f"unknown key 'base' in the study {where(('base',))}")
     try:
-        return Study.model_validate({**data, "base": path.parent})
+        study = Study.model_validate({**data, "base": path.parent})
     except ValidationError as error:
-        raise _located(error, path.name, lines) from None
+        raise _located(error, data, where) from None
     except Misplaced as error:
+        raise StudyError(error.slug, f"{error} {where(error.place)}") from None
+    for place, why in idle_keys(study):
         raise StudyError(
-            error.slug, f"{error} ({path.name}, {_line(error.place, lines)})"
-        ) from None
+            "idle-key", f"{_dotted(place)} does nothing: {why}; leave it out {where(place)}"
+        )
+    return study
 
 
 def _find(source: str) -> tuple[Path, str]:
@@ -212,7 +217,8 @@ def _note_lines(
             _note_lines(value, (*place, number), value.start_mark.line + 1, lines, name)
 
 
-def _set(data: dict[str, Any], override: str) -> None:
+def _set(data: dict[str, Any], override: str) -> Place:
+    """Take "dotted.key=value" into the data; returns the place of the key."""
     key, equals, value = override.partition("=")
     if not equals or not key:
         raise StudyError("bad-override", f"--set {override!r}: give dotted.key=value")
@@ -225,41 +231,57 @@ def _set(data: dict[str, Any], override: str) -> None:
         data[last], _ = _values(value)
     except (yaml.YAMLError, ValueError) as error:
         raise StudyError("bad-override", f"--set {override!r}: {error}") from None
+    return (*above, last)
 
 
-def _located(error: ValidationError, name: str, lines: Mapping[Place, int]) -> StudyError:
-    """The first finding of pydantic in our words, with its line."""
-    # A misspelt key is both unknown and missing; that it is unknown tells more.
-    finding = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    place = _without_tags(finding["loc"])
-    where = f"({name}, {_line(place, lines)})"
-    inner = finding.get("ctx", {}).get("error")
-    if isinstance(inner, OverpaintError):
-        return StudyError(inner.slug, f"{_dotted(place)}: {inner} {where}")
-    if finding["type"] == "extra_forbidden":
-        known = nearest(str(place[-1]), _fields_at(finding["loc"]))
+def _located(error: ValidationError, data: Mapping[str, Any], where: "_Where") -> StudyError:
+    """The finding that tells most, in our words, with its line."""
+    fault = first_fault(error, data)
+    place, there = fault.place, where(fault.place)
+    if fault.inner:
+        return StudyError(fault.inner.slug, f"{_dotted(place)}: {fault.inner} {there}")
+    if fault.kind == "extra_forbidden":
+        known = nearest(str(place[-1]), _fields_at(place[:-1], data))
         above = _dotted(place[:-1]) or "the study"
-        return StudyError("unknown-key", f"unknown key {place[-1]!r} in {above}; {known} {where}")
-    if finding["type"] == "union_tag_invalid":
-        kind = str(finding["input"]["kind"])
+        return StudyError("unknown-key", f"unknown key {place[-1]!r} in {above}; {known} {there}")
+    if fault.kind == "union_tag_invalid":
+        kind = short(_at(data, (*place, "kind")))
         return StudyError(
             "bad-value",
-            f"{_dotted(place)}: there is no kind {kind!r}; {nearest(kind, KINDS)} {where}",
+            f"{_dotted(place)}: there is no kind {kind}; {nearest(kind.strip(chr(39)), KINDS)} "
+            f"{there}",
         )
-    if finding["type"] == "union_tag_not_found":
+    if fault.kind == "union_tag_not_found":
         kinds = ", ".join(KINDS)
-        return StudyError("bad-value", f"{_dotted(place)} needs a 'kind'; known: {kinds} {where}")
-    message = finding["msg"].removeprefix("Value error, ")
-    got = "" if finding["type"] in ("missing", "value_error") else f", got {finding['input']!r}"
-    return StudyError("bad-value", f"{_dotted(place)}: {message}{got} {where}")
+        return StudyError("bad-value", f"{_dotted(place)} needs a 'kind'; known: {kinds} {there}")
+    colon = ":" if fault.kind == "value_error" else ""
+    return StudyError("bad-value", f"{_dotted(place) or 'the study'}{colon} {fault.words} {there}")
 
 
-def _without_tags(loc: Place) -> Place:
-    """Pydantic puts the kind of a dataset into the path; the file has no such key."""
-    return loc[:2] + loc[3:] if len(loc) > 2 and loc[0] == "datasets" else loc
+@dataclass(frozen=True)
+class _Where:
+    """Where a place of a study was written: a line of its file, or `--set`."""
+
+    name: str
+    lines: Mapping[Place, int]
+    overrides: Mapping[Place, str]
+
+    def __call__(self, place: Place) -> str:
+        for override, text in reversed(list(self.overrides.items())):
+            if place[: len(override)] == override or override[: len(place)] == place != ():
+                return f"(--set {text})"
+        while place and place not in self.lines:
+            place = place[:-1]
+        return f"({self.name}, line {self.lines.get(place, 1)})"
 
 
-def _fields_at(loc: Place) -> list[str]:
+def _at(data: Any, place: Place) -> Any:
+    for step in place:
+        data = data[step]
+    return data
+
+
+def _fields_at(place: Place, data: Mapping[str, Any]) -> list[str]:
     """The keys that are known where an unknown one was found."""
     models: dict[str, type[BaseModel]] = {
         "networks": NetworkEntry,
@@ -268,18 +290,14 @@ def _fields_at(loc: Place) -> list[str]:
         "render": RenderEntry,
     }
     model: type[BaseModel] = Study
-    if loc[0] == "datasets" and len(loc) > 3:
-        model = KINDS[str(loc[2])]
-    elif len(loc) > 1:
-        model = models.get(str(loc[0]), Study)
+    if "with" in place:
+        model = Stage if "stages" in place else Lora if "lora" in place else Recipe
+    elif len(place) > 1 and place[0] == "datasets":
+        model = KINDS[str(_at(data, (*place[:2], "kind")))]
+    elif place:
+        model = models.get(str(place[0]), Study)
     keys = [field.alias or name for name, field in model.model_fields.items()]
     return [key for key in keys if key != "base"]
-
-
-def _line(place: Place, lines: Mapping[Place, int]) -> str:
-    while place and place not in lines:
-        place = place[:-1]
-    return f"line {lines.get(place, 1)}"
 
 
 def _dotted(place: Place) -> str:

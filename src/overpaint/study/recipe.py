@@ -506,6 +506,7 @@ def recipe(name: str, overrides: dict[str, Any] | None = None) -> Recipe:
     published = PUBLISHED.get(name, {}) if overrides.get("as_published") is True else {}
     fields = {**PRESETS[name], **published}
     stages = overrides.get("stages", ())
-    if stages and all(isinstance(stage, dict) and "epochs" in stage for stage in stages):
+    listed = isinstance(stages, list | tuple) and bool(stages)
+    if listed and all(isinstance(stage, dict) and "epochs" in stage for stage in stages):
         fields.pop("epochs", None)  # those of the preset's own stages
     return Recipe(**{**fields, **overrides})
