@@ -266,3 +266,55 @@ def test_a_misspelt_key_is_told_before_anything_heavy_is_imported(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[unknown-key]" in done.stderr
+
+
+def test_a_study_folder_is_no_network_and_says_which_it_holds(tmp_path):
+    """`render STUDYFOLDER` names the folders of its networks."""
+    (tmp_path / "study.yaml").write_text("study: a\n")
+    for name in ("source", "tuned"):
+        small_network(tmp_path / "networks" / name)
+    error = CliRunner().invoke(app, ["render", str(tmp_path), "mixed3b:1"]).exception
+    assert isinstance(error, OverpaintError)
+    assert error.slug == "not-a-network"
+    assert f"{tmp_path / 'networks' / 'source'}, {tmp_path / 'networks' / 'tuned'}" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["iconart", "--size", "99"], "--size does nothing for a published collection"),
+        (["iconart", "--rate", "2"], "--rate does nothing for a published collection"),
+        (["manifest.json", "new", "--column", "a"], "manifest.json is none: leave it out"),
+    ],
+)
+def test_options_of_fetch_that_do_nothing(tmp_path, monkeypatch, asked, said):
+    """Of a published collection, and of what is no table."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    error = CliRunner().invoke(app, ["fetch", *asked]).exception
+    assert isinstance(error, OverpaintError)
+    assert error.slug == "idle-option"
+    assert said in str(error)
+
+
+@pytest.mark.parametrize(
+    ("networks", "said"),
+    [
+        ("source: {load: inception_small, weights: random}", "fitted to a dataset; name one with"),
+        (
+            "tuned: {load: inception_small, fit: art, recipe: from_scratch}",
+            "nothing to advise on art: no network",
+        ),
+    ],
+)
+def test_advise_with_nothing_to_do_says_so(tmp_path, networks, said):
+    """No dataset to advise on, or no start."""
+    (tmp_path / "study.yaml").write_text(
+        "study: x\ndatasets:\n  art: {kind: atelier, task: manners, sizes: "
+        f"{{train: 16, val: 8, test: 8}}}}\nnetworks: {{{networks}}}\n"
+    )
+    asked = ["advise", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "run")]
+    error = CliRunner().invoke(app, asked).exception
+    assert isinstance(error, OverpaintError)
+    assert error.slug == "nothing-to-advise"
+    assert said in str(error)

@@ -14,7 +14,7 @@ import overpaint.pixels.batches
 import overpaint.pixels.pixel_cache
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
-from overpaint.errors import DatasetError
+from overpaint.errors import MachineError
 from overpaint.networks.parts import Preprocessing
 from overpaint.pixels.batches import Pixels, batches, shuffled
 from overpaint.pixels.images import decode
