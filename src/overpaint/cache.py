@@ -14,7 +14,7 @@ import platformdirs
 
 from overpaint.errors import NetworkError
 from overpaint.files import check_place
-from overpaint.records.machine import hand_on
+from overpaint.machine import hand_on
 
 TIMEOUT = 30
 """Seconds without a word from a server before a download is given up."""

@@ -51,6 +51,7 @@ from overpaint.device import (
     reckoning,
 )
 from overpaint.errors import RecordError, nearest
+from overpaint.machine import refusals_told
 from overpaint.networks import Network
 from overpaint.networks.taps import Reduction, map_size, reduction_of, taps
 from overpaint.pixels.batches import as_float, batches, in_order, pixels_of, view_of
@@ -70,7 +71,6 @@ from overpaint.records import (
 from overpaint.records.belongings import refuse_link, refuse_strangers, strangers
 from overpaint.records.claims import Claims
 from overpaint.records.drafts import remove_folder, sync_all
-from overpaint.records.machine import refusals_told
 
 BLOCK = 256
 """Images that are claimed, computed and written together; as many whole batches as fit."""

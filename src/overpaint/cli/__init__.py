@@ -435,7 +435,7 @@ def main() -> None:
             except (OverpaintError, KeyboardInterrupt, SystemExit, Stopped):
                 raise
             except BaseException as error:  # Rust's panics are no Exceptions
-                from overpaint.records.machine import machine_error
+                from overpaint.machine import machine_error
 
                 refusal = machine_error(error)
                 if refusal is None:

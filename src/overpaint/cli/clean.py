@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from overpaint.errors import OverpaintError, RecordError
+from overpaint.machine import in_bytes
 from overpaint.records import Listing, StudyFolder, check_folder, manifest_path, study_of
 from overpaint.records.belongings import (
     KEYS,
@@ -23,7 +24,6 @@ from overpaint.records.belongings import (
 )
 from overpaint.records.drafts import is_draft
 from overpaint.records.lock import held
-from overpaint.records.machine import in_bytes
 from overpaint.records.marker import FILES, FOLDERS, MARKER
 from overpaint.study import Study
 from overpaint.study.places import places

@@ -18,6 +18,7 @@ from PIL import Image
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import NetworkError, shortened
 from overpaint.files import safe_name
+from overpaint.machine import check_place
 from overpaint.pixels.images import (
     MOVIES,
     SUFFIXES,
@@ -33,7 +34,6 @@ from overpaint.progress import Progressing
 from overpaint.records import whole_file, write_picture
 from overpaint.records.belongings import refuse_link, refuse_picture
 from overpaint.records.drafts import sweep
-from overpaint.records.machine import check_place
 
 if TYPE_CHECKING:
     from overpaint.networks import Network

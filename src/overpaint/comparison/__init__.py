@@ -33,6 +33,7 @@ from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
 from overpaint.defaults import MAXIMAL_IMAGES
 from overpaint.features import features_of
+from overpaint.machine import refusals_told
 from overpaint.measures.centred import Centred, Table, ahead, centred_if_possible
 from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.ranges import in_parts
@@ -46,7 +47,6 @@ from overpaint.records import (
     ResponseRow,
     table,
 )
-from overpaint.records.machine import refusals_told
 
 __all__ = ["Comparison", "InMemory", "Positions", "Source", "Stored", "compare", "tables"]
 

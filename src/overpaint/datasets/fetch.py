@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 
 from overpaint.cache import TIMEOUT, cache_folder, first_line
 from overpaint.errors import DatasetError, nearest
+from overpaint.machine import hand_on
 from overpaint.records import whole_folder
 from overpaint.records.belongings import refuse_link
 from overpaint.records.drafts import downloading, sweep
-from overpaint.records.machine import hand_on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.names import clean, legible, split_names, split_within
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError
-from overpaint.records.machine import hand_on
+from overpaint.machine import hand_on
 
 MACHINE_MADE = frozenset(
     ("__macosx", "@eadir", "@recycle", "#recycle", "$recycle.bin", "lost+found", "__pycache__",

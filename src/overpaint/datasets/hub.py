@@ -22,7 +22,7 @@ from overpaint.datasets.sheet import text_of
 from overpaint.datasets.stamp import stamp
 from overpaint.defaults import SPLITS
 from overpaint.errors import DatasetError, nearest
-from overpaint.records.machine import hand_on
+from overpaint.machine import hand_on
 
 UNNAMED = "other"
 """Parquet files whose path names no split, beside such as do."""

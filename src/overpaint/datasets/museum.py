@@ -26,12 +26,12 @@ from overpaint.datasets.table import RIGHTS, SOURCES
 from overpaint.datasets.web import Web
 from overpaint.errors import DatasetError, RecordError
 from overpaint.files import json_from, read_regular
+from overpaint.machine import hand_on
 from overpaint.pixels.images import ENDINGS, decode
 from overpaint.progress import Progressing
 from overpaint.records import read_json, whole_file, write_json
 from overpaint.records.belongings import refuse_link, remove_empty
 from overpaint.records.drafts import sweep
-from overpaint.records.machine import hand_on
 
 LABELS = ("label", "class", "category", "classification", "genre", "style", "type", "object type")
 """What museums call the column of labels, in lower case; the first that is there is taken."""

@@ -19,10 +19,10 @@ from overpaint.datasets.remote import is_address
 from overpaint.datasets.splits import in_words, way_of, with_splits
 from overpaint.datasets.wording import first_fault
 from overpaint.errors import DatasetError, nearest
+from overpaint.machine import refusals_told
 from overpaint.records import ImageRow, digest
 from overpaint.records.belongings import refuse_link_within
 from overpaint.records.drafts import sweep
-from overpaint.records.machine import refusals_told
 
 ENTRY: TypeAdapter[DatasetEntry] = TypeAdapter(DatasetEntry)
 

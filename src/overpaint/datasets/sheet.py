@@ -20,7 +20,7 @@ from typing import Any
 from overpaint.datasets.names import clean
 from overpaint.errors import DatasetError, nearest
 from overpaint.files import open_regular, read_regular
-from overpaint.records.machine import hand_on
+from overpaint.machine import hand_on
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from overpaint import cache
 from overpaint.errors import NetworkError, OverpaintError, nearest
+from overpaint.machine import hand_on, refusals_told
 from overpaint.networks import described
 from overpaint.networks.inception_v1 import BUILDERS, TAGS
 from overpaint.networks.network import Network, seeded
@@ -30,7 +31,6 @@ from overpaint.networks.weights import importers
 from overpaint.networks.weights.opening import read_tensors
 from overpaint.networks.weights.placing import Places, check_finite, check_settings, placed
 from overpaint.records import file_digest, read_manifest, whole_file
-from overpaint.records.machine import hand_on, refusals_told
 from overpaint.study.code import is_code, not_allowed
 
 __all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]

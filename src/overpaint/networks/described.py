@@ -15,7 +15,7 @@ from typing import Any
 from overpaint import cache
 from overpaint.errors import NetworkError
 from overpaint.files import json_of
-from overpaint.records.machine import hand_on
+from overpaint.machine import hand_on
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
 

@@ -35,9 +35,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import DatasetError
 from overpaint.files import File, no_file
+from overpaint.machine import is_machines
 from overpaint.pixels.tones import as_rgb, in_strips
 from overpaint.records.belongings import SIGN
-from overpaint.records.machine import is_machines
 
 DECODER = 3
 """Raised when a file becomes other pixels, so that what is kept of them is made anew."""

@@ -21,9 +21,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from overpaint.errors import RecordError, shortened
 from overpaint.files import open_regular, read_regular
+from overpaint.machine import hand_on, is_machines, refusals_told
 from overpaint.records.belongings import replace_folder
 from overpaint.records.drafts import draft_of, forget, sync, sync_below
-from overpaint.records.machine import hand_on, is_machines, refusals_told
 
 
 def digest(value: Any) -> str:

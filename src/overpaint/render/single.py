@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from overpaint.defaults import RENDER_SIZE, RENDER_STEPS
 from overpaint.device import on_best_device
 from overpaint.errors import NetworkError
+from overpaint.machine import refusals_told
 from overpaint.networks import Network
 from overpaint.networks.taps import PRE_RELU
-from overpaint.records.machine import refusals_told
 from overpaint.render.lens import Lens, open_lens
 from overpaint.render.loop import Goal, Result, Settings, Step, ascend, together
 from overpaint.render.objectives import Objective, channel, channels_first

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
+from overpaint.machine import refusals_told
 from overpaint.records import Listing, StudyFolder
 from overpaint.records.drafts import sweep
 from overpaint.records.lock import held
-from overpaint.records.machine import refusals_told
 from overpaint.report.charts import formats
 from overpaint.report.pages.listing import (
     NAVIGATION,

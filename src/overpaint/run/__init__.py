@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from overpaint.errors import MachineError, OverpaintError, RecordError, StudyError
+from overpaint.machine import refusals_told
 from overpaint.processes import Processes, in_words
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -27,7 +28,6 @@ from overpaint.records import (
     write_json,
     write_text,
 )
-from overpaint.records.machine import refusals_told
 from overpaint.run.advice import keep_advice
 from overpaint.run.claimed import claim
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison

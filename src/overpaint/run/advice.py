@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from overpaint.errors import RecordError, StudyError, nearest
+from overpaint.machine import refusals_told
 from overpaint.progress import Progressing
 from overpaint.records import (
     AdviceRow,
@@ -24,7 +25,6 @@ from overpaint.records import (
     write_manifest,
     write_rows,
 )
-from overpaint.records.machine import refusals_told
 from overpaint.run.claimed import claim
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.features import keep_features

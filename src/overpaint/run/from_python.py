@@ -20,6 +20,7 @@ from overpaint.datasets.doctor import duplicates, examine, remember
 from overpaint.datasets.wording import first_fault
 from overpaint.defaults import SPLITS
 from overpaint.errors import NetworkError, RecordError, StudyError, nearest
+from overpaint.machine import refusals_told
 from overpaint.progress import Progressing
 from overpaint.records import (
     MARKER,
@@ -31,7 +32,6 @@ from overpaint.records import (
     write_manifest,
     write_text,
 )
-from overpaint.records.machine import refusals_told
 from overpaint.run.claimed import claim
 from overpaint.run.comparisons import write_comparison
 from overpaint.run.findings import keep_findings

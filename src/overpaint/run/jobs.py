@@ -28,11 +28,11 @@ from rich.console import Console
 from overpaint.datasets import Dataset
 from overpaint.defaults import DEVICE_VARIABLE
 from overpaint.errors import MachineError, NetworkError
+from overpaint.machine import refusals_told
 from overpaint.progress import Progressing
 from overpaint.records import StudyFolder
 from overpaint.records.claims import Claims
 from overpaint.records.drafts import forget_mine
-from overpaint.records.machine import refusals_told
 from overpaint.run.networks import keep_network, must_make_network, note_failure
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study

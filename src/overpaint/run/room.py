@@ -18,8 +18,8 @@ from overpaint.datasets.atelier.tasks import SIZES
 from overpaint.datasets.entry import Surroundings
 from overpaint.defaults import SHOWN_IMAGES, SPLITS
 from overpaint.errors import MachineError, OverpaintError, RecordError
+from overpaint.machine import free_at, in_bytes
 from overpaint.records import NetworkFacts, facts_of, read_manifest
-from overpaint.records.machine import free_at, in_bytes
 from overpaint.run.comparisons import reductions_of, splits_of
 from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace

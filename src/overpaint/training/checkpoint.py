@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from overpaint.machine import hand_on
 from overpaint.records import whole_file
-from overpaint.records.machine import hand_on
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from overpaint.errors import NetworkError
 from overpaint.files import json_of, no_file
+from overpaint.machine import hand_on
 from overpaint.networks.weights import importers
-from overpaint.records.machine import hand_on
 
 FILES = (
     "model.safetensors.index.json",

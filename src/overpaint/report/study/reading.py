@@ -15,6 +15,7 @@ import pandas as pd
 
 from overpaint.errors import OverpaintError, RecordError
 from overpaint.files import read_regular
+from overpaint.machine import hand_on
 from overpaint.records import (
     AdviceRow,
     ChannelRow,
@@ -45,7 +46,6 @@ from overpaint.records import (
     read_manifest,
     table,
 )
-from overpaint.records.machine import hand_on
 from overpaint.report.parts import addresses
 from overpaint.report.parts.origins import origins
 from overpaint.report.parts.rows import Origin
