@@ -11,7 +11,13 @@ from overpaint.errors import MeasureError
 from overpaint.measures import centred, similarity
 from overpaint.measures.centred import Centred
 from overpaint.measures.cka import Kernels
-from overpaint.measures.similarity import mutual_neighbours, neighbours_chance, procrustes
+from overpaint.measures.similarity import (
+    Neighbours,
+    mutual_neighbours,
+    neighbours_chance,
+    procrustes,
+    sought,
+)
 from overpaint.seeds import generator
 
 laws = settings(deadline=None, max_examples=25, derandomize=True)
@@ -224,3 +230,35 @@ def test_centred_features_are_taken_as_they_are():
     x, y = related(30, 4, 5)
     assert procrustes(Centred.of(x), Centred.of(y)) == procrustes(x, y)
     assert mutual_neighbours(Centred.of(x), y) == mutual_neighbours(x, y)
+
+
+def slow_nearest(x, images, k):
+    """By distances in float64 of all pairs, to 12 digits, of equals the earlier."""
+    x = Centred.of(x)
+    whole = x[:, :]
+    pairs = []
+    for image in images.tolist():
+        squares = ((whole - whole[image]) ** 2).sum(axis=1) / x.sizes.max()
+        order = [row for row in np.lexsort((np.arange(len(x)), squares.round(12))) if row != image]
+        pairs += [image * len(x) + row for row in order[:k]]
+    return pairs
+
+
+@pytest.mark.parametrize("kind", ["alike", "outlier", "twins", "last digits"])
+def test_what_float32_cannot_tell_apart_is_decided_in_float64(kind, monkeypatch):
+    """Neighbours are those of float64 where float32 rounds their distances to one, or to 0."""
+    monkeypatch.setattr(similarity, "QUERIES", 60)
+    monkeypatch.setattr(similarity, "AT_ONCE", 150)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((900, 7))
+    if kind == "outlier":
+        x[3] = 1e25
+    elif kind == "twins":
+        x = x[rng.integers(0, 12, 900)]
+    elif kind == "last digits":
+        x = x[rng.integers(0, 12, 900)] + 1e-5 * x
+    table = Centred.of(x)
+    near = Neighbours(table, k=10)
+    for rows, part in table.by_rows(300):
+        near.add(rows, part)
+    assert near.pairs.tolist() == slow_nearest(x, sought(900), 10)
