@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from overpaint.errors import OverpaintError, RecordError
+from overpaint.files import read_regular
 from overpaint.machine import in_bytes
 from overpaint.records import Listing, StudyFolder, check_folder, manifest_path, study_of
 from overpaint.records.belongings import (
@@ -24,7 +25,7 @@ from overpaint.records.belongings import (
 )
 from overpaint.records.drafts import is_draft
 from overpaint.records.lock import held
-from overpaint.records.marker import FILES, FOLDERS, MARKER
+from overpaint.records.marker import FILES, FOLDERS, MARKER, MOST
 from overpaint.study import Study
 from overpaint.study.places import places
 
@@ -161,7 +162,7 @@ def wanted_places(root: Path) -> dict[str, str]:
     """The artefacts of the study that a folder is of."""
     path = StudyFolder(root).study
     try:
-        return places(Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))))
+        return places(Study.model_validate(yaml.safe_load(read_regular(path, MOST))))
     except (OSError, ValueError, yaml.YAMLError, OverpaintError) as error:
         raise RecordError(
             "broken-record",

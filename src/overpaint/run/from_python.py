@@ -20,6 +20,7 @@ from overpaint.datasets.doctor import duplicates, examine, remember
 from overpaint.datasets.wording import first_fault
 from overpaint.defaults import SPLITS
 from overpaint.errors import NetworkError, RecordError, StudyError, nearest
+from overpaint.files import read_regular
 from overpaint.machine import refusals_told
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -111,7 +112,7 @@ def _check_folder(folder: Path) -> None:
     if names <= {MARKER}:
         return
     try:
-        study = yaml.safe_load(StudyFolder(folder).study.read_text(encoding="utf-8"))
+        study = yaml.safe_load(read_regular(StudyFolder(folder).study, 2**20))
         loads = [str(entry["load"]) for entry in study["networks"].values()]
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
         loads = []
