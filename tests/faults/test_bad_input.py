@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a case a line
 """Bad input: each of these ends with one message, in little time and memory.
 
 Studies, `--set`, tables, folders of pictures and arguments; folders of records stand in
@@ -12,6 +13,7 @@ import socket
 import sys
 import zipfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +65,7 @@ def rooted(entry: str) -> str:
 def bomb(merge: str = "") -> str:
     names = "abcdefghij"
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]" if not merge else "a: &a {x: 1}"]
-    for before, name in zip(names, names[1:], strict=False):
+    for before, name in pairwise(names):
         aliases = ", ".join([f"*{before}"] * 9)
         lines.append(
             f"{name}: &{name} {{<<: [{aliases}]}}" if merge else f"{name}: &{name} [{aliases}]"

@@ -476,5 +476,7 @@ def json_rows(text: str) -> Iterator[Row]:
             except (ValueError, TypeError) as error:
                 raise ValueError(f"line {line}: {error}") from None
     keys = list(dict.fromkeys(key for _, row in objects for key in row))
+    if len(keys) > COLUMNS or len(keys) * len(objects) > CELLS:
+        raise ValueError(TOO_MANY)
     yield 0, list(keys)
     yield from ((line, [row.get(key) for key in keys]) for line, row in objects)
