@@ -18,7 +18,7 @@ from overpaint.datasets.catalogue import Catalogue, Picture
 from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.names import clean, legible, split_names, split_within
 from overpaint.defaults import SPLITS
-from overpaint.errors import DatasetError
+from overpaint.errors import DatasetError, shortened
 from overpaint.machine import hand_on
 
 MACHINE_MADE = frozenset(
@@ -26,6 +26,11 @@ MACHINE_MADE = frozenset(
      "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 )  # fmt: skip
 """Files and folders that no owner put there, in lower case; beside all that begins with a dot."""
+
+
+DEEPEST = 60
+MOST_FOLDERS = 50_000
+"""Folders in one another, and in all, that are looked into; ImageNet-21k has 21,841."""
 
 
 class FolderEntry(CollectionEntry):
@@ -81,11 +86,19 @@ class Walk:
     no_pictures: Counter[str] = field(default_factory=Counter)  # by ending
     machine_made: Counter[str] = field(default_factory=Counter)  # by name
     illegible: list[str] = field(default_factory=list)  # names that are not UTF-8
+    folders: int = 0  # that were looked into
 
     def scan(self, path: Path, above: tuple[str, ...] = ()) -> Folder:
         """A folder and all below it; links are followed, but not in a circle."""
         from overpaint.pixels.images import is_picture
 
+        self.folders += 1
+        if self.folders > MOST_FOLDERS:
+            raise DatasetError(
+                "too-many-folders",
+                f"{self.root} holds more than {MOST_FOLDERS:,} folders: do links lead from one to "
+                "another?",
+            )
         folders, pictures = [], []
         for inner in self._members(path):
             if inner.name.startswith(".") or inner.name.lower() in MACHINE_MADE:
@@ -101,6 +114,8 @@ class Walk:
             elif os.path.realpath(inner) in (*above, os.path.realpath(path)):
                 link = self.relative(inner)
                 self.notes.append(f"the link {link} leads to a folder above it: not followed")
+            elif len(above) >= DEEPEST:
+                self.notes.append(f"{shortened(self.relative(inner), 100)} lies too deep: not read")
             else:
                 folders.append(self.scan(inner, (*above, os.path.realpath(path))))
         return Folder(path=path, folders=folders, pictures=pictures)

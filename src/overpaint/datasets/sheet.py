@@ -439,6 +439,8 @@ def _python_values(column: Any) -> list[Any]:
     for chunk in column.chunks:
         if pa.types.is_dictionary(chunk.type):
             words = chunk.dictionary.to_pylist()
+            if len(chunk) * max((len(word or "") for word in words), default=0) > 8 * FILE_BYTES:
+                raise ValueError("texts of a length that is repeated too often")
             values += [
                 None if place is None else words[place] for place in chunk.indices.to_pylist()
             ]
