@@ -30,7 +30,9 @@ MACHINE_MADE = frozenset(
 
 DEEPEST = 60
 MOST_FOLDERS = 50_000
-"""Folders in one another, and in all, that are looked into; ImageNet-21k has 21,841."""
+LINKS = 20
+"""Folders in one another, and in all, that are looked into; ImageNet-21k has 21,841. And how often
+links may lead to one of them."""
 
 
 class FolderEntry(CollectionEntry):
@@ -86,18 +88,18 @@ class Walk:
     no_pictures: Counter[str] = field(default_factory=Counter)  # by ending
     machine_made: Counter[str] = field(default_factory=Counter)  # by name
     illegible: list[str] = field(default_factory=list)  # names that are not UTF-8
-    folders: int = 0  # that were looked into
+    entered: Counter[str] = field(default_factory=Counter)  # the folders, and how often
 
     def scan(self, path: Path, above: tuple[str, ...] = ()) -> Folder:
         """A folder and all below it; links are followed, but not in a circle."""
         from overpaint.pixels.images import is_picture
 
-        self.folders += 1
-        if self.folders > MOST_FOLDERS:
+        self.entered[os.path.realpath(path)] += 1
+        if len(self.entered) > MOST_FOLDERS or self.entered[os.path.realpath(path)] > LINKS:
             raise DatasetError(
                 "too-many-folders",
-                f"{self.root} holds more than {MOST_FOLDERS:,} folders: do links lead from one to "
-                "another?",
+                f"{self.root} holds more than {MOST_FOLDERS:,} folders, or links lead from one to "
+                "another again and again",
             )
         folders, pictures = [], []
         for inner in self._members(path):
