@@ -90,9 +90,12 @@ class Listing:
                     (self.root / folder).rmdir()
                 except OSError:
                     break  # it is not empty, or not there
-        if self.places != places or not self.file.is_file():
-            self.places = {*places}
-            self._write()
+        self.places = {*places}
+        if not self.file.is_file() or self.file.read_bytes() != self._text().encode():
+            self._write()  # names that were added one by one stand in their order too
+
+    def _text(self) -> str:
+        return "".join(f"{place}\n" for place in sorted(self.places))
 
     def _write(self) -> None:
-        write_text(self.file, "".join(f"{place}\n" for place in sorted(self.places)))
+        write_text(self.file, self._text())
