@@ -1,12 +1,15 @@
 # Two commands for anybody with Python 3.11 and make: `make demo` and `make test`; `make golden` accepts
 # the report's pages as they are now. `make test-lowest` runs the tests with the lowest versions that
 # pyproject.toml allows, `make test-wheel` the demonstration from a wheel; each in its own environment.
+# `make bench` measures overpaint beside its peers for a quarter of an hour: docs/performance.md; on a
+# machine that does nothing else. PICTURES=FOLDER trains on the JPEG files there, TIMM=FILE has timm's own
+# training script run too. `make audit` looks for known holes in what is installed, and at licences.
 # `make zoo` tries every family of networks of timm and torchvision, for an hour or two: docs/zoo.md.
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-lowest test-wheel check format golden zoo docs clean
+.PHONY: demo test test-lowest test-wheel check format golden zoo bench audit docs clean
 
 demo: .venv/ready
 	$(BIN)/overpaint run demo
@@ -36,6 +39,12 @@ golden: .venv/ready-dev
 zoo: .venv/ready-dev
 	ACCELERATE_USE_CPU=true $(BIN)/python tests/networks/zoo_table.py
 
+bench: .venv-bench/ready
+	.venv-bench/bin/python benchmarks/all.py $(if $(PICTURES),--pictures $(PICTURES)) $(if $(TIMM),--timm $(TIMM))
+
+audit: .venv/ready .venv-audit/ready
+	$(BIN)/python tests/packaging/audit.py --pip-audit .venv-audit/bin/pip-audit
+
 docs: .venv/ready-dev
 	$(BIN)/python tests/records/folder_page.py
 
@@ -60,5 +69,20 @@ docs: .venv/ready-dev
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/lowest.txt --editable '.[test]'
 	@touch $@
 
+# What .venv has is seen from here, for torch alone is gigabytes; only the peers are installed anew.
+.venv-bench/ready: .venv/ready benchmarks/peers.txt
+	rm -rf .venv-bench
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --no-deps --requirement benchmarks/peers.txt
+	place() { $$1/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; }; \
+	  echo "import site; site.addsitedir('$$(place .venv)')" > "$$(place .venv-bench)/overpaint.pth"
+	@touch $@
+
+.venv-audit/ready:
+	rm -rf .venv-audit
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-lowest runs artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-bench .venv-audit runs artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,21 +6,25 @@ JPEG files of so many megapixels become batches of 224 pixels, in turn: by a pla
 converts, resizes and crops with Pillow; the same loop with the decoder of torchvision; and as
 overpaint feeds a training whose pictures fit nowhere. overpaint decodes a JPEG at a fraction of its
 size where that is at least what is needed (Pillow's draft mode), and on as many threads as there
-are cores. Printed are the medians of the ratios of each round, by the clock and by the processors'
-time (which threads do not help); the first round warms up and does not count.
+are cores. The limit is that decoding alone, by as many threads. Printed are the medians of the
+ratios of each round, by the clock and by the processors' time (which threads do not help); the
+first round warms up and does not count.
+
+A picture that is less than twice as large as the network wants it (here of 0.35 megapixels) cannot
+be decoded smaller: overpaint then does what the plain loop does, and only the threads help.
 """
 
 import argparse
 import os
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 from PIL import Image
+from rounds import Bar, Case, in_turn
 from torchvision.io import ImageReadMode, decode_jpeg, read_file
 from torchvision.transforms.v2.functional import center_crop, resize
 
@@ -30,6 +34,7 @@ from overpaint.pixels.batches import Pixels, batches, in_order
 from overpaint.pixels.images import centre_square, shorter_side
 from overpaint.seeds import generator
 
+PILLOW, OURS = "plain Pillow loop", "overpaint"
 VIEW = Preprocessing(size=224, resize=256)
 
 
@@ -54,15 +59,8 @@ def torchvisions(paths: list[Path]) -> torch.Tensor:
     ])  # fmt: skip
 
 
-def timed(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds by the clock, and of processors."""
-    begin, before = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - begin, time.process_time() - before
-
-
-def measure(folder: Path, megapixels: float, count: int, rounds: int) -> None:
-    """Print what the ways take for pictures of one size."""
+def measured(folder: Path, megapixels: float, count: int, rounds: int) -> Case:
+    """What the ways take for pictures of one size."""
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     paths = [folder / f"{number}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
@@ -74,26 +72,48 @@ def measure(folder: Path, megapixels: float, count: int, rounds: int) -> None:
         for split in ("train", "val")
     ]
     pixels = Pixels(dataset_of("benchmark", folder, pictures).split("train"), VIEW)
-    ways: dict[str, Callable[[], object]] = {
-        "Pillow": lambda: pillow(paths),
-        "torchvision": lambda: torchvisions(paths),
-        "overpaint": lambda: list(batches(pixels, in_order(count, 4))),
-    }
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(rounds + 1):
-        for name, work in ways.items():
-            seconds[name].append(timed(work))
-    for name, times in seconds.items():
-        clock, busy = (
-            statistics.median(base[kind] / spent[kind] for base, spent in
-                              zip(seconds["Pillow"][1:], times[1:], strict=True))
-            for kind in (0, 1)
-        )  # fmt: skip
-        rate = count / statistics.median(spent for spent, _ in times[1:])
-        print(
-            f"{megapixels:5.2f} megapixels  {name:12} {rate:7.1f} pictures/s, {clock:5.2f} × a "
-            f"plain Pillow loop; {busy:5.2f} × by processors' time"
-        )
+
+    def decoded(path: Path) -> None:
+        with Image.open(path) as opened:
+            opened.draft("RGB", (VIEW.resize * 3 // 2, VIEW.resize))
+            opened.load()
+
+    def limit() -> None:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(decoded, paths))
+
+    seconds, failed = in_turn(
+        {
+            "decoding alone": lambda _number: limit(),
+            PILLOW: lambda _number: pillow(paths),
+            "torchvision": lambda _number: torchvisions(paths),
+            OURS: lambda _number: list(batches(pixels, in_order(count, 4))),
+        },
+        rounds,
+    )
+    return Case(
+        title=f"{megapixels:g} megapixels",
+        amount=count,
+        unit="pictures",
+        seconds=seconds,
+        failed=failed,
+        base=PILLOW,
+        bars=[Bar(way=OURS, base=PILLOW, least=2)] if megapixels >= 2 else [],
+    )
+
+
+def cases(
+    sizes: Sequence[float] = (0.35, 2, 6, 12), *, pictures: int = 12, rounds: int = 5
+) -> Iterator[Case]:
+    """Each size."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for megapixels in sizes:
+            with TemporaryDirectory() as folder:
+                yield measured(Path(folder), megapixels, pictures, rounds)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def main() -> None:
@@ -103,11 +123,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megapixels", type=float, nargs="+", default=[0.35, 2, 6, 12])
     options = parser.parse_args()
-    torch.set_num_threads(1)
     print(f"{os.cpu_count()} cores, torch {torch.__version__}")
-    for megapixels in options.megapixels:
-        with TemporaryDirectory() as folder:
-            measure(Path(folder), megapixels, options.pictures, options.rounds)
+    for case in cases(options.megapixels, pictures=options.pictures, rounds=options.rounds):
+        case.show()
 
 
 if __name__ == "__main__":

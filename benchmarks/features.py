@@ -16,10 +16,9 @@ hold decoded pictures and features.
 import argparse
 import os
 import resource
-import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,18 +27,17 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from rounds import Bar, Case, in_turn
 
 from overpaint.datasets import Split
 from overpaint.datasets.catalogue import Picture, dataset_of
-from overpaint.device import FORWARD
+from overpaint.device import forward_batch, on_best_device, reckoning
 from overpaint.features import FeatureRequest, store_features
 from overpaint.networks import Network, build, load
 from overpaint.networks.taps import channels_of
 from overpaint.pixels.batches import as_float, pixels_of
 from overpaint.records import manifest
 from overpaint.seeds import generator
-
-BATCH = FORWARD["cpu"]
 
 COUNTS = (1000, 5000, 10000, 20000)
 FILES = 100
@@ -74,17 +72,22 @@ def store(networks: list[Network], split: Split, place: Path) -> None:
 # --- speed -----------------------------------------------------------------------------------
 
 
-def bare(networks: list[Network], pixels: torch.Tensor) -> None:
+BARE, OURS = "two bare forwards", "overpaint, means stored"
+
+
+def bare(networks: list[Network], pixels: torch.Tensor, device: torch.device) -> None:
     """Every picture through every network, to the logits, as plainly as it goes."""
-    with torch.inference_mode():
-        for start in range(0, len(pixels), BATCH):
-            batch = as_float(pixels[start : start + BATCH], torch.device("cpu"))
+    with torch.inference_mode(), reckoning(device, "float32"):
+        for part in pixels.split(forward_batch(device)):
+            batch = as_float(part, device)
             for network in networks:
                 network(batch)
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
-def speed(images: int, rounds: int, weights: Path | None) -> None:
-    """Print the rates and their ratio."""
+def cases(*, images: int = 64, rounds: int = 5, weights: Path | None = None) -> Iterator[Case]:
+    """The pass of two InceptionV1 beside their forwards."""
     networks = [
         load("inception_v1", weights=weights)
         if weights
@@ -92,36 +95,29 @@ def speed(images: int, rounds: int, weights: Path | None) -> None:
         for seed in (0, 1)
     ]
     for network in networks:
-        network.eval().to(memory_format=torch.channels_last)
-    seconds: dict[str, list[tuple[float, float]]] = {"bare": [], "features": []}
-    with TemporaryDirectory() as made:
+        network.eval()
+    with TemporaryDirectory() as made, on_best_device(*networks, channels_last=True) as device:
         (Path(made) / "pictures").mkdir()
         split = split_of(Path(made) / "pictures", images, 256)
         kept = pixels_of(split, networks[0].preprocessing)
         kept.keep()
         pixels = torch.stack([kept[index] for index in range(images)])
-        for number in range(rounds + 1):
-            begin = _clocks()
-            bare(networks, pixels)
-            middle = _clocks()
-            store(networks, split, Path(made) / f"round-{number}")
-            for name, (first, last) in (
-                ("bare", (begin, middle)),
-                ("features", (middle, _clocks())),
-            ):
-                seconds[name].append((last[0] - first[0], last[1] - first[1]))
-    for name, each in seconds.items():
-        rate = images / statistics.median(clock for clock, _ in each[1:])
-        print(f"{name:10} {rate:7.1f} images/s (two networks)")
-    for number, what in enumerate(("clock", "processor time")):
-        pairs = zip(seconds["features"][1:], seconds["bare"][1:], strict=True)
-        ratios = [ours[number] / theirs[number] for ours, theirs in pairs]
-        spread = f"{min(ratios):.3f} … {max(ratios):.3f}"
-        print(f"features / bare, {what}: {statistics.median(ratios):.3f} ({spread})")
-
-
-def _clocks() -> tuple[float, float]:
-    return time.perf_counter(), time.process_time()
+        seconds, failed = in_turn(
+            {
+                BARE: lambda _number: bare(networks, pixels, device),
+                OURS: lambda number: store(networks, split, Path(made) / f"round-{number}"),
+            },
+            rounds,
+        )
+    yield Case(
+        title=f"two InceptionV1, batch {forward_batch(device)}",
+        amount=images,
+        unit="images",
+        seconds=seconds,
+        failed=failed,
+        base=BARE,
+        bars=[Bar(way=OURS, base=BARE, least=1 / 1.25)],
+    )
 
 
 # --- memory ----------------------------------------------------------------------------------
@@ -189,8 +185,9 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="where to draw the memory, .svg or .png")
     options = parser.parse_args()
     if options.what == "speed":
-        print(f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}")
-        speed(options.images, options.rounds, options.weights)
+        print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
+        for case in cases(images=options.images, rounds=options.rounds, weights=options.weights):
+            case.show()
     elif options.what == "memory":
         memory(options.plot)
     else:

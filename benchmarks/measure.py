@@ -2,29 +2,30 @@
 
     pip install --target PEERS --no-deps torch_cka matplotlib contourpy cycler kiwisolver pyparsing
     PYTHONPATH=PEERS .venv/bin/python benchmarks/measure.py [--batch 128] [--batches 2] [--size 64]
+        [--rounds 2]
 
 The layers are all convolutions and batch norms: 40 of ResNet-18, 106 of ResNet-50; random weights.
 Both read whole maps and compare the images of each batch (debiased minibatch CKA), so that the work
-is the same; a third row has overpaint's default, spatial means, all images compared with all. Each
-time is of both networks' forwards and the matrix; the more images in a batch, the larger the share
-of the matrix and the ratio. It takes about two minutes on two cores; on a machine that does other
-work besides, the processors' time tells more than the clock's.
+is the same; a third row has overpaint's default, spatial means, all images compared with all, and
+the limit is both networks' forwards alone. Each time is of both networks' forwards and the matrix;
+the more images in a batch, the larger the share of the matrix and the ratio. On a machine that does
+other work besides, the processors' time tells more than the clock's. All of it on the CPU, where
+torch_cka gathers its sums.
 
 Values are compared of convolutions only, for what a batch norm says is overwritten in place by the
-ReLU behind it before torch_cka reads it. Then a last batch of 3, 2 and 1 images, where torch_cka
-divides by 0.
+ReLU behind it before torch_cka reads it. Then, from the command line, a last batch of 3, 2 and 1
+images, where torch_cka divides by 0.
 """
 
 import argparse
-import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from rounds import Bar, Case, Way, in_turn
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
-from torch_cka import CKA
 
 from overpaint.measures.matrix import BatchSums, cka_matrix
 from overpaint.networks import Network, build
@@ -37,14 +38,23 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--batches", type=int, default=2)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
-    images = pictures(options.batch * options.batches, options.size)
-    compared("resnet18", images, options.batch, wanted=3)
-    compared("resnet50", images[: options.batch], options.batch, wanted=12)
+    for case in cases(
+        batch=options.batch, batches=options.batches, size=options.size, rounds=options.rounds
+    ):
+        case.show()
+    warnings.simplefilter("ignore")
     for left in (3, 2, 1):
-        ragged(images, 32, left)
+        ragged(pictures(64, options.size), 32, left)
+
+
+def cases(*, batch: int = 128, batches: int = 2, size: int = 64, rounds: int = 2) -> Iterator[Case]:
+    """40 layers and 106."""
+    images = pictures(batch * batches, size)
+    yield compared("resnet18", images, batch, rounds=rounds, wanted=3)
+    yield compared("resnet50", images[:batch], batch, rounds=rounds, wanted=12)
 
 
 def pictures(count: int, size: int) -> Tensor:
@@ -63,29 +73,54 @@ def two_networks(name: str) -> tuple[Network, Network, list[str]]:
     return one, two, layers
 
 
-def compared(name: str, images: Tensor, batch: int, wanted: int) -> None:
-    """Time the ways on two networks and tell the ratios, and whether the values agree."""
+LIMIT, PEER = "two forwards alone", "torch_cka"
+WHOLE, MEANS = "overpaint, whole maps", "overpaint, means"
+
+
+def compared(name: str, images: Tensor, batch: int, *, rounds: int, wanted: float) -> Case:
+    """What the ways take for two networks, and whether the values agree."""
     one, two, layers = two_networks(name)
-    with torch.inference_mode():
+    values: dict[str, np.ndarray] = {}
+
+    def way(label: str, work: Callable[..., np.ndarray]) -> Way:
+        def keep(_number: int) -> None:
+            values[label] = work(one, two, layers, images, batch)
+
+        return keep
+
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
         for network in (one, two):
             network(images[:batch])  # the first forward of all is slower
-    ways = {"torch_cka": peer, "overpaint, whole maps": whole_maps, "overpaint, means": means}
-    spent, busy, values = {}, {}, {}
-    for way, work in ways.items():
-        begin, before = time.perf_counter(), time.process_time()
-        values[way] = work(one, two, layers, images, batch)
-        spent[way], busy[way] = time.perf_counter() - begin, time.process_time() - before
-        times = [each["torch_cka"] / each[way] for each in (spent, busy)]
-        print(f"{name}, {len(layers)} layers, {len(images)} images: {way:22} {spent[way]:6.1f} s "
-              f"({busy[way]:.1f} s of processors): torch_cka takes {times[0]:.1f} ({times[1]:.1f}) "
-              "times as long", flush=True)  # fmt: skip
-    enough = spent["torch_cka"] / spent["overpaint, whole maps"] >= wanted
-    print(f"  asked of whole maps: at least {wanted} times: {'yes' if enough else 'NO'}")
-    convolutions = [number for number, layer in enumerate(layers) if "conv" in layer]
-    cells = np.ix_(convolutions, convolutions)
-    gap = np.abs(values["torch_cka"] - values["overpaint, whole maps"])[cells]
-    print(f"  values of convolutions differ by {np.nanmax(gap):.1e} at most; torch_cka has no "
-          f"number in {np.isnan(gap).sum()} cells of {gap.size}")  # fmt: skip
+        seconds, failed = in_turn(
+            {
+                LIMIT: lambda _number: forwards(one, two, images, batch),
+                PEER: way(PEER, peer),
+                WHOLE: way(WHOLE, whole_maps),
+                MEANS: way(MEANS, means),
+            },
+            rounds,
+            warm=False,
+        )
+    remarks = []
+    if PEER in values and WHOLE in values:
+        convolutions = [number for number, layer in enumerate(layers) if "conv" in layer]
+        cells = np.ix_(convolutions, convolutions)
+        gap = np.abs(values[PEER] - values[WHOLE])[cells]
+        remarks.append(
+            f"values of convolutions differ by {np.nanmax(gap):.0e} at most; torch_cka has no "
+            f"number in {np.isnan(gap).sum()} cells of {gap.size}"
+        )
+    return Case(
+        title=f"{name}, {len(layers)} layers, {len(images)} images",
+        amount=1,
+        unit="matrices",
+        seconds=seconds,
+        failed=failed,
+        base=PEER,
+        bars=[Bar(way=WHOLE, base=PEER, least=wanted)],
+        remarks=remarks,
+    )
 
 
 def ragged(images: Tensor, batch: int, left: int) -> None:
@@ -108,6 +143,14 @@ def batches(images: Tensor, batch: int) -> Iterator[Tensor]:
     """As overpaint itself lays them out."""
     for part in images.split(batch):
         yield part.contiguous(memory_format=torch.channels_last)
+
+
+def forwards(one: Network, two: Network, images: Tensor, batch: int) -> None:
+    """What every way has to do."""
+    for network in (one, two):
+        network.to(memory_format=torch.channels_last)
+        for part in batches(images, batch):
+            network(part)
 
 
 def whole_maps(
@@ -141,6 +184,8 @@ def peer(one: Network, two: Network, layers: list[str], images: Tensor, batch: i
     """torch_cka on the bodies, given what each network's own preprocessing makes of the images."""
     for network in (one, two):
         network.to(memory_format=torch.contiguous_format)
+    from torch_cka import CKA
+
     cka = CKA(one.body, two.body, "one", "two", layers, layers)
     try:
         cka.compare(DataLoader(TensorDataset(one.normalise(images).contiguous()), batch))

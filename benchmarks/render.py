@@ -5,9 +5,11 @@
     .venv/bin/python benchmarks/render.py --peers PEERS --weights FILE --units mixed4d:164,450 \
         [--keep FILE.json]
 
-Speed: image-steps a second of eight channels at 128 pixels, both loops in turn, medians over the
-steps of all rounds. overpaint is timed in the precision that it chooses for the machine, and in
-float32. torch-lucent enlarges the canvas to 224 pixels and runs the whole network: that is its way.
+Speed: image-steps a second of eight channels at 128 pixels, both loops in turn, of each round the
+median over its steps. overpaint is timed in the precision that it chooses for the machine, and in
+float32, behind the first steps, which redirect ReLUs; beside them a bare forward of the whole
+network and backward from the layer, without transforms and in float32. torch-lucent enlarges the
+canvas to 224 pixels and runs the whole network: that is its way.
 The weights are random.
 
     .venv/bin/python benchmarks/render.py --whole [--channels 528] [--steps 512]
@@ -29,8 +31,9 @@ import statistics
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ import numpy as np
 import torch
 import torchvision
 from numpy.typing import NDArray
+from rounds import Bar, Case, Paced, in_turn
 from torch import Tensor, nn
 
 from overpaint.device import chosen, on_best_device
@@ -55,15 +59,17 @@ CASES = {
 SIZE = 128
 TOGETHER = 8
 WARM = 17
-"""overpaint's first sixteen steps redirect ReLUs; they are timed apart."""
+"""overpaint's first sixteen steps redirect ReLUs."""
 
 
 # --- torch-lucent --------------------------------------------------------------------------------
 
 
-def peer(folder: Path) -> types.ModuleType:
+@cache
+def peer(folder: Path | None) -> types.ModuleType:
     """torch-lucent, made to import: it wants a notebook for showing, and kornia of 2020."""
-    sys.path.append(str(folder))
+    if folder:
+        sys.path.append(str(folder))
     notebook = types.ModuleType("IPython")
     notebook.display = types.ModuleType("IPython.display")
     sys.modules |= {"IPython": notebook, "IPython.display": notebook.display}
@@ -86,16 +92,16 @@ def lucent_images(
     *,
     preprocess: bool,
     size: int = SIZE,
-) -> tuple[NDArray[np.float32], list[float]]:
+) -> tuple[NDArray[np.float32], list[tuple[float, float]]]:
     """torch-lucent's pictures [B, H, W, 3], 0..1, and when each step began."""
     goals = [optvis.objectives.channel(layer, c, batch=row) for row, c in enumerate(channels)]
-    stamps: list[float] = []
+    stamps: list[tuple[float, float]] = []
 
     def canvas() -> tuple[list[Tensor], Callable[[], Tensor]]:
         leaves, image = optvis.param.image(size, batch=len(channels))
 
         def stamped() -> Tensor:
-            stamps.append(time.perf_counter())
+            stamps.append(stamp())
             return image()
 
         return leaves, stamped
@@ -110,54 +116,106 @@ def lucent_images(
 # --- speed ---------------------------------------------------------------------------------------
 
 
-def intervals(stamps: list[float]) -> list[float]:
-    """Seconds from each to the next."""
-    return np.diff(stamps).tolist()
+LUCENT, OURS, EXACT = "torch-lucent", "overpaint", "overpaint, float32"
+BARE = "bare forward and backward"
+STEPS_EACH = 6
+"""Timed steps of a round, behind those that are not."""
 
 
-def ours(network: Network, layer: str, steps: int) -> list[float]:
-    """When each step began."""
-    loop = render_steps(network, layer, list(range(TOGETHER)), steps=steps, size=SIZE)
-    return [time.perf_counter() for _ in loop]
+def paced(stamps: list[tuple[float, float]]) -> Paced:
+    """Seconds of a step, of the clock and of processors: medians from one stamp to the next."""
+    clock, busy = np.median(np.diff(np.array(stamps), axis=0), axis=0)
+    return Paced(float(clock), float(busy))
 
 
-def rate(seconds: list[float]) -> float:
-    """Image-steps a second."""
-    return TOGETHER / statistics.median(seconds)
+def stamp() -> tuple[float, float]:
+    """Now, once a GPU has done what it was told."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter(), time.process_time()
 
 
-def speed(name: str, optvis: types.ModuleType, rounds: int) -> None:
-    """Print the rates of both, and their ratio."""
+def ours(network: Network, layer: str, *, half: bool = True) -> Paced:
+    """A step of overpaint, behind the first ones, which redirect ReLUs."""
+    able = lens.has_bfloat16
+    try:
+        if not half:
+            lens.has_bfloat16 = lambda _device: False
+        loop = render_steps(
+            network, layer, list(range(TOGETHER)), steps=WARM + STEPS_EACH, size=SIZE
+        )
+        return paced([stamp() for _ in loop][WARM - 1 :])
+    finally:
+        lens.has_bfloat16 = able
+
+
+def alone(network: Network, layer: str, device: torch.device) -> Paced:
+    """Forward to the layer and backward to the pixels, of a whole network, without transforms."""
+    pixels = torch.rand(TOGETHER, 3, SIZE, SIZE, device=device)
+    pixels = pixels.to(memory_format=torch.channels_last).requires_grad_()
+    stamps = []
+    with taps(network, [layer], reduction=torch.clone) as tap:
+        for _ in range(STEPS_EACH + 1):
+            stamps.append(stamp())
+            score(
+                [channel(layer, index) for index in range(TOGETHER)], tap(pixels)
+            ).sum().backward()
+    return paced(stamps[1:])
+
+
+def measured(name: str, folder: Path | None, rounds: int) -> Case:
+    """What the ways take for one network."""
     architecture, layer = CASES[name]
-    network = build(architecture, classes=tuple(map(str, range(1000))), seed=0)
-    model, their_layer, preprocess = network.eval(), f"body_{layer}".replace(".", "_"), False
-    if name != "inception_v1":
-        made = getattr(torchvision.models, name)
-        extra = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
-        model, their_layer, preprocess = made(**extra).eval(), layer.replace(".", "_"), True
-    taken: dict[str, list[float]] = {"overpaint": [], "first 16": [], "float32": [], "lucent": []}
-    chosen = lens.has_bfloat16
-    for number in range(rounds + 1):  # the first round warms up
-        found = intervals(ours(network, layer, WARM + 12))
-        lens.has_bfloat16 = lambda _device: False
-        exact = intervals(ours(network, layer, WARM + 6))[WARM:]
-        lens.has_bfloat16 = chosen
+    network = build(architecture, classes=tuple(map(str, range(1000))), seed=0).eval()
+
+    def lucent(_number: int) -> Paced:
+        optvis = peer(folder)
+        model, named, preprocess = network, f"body_{layer}".replace(".", "_"), False
+        if name != "inception_v1":
+            extra = {"aux_logits": False, "init_weights": False} if name == "googlenet" else {}
+            model = getattr(torchvision.models, name)(**extra).eval()
+            named, preprocess = layer.replace(".", "_"), True
         channels = list(range(TOGETHER))
-        _, stamps = lucent_images(optvis, model, their_layer, channels, 5, preprocess=preprocess)
-        if number:
-            taken["overpaint"] += found[WARM:]
-            taken["first 16"] += found[: WARM - 1]
-            taken["float32"] += exact
-            taken["lucent"] += intervals(stamps)[1:]
-    rates = {way: rate(each) for way, each in taken.items()}
-    half = "bfloat16" if chosen(torch.device("cpu")) else "float32"
-    print(f"{name} at {layer}, {TOGETHER} channels, {SIZE} pixels, image-steps a second:")
-    print(f"  overpaint ({half})      {rates['overpaint']:7.1f}")
-    print(f"  its first 16 steps       {rates['first 16']:7.1f}")
-    print(f"  overpaint in float32     {rates['float32']:7.1f}")
-    print(f"  torch-lucent             {rates['lucent']:7.1f}")
-    for way in ("overpaint", "float32"):
-        print(f"  {way} / torch-lucent: {rates[way] / rates['lucent']:.2f}")
+        _, stamps = lucent_images(
+            optvis, model.to(device), named, channels, STEPS_EACH, preprocess=preprocess
+        )
+        return paced(stamps[1:])
+
+    seed_all()
+    with on_best_device(network, channels_last=True) as device:
+        seconds, failed = in_turn(
+            {
+                BARE: lambda _number: alone(network, layer, device),
+                LUCENT: lucent,
+                OURS: lambda _number: ours(network, layer),
+                EXACT: lambda _number: ours(network, layer, half=False),
+            },
+            rounds,
+        )
+    return Case(
+        title=f"{name} at {layer}, {TOGETHER} channels, {SIZE} pixels",
+        amount=TOGETHER,
+        unit="image-steps",
+        seconds=seconds,
+        failed=failed,
+        base=LUCENT,
+        bars=[Bar(way=OURS, base=LUCENT, least=6)],
+        remarks=[f"overpaint in {'bfloat16' if lens.has_bfloat16(device) else 'float32'}"],
+    )
+
+
+def cases(
+    folder: Path | None = None, names: Sequence[str] = ("inception_v1", "resnet50"), rounds: int = 3
+) -> Iterator[Case]:
+    """Each network, beside torch-lucent from a folder, or from where Python finds it."""
+    for name in names:
+        yield measured(name, folder, rounds)
+
+
+def seed_all() -> None:
+    """torch-lucent draws its transforms from the global generators: the same each time."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
 
 
 # --- a whole layer -------------------------------------------------------------------------------
@@ -278,13 +336,12 @@ def main() -> None:
         return
     if not options.peers:
         parser.error("--peers says where torch-lucent lies; without it there is only --whole")
-    optvis = peer(options.peers)
-    torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002 - torch-lucent draws its transforms from it
     if not options.units:
-        for name in options.network or CASES:
-            speed(name, optvis, options.rounds)
+        for case in cases(options.peers, options.network or tuple(CASES), options.rounds):
+            case.show()
         return
+    seed_all()
+    optvis = peer(options.peers)
     rows = list(objectives(options.weights, options.units, optvis, options.steps, options.size))
     if options.keep:
         kept = json.loads(options.keep.read_text()) if options.keep.exists() else []

@@ -1,31 +1,38 @@
-"""How fast overpaint trains, beside a bare PyTorch loop and with pictures decoded on the way.
+"""How fast overpaint trains, beside a bare PyTorch loop, timm's pieces, and the network alone.
 
     .venv/bin/python benchmarks/train.py [--images 64] [--rounds 5] [--batch 16 32]
         [--pictures FOLDER] [--only ARCHITECTURE]
 
-Ways to train one network on the same pictures, in turn, `rounds` times: a bare loop over a tensor
-in the host's memory; overpaint from files, any epoch but the first, when the pictures are kept (on
-a GPU there, by gathers); on a GPU also from pictures that are kept on the host, as where they do
-not fit; and overpaint decoding the JPEG files anew in each epoch, as where they fit nowhere.
+Ways to train one network on the same pictures, in turn, `rounds` times: the limit, forward and
+backward of one batch again and again; a bare loop over a tensor in the host's memory; overpaint
+from files, any epoch but the first, when the pictures are kept (on a GPU there, by gathers); on a
+GPU also from pictures that are kept on the host, as where they do not fit; overpaint decoding the
+JPEG files anew in each epoch, as where they fit nowhere; and, where timm has the network, a loop of
+its own pieces, which decodes anew too: `create_loader` with two workers and a random resized crop,
+`create_optimizer_v2`. (timm's training script is not among what PyPI has of it: `all.py --timm`.)
 
 Printed are medians in images a second, and of each round the ratio by the clock and by the
-processors' time, which tells more where the machine does other work besides. The first round warms
-up and does not count.
+processors' time, which tells more where the machine does other work besides; it leaves out what
+worker processes do. The first round warms up and does not count.
 """
 
 import argparse
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import timm
+import timm.data
+import timm.optim
 import torch
 from PIL import Image
+from rounds import Bar, Case, Way, in_turn
 from torch import nn
 
-from overpaint.datasets import Dataset
+from overpaint.datasets import Dataset, Split
 from overpaint.datasets.catalogue import Picture, dataset_of
 from overpaint.device import chosen, device_of, has_own_memory, on_best_device
 from overpaint.networks import Network, build
@@ -35,6 +42,10 @@ from overpaint.study.recipe import Recipe
 from overpaint.training.fit import _Loop, child_of
 
 ARCHITECTURES = ("inception_v1", "torchvision:resnet18")
+
+LIMIT, BARE = "the network alone", "bare loop"
+KEPT, HOST = "overpaint, kept", "overpaint, kept on the host"
+ANEW, TIMM = "overpaint, decoding anew", "timm's pieces, decoding anew"
 
 
 def noise(folder: Path, count: int) -> None:
@@ -82,19 +93,76 @@ def bare(
     return epoch
 
 
-def timed(work: Callable[[int], object], number: int) -> tuple[float, float]:
-    """Seconds by the clock, and of processors."""
-    begin, before = time.perf_counter(), time.process_time()
-    work(number)
-    return time.perf_counter() - begin, time.process_time() - before
+def alone(
+    network: Network, pixels: torch.Tensor, batch: int, batches: int
+) -> Callable[[int], None]:
+    """Forward and backward of one batch: no epoch can take less."""
+    device = device_of(network)
+    images = as_float(pixels[:batch], device)
+    half = device.type == "cuda"
+
+    def epoch(_number: int) -> None:
+        network.train()
+        for _ in range(batches):
+            network.zero_grad()
+            with torch.autocast("cuda", torch.bfloat16, enabled=half):
+                logits = network(images)
+            logits.float().logsumexp(1).mean().backward()
+        if half:
+            torch.cuda.synchronize()
+
+    return epoch
 
 
-def measure(architecture: str, dataset: Dataset, batch: int, rounds: int) -> None:
-    """Print the rates of the ways and their ratios."""
+class Files(torch.utils.data.Dataset):
+    """JPEG files and labels for timm's loader."""
+
+    def __init__(self, split: Split) -> None:
+        self.paths = [split.root / picture.image for picture in split.pictures]
+        self.labels, self.transform = split.labels, None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> tuple[object, int]:
+        with Image.open(self.paths[index]) as picture:
+            return self.transform(picture.convert("RGB")), int(self.labels[index])
+
+
+def of_timm(
+    name: str, split: Split, batch: int, batches: int, device: torch.device
+) -> Callable[[int], None]:
+    """An epoch from files by timm's network, loader and optimiser."""
+    network = timm.create_model(name, num_classes=2).to(device, memory_format=torch.channels_last)
+    half = device.type == "cuda"
+    loader = timm.data.create_loader(
+        Files(split), 224, batch, is_training=True, color_jitter=0.0, num_workers=2, device=device,
+        pin_memory=half,
+    )  # fmt: skip
+    optimiser = timm.optim.create_optimizer_v2(network, "sgd", lr=1e-3, weight_decay=4e-4)
+    loss_of = nn.CrossEntropyLoss()
+
+    def epoch(_number: int) -> None:
+        network.train()
+        for images, targets in islice(loader, batches):
+            laid = images.contiguous(memory_format=torch.channels_last)
+            with torch.autocast("cuda", torch.bfloat16, enabled=half):
+                loss = loss_of(network(laid), targets)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        if half:
+            torch.cuda.synchronize()
+
+    return epoch
+
+
+def measured(architecture: str, dataset: Dataset, batch: int, rounds: int) -> Case:
+    """What the ways take for one network."""
     recipe = Recipe(epochs=1, batch_size=batch, lr_decay=0.0)
-    parent, rival = (build(architecture, classes=("a", "b"), seed=0) for _ in range(2))
+    parent, rival, bound = (build(architecture, classes=("a", "b"), seed=0) for _ in range(3))
     children = [child_of(parent, dataset, recipe, 0) for _ in range(3)]
-    networks = [rival, *(child for child, _ in children)]
+    networks = [rival, bound, *(child for child, _ in children)]
     with on_best_device(*networks, channels_last=True) as device:  # as `fit` does
         kept, streamed, decoding = (_Loop(*child, dataset, recipe, 0) for child in children)
         for loop, (_, the_plan) in zip((kept, streamed, decoding), children, strict=True):
@@ -108,38 +176,52 @@ def measure(architecture: str, dataset: Dataset, batch: int, rounds: int) -> Non
         streamed.train.decoded = source.decoded
         pixels = torch.stack([source[index] for index in range(len(source))])
         labels = torch.as_tensor(source.split.labels)
-        ways = {
-            "bare loop": bare(rival, pixels, labels, batch),
-            "kept": lambda number: kept._epoch(number, None),  # noqa: SLF001
-            "kept on the host": lambda number: streamed._epoch(number, None),  # noqa: SLF001
-            "decoding anew": lambda number: decoding._epoch(number, None),  # noqa: SLF001
+        batches = max(len(pixels) // batch, 1)
+        ways: dict[str, Way] = {
+            LIMIT: alone(bound, pixels, batch, batches),
+            BARE: bare(rival, pixels, labels, batch),
+            KEPT: lambda number: kept._epoch(number + 1, None),  # noqa: SLF001
         }
+        bars = [Bar(way=KEPT, base=BARE, least=0.95)]
+        if has_own_memory(device):
+            ways[HOST] = lambda number: streamed._epoch(number + 1, None)  # noqa: SLF001
+            bars.append(Bar(way=HOST, base=KEPT, least=0.9))
+        ways[ANEW] = lambda number: decoding._epoch(number + 1, None)  # noqa: SLF001
         if not has_own_memory(device):
-            del ways["kept on the host"]
-        seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
+            bars.append(Bar(way=ANEW, base=KEPT, least=0.9))
+        _, _, name = architecture.rpartition(":")
+        if timm.is_model(name):
+            ways[TIMM] = of_timm(name, source.split, batch, batches, device)
         with settled(device, source):
-            for number in range(rounds + 1):  # the first warms up
-                for name, work in ways.items():
-                    seconds[name].append(timed(work, number + 1))
-    images = len(pixels) // batch * batch
-    title = f"{architecture:21} batch {batch:3}"
-    print(f"{title}  decoded once before {decoded:17.1f} images/s")
-    for name, times in seconds.items():
-        rate = images / statistics.median(clock for clock, _ in times[1:])
-        print(f"{title}  {name:17} {rate:20.1f} images/s")
-    for name, base in (
-        ("kept", "bare loop"),
-        ("kept on the host", "kept"),
-        ("decoding anew", "kept"),
-        ("decoding anew", "bare loop"),
-    ):
-        if name in seconds:
-            pairs = list(zip(seconds[name][1:], seconds[base][1:], strict=True))
-            clock, busy = (sorted(b[kind] / a[kind] for a, b in pairs) for kind in (0, 1))
-            print(
-                f"{title}  {name} / {base}: {statistics.median(clock):.3f} ({clock[0]:.3f} … "
-                f"{clock[-1]:.3f}), of processors' time {statistics.median(busy):.3f}"
-            )
+            seconds, failed = in_turn(ways, rounds)
+    return Case(
+        title=f"{architecture}, batch {batch}",
+        amount=batches * batch,
+        unit="images",
+        seconds=seconds,
+        failed=failed,
+        base=BARE,
+        bars=bars,
+        remarks=[f"decoded once before: {decoded:.0f} images/s"],
+    )
+
+
+def cases(
+    architectures: Sequence[str] = ARCHITECTURES,
+    batches: Sequence[int] = (16,),
+    *,
+    images: int = 64,
+    rounds: int = 5,
+    pictures: Path | None = None,
+) -> Iterator[Case]:
+    """Each network with each size of batch."""
+    with TemporaryDirectory() as made:
+        if pictures is None:
+            noise(Path(made), images)
+        dataset = collection(pictures or Path(made), images)
+        for architecture in architectures:
+            for batch in batches:
+                yield measured(architecture, dataset, batch, rounds)
 
 
 def main() -> None:
@@ -154,13 +236,14 @@ def main() -> None:
     device = chosen().device
     card = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     print(f"{card}, {torch.get_num_threads()} threads, torch {torch.__version__}")
-    with TemporaryDirectory() as made:
-        if options.pictures is None:
-            noise(Path(made), options.images)
-        dataset = collection(options.pictures or Path(made), options.images)
-        for architecture in options.only:
-            for batch in options.batch:
-                measure(architecture, dataset, batch, options.rounds)
+    for case in cases(
+        options.only,
+        options.batch,
+        images=options.images,
+        rounds=options.rounds,
+        pictures=options.pictures,
+    ):
+        case.show()
 
 
 if __name__ == "__main__":
