@@ -145,8 +145,9 @@ def holes(program: str) -> tuple[list[str], str]:
         told = "" if isinstance(error, OSError | subprocess.TimeoutExpired) else done.stderr
         last = (told.strip().splitlines() or [str(error)])[-1]
         return [], last[:300]
-    skipped = [package["skip_reason"] for package in packages if "skip_reason" in package
-               and not package["skip_reason"].startswith("distribution marked as editable")]  # fmt: skip
+    reasons = [package["skip_reason"] for package in packages if "skip_reason" in package]
+    editable = "distribution marked as editable"
+    skipped = [reason for reason in reasons if not reason.startswith(editable)]
     known = [
         f"{package['name']} {package['version']}: {hole['id']}, mended in "
         f"{', '.join(hole['fix_versions']) or 'no version yet'}"

@@ -35,8 +35,8 @@ at an address (`store`).
 
 What is being written stands beside its place as `.NAME.<writer>.draft` until it is whole and on the
 disk; the next run sweeps those whose process is gone. `.overpaint.lock` is held by the one run that
-works in the folder, `.overpaint.site.lock` by who writes the report; a file `….holder.json` beside it
-says who that is, and is gone at the end.
+works in the folder, `.overpaint.site.lock` by who writes the report; a file `….holder.json` beside
+it says who that is, and is gone at the end.
 
 Whose a folder is stands in `overpaint.json`: into a folder that is not empty and has none nothing
 is written. Folders from before there was one are known by the study and the artefacts in them, and
