@@ -30,14 +30,13 @@ DEEPEST_JSON = 100
 def no_file(path: Path) -> str:
     """What a path leads to that is no file, in words; "" for a file, and for nothing.
 
-    A FIFO would be waited for, and a device has no end.
+    A pipe would be waited for, and a device has no end.
     """
     try:
         mode = path.stat().st_mode
     except OSError:
         return ""
-    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
-    return "" if stat.S_ISREG(mode) else kinds.get(stat.S_IFMT(mode), "a device")
+    return "" if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "something else")
 
 
 def json_from(data: bytes | str) -> Any:
@@ -72,11 +71,7 @@ def json_from(data: bytes | str) -> Any:
 
 def json_of(path: Path) -> Any:
     """The same of a file, with the OSError of one that cannot be read."""
-    if kind := no_file(path):
-        raise ValueError(f"no file but {kind}")
-    if path.stat().st_size > LARGEST_JSON:
-        raise ValueError(f"{path.stat().st_size} bytes, above the limit of {LARGEST_JSON}")
-    return json_from(path.read_bytes())
+    return json_from(read_regular(path, LARGEST_JSON))
 
 
 class Dated(Protocol):

@@ -62,7 +62,7 @@ def refusals_told(place: Path | None = None) -> Iterator[None]:
         raise refusal from error
 
 
-def check_place(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Raises a MachineError where no file can be written at `path`, before work is spent on it."""
     missing = [folder for folder in path.parents if not _lies(folder)]
     with refusals_told(path):

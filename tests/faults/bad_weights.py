@@ -177,7 +177,7 @@ HEAD = {"weight": tensor([4, 4], 0, 64)}
 
 ROWS: dict[str, tuple[str, Made, str, str]] = {
     # no files
-    "a FIFO": ("pt", os.mkfifo, "broken-weights", "FIFO"),
+    "a FIFO": ("pt", os.mkfifo, "broken-weights", "pipe"),
     "a socket": ("pt", bound, "broken-weights", "socket"),
     "a device": ("pt", lambda path: path.symlink_to("/dev/zero"), "broken-weights", "device"),
     "a file of a terabyte": ("pt", sparse(2**40), "broken-weights", ""),

@@ -242,7 +242,7 @@ def test_a_bad_pattern_of_shards_is_refused(pattern, tmp_path):
 def test_a_fifo_called_as_a_shard_is_not_waited_for(tmp_path):
     """It is named, and the message says what it is."""
     os.mkfifo(tmp_path / "train.tar")
-    holds(watched(lambda: opened(tmp_path)), "broken-shard", "a FIFO")
+    holds(watched(lambda: opened(tmp_path)), "broken-shard", "a pipe")
 
 
 # --- archives ------------------------------------------------------------------------------------

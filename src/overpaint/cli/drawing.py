@@ -18,7 +18,7 @@ from PIL import Image
 from overpaint.defaults import DREAM_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import NetworkError, shortened
 from overpaint.files import safe_name
-from overpaint.machine import check_place
+from overpaint.machine import check_writable
 from overpaint.pixels.images import (
     MOVIES,
     SUFFIXES,
@@ -98,7 +98,7 @@ class Drawing:
         self._check()
         for path in (self.sheet, self.movie, self._folder and self._folder / "picture.png"):
             if path:
-                check_place(path)
+                check_writable(path)
         from overpaint.networks import load
         from overpaint.networks.taps import taps
 
@@ -229,7 +229,7 @@ class Dream:
         """
         layers = [units(text) for text in self.units]
         opened = read(self.picture)
-        check_place((self.out or Path("renderings")) / "picture.png")
+        check_writable((self.out or Path("renderings")) / "picture.png")
         side = self.size or min(LARGEST, *opened.size)
         pixels = np.asarray(shorter_side(opened, side, "lanczos"))
         from overpaint.networks import load

@@ -5,19 +5,33 @@
 'comparisons/photographs--fine_tuned'
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from overpaint.errors import StudyError
 from overpaint.files import RESERVED
-
-if TYPE_CHECKING:
-    from overpaint.study.model import Study
 
 LONGEST = 200
 """The most letters of a file's or folder's name: file systems take 255 bytes, drafts need some."""
 
 
-def places(study: "Study") -> dict[str, str]:
+class Named(Protocol):
+    """What of a study has names: a Study has."""
+
+    @property
+    def study(self) -> str: ...
+    @property
+    def datasets(self) -> Mapping[str, Any]: ...
+    @property
+    def ensembles(self) -> Mapping[str, Any]: ...
+    @property
+    def compare(self) -> Sequence[Any]: ...
+
+    def nodes(self) -> list[str]:
+        """All networks."""
+
+
+def places(study: Named) -> dict[str, str]:
     """The folders of all artefacts, by path below the study folder: the kind of each.
 
     Raises StudyError where two would be one: of equal names, or of names that differ in upper and
