@@ -72,15 +72,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     with refusals_told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = draft_of(path)
+        draft, mark = draft_of(path), draft_of(path)
         draft.mkdir()
+        mark.touch()
     try:
         with refusals_told(path):
             yield draft
+            mark.unlink()  # gone where all was removed meanwhile: then the draft lacks its beginning
             sync_below(draft)
             replace_folder(draft, path)
     finally:
         forget(draft)
+        forget(mark)
 
 
 @contextmanager
