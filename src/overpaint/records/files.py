@@ -78,7 +78,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         with refusals_told(path):
             yield draft
-            mark.unlink()  # gone where all was removed meanwhile: then the draft lacks its beginning
+            mark.unlink()  # gone where all was removed meanwhile: the draft lacks its beginning
             sync_below(draft)
             replace_folder(draft, path)
     finally:
