@@ -623,7 +623,7 @@ def signed(ending: str) -> dict[str, Any]:
     r"""What Pillow is told so that a PNG, WebP, JPEG or GIF says that it is ours.
 
     >>> signed(".jpg")
-    {'comment': b'overpaint\\x00'}
+    {'comment': b'overpaint\x00'}
     """
     if ending.lower() == ".png":
         text = PngInfo()
