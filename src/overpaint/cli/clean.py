@@ -6,10 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from overpaint.errors import OverpaintError, RecordError
-from overpaint.files import read_regular
 from overpaint.machine import in_bytes
 from overpaint.records import Listing, StudyFolder, check_folder, manifest_path, study_of
 from overpaint.records.belongings import (
@@ -25,8 +22,8 @@ from overpaint.records.belongings import (
 )
 from overpaint.records.drafts import is_draft
 from overpaint.records.lock import held
-from overpaint.records.marker import FILES, FOLDERS, MARKER, MOST
-from overpaint.study import Study
+from overpaint.records.marker import FILES, FOLDERS, MARKER
+from overpaint.study import study_in
 from overpaint.study.places import places
 
 
@@ -162,8 +159,8 @@ def wanted_places(root: Path) -> dict[str, str]:
     """The artefacts of the study that a folder is of."""
     path = StudyFolder(root).study
     try:
-        return places(Study.model_validate(yaml.safe_load(read_regular(path, MOST))))
-    except (OSError, ValueError, yaml.YAMLError, OverpaintError) as error:
+        return places(study_in(path))
+    except (OSError, OverpaintError) as error:
         raise RecordError(
             "broken-record",
             f"{path} holds no study, so it cannot be told what is of it: {error}; nothing was "

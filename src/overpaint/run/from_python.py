@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 from rich.console import Console
 
@@ -20,7 +19,6 @@ from overpaint.datasets.doctor import duplicates, examine, remember
 from overpaint.datasets.wording import first_fault
 from overpaint.defaults import SPLITS
 from overpaint.errors import NetworkError, RecordError, StudyError, nearest
-from overpaint.files import read_regular
 from overpaint.machine import refusals_told
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -41,7 +39,7 @@ from overpaint.run.site import keep_site
 from overpaint.run.thumbnails import keep_thumbnails
 from overpaint.run.trainings import network_facts_of
 from overpaint.run.workspace import Workspace, alone_in
-from overpaint.study import Study
+from overpaint.study import Study, study_in
 from overpaint.study.code import MADE_IN_PYTHON
 
 
@@ -112,9 +110,8 @@ def _check_folder(folder: Path) -> None:
     if names <= {MARKER}:
         return
     try:
-        study = yaml.safe_load(read_regular(StudyFolder(folder).study, 2**20))
-        loads = [str(entry["load"]) for entry in study["networks"].values()]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
+        loads = [str(entry.load) for entry in study_in(StudyFolder(folder).study).networks.values()]
+    except (OSError, StudyError):
         loads = []
     if not loads or not all(load.startswith(MADE_IN_PYTHON) for load in loads):
         raise RecordError(

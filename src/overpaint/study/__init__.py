@@ -5,14 +5,14 @@
 """
 
 from overpaint.study.model import NetworkEntry, Pair, RenderEntry, Study
-from overpaint.study.reading import parse, read_study, shipped
+from overpaint.study.reading import read_study, shipped, study_in
 
 __all__ = [
     "NetworkEntry",
     "Pair",
     "RenderEntry",
     "Study",
-    "parse",
     "read_study",
     "shipped",
+    "study_in",
 ]

@@ -138,17 +138,31 @@ def read_study(source: str, overrides: Iterable[str] = ()) -> Study:
     where = _Where(path.name, lines, {_set(data, override): override for override in overrides})
     if "base" in data:  # a field of the model, and none of the file
         raise StudyError("unknown-key", f"unknown key 'base' in the study {where(('base',))}")
-    try:
-        study = Study.model_validate({**data, "base": path.parent})
-    except ValidationError as error:
-        raise _located(error, data, where) from None
-    except Misplaced as error:
-        raise StudyError(error.slug, f"{error} {where(error.place)}") from None
+    study = _validated(data, path.parent, where)
     for place, why in idle_keys(study):
         raise StudyError(
             "idle-key", f"{_dotted(place)} does nothing: {why}; leave it out {where(place)}"
         )
     return study
+
+
+def study_in(path: Path) -> Study:
+    """The study of a study folder, from the file that a run wrote there.
+
+    Raises OSError for what is no file, or cannot be read, and StudyError as `read_study`.
+    """
+    data, lines = parse(read_regular(path, MOST_BYTES).decode(errors="replace"), path.name)
+    return _validated(data, Path(), _Where(path.name, lines, {}))
+
+
+def _validated(data: Mapping[str, Any], base: Path, where: "_Where") -> Study:
+    """The study that the data tell; a StudyError names the place of what is wrong."""
+    try:
+        return Study.model_validate({**data, "base": base})
+    except ValidationError as error:
+        raise _located(error, data, where) from None
+    except Misplaced as error:
+        raise StudyError(error.slug, f"{error} {where(error.place)}") from None
 
 
 def _find(source: str) -> tuple[Path, str]:

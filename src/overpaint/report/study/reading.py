@@ -14,7 +14,6 @@ from typing import Any, Literal
 import pandas as pd
 
 from overpaint.errors import OverpaintError, RecordError
-from overpaint.files import read_regular
 from overpaint.machine import hand_on
 from overpaint.records import (
     AdviceRow,
@@ -50,8 +49,7 @@ from overpaint.report.parts import addresses
 from overpaint.report.parts.origins import origins
 from overpaint.report.parts.rows import Origin
 from overpaint.report.study.reader import Reader, rows
-from overpaint.study import Study, parse
-from overpaint.study.reading import MOST_BYTES
+from overpaint.study import Study, study_in
 
 # --- artefact by artefact ----------------------------------------------------------------------
 
@@ -392,8 +390,7 @@ class Records:
 def read_records(folder: StudyFolder) -> Records:
     """The records of a study folder; a RecordError when there is no study in it."""
     try:
-        text = read_regular(folder.study, MOST_BYTES).decode()
-        study = Study.model_validate(parse(text, folder.study.name)[0])
+        study = study_in(folder.study)
     except (FileNotFoundError, NotADirectoryError):
         raise RecordError(
             "missing-record",
