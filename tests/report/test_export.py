@@ -312,8 +312,9 @@ def test_figures_leave_other_files_alone(lean, tmp_path, quick, monkeypatch):
     (out / "main.tex").write_text("mine")
     with monkeypatch.context() as patch:
         patch.setattr(formats, "png_for_print", lambda _: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(RecordError) as caught:
             exports.figures(lean, out)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert [path.name for path in out.iterdir()] == ["main.tex"]
 
 

@@ -125,14 +125,19 @@ class Reader:
         """The scores of a network, or None and a note."""
         self.check(path)
         try:
-            scores = read_as(Scores, read_json(path), path)
-            square, classes = scores.confusion, len(scores.classes)
-            if square is not None and {len(square), *map(len, square)} != {classes}:
-                scores = replace(scores, confusion=None)
-                self.say(path, "holds a confusion matrix of other classes")
+            value = read_json(path)
         except RecordError as error:
             self._note(path, error)
             return None
+        try:
+            scores = read_as(Scores, value, path)
+        except RecordError:
+            self.say(path, "does not hold the scores of a network")
+            return None
+        square, classes = scores.confusion, len(scores.classes)
+        if square is not None and {len(square), *map(len, square)} != {classes}:
+            scores = replace(scores, confusion=None)
+            self.say(path, "holds a confusion matrix of other classes")
         if scores.main not in scores.scores:
             self.say(path, f"lacks the score “{shortened(scores.main, 60)}”")
             return None
@@ -154,7 +159,11 @@ class Reader:
         self.notes.append(f"{path.relative_to(self.root).as_posix()} {what}.")
 
     def _note(self, path: Path, error: RecordError) -> None:
-        self.say(path, "is missing" if error.slug == "missing-record" else "cannot be read")
+        reasons = {
+            "missing-record": "is missing",
+            "not-a-manifest": "does not hold what a manifest does",
+        }
+        self.say(path, reasons.get(error.slug, "cannot be read"))
 
 
 def rows(frame: pd.DataFrame, row: type[Row]) -> list[Row]:
