@@ -16,7 +16,7 @@ from overpaint.datasets.fetch import fetch, unpack
 from overpaint.datasets.iconart import IconArtEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.errors import DatasetError
-from overpaint.study import parse
+from overpaint.study.reading import parse
 
 HEAD = "item,angel,Child_Jesus,crucifixion_of_Jesus,Mary,nudity,ruins,Saint_Sebastien,set,Anno\n"
 
