@@ -5,6 +5,7 @@ True
 """
 
 import lzma
+import os
 import shutil
 import struct
 import zipfile
@@ -41,6 +42,9 @@ COLLECTIONS = {
 
 LARGEST = 2**35
 """Bytes that an archive may unpack to."""
+
+LONGEST = 255
+"""Bytes of a name, as file systems have it."""
 
 RATIO, SPARE = 100, 2**26
 """Times its own bytes, and beyond them, that it may unpack to: pictures hardly get smaller."""
@@ -151,6 +155,13 @@ def _members(file: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipfil
         ):
             raise DatasetError(
                 "unsafe-archive", f"{archive} holds {str(path)!r}, which leads out of its folder"
+            )
+    folders = {folder for path in members for folder in path.parents}
+    for path in members:
+        if path in folders or max(len(os.fsencode(part)) for part in path.parts) > LONGEST:
+            raise DatasetError(
+                "broken-archive",
+                f"{archive} holds {str(path)[:60]!r}, too long for a name, or a folder as well",
             )
     size = sum(info.file_size for info in members.values())
     most = min(LARGEST, SPARE + RATIO * archive.stat().st_size)
