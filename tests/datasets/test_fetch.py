@@ -66,7 +66,7 @@ def test_an_archive_in_the_cache_needs_no_network(cache, tmp_path, pictures):
     iconart(cache / "IconArt_v1.zip", (pictures / "red" / "00.png").read_bytes())
     said = CliRunner().invoke(app, ["fetch", "iconart", str(tmp_path / "new" / "icons")])
     assert said.exit_code == 0
-    data, _ = parse(said.output, "said")
+    data, _ = parse(said.stdout, "said")
     entry = IconArtEntry.model_validate(data["datasets"]["iconart"])
     assert entry.root == tmp_path / "new" / "icons"
     dataset, _ = open_dataset("iconart", entry, workplace=tmp_path / "work")

@@ -434,10 +434,10 @@ def test_an_interrupted_fetch_goes_on(server, tmp_path, monkeypatch):
     file, folder = export(tmp_path, "label,image", *lines), tmp_path / "art"
     body = web.body_of
 
-    def stopped(response):
+    def stopped(response, most):
         if response.url.endswith("/3.jpg"):
             raise KeyboardInterrupt
-        return body(response)
+        return body(response, most)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(web, "body_of", stopped)

@@ -413,7 +413,7 @@ def server():
     [
         ((302, {"Location": "file:///etc/passwd"}, []), "no address of the web"),
         ((302, {"Location": "gopher://a/"}, []), "no address of the web"),
-        ((302, {"Location": "/a"}, []), "no end"),
+        ((302, {"Location": "/a"}, []), "without end"),
         ((302, {"Location": "http://["}, []), ""),
         ((200, {}, [bytes(2**20)] * 600), "more than 512 MB"),
         ((200, {"Content-Length": "9"}, [b"a"]), "3 times"),

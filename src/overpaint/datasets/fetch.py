@@ -161,7 +161,7 @@ def _members(file: zipfile.ZipFile, archive: Path) -> dict[PurePosixPath, zipfil
         if path in folders or max(len(os.fsencode(part)) for part in path.parts) > LONGEST:
             raise DatasetError(
                 "broken-archive",
-                f"{archive} holds {str(path)[:60]!r}, too long for a name, or a folder as well",
+                f"cannot unpack {archive}: {str(path)[:60]!r} is too long, or a folder as well",
             )
     size = sum(info.file_size for info in members.values())
     most = min(LARGEST, SPARE + RATIO * archive.stat().st_size)

@@ -142,7 +142,8 @@ class Web:
         return document
 
 
-REDIRECTS = 10
+REDIRECTS = 30
+"""The most that an address may be led on."""
 
 
 def led_to(address: str, response: requests.Response, redirects: int) -> str:
@@ -151,8 +152,10 @@ def led_to(address: str, response: requests.Response, redirects: int) -> str:
     """
     place = urljoin(address, response.headers["Location"])
     parts = urlsplit(place)
-    if parts.scheme.lower() not in ("http", "https") or redirects == REDIRECTS:
-        raise ValueError(f"the server leads to {place[:100]!a}: no address of the web, or no end")
+    if redirects == REDIRECTS:
+        raise ValueError(f"the server leads on without end: {REDIRECTS} redirects")
+    if parts.scheme.lower() not in ("http", "https"):
+        raise ValueError(f"the server leads to {place[:100]!a}, no address of the web")
     if is_inside(parts.hostname) and not is_inside(urlsplit(address).hostname):
         raise ValueError(f"the server leads to an address inside this network ({parts.hostname})")
     return place
