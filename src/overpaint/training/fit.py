@@ -30,7 +30,7 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 
 from overpaint.datasets import Dataset, Split
-from overpaint.device import accelerator, on_best_device
+from overpaint.device import accelerator, on_best_device, sent
 from overpaint.errors import NetworkError
 from overpaint.measures.scores import main_value
 from overpaint.networks import Network, drawn_like
@@ -273,11 +273,12 @@ class _Loop:
         # pictures that are mixed with one another are needed by every process
         parts = order if _mixes(recipe) else [rows[self._part(len(rows))] for rows in order]
         fed = at_device(self.train, parts, self.accelerator.device)
+        in_row = sent(np.concatenate(order), self.accelerator.device)  # once, not batch by batch
+        wholes = in_row.split([len(rows) for rows in order])
         # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
             for pixels, part in fed:
-                whole = order[len(losses)]
-                rows = torch.tensor(whole, device=part.device) if self.several else part
+                rows = wholes[len(losses)] if self.several else part
                 losses.append(self._learn(pixels, rows, epoch, len(losses), len(order)))
                 if len(losses) % LOOK == 0 or len(losses) == len(order):
                     if self.several:
