@@ -274,7 +274,7 @@ class _Loop:
         parts = order if _mixes(recipe) else [rows[self._part(len(rows))] for rows in order]
         fed = at_device(self.train, parts, self.accelerator.device)
         in_row = sent(np.concatenate(order), self.accelerator.device)  # once, not batch by batch
-        wholes = in_row.split([len(rows) for rows in order])
+        wholes = torch.split(in_row, [len(rows) for rows in order])
         # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
             for pixels, part in fed:
