@@ -10,7 +10,7 @@ from tiny_study import write_study
 
 REFUSED = (
     *("torch", "torchvision", "timm", "accelerate", "safetensors", "zarr", "numcodecs"),
-    *("scipy", "sklearn", "filelock", "psutil", "google.protobuf"),
+    *("scipy", "sklearn", "google.protobuf"),
     *("datasets", "huggingface_hub", "tensorboard", "webdataset"),
 )
 """What only the extras bring."""

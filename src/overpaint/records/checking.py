@@ -72,7 +72,7 @@ def _as(column: "pd.Series[Any]", types: set[Any]) -> "tuple[pd.Series[Any], NDA
         numbers = pd.to_numeric(column, errors="coerce").astype("float64")
         return numbers.where(np.isfinite(numbers)), np.ones(len(column), bool)
     if types & {int, Index}:
-        return _whole(column, INDICES if Index in types else (-(2.0**62), 2.0**62))
+        return _whole(column, INDICES if Index in types else (-(2**63), 2**63 - 1))
     if types <= {str, NoneType} and pd.api.types.infer_dtype(column, skipna=False) == "string":
         return column, np.ones(len(column), bool)
     check = _is_texts if list in types else _is_truth if bool in types else _is_text
@@ -81,16 +81,20 @@ def _as(column: "pd.Series[Any]", types: set[Any]) -> "tuple[pd.Series[Any], NDA
 
 
 def _whole(
-    column: "pd.Series[Any]", bounds: tuple[float, float]
+    column: "pd.Series[Any]", bounds: tuple[int, int]
 ) -> "tuple[pd.Series[Any], NDArray[np.bool_]]":
     """The whole numbers of a column within bounds, nothing in the place of others."""
     if pd.api.types.is_bool_dtype(column):
         return column, np.zeros(len(column), bool)
+    if pd.api.types.is_integer_dtype(column):  # as it is: a seed has more digits than a float
+        fits = ((column >= bounds[0]) & (column <= bounds[1])).fillna(False).to_numpy(bool)
+        if fits.all():
+            return column, fits
+        return column.where(fits, other=0).astype("Int64").where(fits), fits
     numbers = pd.to_numeric(column, errors="coerce")
     floats = numbers.astype("Float64").to_numpy("float64", na_value=np.nan)
-    fits = (floats >= bounds[0]) & (floats <= bounds[1]) & (floats == np.round(floats))
-    if pd.api.types.is_integer_dtype(column) and (fits | np.isnan(floats)).all():
-        return column, fits
+    low, high = max(bounds[0], -(2**53)), min(bounds[1], 2**53)
+    fits = (floats >= low) & (floats <= high) & (floats == np.round(floats))
     return pd.Series(np.where(fits, floats, np.nan), index=column.index), fits
 
 

@@ -91,6 +91,12 @@ def run_study(
         allow_code=allow_code,
     )
     processes = Processes.started()
+    if jobs > 1 and processes.count > 1:
+        raise StudyError(
+            "jobs-of-processes",
+            f"this run is one of {processes.count} processes, which train together: leave --jobs "
+            "out, or start it by itself",
+        )
     if dry or not processes.leads:  # who follows works for the one that holds the folder
         return _share_out(work, processes, jobs)
     with alone_in(work):
@@ -101,12 +107,6 @@ def _share_out(work: Workspace, processes: Processes, jobs: int) -> Outcome:
     """Carry a study out by this process alone, or by all that were started together."""
     if processes.count == 1:
         return _carry_out(work, jobs)
-    if jobs > 1:
-        raise StudyError(
-            "jobs-of-processes",
-            f"this run is one of {processes.count} processes, which train together: leave --jobs "
-            "out, or start it by itself",
-        )
     if not processes.leads:
         work = replace(work, progress=Progressing(Console(quiet=True)), explain=False)
     if work.dry or not _is_worth_sharing(work):
@@ -179,7 +179,7 @@ def _carry_out(work: Workspace, jobs: int = 1) -> Outcome:
             f"the study folder {work.folder.root} was moved or removed while this run was at work "
             "in it: the same command makes what is missing there",
         )
-    if problem and not isinstance(problem, OverpaintError):
+    if problem and not work.dry and not isinstance(problem, OverpaintError):
         damaged = [row for row in verify_folder(work.folder) if row.state != "foreign"]
         if damaged:
             more = f", and {len(damaged) - 1} more files" if len(damaged) > 1 else ""

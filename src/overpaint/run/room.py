@@ -268,10 +268,10 @@ def _extents(work: Workspace) -> dict[str, Extent]:
 
 def _begun(work: Workspace, name: str) -> "Network | None":
     """A network to begin with, which the run then has; in a dry run, one of its architecture."""
-    from overpaint.networks import load
-
     source = str(work.study.all_networks[name].load)
     try:
+        from overpaint.networks import load
+
         if not work.dry:
             work.started[name] = start_of(work, name)
             return work.started[name]

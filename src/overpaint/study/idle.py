@@ -46,11 +46,8 @@ def idle_keys(study: "Study") -> "Iterator[tuple[Place, str]]":
             yield ("datasets", name, "split"), "'files' has a table for each split"
         if getattr(dataset, "revision", None) and getattr(dataset, "root", None):
             yield ("datasets", name, "revision"), "a folder ('root') has none"
-    if not study.compare:
-        if study.render:
-            yield ("render",), "it draws channels of the pairs below 'compare', and there are none"
-        if study.maximal_images != type(study).model_fields["maximal_images"].default:
-            yield ("maximal_images",), "they are of the pairs below 'compare', and there are none"
+    if study.render and not study.compare:
+        yield ("render",), "it draws channels of the pairs below 'compare', and there are none"
 
 
 def _idle_fields(entry: "NetworkEntry") -> "Iterator[tuple[Place, str]]":

@@ -1,0 +1,22 @@
+"""What a table is checked by against the types of its row."""
+
+import numpy as np
+import pandas as pd
+
+from overpaint.records import PairRenderingRow, checked
+
+
+def test_a_number_of_many_digits_keeps_them_all():
+    """A seed has more digits than a float holds: none is rounded, and none is thought too large."""
+    seeds = [1983500215552209094, 6330843339294747601, 2**63 - 1]
+    fields = dict.fromkeys(("layer", "kind", "status"), "x") | dict.fromkeys(
+        ("channel", "steps", "size"), 1
+    )
+    frame = pd.DataFrame({name: [value] * 3 for name, value in fields.items()} | {"seed": seeds})
+    sound, remarks = checked(frame, PairRenderingRow)
+    assert sound["seed"].tolist() == seeds
+    assert remarks == []
+    frame["seed"] = np.array([1, 2**63 + 5, 3], np.uint64)
+    sound, remarks = checked(frame, PairRenderingRow)
+    assert sound["seed"].tolist() == [1, 3]
+    assert len(remarks) == 1
