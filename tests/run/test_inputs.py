@@ -138,6 +138,8 @@ OF_ART = (
 )  # fmt: skip
 """All that is made from the dataset."""
 
+OF_TRAIN = OF_ART - features("test", names=("source",)) | {"site.json"}
+
 CHANGES = {
     "nothing": (lambda _place: None, set()),
     "a comment of the study": (setting("maximal_images", "# more\nmaximal_images"), set()),
@@ -157,18 +159,18 @@ CHANGES = {
     ),
     "a group of train": (
         put("artist", 1, "artist 5"),
-        {"datasets/art", "advice.parquet", "site.json"},
+        {"advice.parquet", "site.json"},
     ),
     "a picture of test": (another_picture(26), OF_ART - features("train") - DRAWN
                           - {"advice.parquet"} | {"site.json"}),
-    "a picture of train": (another_picture(2), OF_ART - features("test") | {"site.json"}),
-    "a label": (put("label", 4, "blue"), OF_ART - features("test") | {"site.json"}),
+    "a picture of train": (another_picture(2), OF_TRAIN),
+    "a label": (put("label", 4, "blue"), OF_TRAIN),
     "the name of a class": (
         table(lambda frame: frame.assign(label=frame["label"].replace("red", "rot"))),
         OF_ART | {"site.json"},
     ),
     "a recipe": (
-        setting("recipe: mode_b, with: {epochs: 1}", "recipe: mode_b, with: {epochs: 2}"),
+        setting("mode_b, with: {epochs: 1}", "mode_b, with: {epochs: 1, head_lr: 0.05}"),
         AGAIN | {"site.json"},
     ),
     "the images of a channel": (
