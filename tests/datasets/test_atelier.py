@@ -189,10 +189,10 @@ def test_another_collection_takes_the_place_of_an_old_one(
     folder = tmp_path / "a"
     make(folder, "manners", 0, FEW | {"train": 9})
     make(folder, "manners", 0, FEW)
-    (folder / "train" / "left-over.jpg").write_bytes(b"old")
+    (folder / "train" / "00099.jpg").write_bytes(b"old")
     monkeypatch.setattr(atelier, "VERSION", version)
     make(folder, task, seed, sizes)
-    assert not (folder / "train" / "left-over.jpg").exists()
+    assert not (folder / "train" / "00099.jpg").exists()
     assert json.loads((folder / "atelier.json").read_text())["version"] == version
     assert len(table(folder)) == sum(sizes.values())
 

@@ -26,7 +26,7 @@ def test_every_key_of_a_study(pictures):
     [
         ({"kind": "rastas"}, "no kind 'rastas'; did you mean 'rasta'"),
         ({"kind": "atelier"}, "no kind 'atelier'"),
-        ({"grup": "x"}, "grup: Extra inputs .* keys are kind, disjoint, cache, root, group"),
+        ({"grup": "x"}, "there is no key 'grup'; the keys are kind, disjoint, cache, root, group"),
         ({"kind": "table"}, "needs either 'file' .* or 'files'"),
     ],
 )

@@ -9,7 +9,15 @@ import pytest
 from parsed import pages, read_page
 from tiny_study import SCRIPT
 
-from overpaint.records import ImageRow, read_rows, read_table, write_rows, write_table
+from overpaint.records import (
+    ImageRow,
+    read_manifest,
+    read_rows,
+    read_table,
+    write_manifest,
+    write_rows,
+    write_table,
+)
 from overpaint.report import build
 from overpaint.report.parts.origins import LONGEST, in_words, origin
 
@@ -87,6 +95,7 @@ def test_pictures_without_a_word_are_as_before(lean):
     frame = read_table(path)
     for changed in (frame.drop(columns=["source", "rights"]), frame.assign(source=None)):
         write_table(path, changed)
+        write_manifest(path.parent, read_manifest(path.parent))
         build(lean)
         assert {place: page.text for place, page in pages(lean / "site").items()} == before
         assert (lean / "site/data/datasets/rasta.csv").read_text() == table

@@ -215,8 +215,8 @@ def sync(path: Path) -> None:
     try:
         os.fsync(number)
     except OSError as error:
-        if error.errno not in UNABLE:
-            raise
+        if error.errno not in UNABLE:  # which does not say by itself what it is about
+            raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(number)
 

@@ -199,7 +199,7 @@ def _kind(path: Path) -> tuple[str, str]:
         kind, what = "foreign", _ENDINGS[path.suffix.lower()]
     elif start[8:9] == b"{" and (path.suffix == ".safetensors" or start[4:8] == bytes(4)):
         kind = "safetensors"
-    elif zipfile.is_zipfile(path):
+    elif _is_zip(path):
         kind, what = _kind_of_zip(path)
     elif path.suffix in importers.READERS:
         kind = "importer"
@@ -211,6 +211,13 @@ def _kind(path: Path) -> tuple[str, str]:
         if not what and path.suffix == ".safetensors":
             kind, what = "broken", "no safetensors file, or cut short"
     return kind, what
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # the library says so of one on several disks
+        return True
 
 
 def _kind_of_zip(path: Path) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.errors import RecordError
+from overpaint.machine import refusals_told
 from overpaint.records import (
     VERSIONS,
     Listing,
@@ -90,7 +91,8 @@ class IncrementalFiles:
             if path.read_bytes() == data:
                 return
         self._take(place)
-        self.batch.draft(path).write_bytes(data)
+        with refusals_told(path):
+            self.batch.draft(path).write_bytes(data)
 
     def copy(self, place: str, source: Path) -> None:
         """Copy a file into the site, unless it is there."""
@@ -102,8 +104,8 @@ class IncrementalFiles:
             if filecmp.cmp(source, path):
                 return
         self._take(place)
-        # with its time, by which the next comparison is quick
-        shutil.copy2(source, self.batch.draft(path))
+        with refusals_told(path):  # with its time, by which the next comparison is quick
+            shutil.copy2(source, self.batch.draft(path))
 
     def _take(self, place: str) -> None:
         """See that a file is ours to write, and forget what the last build was made from."""
