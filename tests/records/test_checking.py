@@ -3,7 +3,19 @@
 import numpy as np
 import pandas as pd
 
-from overpaint.records import PairRenderingRow, checked
+from overpaint.records import ImageRow, PairRenderingRow, checked, table
+
+IMAGE = {"image": "a.png", "split": "train", "labels": ["x"], "group": "", "bytes": 1,
+         "digest": "0", "width": 1, "height": 1, "status": "ok"}  # fmt: skip
+
+
+def test_a_text_that_nobody_wrote_is_the_default():
+    """A column of nothing, of a field with a default, costs no row."""
+    rows = table([ImageRow(**IMAGE), ImageRow(**IMAGE)], ImageRow)
+    for nothing in (None, float("nan"), pd.NA):
+        sound, remarks = checked(rows.assign(source=nothing), ImageRow)
+        assert sound["source"].tolist() == ["", ""]
+        assert remarks == []
 
 
 def test_a_number_of_many_digits_keeps_them_all():

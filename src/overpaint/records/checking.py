@@ -12,6 +12,7 @@ here meets texts, numbers and nothing where its row says so, and no number that 
 memory.
 """
 
+from dataclasses import fields
 from functools import cache
 from itertools import chain
 from types import NoneType
@@ -43,15 +44,19 @@ def checked(frame: pd.DataFrame, row: type) -> tuple[pd.DataFrame, list[str]]:
     """A table whose columns are as the fields of its row say, as far as there are such columns; and
     what it held beside that, in words.
 
-    A number that is none is as if it had not been measured. Where a field needs something, a row
+    A number that is none is as if it had not been measured, a text that is none as by default. Where a field needs something, a row
     that has it not is left out.
     """
     sound = np.ones(len(frame), bool)
     columns, remarks = {}, []
+    defaults = {field.name: field.default for field in fields(row)}
     for name, types in _types(row).items():
         if name not in frame:
             continue
-        values, fits = _as(frame[name], types)
+        column = frame[name]
+        if isinstance(default := defaults.get(name), str):  # a text that nobody wrote
+            column = column.astype(object).where(column.notna(), default)
+        values, fits = _as(column, types)
         if NoneType not in types and float not in types and not fits.all():
             lacking = int((~fits & sound).sum())
             remarks += [f"holds in {lacking:,} of its rows something else than “{name}” is"] * bool(
