@@ -44,8 +44,8 @@ def checked(frame: pd.DataFrame, row: type) -> tuple[pd.DataFrame, list[str]]:
     """A table whose columns are as the fields of its row say, as far as there are such columns; and
     what it held beside that, in words.
 
-    A number that is none is as if it had not been measured, a text that is none as by default. Where a field needs something, a row
-    that has it not is left out.
+    A number that is none is as if it had not been measured, a text that is none as by default.
+    Where a field needs something, a row that has it not is left out.
     """
     sound = np.ones(len(frame), bool)
     columns, remarks = {}, []
