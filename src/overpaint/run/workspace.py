@@ -140,7 +140,10 @@ class Workspace:
         path = manifest_path(place)
         if path.exists():
             return not self.is_there(place)
-        return place.exists() and place.relative_to(self.folder.root).parts[0] not in PIECEMEAL
+        kind = place.relative_to(self.folder.root).parts[0]
+        if kind == "datasets":  # what is looked at lies there before there is anything to tell of
+            return (place / "images.parquet").exists()
+        return place.exists() and kind not in PIECEMEAL
 
     def damages(self, place: Path) -> list[Damage]:
         """What of an artefact's files is not as it was made; looked at once a run."""
