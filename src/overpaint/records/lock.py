@@ -121,11 +121,6 @@ def let_go() -> None:
         files_of_mine.discard(file)
 
 
-def holder_of(folder: Path, name: str = "") -> Holder | None:
-    """Who is at work in a folder, or was when it was killed."""
-    return _read(folder / f".overpaint{name}.holder.json")
-
-
 def _beat(file: Path, over: threading.Event) -> None:
     while not over.wait(BEAT):
         with suppress(OSError):
