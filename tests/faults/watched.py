@@ -1,6 +1,7 @@
 """A call watched from outside: what comes of it, and what it takes of processor time and memory.
 
-It runs in a fork, so that one that hangs or fills the memory ends alone.
+It runs in a fork, so that one that hangs or fills the memory ends alone. There it has one thread: a
+fork has none of the threads that its process began, and would wait for them for ever.
 """
 
 import json
@@ -14,6 +15,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from overpaint.errors import OverpaintError
 
@@ -77,6 +80,7 @@ def watched(call: Callable[[], object]) -> Outcome:
 def _answer(call: Callable[[], object], writing: int) -> None:
     """In the fork: call, tell what came of it, and be gone."""
     try:
+        torch.set_num_threads(1)
         before = resident()
         taken = pages()[0] * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (taken + ROOM, taken + ROOM))
