@@ -279,6 +279,8 @@ def _carry_out(order: dict[str, Any]) -> None:
     status = 70
     try:
         os.setsid()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may have been begun by nohup
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.chdir(order["place"])
         os.environ.pop("PWD", None)
         output = os.open(order["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
