@@ -138,22 +138,49 @@ def difference(
 
     Raises MeasureError: `images-differ`.
     """
-    if not first.shape == second.shape == (len(labels), first.shape[-1]):
-        shapes = f"{first.shape}, {second.shape} and {len(labels)} labels"
-        raise MeasureError("images-differ", f"two networks on the same images; got {shapes}")
+    return contrast([first, second], [-1.0, 1.0], labels, dataset=dataset, split=split, seed=seed)
+
+
+def contrast(
+    networks: Sequence[Floats],
+    weights: Sequence[float],
+    labels: Ints,
+    *,
+    dataset: str,
+    split: str,
+    seed: int,
+) -> Score:
+    """A sum of the main scores of networks on the same images, each with its weight.
+
+    >>> labels = np.array([0, 1] * 50)
+    >>> right = np.eye(2)[labels]
+    >>> ends, middle = [right, right], right[::-1]
+    >>> contrast([*ends, middle], [0.5, 0.5, -1.0], labels, dataset="d", split="test", seed=0).value
+    1.0
+
+    networks: probabilities [N, C] of each, rows in the same order; weights that sum to 0, so that
+    chance is 0. Bootstrap and errors as of `difference`.
+    """
+    if any(network.shape != (len(labels), networks[0].shape[-1]) for network in networks):
+        shapes = f"{', '.join(str(network.shape) for network in networks)} and {len(labels)} labels"
+        raise MeasureError(
+            "images-differ", f"networks are compared on the same images; got {shapes}"
+        )
     rng = generator(seed, "bootstrap", dataset, split)
     if labels.ndim == 1:
-        hits_before, hits_after = (
-            top_k_hits(network, labels, 1).astype(np.float64) for network in (first, second)
-        )
-        values = resampled(lambda w: w @ (hits_after - hits_before) / len(labels), len(labels), rng)
+        hits = np.array([top_k_hits(network, labels, 1) for network in networks], np.float64)
+        of_images = np.asarray(weights) @ hits
+        values = resampled(lambda w: w @ of_images / len(labels), len(labels), rng)
     else:
-        before, after = _rankings(first, labels), _rankings(second, labels)
-        values = resampled(
-            lambda w: _mean_of_some(_precisions(after, w) - _precisions(before, w)),
-            len(labels),
-            rng,
-        )
+        rankings = [_rankings(network, labels) for network in networks]
+
+        def mean_precision(draws: Floats) -> Floats:
+            parts = zip(weights, rankings, strict=True)
+            return _mean_of_some(
+                np.asarray(sum(weight * _precisions(ranking, draws) for weight, ranking in parts))
+            )
+
+        values = resampled(mean_precision, len(labels), rng)
     return _with_interval(values, 0.0, len(labels))
 
 

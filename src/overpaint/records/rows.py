@@ -189,6 +189,90 @@ class SpectrumRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RewindRow:
+    """The network after with the weights of a layer, or of layers, set back to before."""
+
+    layer: str
+    position: int
+    how: str  # "only" this layer; all layers "up_to" it; all "from" it on
+    value: float  # the main score, top-1 or mean average precision
+    cost: float  # that of the network after minus it; exactly 0 where nothing had changed
+    low: float  # 95 %, of the cost
+    high: float
+    loss: float  # mean cross-entropy, in nats
+    n: int  # pictures
+    tensors: int  # weights and statistics that differ before and after, all set back
+    status: str  # "identical" where there are none
+
+
+@dataclass(frozen=True, kw_only=True)
+class BetweenRow:
+    """A network on the way between two: before + alpha (after − before)."""
+
+    layer: str  # "" where all layers go the way, else the one that does, the others being after's
+    alpha: float
+    value: float  # the main score, top-1 or mean average precision
+    low: float  # 95 %
+    high: float
+    chance: float
+    loss: float  # mean cross-entropy, in nats
+    n: int  # pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeRow:
+    """What a layer knows of the classes: how well its features alone tell them."""
+
+    network: str
+    layer: str
+    position: int
+    method: str  # "linear" or "neighbours"
+    value: float | None  # top-1, or mean average precision, on test
+    low: float | None  # 95 %
+    high: float | None
+    chance: float | None
+    n_train: int
+    n: int  # pictures of test
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptRow:
+    """Pictures that one network holds together at a layer more than the other: see `measures`."""
+
+    layer: str
+    position: int
+    held_by: str  # "before" or "after"
+    number: int  # from 1, the largest gain first
+    n: int  # pictures in it
+    coherence_before: float  # how often a member is nearer to a member than to an outsider
+    coherence_after: float
+    gain: float  # coherence where they are held minus that in the other network
+    low: float  # 95 %
+    high: float
+    p: float
+    q: float  # false discovery rate, over all concepts of the comparison
+    top_class: str
+    top_share: float  # of its pictures that show it
+    top_lift: float  # that share divided by the class's share of all
+    top_group: str  # "" where no picture has a group
+    top_group_share: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptImageRow:
+    """A picture of a difference concept."""
+
+    layer: str
+    held_by: str
+    number: int
+    rank: int  # from 1, the most typical
+    image: str
+    digest: str
+    label: str  # labels joined by " · "
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelSide:
     """What the maximal images of a channel show in one network; None where it has no image."""
 

@@ -1,0 +1,99 @@
+"""Rewind: the network after, with weights of layers set back to before, and what that costs.
+
+>>> from overpaint.networks import build
+>>> from overpaint.datasets.opening import dataset
+>>> images = dataset({"kind": "atelier", "task": "photographs",
+...                   "sizes": {"train": 4, "val": 4, "test": 8}})             # doctest: +SKIP
+>>> rewind(before, after, images.split("test")).query("how == 'only'")         # doctest: +SKIP
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import torch
+
+from overpaint.causes.variants import Said, check_same_backbone, said_of, tensors_by_layer
+from overpaint.datasets import Split
+from overpaint.measures.scores import difference, main_value
+from overpaint.networks import Network
+from overpaint.records import RewindRow, table
+
+HOW = ("only", "up_to", "from")
+"""One layer alone; all layers up to it; all layers from it on."""
+
+
+def rewind(
+    before: Network,
+    after: Network,
+    images: Split,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> pd.DataFrame:
+    """What it costs to set the weights of layers back, a row (RewindRow) a layer and way.
+
+    images: a split of the collection that `after` was fitted to, its test split as a rule. Each
+    layer of `after.layers` is set back alone, with all layers before it, and with all after it; the
+    head stays that of `after`. `value` is the main score (top-1, or mAP) of the network so mended,
+    `cost` that of `after` minus it, on the same pictures: above 0 where the change of the layer
+    serves the score. Intervals: 95 %, bootstrap over pictures, paired for the cost. A layer whose
+    weights and statistics are bit-identical before and after is not run: its cost is exactly 0, its
+    status "identical".
+
+    A layer that can be set back for free need not be one that did not matter while it was trained.
+
+    Raises NetworkError: `other-backbone` for two architectures.
+
+    Source: Zhang, Bengio & Singer 2019, "Are all layers created equal?" (re-initialisation to the
+    weights before training), and Chatterji, Neyshabur & Sedghi 2020, "The intriguing role of
+    module criticality in the generalization of deep networks".
+    """
+    check_same_backbone(before, after)
+    labels = np.asarray(images.labels)
+    old, new = before.tensors(), after.tensors()
+    changed = {
+        layer: [name for name in names if not torch.equal(old[name].cpu(), new[name].cpu())]
+        for layer, names in tensors_by_layer(after).items()
+    }
+    layers = list(changed)
+    whole = said_of(after, images)
+    known: dict[frozenset[str], Said] = {frozenset(): whole}  # by what is set back
+    rows = []
+    for position, layer in enumerate(layers):
+        sets = {
+            "only": [layer],
+            "up_to": layers[: position + 1],
+            "from": layers[position:],
+        }
+        for how in HOW:
+            back = frozenset(name for part in sets[how] for name in changed[part])
+            if back not in known:
+                known[back] = said_of(after, images, {name: old[name] for name in back})
+            said = known[back]
+            cost = difference(
+                said.probabilities,
+                whole.probabilities,
+                labels,
+                dataset=images.dataset,
+                split=images.name,
+                seed=seed,
+            )
+            rows.append(
+                RewindRow(
+                    layer=layer,
+                    position=position,
+                    how=how,
+                    value=main_value(said.probabilities, labels),
+                    cost=cost.value,
+                    low=cost.low,
+                    high=cost.high,
+                    loss=float(said.losses(labels).mean()),
+                    n=cost.n,
+                    tensors=len(back),
+                    status="ok" if back else "identical",
+                )
+            )
+        if progress:
+            progress(position + 1, len(layers))
+    return table(rows, RewindRow)
