@@ -24,6 +24,7 @@ compare: [{pair: [source, tuned], on: art/test, reduction: mean}]
 maximal_images: 10
 features: {precision: float32}
 render: {layers: [mixed4b], channels: most_changed(2), steps: 3, size: 48, canvas: fourier}
+causes: [rewind, between]
 """
 
 KEYS = (
@@ -45,7 +46,7 @@ KEYS = (
     *("networks.lora.with.lora.nonsense", "ensembles.both", "features.precision"),
     *("features.store", "features.nonsense", "render.layers", "render.channels", "render.steps"),
     *("render.size", "render.together", "render.canvas", "render.colours", "render.nonsense"),
-    *("nonsense", "datasets.art.nonsense"),
+    *("causes", "nonsense", "datasets.art.nonsense"),
 )
 
 VALUES = (
@@ -91,12 +92,16 @@ def test_an_error_of_set_is_in_our_words_and_names_it(study, key):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("seed: x", "seed is to be a whole number, got 'x' (study.yaml, line 16)"),
+        ("seed: x", "seed is to be a whole number, got 'x' (study.yaml, line 17)"),
         ("seed: 3.5", "seed is to be a whole number, got 3.5"),
         ("features: {precision: float64}", "features.precision is to be 'float32', 'tf32' or"),
         ("render: {layers: [a], channels: all, steps: 0}", "render.steps is to be at least 1"),
         ("render: {layers: [a], channels: {a: 1}}", "render.channels is to be a text or is to be"),
         ("ensembles: {both: [tuned]}", "ensembles.both is to have at least 2 entries"),
+        ("causes: [rewnd]", "causes: there is no cause 'rewnd'; did you mean 'rewind'"),
+        ("causes: [probe, probe]", "causes: 'probe' stands twice"),
+        ("causes: []", "causes: an empty list: say false to look for none"),
+        ("causes: often", "causes: is to be true, false or a list of rewind, between"),
         ("compare: [[source]]", "compare.0.1 is missing"),
         ("compare: [{pair: [source, tuned], on: art}]", "compare.0.on is to be DATASET/SPLIT"),
     ],
@@ -132,6 +137,7 @@ def test_a_message_says_what_is_wanted(study, line, said):
         ("networks.source={load: inception_v1, seed: 3}", "nothing of this network is drawn"),
         ("datasets.table={kind: table, root: ., files: {train: t}, split: s}", "each split"),
         ("datasets.table={kind: hub, root: ., revision: v1}", "a folder ('root') has none"),
+        ("causes=[rewind, forgetting]", "causes.1 does nothing: it looks at the pairs below"),
         ("compare=[]", "render does nothing: it draws channels of the pairs"),
     ],
 )

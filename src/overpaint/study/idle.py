@@ -7,6 +7,7 @@ and not of what was run once.
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from overpaint.study.causes import pairs_of_trainings, parent_of_task
 from overpaint.study.code import is_code
 from overpaint.study.recipe import AUTO, PUBLISHED, TAKEN_BY_AUTO, Recipe, recipe
 
@@ -48,6 +49,28 @@ def idle_keys(study: "Study") -> "Iterator[tuple[Place, str]]":
             yield ("datasets", name, "revision"), "a folder ('root') has none"
     if study.render and not study.compare:
         yield ("render",), "it draws channels of the pairs below 'compare', and there are none"
+    yield from _idle_causes(study)
+
+
+def _idle_causes(study: "Study") -> "Iterator[tuple[Place, str]]":
+    """Causes that are asked for and that nothing in the study has."""
+    trained = pairs_of_trainings(study)
+    of_trained = "it looks at the pairs below 'compare' whose second network is trained"
+    reasons = {
+        "rewind": not trained and f"{of_trained}, and there are none",
+        "between": not trained and f"{of_trained}, and there are none",
+        "forgetting": not any(parent_of_task(study, *pair.pair) for pair in trained)
+        and f"{of_trained} from one that was fitted to a dataset, and there are none",
+        "probe": not any(network.fit for network in study.networks.values())
+        and "it looks at networks that are trained, and there are none",
+        "concepts": not study.compare
+        and "it looks at the pairs below 'compare', and there are none",
+    }
+    if study.causes is True and all(reasons.values()):
+        yield ("causes",), "nothing is trained or compared"
+    for number, cause in enumerate(study.causes if isinstance(study.causes, list) else ()):
+        if why := reasons[cause]:
+            yield ("causes", number), why
 
 
 def _idle_fields(entry: "NetworkEntry") -> "Iterator[tuple[Place, str]]":

@@ -30,6 +30,7 @@ from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.files import absolute
 from overpaint.seeds import seed_for
+from overpaint.study.causes import Causes
 from overpaint.study.places import places
 from overpaint.study.recipe import AUTO, PRESETS, TAKEN_BY_AUTO, Recipe, recipe
 
@@ -269,6 +270,9 @@ class Study(Entry):
     maximal_images: Annotated[int, Field(ge=1, le=10_000)] = 100
     features: FeaturesEntry | None = None
     render: RenderEntry | None = None
+    causes: Causes = None
+    """Whether a change mattered: all of `study.causes`, none (false), or a list of them. Where
+    nothing is said, each that costs less than a tenth of the trainings."""
     base: Path = Field(Path(), exclude=True)
     """The folder that relative paths start from: that of the study's file."""
 

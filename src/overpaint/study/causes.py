@@ -1,0 +1,68 @@
+"""Causes: which of them a study looks for, and of which of its pairs; no torch.
+
+>>> from overpaint.study import read_study
+>>> study = read_study("demo", ["causes=[rewind, probe]"])
+>>> asks_for(study, "rewind"), asks_for(study, "between")
+(True, False)
+>>> [parent_of_task(study, *pair.pair) for pair in study.compare][-2:]
+['photographs', 'fine_tuned']
+"""
+
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
+
+from pydantic import BeforeValidator
+
+from overpaint.errors import nearest
+
+if TYPE_CHECKING:
+    from overpaint.study.model import Pair, Study
+
+Cause = Literal["rewind", "between", "forgetting", "probe", "concepts"]
+
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+def _said(value: object) -> object:
+    """What a study says of its causes, as it is; a ValueError where that is none of them."""
+    if value is None or isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
+        raise ValueError(f"is to be true, false or a list of {', '.join(CAUSES)}")
+    for word in value:
+        if word not in CAUSES:
+            raise ValueError(f"there is no cause {word!r}; {nearest(word, CAUSES)}")
+        if value.count(word) > 1:
+            raise ValueError(f"{word!r} stands twice")
+    if not value:
+        raise ValueError("an empty list: say false to look for none")
+    return list(value)
+
+
+Causes = Annotated[bool | list[Cause] | None, BeforeValidator(_said)]
+"""All, none, some, or, where nothing is said, those that cost little beside the trainings."""
+
+
+def asks_for(study: "Study", cause: Cause) -> bool | None:
+    """Whether a study asks for a cause; None where it leaves that to what it costs."""
+    return cause in study.causes if isinstance(study.causes, list) else study.causes
+
+
+def pairs_of_trainings(study: "Study") -> list["Pair"]:
+    """The pairs whose second network was trained here: there is a change with a score."""
+    networks = study.all_networks
+    return [pair for pair in study.compare if pair.after in networks and networks[pair.after].fit]
+
+
+def parent_of_task(study: "Study", before: str, after: str) -> str | None:
+    """Whose own task the training of a pair's second network may have forgotten: that of the first
+    if the second descends from it, else that of the second's parent; None where neither was fitted
+    to a dataset.
+    """
+    networks = study.all_networks
+    ancestors: list[str] = []
+    parent = networks[after].parent if after in networks else None
+    while parent:
+        ancestors.append(parent)
+        parent = networks[parent].parent
+    candidates = [name for name in (before, *ancestors[:1]) if name in ancestors]
+    return next((name for name in candidates if networks[name].fit), None)
