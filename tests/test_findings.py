@@ -17,7 +17,6 @@ from overpaint.findings import (
     classes_more_finding,
     control_finding,
     double_finding,
-    double_routes,
     filters_finding,
     findings,
     layers_finding,
@@ -28,6 +27,7 @@ from overpaint.measures.cka import linear_cka
 from overpaint.records import RouteDifference, Score
 from overpaint.seeds import generator
 from overpaint.study import Study
+from overpaint.study.causes import double_routes
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5")
 

@@ -111,22 +111,6 @@ def twins(study: Study, first: str, second: str) -> bool:
     return a.fit is not None and all(getattr(a, name) == getattr(b, name) for name in same)
 
 
-def double_routes(study: Study) -> list[tuple[str, str]]:
-    """The (single, double) routes of a study: to one dataset from one start, at once and by way of
-    another dataset.
-    """
-    entries, routes = study.networks, []
-    for double, entry in entries.items():
-        middle = entries.get(entry.parent or "")
-        if middle is None or middle.parent is None or middle.fit in (None, entry.fit):
-            continue
-        for single, direct in entries.items():
-            alike = (entry.recipe == "linear_svm") == (direct.recipe == "linear_svm")
-            if direct.parent == middle.parent and direct.fit == entry.fit and alike:
-                routes.append((single, double))
-    return routes
-
-
 # --- how a finding comes to its row --------------------------------------------------------------
 
 

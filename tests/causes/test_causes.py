@@ -8,14 +8,15 @@ from torch import nn
 from overpaint.causes.between import between, forgetting, mixed
 from overpaint.causes.rewind import rewind
 from overpaint.causes.variants import said_of, tensors_by_layer
-from overpaint.datasets.opening import dataset
+from overpaint.datasets.atelier.tasks import SUBJECTS
+from overpaint.datasets.opening import ENTRY, open_dataset
 from overpaint.errors import NetworkError
 from overpaint.measures.scores import top_k_hits
 from overpaint.networks import build
 from overpaint.networks.own import wrap
 from overpaint.training.fit import predict
 
-CLASSES = 5
+CLASSES = len(SUBJECTS)
 
 
 class Plain(nn.Module):
@@ -40,7 +41,7 @@ class Plain(nn.Module):
 
 def network(seed, *, norms=False):
     torch.manual_seed(seed)
-    made = wrap(Plain(norms=norms), preprocessing={"size": 32}, classes=tuple("abcde"))
+    made = wrap(Plain(norms=norms), preprocessing={"size": 32}, classes=sorted(SUBJECTS))
     if norms:
         for module in made.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -52,7 +53,9 @@ def network(seed, *, norms=False):
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory):
     entry = {"kind": "atelier", "task": "photographs", "sizes": {"train": 40, "val": 8, "test": 60}}
-    return dataset(entry, workplace=tmp_path_factory.mktemp("atelier"))
+    workplace = tmp_path_factory.mktemp("atelier")
+    dataset, _ = open_dataset("photographs", ENTRY.validate_python(entry), workplace=workplace)
+    return dataset
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +70,8 @@ def changed(seed, names, *, scale=1.0, norms=False):
     with torch.no_grad():
         for name, tensor in after.tensors().items():
             if name.startswith(names) and tensor.is_floating_point():
-                tensor += scale * tensor.abs().mean() * torch.randn(tensor.shape, generator=rng)
+                noise = torch.randn(tensor.shape, generator=rng)
+                tensor.add_(scale * tensor.abs().mean() * noise)
     return after
 
 
@@ -100,7 +104,7 @@ def test_a_real_network_s_layers(images):
 
 
 def test_a_variant_is_the_network_filled_with_the_weights(images):
-    """Said with other weights is what a copy with these weights says, and the network is as it was."""
+    """Said with other weights is what a copy with these says, and the network is as it was."""
     before, after = network(1), network(2)
     digest = after.digest
     tensors = {name: value for name, value in before.tensors().items() if name.startswith("two")}
@@ -156,7 +160,7 @@ def test_rewinding_everything_is_the_network_before_with_the_head_after(images):
     assert rows.loc[(first, "from"), "loss"] == rows.loc[(last, "up_to"), "loss"]
 
 
-def trained(start, images, part):
+def trained(start, images, *parts):
     """A training by hand of the weights that begin so, and of the head."""
     from overpaint.pixels.batches import as_float, pixels_of
 
@@ -165,7 +169,7 @@ def trained(start, images, part):
         torch.stack([pixels[index] for index in range(len(images))]), torch.device("cpu")
     )
     target = torch.as_tensor(images.labels)
-    learned = [p for n, p in start.body.named_parameters() if n.startswith((part, "head"))]
+    learned = [p for n, p in start.body.named_parameters() if n.startswith((*parts, "head"))]
     optimiser = torch.optim.Adam(learned, lr=0.02)
     for _ in range(150):
         optimiser.zero_grad()
@@ -205,7 +209,7 @@ def test_a_barrier_made_by_permuted_channels_is_found_and_vanishes_after_matchin
     """The same network with its channels in another order lies in another basin, until they are put
     back.
     """
-    before = trained(network(7), images, ("one", "two", "three"))
+    before = trained(network(7), images, "one", "two", "three")
     permuted = network(7)
     tensors = {name: value.clone() for name, value in before.tensors().items()}
     for layer, following, size in (("one.0", "two.0", 12), ("two.0", "three.0", 16)):
@@ -256,9 +260,8 @@ def test_batch_norms_are_estimated_anew_between_the_ends(collection, images):
 
 def test_forgetting_is_the_parent_s_head_on_the_child_s_backbone(images):
     """What the parent scored minus what its head scores on the child's features."""
-    parent = trained(network(9), images, ("one", "two", "three"))
+    parent = trained(network(9), images, "one", "two", "three")
     child = changed(9, ("one",), scale=3.0)
-    child.fill({name: value for name, value in child.tensors().items()})
     way = forgetting(parent, child, images)
     tensors = child.tensors() | {n: v for n, v in parent.tensors().items() if n.startswith("head")}
     if parent.classes != child.classes:

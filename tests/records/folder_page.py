@@ -60,6 +60,12 @@ FEATURES = (
     "`images/labels` tell the rows."
 )
 
+CAUSES = (
+    "Of each pair that is compared and whose second network is trained, the tables that the key "
+    "`causes` of the study asks for; and the way between trainings of one route, and between "
+    "single and double fine-tuning, in 0, 0.5 and 1, also where they are not compared."
+)
+
 FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ("overpaint.json", "", "Marks the folder: `study` is the name of the study that it is of.", ()),
     ("study.yaml", "", "The study as it was read, defaults filled in.", ()),
@@ -105,6 +111,15 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ("comparisons/BEFORE--AFTER/channels.parquet", "", "", (records.ChannelRow,)),
     ("comparisons/BEFORE--AFTER/maximal.parquet", "", "", (records.MaximalRow,)),
     ("comparisons/BEFORE--AFTER/responses.parquet", "", "", (records.ResponseRow,)),
+    ("causes/BEFORE--AFTER/manifest.json", "causes", CAUSES, (records.CausesFacts,)),
+    ("causes/BEFORE--AFTER/rewind.parquet", "", "On the test split.", (records.RewindRow,)),
+    ("causes/BEFORE--AFTER/between.parquet", "", "On the test split.", (records.BetweenRow,)),
+    (
+        "causes/BEFORE--AFTER/forgetting.parquet",
+        "",
+        "The way from the parent to AFTER, by the parent's head on the parent's test split.",
+        (records.BetweenRow,),
+    ),
     ("findings.json", "findings", "`findings`: a list of rows.", (records.FindingRow,)),
     (
         "renderings/NAME/renderings.parquet",

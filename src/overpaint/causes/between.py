@@ -7,7 +7,7 @@ the way shows what was forgotten.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from overpaint.causes.variants import Said, check_same_backbone, said_of, tensors_by_layer
+from overpaint.causes.variants import (
+    Said,
+    check_head,
+    check_same_backbone,
+    said_of,
+    tensors_by_layer,
+)
 from overpaint.datasets import Split
 from overpaint.device import exact, on_best_device
 from overpaint.errors import NetworkError
@@ -44,6 +50,17 @@ class Way:
     said: Mapping[tuple[str, float], Said]  # by layer ("" is all) and α
     images: Split
     seed: int
+    heads: bool  # whether they go the way too
+
+    def score(self, alpha: float, layer: str = "") -> Score:
+        """The main score at α."""
+        at = (self.rows["layer"] == layer) & (self.rows["alpha"] == alpha)
+        [row] = self.rows[at].to_dict("records")
+        return Score(**{field.name: row[field.name] for field in fields(Score)})
+
+    def gain(self, alpha: float, layer: str = "") -> Score:
+        """How much better the network at α scores than the one after, paired over pictures."""
+        return self._contrast(layer, [(alpha, 1.0), (1.0, -1.0)])
 
     def barrier(self, layer: str = "") -> Score:
         """How far the network half-way falls below the mean of the two ends, in the main score.
@@ -57,14 +74,14 @@ class Way:
         ticket hypothesis", in its middle, which no picture has chosen; and Neyshabur, Sedghi &
         Zhang 2020, "What is being transferred in transfer learning?".
         """
-        return self._contrast(layer, {0.0: 0.5, 1.0: 0.5, 0.5: -1.0})
+        return self._contrast(layer, [(0.0, 0.5), (1.0, 0.5), (0.5, -1.0)])
 
     def lost(self, alpha: float = 1.0, layer: str = "") -> Score:
         """How much better the network before scores than the one at α, paired over pictures.
 
         Of a way that `forgetting` looked at: what was forgotten of the parent's task.
         """
-        return self._contrast(layer, {0.0: 1.0, alpha: -1.0})
+        return self._contrast(layer, [(0.0, 1.0), (alpha, -1.0)])
 
     def best(self, layer: str = "") -> float:
         """The α of the highest score, of equals that of the lowest loss.
@@ -76,8 +93,8 @@ class Way:
         )
         return float(rows["alpha"].iloc[0])
 
-    def _contrast(self, layer: str, weights: Mapping[float, float]) -> Score:
-        missing = [alpha for alpha in weights if (layer, alpha) not in self.said]
+    def _contrast(self, layer: str, weights: Sequence[tuple[float, float]]) -> Score:
+        missing = [alpha for alpha, _ in weights if (layer, alpha) not in self.said]
         if missing:
             raise NetworkError(
                 "not-on-the-way",
@@ -85,8 +102,8 @@ class Way:
                 "name it among the alphas",
             )
         return contrast(
-            [self.said[layer, alpha].probabilities for alpha in weights],
-            list(weights.values()),
+            [self.said[layer, alpha].probabilities for alpha, _ in weights],
+            [weight for _, weight in weights],
             np.asarray(self.images.labels),
             dataset=self.images.dataset,
             split=self.images.name,
@@ -109,70 +126,111 @@ def between(
     """Scores and losses along before + α (after − before).
 
     images: the split that is scored. `by_layer`: also each layer alone, the others being those of
-    the network whose head it is. head: whose classifier reads the features; where both networks
-    name the same classes, as two trainings of one route do, their heads go the way too. At 0 and 1
-    are exactly the networks themselves (with that head).
+    the network whose head it is. head: whose classifier reads the features; with that of `after`,
+    where both networks name the same classes, as two trainings of one route do, the heads go the
+    way too. At 0 and 1 are exactly the networks themselves (with that head).
 
     Where the networks have batch norms, their statistics do not mix as weights do: they are
     estimated anew at each place but the two ends, by up to 256 pictures of `train`, drawn from the
     seed and shown as the test pictures are.
 
-    Raises NetworkError: `other-backbone`; `no-statistics` where there are batch norms and no
-    `train`.
+    Raises NetworkError: `other-backbone`; `classes-differ` where the head does not name the classes
+    of the images; `no-statistics` where there are batch norms and no `train`.
 
     Source: Neyshabur, Sedghi & Zhang 2020; Wortsman et al. 2022, "Robust fine-tuning of zero-shot
     models", for α beyond the ends and the choice of α; Jordan et al. 2023, "REPAIR", for the
     statistics.
     """
+    [way] = between_on(
+        before,
+        after,
+        [images],
+        alphas=alphas,
+        by_layer=by_layer,
+        head=head,
+        train=train,
+        seed=seed,
+        progress=progress,
+    )
+    return way
+
+
+def between_on(
+    before: Network,
+    after: Network,
+    splits: Sequence[Split],
+    *,
+    alphas: Sequence[float] = ALPHAS,
+    by_layer: bool = False,
+    head: Literal["before", "after"] = "after",
+    train: Split | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Way]:
+    """The same way on several splits, as `between` on each, the first alone also by layer."""
     check_same_backbone(before, after)
     reader = after if head == "after" else before
+    for images in splits:
+        check_head(reader, images)
     old, new = before.tensors(), after.tensors()
+    own = new if head == "after" else old
     layers = tensors_by_layer(reader)
     backbone = [name for names in layers.values() for name in names]
-    heads = [name for name in reader.tensors() if reader.in_head(name)]
-    if before.classes == after.classes and all(
-        name in old and name in new and old[name].shape == new[name].shape for name in heads
-    ):
-        backbone += heads
-    ways = {"": backbone}
+    heads = [name for name in own if reader.in_head(name)]
+    together = head == "after" and before.classes == after.classes and all(
+        name in old and old[name].shape == new[name].shape for name in heads
+    )  # fmt: skip
+    ways = {"": backbone + (heads if together else [])}
     if by_layer:
         ways |= {layer: list(names) for layer, names in layers.items()}
     norms = _batch_norms(reader)
-    if norms and train is None and set(alphas) - {0.0, 1.0}:
-        raise NetworkError(
-            "no-statistics",
-            f"{reader.architecture} has batch norms ({norms[0]}), whose statistics have to be "
-            "estimated anew between two networks: name the train split",
-        )
-    labels = np.asarray(images.labels)
-    own = reader.tensors()
-    said: dict[tuple[str, float], Said] = {}
-    rows, places = [], [(layer, alpha) for layer in ways for alpha in alphas]
+    if train is None and set(alphas) - {0.0, 1.0}:
+        _refuse_norms(reader, norms)
+    places = [(layer, alpha) for layer in ways for alpha in alphas]
+    said: list[dict[tuple[str, float], Said]] = [{} for _ in splits]
+    spoken: dict[tuple[str, frozenset[str], float | None], Said] = {}
     for number, (layer, alpha) in enumerate(places, start=1):
         tensors = {name: _mixed(old[name], new[name], alpha) for name in ways[layer]}
         tensors = {name: value for name, value in tensors.items() if value is not own[name]}
-        if norms and train is not None and alpha not in (0.0, 1.0):
+        if tensors and norms and train is not None and alpha not in (0.0, 1.0):
             tensors |= _statistics(reader, tensors, norms, train, seed)
-        said[layer, alpha] = said_of(reader, images, tensors)
-        probabilities = said[layer, alpha].probabilities
-        score = main_score(
-            probabilities, labels, generator(seed, "bootstrap", images.dataset, images.name)
-        )
-        rows.append(
-            BetweenRow(
-                layer=layer,
-                alpha=alpha,
-                value=score.value,
-                low=score.low,
-                high=score.high,
-                chance=score.chance,
-                loss=float(said[layer, alpha].losses(labels).mean()),
-                n=score.n,
-            )
-        )
+        ends = alpha in (0.0, 1.0) or not tensors
+        for images, of_split in zip(splits[:1] if layer else splits, said, strict=False):
+            # layers share what they set alike: the ends, and all of it where one alone changed
+            key = (images.name, frozenset(tensors), None if ends else alpha)
+            if key not in spoken:
+                spoken[key] = said_of(reader, images, tensors)
+            of_split[layer, alpha] = spoken[key]
         if progress:
             progress(number, len(places))
-    return Way(rows=table(rows, BetweenRow), said=said, images=images, seed=seed)
+    return [
+        Way(
+            rows=table([_row(images, *place, of_split[place], seed) for place in of_split],
+                       BetweenRow),
+            said=of_split,
+            images=images,
+            seed=seed,
+            heads=together,
+        )
+        for images, of_split in zip(splits, said, strict=True)
+    ]  # fmt: skip
+
+
+def _row(images: Split, layer: str, alpha: float, said: Said, seed: int) -> BetweenRow:
+    labels = np.asarray(images.labels)
+    score = main_score(
+        said.probabilities, labels, generator(seed, "bootstrap", images.dataset, images.name)
+    )
+    return BetweenRow(
+        layer=layer,
+        alpha=alpha,
+        value=score.value,
+        low=score.low,
+        high=score.high,
+        chance=score.chance,
+        loss=float(said.losses(labels).mean()),
+        n=score.n,
+    )
 
 
 def forgetting(
@@ -183,6 +241,7 @@ def forgetting(
     alphas: Sequence[float] = (0.0, 1.0),
     train: Split | None = None,
     seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Way:
     """What the training of a child forgot: the parent's head on the child's backbone.
 
@@ -193,7 +252,16 @@ def forgetting(
     A head that no longer fits the backbone is not all that can be lost: a new head on the child's
     features may do better (`op.probe`).
     """
-    return between(parent, child, images, alphas=alphas, head="before", train=train, seed=seed)
+    return between(
+        parent,
+        child,
+        images,
+        alphas=alphas,
+        head="before",
+        train=train,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def mixed(before: Network, after: Network, alpha: float) -> dict[str, Tensor]:
@@ -225,6 +293,15 @@ def _batch_norms(network: Network) -> list[str]:
         for name, module in network.body.named_modules()
         if isinstance(module, BatchNorm) and module.track_running_stats
     ]
+
+
+def _refuse_norms(network: Network, norms: Sequence[str]) -> None:
+    if norms:
+        raise NetworkError(
+            "no-statistics",
+            f"{network.architecture} has batch norms ({norms[0]}), whose statistics have to be "
+            "estimated anew between two networks: name the train split",
+        )
 
 
 def _statistics(

@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from overpaint.causes.variants import Said, check_same_backbone, said_of, tensors_by_layer
+from overpaint.causes.variants import (
+    Said,
+    check_head,
+    check_same_backbone,
+    said_of,
+    tensors_by_layer,
+)
 from overpaint.datasets import Split
 from overpaint.measures.scores import difference, main_value
 from overpaint.networks import Network
@@ -43,13 +49,15 @@ def rewind(
 
     A layer that can be set back for free need not be one that did not matter while it was trained.
 
-    Raises NetworkError: `other-backbone` for two architectures.
+    Raises NetworkError: `other-backbone` for two architectures; `classes-differ` where `after` does
+    not name the classes of the images.
 
     Source: Zhang, Bengio & Singer 2019, "Are all layers created equal?" (re-initialisation to the
     weights before training), and Chatterji, Neyshabur & Sedghi 2020, "The intriguing role of
     module criticality in the generalization of deep networks".
     """
     check_same_backbone(before, after)
+    check_head(after, images)
     labels = np.asarray(images.labels)
     old, new = before.tensors(), after.tensors()
     changed = {

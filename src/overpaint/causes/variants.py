@@ -9,6 +9,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from overpaint.networks import Network
 from overpaint.networks.order import back_to, calls
 from overpaint.pixels.batches import as_float, at_device, in_order, pixels_of
 
-BATCH = 64
+BATCH = 32
 """Pictures of a forward."""
 
 
@@ -68,6 +69,21 @@ def check_same_backbone(before: Network, after: Network) -> None:
             f"weights of {before.architecture} cannot stand in {after.architecture}: {name} is "
             f"{old.get(name, 'not there')} before and {new.get(name, 'not there')} after; this "
             "takes two networks of one architecture",
+        )
+
+
+def check_head(network: Network, images: Split) -> None:
+    """Raises NetworkError, `classes-differ`, where a network names others than the classes of the
+    images: then it has no score on them. One that names none is taken as it is.
+    """
+    if network.classes and tuple(network.classes) != tuple(images.classes):
+        pairs = zip_longest(network.classes, images.classes, fillvalue="none")
+        number, pair = next((at, pair) for at, pair in enumerate(pairs) if pair[0] != pair[1])
+        raise NetworkError(
+            "classes-differ",
+            f"the network names {len(network.classes)} classes and {images.dataset} has "
+            f"{len(images.classes)}; class {number} is {pair[0]!r} there and {pair[1]!r} here: it "
+            "has a score on pictures of the classes that it was fitted to, in their order",
         )
 
 

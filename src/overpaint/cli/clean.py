@@ -125,8 +125,8 @@ def artefacts(root: Path) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
     """The artefacts of a folder that are folders: the kind of each, and the places that a study has
     if this is one of it.
     """
-    for kind in ("dataset", "network", "ensemble", "comparison", "thumbnails"):
-        folder = kind if kind == "thumbnails" else f"{kind}s"
+    for kind in ("dataset", "network", "ensemble", "comparison", "causes", "thumbnails"):
+        folder = kind if kind.endswith("s") else f"{kind}s"
         for path in sorted(root.glob(f"{folder}/[!.]*")):
             if kind_of(path) == kind:
                 yield path, kind, (f"{folder}/{path.name}",)

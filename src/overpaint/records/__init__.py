@@ -23,6 +23,7 @@ from overpaint.records.artefacts import (
 from overpaint.records.checking import checked, read_as
 from overpaint.records.contents import Damage
 from overpaint.records.facts import (
+    CausesFacts,
     ComparisonFacts,
     DatasetFacts,
     EnsembleFacts,
@@ -96,6 +97,7 @@ __all__ = [
     "VERSIONS",
     "AdviceRow",
     "BetweenRow",
+    "CausesFacts",
     "ChannelRow",
     "ChannelSide",
     "ClassRow",

@@ -39,6 +39,7 @@ VERSIONS: dict[str, int] = {
     "network": 1,
     "features": 1,
     "comparison": 5,
+    "causes": 1,
     "scores": 1,
     "ensemble": 1,
     "repeats": 1,

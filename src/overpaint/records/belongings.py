@@ -34,6 +34,7 @@ _NAMES: dict[str, str] = {
     "ensemble": _SCORED,
     "features": r"manifest\.json|(.+/)?zarr\.json|.+/c(/\d+)*",
     "comparison": rf"manifest\.json|({_TABLES})\.parquet",
+    "causes": r"manifest\.json|(rewind|between|forgetting)\.parquet",
     "renderings": r"manifest\.json|renderings\.(parquet|manifest\.json)|"
     r"[^/]+/manifest\.json|([^/]+/)?\d+(-both|-only_after)?\.png",
     "thumbnails": r"manifest\.json|[0-9a-f]{24}\.jpg",

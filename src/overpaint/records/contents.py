@@ -34,6 +34,7 @@ PARTS = {
     "network": r"weights\.safetensors|(history|lora|svm|predictions)\.parquet|adapter/[^/]+",
     "features": r"(.+/)?zarr\.json|.+/c/.+",
     "comparison": r"[a-z]+\.parquet",
+    "causes": r"[a-z]+\.parquet",
     "ensemble": r"predictions\.parquet",
     "renderings": r"renderings\.parquet|\d+\.png|[^/]+/\d+-(both|only_after)\.png",
     "thumbnails": r"[0-9a-f]{24}\.jpg",

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from overpaint.errors import RecordError
 from overpaint.records.artefacts import Manifest
 from overpaint.records.files import digest
-from overpaint.records.rows import DuplicateRow, LeakRow, RenderingRow
+from overpaint.records.rows import DuplicateRow, LeakRow, RenderingRow, Score
 
 Facts = TypeVar("Facts")
 
@@ -124,6 +124,28 @@ class ComparisonFacts:
     notes: list[str] = field(default_factory=list)
     shown: list[tuple[str, int]] = field(default_factory=list)  # layer and channel, in order
     receptive_fields: dict[str, ReceptiveFields] = field(default_factory=dict)  # before, after
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausesFacts:
+    """What other weights would do in two networks: what was looked for, and what it comes to.
+
+    Scores are in points of the main score, on the test split of the dataset that the second
+    network was fitted to; differences of scores are paired over its pictures.
+    """
+
+    dataset: str = ""
+    score: str = ""  # "top1" or "mAP"
+    causes: list[str] = field(default_factory=list)  # of "rewind", "between", "forgetting"
+    heads: bool = False  # whether the heads go the way too, as they do of equal classes
+    barrier: Score | None = None  # mean of the ends minus half-way; None where the heads do not go
+    best_alpha: float | None = None  # of `between`, chosen on val
+    best: Score | None = None  # the network there, on test
+    best_gain: Score | None = None  # its score minus that of the network after
+    parent: str = ""  # of `forgetting`: whose task
+    parent_dataset: str = ""  # its dataset, of which the test split
+    lost: Score | None = None  # the score of the parent minus that of its head on the child
+    notes: list[str] = field(default_factory=list)  # what to know of these numbers, in sentences
 
 
 @dataclass(frozen=True, kw_only=True)

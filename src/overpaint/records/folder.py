@@ -70,6 +70,10 @@ class StudyFolder:
         """The tables of two networks."""
         return self.root / "comparisons" / f"{before}--{after}"
 
+    def causes(self, before: str, after: str) -> Path:
+        """What other weights would do in two networks."""
+        return self.root / "causes" / f"{before}--{after}"
+
     def renderings(self, network: str) -> Path:
         """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
         return self.root / "renderings" / network

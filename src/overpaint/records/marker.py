@@ -25,7 +25,7 @@ MARKER = "overpaint.json"
 MOST = 2**20
 """Bytes of a study."""
 
-FOLDERS = ("datasets", "networks", "trainings", "ensembles", "features", "comparisons",
+FOLDERS = ("datasets", "networks", "trainings", "ensembles", "features", "comparisons", "causes",
            "renderings", "thumbnails", "site", "exported", "logs")  # fmt: skip
 """The folders of a study folder."""
 

@@ -20,8 +20,8 @@ from overpaint.records.rows import ImageRow
 
 PLACES = (
     *("datasets/*", "networks/*", "networks/*/scores.json", "ensembles/*"),
-    *("ensembles/*/scores.json", "features/*/*.zarr", "comparisons/*", "thumbnails/*"),
-    *("renderings/*", "renderings/*/*", "renderings/*/renderings.parquet"),
+    *("ensembles/*/scores.json", "features/*/*.zarr", "comparisons/*", "causes/*"),
+    *("thumbnails/*", "renderings/*", "renderings/*/*", "renderings/*/renderings.parquet"),
     *("repeats.json", "findings.json", "advice.parquet", "site.json"),
 )
 """Where artefacts lie."""

@@ -29,6 +29,7 @@ from overpaint.records import (
     write_text,
 )
 from overpaint.run.advice import keep_advice
+from overpaint.run.causes import keep_causes
 from overpaint.run.claimed import claim
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
 from overpaint.run.datasets import keep_dataset
@@ -148,6 +149,7 @@ def _is_worth_sharing(work: Workspace) -> bool:
         group_digests={},
         looks={},
         networks={},
+        extents={},
         failed={},
         pending=set(),
     )
@@ -220,6 +222,7 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     keep_compared_features(work)
     for pair in compared_pairs(work):
         keep_comparison(work, pair)
+    keep_causes(work)
     keep_findings(work)
     keep_renderings(work)
     keep_thumbnails(work)

@@ -12,7 +12,6 @@ from overpaint.findings import (
     ComparedPair,
     ComparedRoutes,
     Results,
-    double_routes,
     findings,
 )
 from overpaint.measures.centred import Table
@@ -32,6 +31,7 @@ from overpaint.run.features import keep_features
 from overpaint.run.scores import all_scores, probabilities, scored_places
 from overpaint.run.workspace import Workspace
 from overpaint.study import Pair
+from overpaint.study.causes import double_routes
 
 
 def keep_findings(work: Workspace) -> None:

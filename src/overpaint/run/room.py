@@ -8,25 +8,14 @@ they are to be no less than what a run leaves, and no more than twice as much.
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from overpaint.datasets.atelier import AtelierEntry
-from overpaint.datasets.atelier.tasks import SIZES
-from overpaint.datasets.entry import Surroundings
-from overpaint.defaults import SHOWN_IMAGES, SPLITS
-from overpaint.errors import MachineError, OverpaintError, RecordError
+from overpaint.defaults import SHOWN_IMAGES
+from overpaint.errors import MachineError
 from overpaint.machine import free_at, in_bytes
-from overpaint.records import NetworkFacts, facts_of, read_manifest
 from overpaint.run.comparisons import reductions_of, splits_of
-from overpaint.run.starts import start_of
+from overpaint.run.extents import Extent, extents_of, lies_at, pictures_of
 from overpaint.run.workspace import Workspace
-from overpaint.study.code import is_code
-
-if TYPE_CHECKING:
-    from overpaint.networks import Network
 
 NUMBER = 4
 """Bytes of a float32, which hardly lets itself be compressed."""
@@ -62,15 +51,6 @@ WORTH_TELLING = 10**9
 """Bytes from which on a run says what it needs though that is there."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extent:
-    """How large a network is, as far as that is known before it is made."""
-
-    parameters: int
-    channels: dict[str, int]  # by layer
-    resize: int  # the shorter side of the pictures that it is given
-
-
 def check_room(work: Workspace) -> None:
     """Refuse a run that needs more room than there is; a dry run says how much it would need.
 
@@ -101,8 +81,8 @@ def room(work: Workspace) -> Counter[str]:
 
     What cannot be known before, as of a network that cannot be had, is left out.
     """
-    extents = _extents(work)
-    counts = {name: _pictures(work, name) for name in work.study.datasets}
+    extents = extents_of(work)
+    counts = {name: pictures_of(work, name) for name in work.study.datasets}
     needs = Counter[str]()
     for name, dataset in work.study.datasets.items():
         if isinstance(dataset, AtelierEntry) and not work.folder.dataset(name).exists():
@@ -114,7 +94,7 @@ def room(work: Workspace) -> Counter[str]:
     state = 0  # of the largest training, which is gone when it has ended
     for name, entry in work.study.all_networks.items():
         extent, training = extents.get(name), entry.training()
-        if extent is None or _lies(work.folder.network(name)):
+        if extent is None or lies_at(work.folder.network(name)):
             continue
         weights = extent.parameters * NUMBER + 20_000
         needs["networks"] += weights * (1 + entry.starts_random)
@@ -137,7 +117,7 @@ def _of_features(
     """The features that comparisons need, by network and split."""
     reductions: dict[tuple[str, str, str], set[str]] = {}
     for pair in work.study.compare:
-        if not _lies(work.folder.comparison(*pair.pair)):
+        if not lies_at(work.folder.comparison(*pair.pair)):
             for on, read in zip(splits_of(work, pair), reductions_of(pair), strict=True):
                 for network in pair.pair:
                     reductions.setdefault((network, *on), set()).update(read)
@@ -145,7 +125,7 @@ def _of_features(
     elsewhere = work.study.features is not None and work.study.features.store
     for (name, dataset, split), names in reductions.items():
         extent = extents.get(name.removesuffix(".init"))
-        if extent is None or elsewhere or _lies(work.folder.features(name, dataset, split)):
+        if extent is None or elsewhere or lies_at(work.folder.features(name, dataset, split)):
             continue
         pictures = counts[dataset][split]
         width = sum(extent.channels.values())
@@ -169,7 +149,7 @@ def _of_pages(
     pictures_of: Counter[str] = Counter()  # dataset -> pictures
     for pair in study.compare:
         before, after = (extents.get(name.removesuffix(".init")) for name in pair.pair)
-        lies = _lies(folder.comparison(*pair.pair))
+        lies = lies_at(folder.comparison(*pair.pair))
         if before is None or after is None or (lies and has_site):
             continue
         _, (dataset, split) = splits_of(work, pair)
@@ -212,76 +192,6 @@ def _drawn(channels: "str | Iterable[int | str]", layer: str, width: int) -> int
     return sum(isinstance(unit, int) or unit.rpartition(":")[0] == layer for unit in channels)
 
 
-# --- what is known before ------------------------------------------------------------------------
-
-
-def _pictures(work: Workspace, name: str) -> dict[str, int]:
-    """How many pictures each split of a dataset has; 0 where that cannot be known."""
-    entry = work.study.datasets[name]
-    if name in work.datasets:
-        return {
-            split: len(work.split(name, split)) if split in work.datasets[name].split_names else 0
-            for split in SPLITS
-        }
-    if isinstance(entry, AtelierEntry):
-        return SIZES[entry.task] | dict((entry.sizes or {}).items())
-    if entry.writes_out:
-        return dict.fromkeys(SPLITS, 0)
-    try:
-        pictures = entry.read(
-            Surroundings(base=work.study.base, pictures=Path(), seed=work.study.seed)
-        ).pictures
-    except (OverpaintError, OSError):
-        return dict.fromkeys(SPLITS, 0)
-    by_split = Counter(picture.split for picture in pictures)
-    return {split: by_split[split] or len(pictures) // 3 for split in SPLITS}
-
-
-def _extents(work: Workspace) -> dict[str, Extent]:
-    """The extents of the networks, by name; a child is as large as its parent."""
-    extents: dict[str, Extent] = {}
-    for name, entry in work.study.all_networks.items():
-        place = work.folder.network(name)
-        if entry.load and not _lies(place):
-            place = work.study.path(Path(entry.load))  # of another study
-        facts = None
-        with suppress(RecordError):  # of one that is damaged, and will be made anew
-            facts = facts_of(read_manifest(place), NetworkFacts)
-        if facts is not None:
-            resize = facts.preprocessing.resize if facts.preprocessing else 224
-            channels = facts.channels or {}
-            extents[name] = Extent(
-                parameters=facts.parameters or 0, channels=channels, resize=resize
-            )
-        elif entry.parent in extents:
-            extents[name] = extents[entry.parent]
-        elif entry.load and (network := _begun(work, name)):
-            from overpaint.networks.taps import channels_of
-
-            extents[name] = Extent(
-                parameters=network.parameters_in_all,
-                channels=channels_of(network, network.layers),
-                resize=network.preprocessing.resize,
-            )
-    return extents
-
-
-def _begun(work: Workspace, name: str) -> "Network | None":
-    """A network to begin with, which the run then has; in a dry run, one of its architecture."""
-    source = str(work.study.all_networks[name].load)
-    try:
-        from overpaint.networks import load
-
-        if not work.dry:
-            work.started[name] = start_of(work, name)
-            return work.started[name]
-        if source.startswith("timm:hf-hub:") or (is_code(source) and work.code is None):
-            return None  # which would have to be downloaded, or run
-        return load(source, weights="random", seed=0, code=work.code)
-    except (OverpaintError, ImportError):
-        return None  # what is wrong is told where it is made
-
-
 def _width(work: Workspace, name: str, reduction: str, channels: int) -> int:
     """Numbers of a picture that a reduction leaves of all layers of a network."""
     import torch
@@ -292,7 +202,7 @@ def _width(work: Workspace, name: str, reduction: str, channels: int) -> int:
     place = work.folder.network(name)
     entry = work.study.all_networks[name]
     network = work.started.get(name) or (
-        open_network(place, code=work.code) if _lies(place) else None
+        open_network(place, code=work.code) if lies_at(place) else None
     )
     if network is None and entry.parent:
         return _width(work, entry.parent, reduction, channels)
@@ -304,8 +214,3 @@ def _width(work: Workspace, name: str, reduction: str, channels: int) -> int:
         taps(network, network.layers, reduction=reduction_of(reduction)) as tap,
     ):
         return sum(values.shape[1] for values in tap(torch.zeros(1, 3, side, side)).values())
-
-
-def _lies(place: Path) -> bool:
-    """Whether an artefact lies at a place, be it to be made anew."""
-    return (place / "manifest.json").is_file()

@@ -20,6 +20,7 @@ SHOWN = (
     "advice.manifest.json",
     *("datasets/*/manifest.json", "datasets/*/images.parquet"),
     *("networks/*/*manifest.json", "ensembles/*/*manifest.json", "comparisons/*/manifest.json"),
+    "causes/*/manifest.json",
     *("renderings/*/*manifest.json", "renderings/*/*/manifest.json", "thumbnails/*/manifest.json"),
 )
 """What the site is made from: small tables as they are, and all else by its manifest."""

@@ -72,6 +72,7 @@ class Workspace:
     networks: dict[str, "Network"] = field(default_factory=dict)
     started: dict[str, "Network"] = field(default_factory=dict)  # loaded, and not used yet
     failed: dict[str, OverpaintError] = field(default_factory=dict)  # network -> why
+    extents: dict[str, Any] = field(default_factory=dict)  # how large networks are
     drawing: Any = None  # what all renderings share: a Drawing of theirs, once there is one
     pending: set[Path] = field(default_factory=set)  # what a dry run would have made
     explained: set[Path] = field(default_factory=set)  # what was told of already

@@ -66,3 +66,39 @@ def parent_of_task(study: "Study", before: str, after: str) -> str | None:
         parent = networks[parent].parent
     candidates = [name for name in (before, *ancestors[:1]) if name in ancestors]
     return next((name for name in candidates if networks[name].fit), None)
+
+
+def double_routes(study: "Study") -> list[tuple[str, str]]:
+    """The (single, double) routes of a study: to one dataset from one start, at once and by way of
+    another dataset.
+    """
+    entries, routes = study.networks, []
+    for double, entry in entries.items():
+        middle = entries.get(entry.parent or "")
+        if middle is None or middle.parent is None or middle.fit in (None, entry.fit):
+            continue
+        for single, direct in entries.items():
+            alike = (entry.recipe == "linear_svm") == (direct.recipe == "linear_svm")
+            if direct.parent == middle.parent and direct.fit == entry.fit and alike:
+                routes.append((single, double))
+    return routes
+
+
+def basins(study: "Study") -> list[tuple[str, str]]:
+    """Trainings that may lie in one basin or in two: those of a route that was repeated, each with
+    the first of them; and single with double fine-tuning.
+    """
+    twins = [(name, twin) for name in study.networks for twin in study.repeated(name)[1:]]
+    routes = double_routes(study)
+    return twins + [pair for pair in routes if study.networks[pair[0]].recipe != "linear_svm"]
+
+
+def pairs_of_weights(study: "Study") -> list[tuple[str, str]]:
+    """The pairs of which it is tried what other weights would do: those compared whose second
+    network is trained, and those whose basins are looked at.
+    """
+    words: tuple[Cause, ...] = ("rewind", "between", "forgetting")
+    compared = any(asks_for(study, word) is not False for word in words)
+    between = asks_for(study, "between") is not False
+    pairs = [pair.pair for pair in pairs_of_trainings(study)] if compared else []
+    return list(dict.fromkeys(pairs + (basins(study) if between else [])))

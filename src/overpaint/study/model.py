@@ -30,7 +30,7 @@ from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.files import absolute
 from overpaint.seeds import seed_for
-from overpaint.study.causes import Causes
+from overpaint.study.causes import Causes, pairs_of_weights
 from overpaint.study.places import places
 from overpaint.study.recipe import AUTO, PRESETS, TAKEN_BY_AUTO, Recipe, recipe
 
@@ -431,6 +431,11 @@ class Study(Entry):
         """The seed of a network's training: its own, or else the study's."""
         entry = self.networks[network] if network in self.networks else self.all_networks[network]
         return self.seed if entry.seed is None else entry.seed
+
+    @property
+    def pairs_of_weights(self) -> list[tuple[str, str]]:
+        """The pairs of which it is tried what other weights would do."""
+        return pairs_of_weights(self)
 
     @property
     def precision(self) -> str:

@@ -26,6 +26,8 @@ class Named(Protocol):
     def ensembles(self) -> Mapping[str, Any]: ...
     @property
     def compare(self) -> Sequence[Any]: ...
+    @property
+    def pairs_of_weights(self) -> Sequence[tuple[str, str]]: ...
 
     def nodes(self) -> list[str]:
         """All networks."""
@@ -70,6 +72,8 @@ def places(study: Named) -> dict[str, str]:
         owner = f"the pair [{', '.join(pair.pair)}]"
         have("comparison", "comparisons", "--".join(pair.pair), owner)
         have("renderings", "renderings", "--".join(pair.pair), owner)
+    for names in study.pairs_of_weights:
+        have("causes", "causes", "--".join(names), f"the pair [{', '.join(names)}]")
     return kinds
 
 
