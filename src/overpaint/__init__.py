@@ -18,6 +18,8 @@ from overpaint.errors import require_train
 
 if TYPE_CHECKING:
     from overpaint.comparison import Comparison, compare
+    from overpaint.comparison.concepts import Concepts, concepts
+    from overpaint.comparison.probes import Probes, probe
     from overpaint.datasets import Dataset
     from overpaint.datasets.opening import dataset
     from overpaint.errors import OverpaintError
@@ -30,14 +32,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "Concepts",
     "Dataset",
     "Network",
     "OverpaintError",
+    "Probes",
     "Study",
     "Unit",
     "compare",
+    "concepts",
     "dataset",
     "load",
+    "probe",
     "read_study",
     "render",
     "report",
@@ -47,14 +53,18 @@ __all__ = [
 
 _HOMES = {
     "Comparison": "overpaint.comparison:Comparison",
+    "Concepts": "overpaint.comparison.concepts:Concepts",
     "Dataset": "overpaint.datasets:Dataset",
     "Network": "overpaint.networks:Network",
     "OverpaintError": "overpaint.errors:OverpaintError",
+    "Probes": "overpaint.comparison.probes:Probes",
     "Study": "overpaint.study:Study",
     "Unit": "overpaint.networks.taps:Unit",
     "compare": "overpaint.comparison:compare",
+    "concepts": "overpaint.comparison.concepts:concepts",
     "dataset": "overpaint.datasets.opening:dataset",
     "load": "overpaint.networks:load",
+    "probe": "overpaint.comparison.probes:probe",
     "read_study": "overpaint.study:read_study",
     "render": "overpaint.render:render",
     "report": "overpaint.reporting:report",

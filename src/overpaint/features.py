@@ -681,3 +681,17 @@ def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]"
 def read_features(path: Path, layer: str, reduction: str = "mean") -> NDArray[Any]:
     """The features [N, C] of one layer, in memory; errors as `stored`."""
     return np.asarray(stored(path, layer, reduction))
+
+
+def features_of_rows(path: Path, rows: Sequence[int], layer: str) -> NDArray[Any]:
+    """The means [len(rows), C] of one layer for some pictures, in memory; errors as `stored`."""
+    array = stored(path, layer)
+    step = array.chunks[0]
+    wanted = np.asarray(rows, np.intp)
+    parts = [
+        np.asarray(array[start : start + step])[
+            wanted[(wanted >= start) & (wanted < start + step)] - start
+        ]
+        for start in range(0, array.shape[0], step)
+    ]
+    return np.concatenate(parts)

@@ -24,3 +24,13 @@ def seed_for(seed: int, *purpose: str | int) -> int:
 def generator(seed: int, *purpose: str | int) -> np.random.Generator:
     """A NumPy generator for one purpose."""
     return np.random.default_rng(seed_for(seed, *purpose))
+
+
+def drawn_rows(count: int, most: int, seed: int, *purpose: str | int) -> list[int]:
+    """The rows of so many, in order: all, or a draw of the most that are wanted.
+
+    >>> drawn_rows(4, 10, 0, "probes"), len(drawn_rows(100, 10, 0, "probes"))
+    ([0, 1, 2, 3], 10)
+    """
+    rows = generator(seed, *purpose).permutation(count)[:most] if count > most else range(count)
+    return sorted(map(int, rows))

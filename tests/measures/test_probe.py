@@ -61,8 +61,7 @@ def slow_neighbours(train, present, test, k):
     values = np.zeros((len(test), present.shape[1]))
     for row, picture in enumerate(test):
         angles = [
-            1 - picture @ other / np.linalg.norm(picture) / np.linalg.norm(other)
-            for other in train
+            1 - picture @ other / np.linalg.norm(picture) / np.linalg.norm(other) for other in train
         ]
         for place, nearest in enumerate(np.argsort(angles, kind="stable")[:k]):
             values[row] += present[nearest] * (1 - 1e-6 * place)

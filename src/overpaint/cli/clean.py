@@ -125,16 +125,19 @@ def artefacts(root: Path) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
     """The artefacts of a folder that are folders: the kind of each, and the places that a study has
     if this is one of it.
     """
-    for kind in ("dataset", "network", "ensemble", "comparison", "causes", "thumbnails"):
+    kinds = ("dataset", "network", "ensemble", "comparison", "causes", "concepts", "thumbnails")
+    for kind in kinds:
         folder = kind if kind.endswith("s") else f"{kind}s"
         for path in sorted(root.glob(f"{folder}/[!.]*")):
             if kind_of(path) == kind:
                 yield path, kind, (f"{folder}/{path.name}",)
     for path in sorted(root.glob("features/[!.]*/*.zarr")):
-        attributes = (read_plain(path / "zarr.json") or {}).get("attributes") or {}
-        if kind_of(path) == "features" or "made_from" in attributes:  # it may be unfinished
+        if _is_group(path):
             dataset = path.stem.rpartition("-")[0]
             yield path, "features", (f"features/{path.parent.name}", f"datasets/{dataset}")
+    for path in sorted(root.glob("probes/[!.]*/[!.]*")):
+        if kind_of(path) == "probe":
+            yield path, "probe", (f"probes/{path.parent.name}", f"datasets/{path.name}")
     for path in sorted(root.glob("renderings/[!.]*")):
         if holds(path, "renderings"):
             yield path, "renderings", (f"renderings/{path.name}",)

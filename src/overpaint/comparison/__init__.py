@@ -7,6 +7,8 @@ Everything here is a pure function of features, labels and weights; no network r
     layers.py     how alike the layers are: the list of measures by layer; each layer with each
     weights.py    how far kernels and filters moved, and in how many directions
     channels.py   the pictures that excite each channel, and the classes that they show
+    concepts.py   the pictures that one of two networks holds together more than the other
+    probes.py     what each layer of some networks knows of the classes
 """
 
 from collections import defaultdict

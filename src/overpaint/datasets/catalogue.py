@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +67,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    def of_rows(self, rows: Sequence[int]) -> "Split":
+        """Some of the pictures, as a split of the same name; what is kept decoded is of all."""
+        return replace(self, pictures=tuple(self.pictures[row] for row in rows), cache=None)
 
     @property
     def paths(self) -> list[File]:

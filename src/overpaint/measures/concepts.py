@@ -13,12 +13,12 @@
 True
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 from scipy.stats import rankdata, t
 from sklearn.cluster import SpectralClustering
 
@@ -27,6 +27,7 @@ from overpaint.seeds import generator, seed_for
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
+Side = Literal["before", "after"]
 
 GROUPS = 8
 """Groups that are sought in each direction."""
@@ -47,7 +48,7 @@ class Concept:
     network that holds them together minus that of the other.
     """
 
-    held_by: Literal["before", "after"]
+    held_by: Side
     members: Rows  # the most typical first: nearest to the other members where they are held
     coherence_before: float
     coherence_after: float
@@ -55,10 +56,29 @@ class Concept:
     low: float  # 95 %, jackknife over pictures
     high: float
     p: float  # of so large a gain where the networks differ by noise in each picture alone
+    repeated: float | None = None  # the least gain of these pictures in the repeats; None without
+    luck: float | None = None  # the largest gain of any group between twins; None without
+
+    @property
+    def beyond_luck(self) -> bool | None:
+        """Whether it has a larger gain than any between twins, in each repeat too."""
+        if self.luck is None:
+            return None
+        return min(self.gain, self.gain if self.repeated is None else self.repeated) > self.luck
+
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+"""Features of the same pictures in two networks, the one before and the one after."""
 
 
 def difference_concepts(
-    before: NDArray[Any], after: NDArray[Any], *, seed: int, groups: int = GROUPS
+    before: NDArray[Any],
+    after: NDArray[Any],
+    *,
+    seed: int,
+    groups: int = GROUPS,
+    repeats: Sequence[Pair] = (),
+    of_twins: bool = False,
 ) -> list[Concept]:
     """The difference concepts of two networks' features of the same pictures, both ways.
 
@@ -70,7 +90,13 @@ def difference_concepts(
     they are found by the features of one random half of the channels of each network and tested on
     the other half. `p` is one-sided, of a t-test with the jackknife's standard error over pictures,
     members and outsiders apart. It knows of pictures only: two trainings of one route differ by
-    more than that, and what they show is the measure of luck.
+    more than that.
+
+    `repeats` are the same comparison of other trainings; a network that was not trained again is
+    the same array in all. What they tell of luck is in each concept: the largest gain of any group
+    between twins (each network and its repeats), sought as the concepts are; and the least gain
+    that its own pictures have in the repeats, which had no part in finding them. `of_twins`: before
+    and after are two trainings of one route themselves, so that what they show is luck.
 
     Memory and time are those of some [N, N] matrices and their first eigenvectors: meant for up to
     a few thousand pictures. A group of fewer than 5 pictures is left out.
@@ -82,41 +108,81 @@ def difference_concepts(
     of distances, their difference biased to what is near in either network, spectral clustering.
     The halves, coherences and tests are ours.
     """
-    before, after = np.asarray(before, np.float64), np.asarray(after, np.float64)
-    if before.ndim != 2 or after.ndim != 2 or len(before) != len(after):
-        raise MeasureError(
-            "images-differ",
-            "needs features [N, channels] of the same pictures in both networks; got "
-            f"{before.shape} and {after.shape}",
-        )
     if groups < 2:
         raise MeasureError("bad-k", f"{groups} groups; at least 2 are needed to part pictures")
-    if len(before) < groups * LEAST:
+    ranks: dict[int, tuple[Floats, Floats]] = {}  # by network, some of which are in several pairs
+    for features in (before, after, *(network for pair in repeats for network in pair)):
+        if features.ndim != 2 or len(features) != len(before):
+            raise MeasureError(
+                "images-differ",
+                "needs features [N, channels] of the same pictures in all networks; got "
+                f"{before.shape} and {features.shape}",
+            )
+        if id(features) not in ranks:
+            ranks[id(features)] = _ranks_by_halves(features, groups, seed)
+    concepts = _sought(ranks[id(before)], ranks[id(after)], groups, seed)
+    twins = {
+        (id(network), id(repeat))
+        for pair in repeats
+        for network, repeat in zip((before, after), pair, strict=True)
+        if network is not repeat
+    }
+    gains = [
+        concept.gain
+        for network, repeat in twins
+        for concept in _sought(ranks[network], ranks[repeat], groups, seed)
+    ]
+    gains += [concept.gain for concept in concepts] if of_twins else []
+    if not gains:
+        return concepts
+    return [
+        replace(
+            concept,
+            luck=max(gains),
+            repeated=min(
+                (
+                    _gain_again(concept, ranks[id(old)][1], ranks[id(new)][1])
+                    for old, new in repeats
+                ),
+                default=None,
+            ),
+        )
+        for concept in concepts
+    ]
+
+
+def _ranks_by_halves(features: NDArray[Any], groups: int, seed: int) -> tuple[Floats, Floats]:
+    """The ranks by one half of a network's channels, and those by the other."""
+    table = np.asarray(features, np.float64)
+    if len(table) < groups * LEAST:
         raise MeasureError(
             "too-few-images",
-            f"{groups} groups need at least {groups * LEAST} pictures; got {len(before)}",
+            f"{groups} groups need at least {groups * LEAST} pictures; got {len(table)}",
         )
-    ranks: dict[str, tuple[Floats, Floats]] = {}  # by the one half of the channels, by the other
-    for name, features in (("before", before), ("after", after)):
-        if not np.isfinite(features).all():
-            raise MeasureError("not-finite", f"features {name} hold NaN or infinity")
-        channels = features.shape[1]
-        if channels < 8:
-            raise MeasureError(
-                "too-few-channels",
-                f"groups are found by half of the channels and tested on the other half, which "
-                f"takes at least 8; got {channels}",
-            )
-        order = generator(seed, "halves of channels", channels).permutation(channels)
-        one, other = order[: channels // 2], order[channels // 2 :]
-        ranks[name] = neighbour_ranks(features[:, one]), neighbour_ranks(features[:, other])
-    directions: list[tuple[Literal["before", "after"], Literal["before", "after"]]] = [
-        ("after", "before"),
-        ("before", "after"),
-    ]
+    if not np.isfinite(table).all():
+        raise MeasureError("not-finite", "features hold NaN or infinity")
+    channels = table.shape[1]
+    if channels < 8:
+        raise MeasureError(
+            "too-few-channels",
+            "groups are found by half of the channels and tested on the other half, which takes "
+            f"at least 8; got {channels}",
+        )
+    order = generator(seed, "halves of channels", channels).permutation(channels)
+    one, other = order[: channels // 2], order[channels // 2 :]
+    return neighbour_ranks(table[:, one]), neighbour_ranks(table[:, other])
+
+
+def _sought(
+    before: tuple[Floats, Floats], after: tuple[Floats, Floats], groups: int, seed: int
+) -> list[Concept]:
+    """The concepts of two networks, by their ranks."""
     concepts: list[Concept] = []
-    for held_by, apart in directions:
-        (near, near_tested), (far, far_tested) = ranks[held_by], ranks[apart]
+    directions: list[tuple[Side, tuple[Floats, Floats], tuple[Floats, Floats]]] = [
+        ("after", after, before),
+        ("before", before, after),
+    ]
+    for held_by, (near, near_tested), (far, far_tested) in directions:
         labels = difference_groups(near, far, groups, seed=seed_for(seed, "groups", held_by))
         of_direction = [
             _tested(held_by, labels == group, near_tested, far_tested)
@@ -127,6 +193,14 @@ def difference_concepts(
     return concepts
 
 
+def _gain_again(concept: Concept, before: Floats, after: Floats) -> float:
+    """The gain of a concept's pictures in two other networks."""
+    inside = np.zeros(len(before), bool)
+    inside[concept.members] = True
+    near, far = (after, before) if concept.held_by == "after" else (before, after)
+    return coherence(near, inside) - coherence(far, inside)
+
+
 def neighbour_ranks(features: Floats) -> Floats:
     """Of each picture (a row) the ranks of all others by distance: 1 the nearest, 0 for itself.
 
@@ -135,11 +209,12 @@ def neighbour_ranks(features: Floats) -> Floats:
            [1., 0., 2.],
            [2., 1., 0.]])
 
-    features: [N, C]. Euclidean distances; what is equally near, to 12 digits, shares the mean rank.
+    features: [N, C]. Euclidean distances; what is equally near, to 10 digits, shares the mean rank.
     """
-    squares = cdist(features, features, "sqeuclidean")
-    scale = squares.max() or 1.0
-    distances = np.round(squares / scale, 12)
+    about = features - features.mean(axis=0)  # lest the digits go into what all have in common
+    lengths = np.einsum("ij,ij->i", about, about)
+    squares = lengths[:, None] + lengths - 2.0 * (about @ about.T)
+    distances = np.round(squares / (lengths.max() or 1.0), 10)
     np.fill_diagonal(distances, -1.0)
     return np.asarray(rankdata(distances, axis=1) - 1.0)
 
@@ -206,9 +281,7 @@ def _closeness(ranks: Floats, inside: NDArray[np.bool_]) -> Floats:
     return shares
 
 
-def _tested(
-    held_by: Literal["before", "after"], inside: NDArray[np.bool_], near: Floats, far: Floats
-) -> Concept:
+def _tested(held_by: Side, inside: NDArray[np.bool_], near: Floats, far: Floats) -> Concept:
     """A group and how much more coherent it is by one network's ranks than by the other's."""
     by_member = _closeness(near, inside)
     typical = np.nanmean(by_member, axis=0)

@@ -40,6 +40,8 @@ VERSIONS: dict[str, int] = {
     "features": 1,
     "comparison": 5,
     "causes": 1,
+    "concepts": 1,
+    "probe": 1,
     "scores": 1,
     "ensemble": 1,
     "repeats": 1,

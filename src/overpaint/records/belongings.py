@@ -35,6 +35,8 @@ _NAMES: dict[str, str] = {
     "features": r"manifest\.json|(.+/)?zarr\.json|.+/c(/\d+)*",
     "comparison": rf"manifest\.json|({_TABLES})\.parquet",
     "causes": r"manifest\.json|(rewind|between|forgetting)\.parquet",
+    "concepts": r"manifest\.json|(concepts|images)\.parquet",
+    "probe": r"manifest\.json|probe\.parquet",
     "renderings": r"manifest\.json|renderings\.(parquet|manifest\.json)|"
     r"[^/]+/manifest\.json|([^/]+/)?\d+(-both|-only_after)?\.png",
     "thumbnails": r"manifest\.json|[0-9a-f]{24}\.jpg",

@@ -35,6 +35,8 @@ PARTS = {
     "features": r"(.+/)?zarr\.json|.+/c/.+",
     "comparison": r"[a-z]+\.parquet",
     "causes": r"[a-z]+\.parquet",
+    "concepts": r"[a-z]+\.parquet",
+    "probe": r"probe\.parquet",
     "ensemble": r"predictions\.parquet",
     "renderings": r"renderings\.parquet|\d+\.png|[^/]+/\d+-(both|only_after)\.png",
     "thumbnails": r"[0-9a-f]{24}\.jpg",

@@ -149,6 +149,30 @@ class CausesFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConceptFacts:
+    """Among which pictures the concepts of two networks were sought, and what tells of luck."""
+
+    dataset: str = ""
+    split: str = ""
+    n: int | None = None  # pictures
+    of: int | None = None  # pictures of the split, of which they are a draw where they are fewer
+    repeats: list[tuple[str, str]] = field(default_factory=list)  # the same of other trainings
+    of_twins: bool = False  # whether the two are trainings of one route themselves
+    notes: list[str] = field(default_factory=list)  # of layers without concepts, why
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeFacts:
+    """On which collection a network was probed."""
+
+    dataset: str = ""
+    n_train: int | None = None  # pictures that the probes were shown
+    of_train: int | None = None  # of train, of which they are a draw where they are fewer
+    n: int | None = None  # pictures of test
+    multi_label: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class FeaturesFacts:
     """Which arrays of a group of features are whole, and how many pictures a batch had."""
 

@@ -74,6 +74,14 @@ class StudyFolder:
         """What other weights would do in two networks."""
         return self.root / "causes" / f"{before}--{after}"
 
+    def concepts(self, before: str, after: str) -> Path:
+        """What one of two networks holds together and the other does not."""
+        return self.root / "concepts" / f"{before}--{after}"
+
+    def probe(self, network: str, dataset: str) -> Path:
+        """What the layers of a network know of a dataset's classes."""
+        return self.root / "probes" / network / dataset
+
     def renderings(self, network: str) -> Path:
         """`<layer>/<channel>.png` and `renderings.parquet` of a network."""
         return self.root / "renderings" / network

@@ -252,11 +252,15 @@ class ConceptRow:
     high: float
     p: float
     q: float  # false discovery rate, over all concepts of the comparison
-    top_class: str
+    repeated: float | None  # the least gain of these pictures where the trainings were repeated
+    luck: float | None  # the largest gain of any group between two trainings of one route
+    beyond_luck: bool | None  # whether both its gains are above that; None without such trainings
+    top_class: str  # that it shows most beyond the share of all pictures
     top_share: float  # of its pictures that show it
     top_lift: float  # that share divided by the class's share of all
-    top_group: str  # "" where no picture has a group
+    top_group: str  # likewise; "" where no picture has a group
     top_group_share: float | None
+    top_group_lift: float | None
 
 
 @dataclass(frozen=True, kw_only=True)

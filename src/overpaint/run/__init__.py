@@ -32,9 +32,11 @@ from overpaint.run.advice import keep_advice
 from overpaint.run.causes import keep_causes
 from overpaint.run.claimed import claim
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
+from overpaint.run.concepts import features_of_concepts, keep_concepts
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
 from overpaint.run.networks import check_study, keep_network
+from overpaint.run.probes import features_of_probes, keep_probes
 from overpaint.run.renderings import keep_renderings
 from overpaint.run.room import check_room
 from overpaint.run.scores import all_scores, keep_ensemble, keep_network_scores, keep_repeats
@@ -219,10 +221,12 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     failures = {name: f"{error} [{error.slug}]" for name, error in work.failed.items()}
     if not dry:
         _write_failures(work, failures)
-    keep_compared_features(work)
+    keep_compared_features(work, [*features_of_probes(work), *features_of_concepts(work)])
     for pair in compared_pairs(work):
         keep_comparison(work, pair)
     keep_causes(work)
+    keep_probes(work)
+    keep_concepts(work)
     keep_findings(work)
     keep_renderings(work)
     keep_thumbnails(work)

@@ -10,6 +10,9 @@ from overpaint.report.site.owned import listing_of
 from overpaint.study import Study
 from overpaint.study.places import places
 
+WITHIN = {"features": "*.zarr", "probe": "[!.]*"}
+"""The kinds of which a place holds several, and how these are called."""
+
 
 def claim(
     study: Study, folder: StudyFolder, *, dry: bool = False, of_any_study: bool = False
@@ -21,11 +24,11 @@ def claim(
     """
     check_folder(folder.root, None if of_any_study else study.study)
     for place, kind in places(study).items():
-        if kind != "features":
+        if kind not in WITHIN:
             refuse_strangers(folder.root / place, kind)
             continue
-        for group in (folder.root / place).glob("*.zarr"):
-            refuse_strangers(group, kind)
+        for artefact in (folder.root / place).glob(WITHIN[kind]):
+            refuse_strangers(artefact, kind)
     for name in study.all_networks:
         refuse_checkpoint(folder.checkpoint(name))
     listing_of(folder)

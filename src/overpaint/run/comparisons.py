@@ -1,5 +1,6 @@
 """The comparisons of a study: the features that they lack, then their tables."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
@@ -71,9 +72,13 @@ def reductions_of(pair: Pair) -> tuple[list[str], list[str]]:
     return [pair.reduction], ["mean", "argmax"]
 
 
-def keep_compared_features(work: Workspace) -> None:
+Needed = tuple[str, tuple[str, str], list[str]]
+"""Features: of a network, on a dataset's split, by these reductions."""
+
+
+def keep_compared_features(work: Workspace, also: Iterable[Needed] = ()) -> None:
     """Have the features that the missing comparisons need, and those that the folder has whole: one
-    pass over each split for all networks.
+    pass over each split for all networks. `also`: what else is needed.
     """
     arrays = damaged_features(work)
     if work.dry:
@@ -81,6 +86,18 @@ def keep_compared_features(work: Workspace) -> None:
             for name in by_network:
                 work.must_make(work.folder.features(name, *on), wanted_features(work, name, *on))
         arrays = {}
+    for name, on, reductions in [*_features_of_comparisons(work), *also]:
+        if work.dry:
+            work.must_make(work.folder.features(name, *on), wanted_features(work, name, *on))
+            continue
+        of_network = arrays.setdefault(on, {}).setdefault(name, set())
+        of_network.update(arrays_of(work, name, reductions=reductions))
+    for on, by_network in arrays.items():
+        keep_arrays(work, by_network, work.split(*on))
+
+
+def _features_of_comparisons(work: Workspace) -> Iterator[Needed]:
+    """What the missing comparisons need."""
     for pair in compared_pairs(work):
         place = work.folder.comparison(*pair.pair)
         is_there = not work.reasons(place, wanted_comparison(work, pair))
@@ -88,15 +105,8 @@ def keep_compared_features(work: Workspace) -> None:
             for name in pair.pair:
                 path = work.folder.features(name, *on)
                 # A group without a manifest is unfinished; one that is gone nobody misses.
-                if is_there and (work.is_there(path) or not path.exists()):
-                    continue
-                if work.dry:
-                    work.must_make(path, wanted_features(work, name, *on))
-                    continue
-                of_network = arrays.setdefault(on, {}).setdefault(name, set())
-                of_network.update(arrays_of(work, name, reductions=reductions))
-    for on, by_network in arrays.items():
-        keep_arrays(work, by_network, work.split(*on))
+                if not (is_there and (work.is_there(path) or not path.exists())):
+                    yield name, on, reductions
 
 
 def wanted_comparison(work: Workspace, pair: Pair) -> Manifest:

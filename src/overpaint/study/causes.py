@@ -16,6 +16,7 @@ from overpaint.errors import nearest
 
 if TYPE_CHECKING:
     from overpaint.study.model import Pair, Study
+    from overpaint.study.places import Named
 
 Cause = Literal["rewind", "between", "forgetting", "probe", "concepts"]
 
@@ -42,9 +43,10 @@ Causes = Annotated[bool | list[Cause] | None, BeforeValidator(_said)]
 """All, none, some, or, where nothing is said, those that cost little beside the trainings."""
 
 
-def asks_for(study: "Study", cause: Cause) -> bool | None:
+def asks_for(study: "Named", cause: Cause) -> bool | None:
     """Whether a study asks for a cause; None where it leaves that to what it costs."""
-    return cause in study.causes if isinstance(study.causes, list) else study.causes
+    causes = study.causes
+    return causes if causes is None or isinstance(causes, bool) else cause in causes
 
 
 def pairs_of_trainings(study: "Study") -> list["Pair"]:
@@ -102,3 +104,44 @@ def pairs_of_weights(study: "Study") -> list[tuple[str, str]]:
     between = asks_for(study, "between") is not False
     pairs = [pair.pair for pair in pairs_of_trainings(study)] if compared else []
     return list(dict.fromkeys(pairs + (basins(study) if between else [])))
+
+
+# --- trainings that were repeated ----------------------------------------------------------------
+
+MOST_REPEATS = 2
+"""Repeats of a comparison that are looked at to tell luck."""
+
+
+def are_twins(study: "Study", one: str, other: str) -> bool:
+    """Whether two networks are trainings of one route, or beginnings of such.
+
+    >>> are_twins(read_study("demo"), "fine_tuned", "fine_tuned.2")       # doctest: +SKIP
+    True
+    """
+    first, second = _trainings(study, one), _trainings(study, other)
+    return one != other and first == second and len(first) > 1
+
+
+def repeats_of(study: "Study", before: str, after: str) -> list[tuple[str, str]]:
+    """The pairs that a comparison would be of, had the other trainings of its routes been taken:
+    each of the second network with that of the same number of the first, or with the first itself
+    where that was not trained again. Of two trainings of one route there are none.
+    """
+    firsts, seconds = _trainings(study, before), _trainings(study, after)
+    if firsts == seconds:
+        return []
+    pairs = [
+        (firsts[number] if number < len(firsts) else before,
+         seconds[number] if number < len(seconds) else after)
+        for number in range(max(len(firsts), len(seconds)))
+    ]  # fmt: skip
+    return [pair for pair in pairs if pair != (before, after)][:MOST_REPEATS]
+
+
+def _trainings(study: "Study", name: str) -> list[str]:
+    """All trainings of a network's route, or what they began with if it is that."""
+    own, ending = name.removesuffix(".init"), ".init" if name.endswith(".init") else ""
+    for route in study.networks:
+        if own in (trainings := study.repeated(route)):
+            return [f"{training}{ending}" for training in trainings]
+    return [name]

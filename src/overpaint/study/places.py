@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from overpaint.errors import StudyError
 from overpaint.files import RESERVED
+from overpaint.study.causes import asks_for
 
 LONGEST = 200
 """The most letters of a file's or folder's name: file systems take 255 bytes, drafts need some."""
@@ -28,6 +29,8 @@ class Named(Protocol):
     def compare(self) -> Sequence[Any]: ...
     @property
     def pairs_of_weights(self) -> Sequence[tuple[str, str]]: ...
+    @property
+    def causes(self) -> bool | Sequence[str] | None: ...
 
     def nodes(self) -> list[str]:
         """All networks."""
@@ -66,12 +69,16 @@ def places(study: Named) -> dict[str, str]:
         have("network", "networks", name, owner)
         have("renderings", "renderings", name, owner)
         have("features", "features", name, owner)  # a group of each dataset's splits in it
+        if asks_for(study, "probe") is not False:
+            have("probe", "probes", name, owner)  # a folder of each dataset in it
     for name in study.ensembles:
         have("ensemble", "ensembles", name, f"ensemble {name!r}")
     for pair in study.compare:
         owner = f"the pair [{', '.join(pair.pair)}]"
         have("comparison", "comparisons", "--".join(pair.pair), owner)
         have("renderings", "renderings", "--".join(pair.pair), owner)
+        if asks_for(study, "concepts") is not False:
+            have("concepts", "concepts", "--".join(pair.pair), owner)
     for names in study.pairs_of_weights:
         have("causes", "causes", "--".join(names), f"the pair [{', '.join(names)}]")
     return kinds
