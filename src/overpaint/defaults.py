@@ -25,3 +25,6 @@ DREAM_STEPS = 100
 
 DEVICE_VARIABLE = "OVERPAINT_DEVICE"
 """The variable of the environment that names a device; `--device` sets it for a command."""
+
+CONCEPT_IMAGES = 8
+"""Pictures of a difference concept that are shown, the most typical first."""

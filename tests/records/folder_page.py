@@ -120,6 +120,21 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
         "The way from the parent to AFTER, by the parent's head on the parent's test split.",
         (records.BetweenRow,),
     ),
+    (
+        "concepts/BEFORE--AFTER/manifest.json",
+        "concepts",
+        "",
+        (records.ConceptFacts,),
+    ),
+    ("concepts/BEFORE--AFTER/concepts.parquet", "", "", (records.ConceptRow,)),
+    ("concepts/BEFORE--AFTER/images.parquet", "", "", (records.ConceptImageRow,)),
+    ("probes/NAME/DATASET/manifest.json", "probe", "", (records.ProbeFacts,)),
+    (
+        "probes/NAME/DATASET/probe.parquet",
+        "",
+        "A network may be compared, and so be probed, on several datasets.",
+        (records.ProbeRow,),
+    ),
     ("findings.json", "findings", "`findings`: a list of rows.", (records.FindingRow,)),
     (
         "renderings/NAME/renderings.parquet",

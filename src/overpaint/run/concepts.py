@@ -39,9 +39,14 @@ def features_of_concepts(work: Workspace) -> Iterator[Needed]:
     """What the missing concepts need."""
     for pair in pairs_with_concepts(work):
         if work.reasons(work.folder.concepts(*pair.pair), wanted_concepts(work, pair)):
-            names = [name for names in [pair.pair, *_repeats(work, pair)] for name in names]
-            on, _ = splits_of(work, pair)
-            yield from ((name, on, ["mean"]) for name in dict.fromkeys(names))
+            yield from needed_by_concepts(work, pair)
+
+
+def needed_by_concepts(work: Workspace, pair: Pair) -> list[Needed]:
+    """The features that the concepts of a comparison need, of its repeats too."""
+    on, _ = splits_of(work, pair)
+    names = [name for names in [pair.pair, *_repeats(work, pair)] for name in names]
+    return [(name, on, ["mean"]) for name in dict.fromkeys(names)]
 
 
 def wanted_concepts(work: Workspace, pair: Pair) -> Manifest:

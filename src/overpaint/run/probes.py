@@ -37,7 +37,8 @@ def probed_networks(work: Workspace) -> list[tuple[str, str]]:
         return []
     for pair in compared_pairs(work):
         (dataset, _), _ = splits_of(work, pair)
-        if not {*SPLITS} <= work.split_digests[dataset].keys():
+        splits = work.split_digests.get(dataset)  # none of a dataset that is to be made
+        if splits and not {*SPLITS} <= splits.keys():
             continue
         probed += [(name, dataset) for name in pair.pair]
         for name, entry in study.networks.items():
@@ -54,7 +55,12 @@ def features_of_probes(work: Workspace) -> Iterator[Needed]:
     for name, dataset in probed_networks(work):
         wanted = wanted_probe(work, name, dataset)
         if work.reasons(work.folder.probe(name, dataset), wanted):
-            yield from ((name, (dataset, split), ["mean"]) for split in SPLITS)
+            yield from needed_by_probe(name, dataset)
+
+
+def needed_by_probe(name: str, dataset: str) -> list[Needed]:
+    """The features that the probes of a network on a dataset need."""
+    return [(name, (dataset, split), ["mean"]) for split in SPLITS]
 
 
 def wanted_probe(work: Workspace, name: str, dataset: str) -> Manifest:

@@ -7,14 +7,16 @@ they are to be no less than what a run leaves, and no more than twice as much.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from overpaint.datasets.atelier import AtelierEntry
 from overpaint.defaults import SHOWN_IMAGES
 from overpaint.errors import MachineError
 from overpaint.machine import free_at, in_bytes
-from overpaint.run.comparisons import reductions_of, splits_of
+from overpaint.run.comparisons import Needed, reductions_of, splits_of
+from overpaint.run.concepts import needed_by_concepts, pairs_with_concepts
 from overpaint.run.extents import Extent, extents_of, lies_at, pictures_of
+from overpaint.run.probes import needed_by_probe, probed_networks
 from overpaint.run.workspace import Workspace
 
 NUMBER = 4
@@ -114,13 +116,10 @@ def room(work: Workspace) -> Counter[str]:
 def _of_features(
     work: Workspace, extents: Mapping[str, Extent], counts: Mapping[str, Mapping[str, int]]
 ) -> Counter[str]:
-    """The features that comparisons need, by network and split."""
+    """The features that comparisons, probes and concepts need, by network and split."""
     reductions: dict[tuple[str, str, str], set[str]] = {}
-    for pair in work.study.compare:
-        if not lies_at(work.folder.comparison(*pair.pair)):
-            for on, read in zip(splits_of(work, pair), reductions_of(pair), strict=True):
-                for network in pair.pair:
-                    reductions.setdefault((network, *on), set()).update(read)
+    for name, (dataset, split), read in _needed(work):
+        reductions.setdefault((name, dataset, split), set()).update(read)
     needs = Counter[str]()
     elsewhere = work.study.features is not None and work.study.features.store
     for (name, dataset, split), names in reductions.items():
@@ -135,6 +134,20 @@ def _of_features(
         of_arrays = ARRAY + FILE * (pictures // 256)
         needs["features"] += pictures * of_picture + of_arrays * len(names) * len(extent.channels)
     return needs
+
+
+def _needed(work: Workspace) -> Iterator[Needed]:
+    """The features that are needed by what does not lie in the folder."""
+    for pair in work.study.compare:
+        if not lies_at(work.folder.comparison(*pair.pair)):
+            for on, read in zip(splits_of(work, pair), reductions_of(pair), strict=True):
+                yield from ((name, on, read) for name in pair.pair)
+    for name, dataset in probed_networks(work):
+        if not lies_at(work.folder.probe(name, dataset)):
+            yield from needed_by_probe(name, dataset)
+    for pair in pairs_with_concepts(work):
+        if not lies_at(work.folder.concepts(*pair.pair)):
+            yield from needed_by_concepts(work, pair)
 
 
 def _of_pages(

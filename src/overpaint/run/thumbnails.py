@@ -2,10 +2,11 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from overpaint.defaults import SHOWN_IMAGES
+from overpaint.defaults import CONCEPT_IMAGES, SHOWN_IMAGES
 from overpaint.errors import RecordError
 from overpaint.files import File
 from overpaint.measures.most_confident import most_confident
@@ -21,6 +22,7 @@ from overpaint.records import (
 )
 from overpaint.records.drafts import Batch
 from overpaint.run.comparisons import compared_pairs, splits_of
+from overpaint.run.concepts import pairs_with_concepts
 from overpaint.run.workspace import Workspace
 
 SIDE = 112
@@ -37,6 +39,12 @@ def keep_thumbnails(work: Workspace) -> None:
         place = work.folder.comparison(*pair.pair)
         _, (dataset, _) = splits_of(work, pair)
         inputs.setdefault(dataset, {})["--".join(pair.pair)] = work.artefact_key(place)
+    for pair in pairs_with_concepts(work):
+        (dataset, _), _ = splits_of(work, pair)
+        place = work.folder.concepts(*pair.pair)
+        inputs.setdefault(dataset, {})[f"concepts of {'--'.join(pair.pair)}"] = work.artefact_key(
+            place
+        )
     for name, entry in work.study.all_networks.items():
         if entry.fit is not None and not work.has_failed(name):
             place = work.folder.network(name)
@@ -56,11 +64,11 @@ def _pictures(work: Workspace, dataset: str) -> dict[str, str]:
         place = work.folder.comparison(*pair.pair)
         if facts_of(read_manifest(place), ComparisonFacts).dataset != dataset:
             continue
-        columns = ["image", "digest"]
-        first_ranks = [("rank", "<=", SHOWN_IMAGES)]
-        rows = pq.read_table(place / "maximal.parquet", columns=columns, filters=first_ranks)
-        distinct = rows.group_by(columns).aggregate([]).to_pydict()
-        pictures |= dict(zip(distinct["image"], distinct["digest"], strict=True))
+        pictures |= _of_first_ranks(place / "maximal.parquet", SHOWN_IMAGES)
+    for pair in pairs_with_concepts(work):
+        if splits_of(work, pair)[0][0] == dataset:
+            path = work.folder.concepts(*pair.pair) / "images.parquet"
+            pictures |= _of_first_ranks(path, CONCEPT_IMAGES)
     for name, entry in work.study.all_networks.items():
         if entry.fit == dataset and not work.has_failed(name):
             predictions = read_table(work.folder.network(name) / "predictions.parquet")
@@ -70,6 +78,14 @@ def _pictures(work: Workspace, dataset: str) -> dict[str, str]:
                 picture.image: picture.digest for picture in test if picture.image in images
             }
     return pictures
+
+
+def _of_first_ranks(path: Path, most: int) -> dict[str, str]:
+    """The pictures of a table that are among the first in anything: image -> digest."""
+    columns = ["image", "digest"]
+    rows = pq.read_table(path, columns=columns, filters=[("rank", "<=", most)])
+    distinct = rows.group_by(columns).aggregate([]).to_pydict()
+    return dict(zip(distinct["image"], distinct["digest"], strict=True))
 
 
 def _write_thumbnails(work: Workspace, dataset: str, pictures: dict[str, str]) -> None:
