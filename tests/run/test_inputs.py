@@ -33,6 +33,7 @@ ensembles: {both: [tuned, again]}
 compare: [[source, tuned]]
 maximal_images: 4
 render: {layers: [mixed3a], channels: [1], steps: 2, size: 32, colours: art}
+causes: [probe, concepts]
 """
 
 
@@ -121,6 +122,8 @@ COMPARED = {
     *("comparisons/source--tuned", "findings.json", "thumbnails/art"),
     *(f"renderings/{name}/renderings.parquet" for name in ("source", "tuned")),
 }
+PROBES = {"probes/source/art", "probes/tuned/art"}
+CONCEPTS = {"concepts/source--tuned"}
 DRAWN = {f"renderings/{name}/mixed3a" for name in ("source", "tuned")}
 TUNED = {"networks/tuned", "networks/tuned/scores.json", "ensembles/both",
          "ensembles/both/scores.json"}  # fmt: skip
@@ -134,6 +137,7 @@ def features(*splits: str, names: tuple[str, ...] = ("source", "tuned")) -> set[
 
 OF_ART = (
     {"datasets/art", "advice.parquet"} | TUNED | AGAIN | SCORES | COMPARED | DRAWN
+    | PROBES | CONCEPTS
     | features("train", "test")
 )  # fmt: skip
 """All that is made from the dataset."""
@@ -148,18 +152,19 @@ CHANGES = {
     "the order of columns": (table(lambda frame: frame[frame.columns[::-1]]), set()),
     "a source": (put("source", 26, "a friend"), {"site.json"}),
     "rights": (put("rights", 3, "CC BY 4.0"), {"site.json"}),
-    # Who an artist is called says nothing of which pictures are by one hand.
+    # Who an artist is called says nothing of which pictures are by one hand; concepts name them.
     "the name of an artist": (
         table(lambda frame: frame.assign(artist=frame["artist"].replace("artist 3", "Manet"))),
-        {"site.json"},
+        {"site.json", "thumbnails/art"} | CONCEPTS,
     ),
     "a group of test that is known now": (
         put("artist", 26, "artist 3"),
-        {"datasets/art", "findings.json", "site.json"} | SCORES,
+        {"datasets/art", "findings.json", "site.json", "thumbnails/art"} | SCORES | CONCEPTS
+        | PROBES,
     ),
     "a group of train": (
         put("artist", 1, "artist 5"),
-        {"advice.parquet", "site.json"},
+        {"advice.parquet", "site.json", "thumbnails/art"} | CONCEPTS,
     ),
     "a picture of test": (another_picture(26), OF_ART - features("train") - DRAWN
                           - {"advice.parquet"} | {"site.json"}),

@@ -53,7 +53,7 @@ def wanted_concepts(work: Workspace, pair: Pair) -> Manifest:
     """What the concepts of a comparison would be made from now."""
     (dataset, split), _ = splits_of(work, pair)
     repeats = _repeats(work, pair)
-    inputs = {"images": work.split_digest(dataset, split)} | work.groups_of(dataset, split)
+    inputs = {"images": work.split_digest(dataset, split)} | work.groups_of(dataset, "names")
     for name in dict.fromkeys(name for names in [pair.pair, *repeats] for name in names):
         inputs[f"features of {name}"] = wanted_features(work, name, dataset, split).key
     return manifest(

@@ -140,8 +140,9 @@ def _digests(dataset: Dataset) -> dict[str, str]:
 
 
 def _group_digests(pictures: Iterable[Picture | ImageRow]) -> dict[str, str]:
-    """Of the groups, what is asked of them: which pictures of train belong together, and which of
-    test are of a group that is in train; nothing for a split without groups.
+    """Of the groups, what is asked of them: which pictures of train belong together, which of test
+    are of a group that is in train, and, where they are told by name, the group of each picture;
+    nothing for a split without groups.
     """
     pictures = list(pictures)
     train = [picture for picture in pictures if picture.split == "train"]
@@ -154,7 +155,12 @@ def _group_digests(pictures: Iterable[Picture | ImageRow]) -> dict[str, str]:
         for picture in pictures
         if picture.split == "test" and picture.group
     )
-    groups = {"train": sorted(map(sorted, members.values())), "test": is_familiar}
+    named = sorted((picture.image, picture.group) for picture in pictures if picture.group)
+    groups = {
+        "train": sorted(map(sorted, members.values())),
+        "test": is_familiar,
+        "names": named,
+    }
     return {split: digest(value) for split, value in groups.items() if value}
 
 
