@@ -15,6 +15,7 @@ from overpaint.measures.concepts import (
     difference_groups,
     neighbour_ranks,
 )
+from overpaint.seeds import generator
 
 laws = settings(deadline=None, max_examples=25, derandomize=True)
 CLASSES, EACH, CHANNELS = 6, 40, 64
@@ -120,8 +121,6 @@ def test_the_interval_is_the_jackknife_s():
     rows = np.arange(0, len(before), 3)
     before, after = before[rows], after[rows]
     concept = difference_concepts(before, after, seed=3, groups=2)[0]
-    from overpaint.seeds import generator
-
     order = generator(3, "halves of channels", CHANNELS).permutation(CHANNELS)[CHANNELS // 2 :]
     inside = np.isin(np.arange(len(rows)), concept.members)
 
@@ -235,3 +234,115 @@ def test_errors(before, after, groups, slug):
     with pytest.raises(MeasureError) as error:
         difference_concepts(before, after, seed=0, groups=groups)
     assert error.value.slug == slug
+
+
+# --- luck ----------------------------------------------------------------------------------------
+
+
+def trained(rng, labels, centres, luck):
+    """Features of a training: what all trainings of its route see, and what its own luck has made
+    of the classes and of the pictures, which all channels share.
+    """
+    own = centres + luck * rng.standard_normal(centres.shape)
+    shared = rng.standard_normal((len(labels), 4)) @ rng.standard_normal((4, CHANNELS)) / 2
+    return own[labels] + luck * shared + rng.standard_normal((len(labels), CHANNELS))
+
+
+def routes(seed, *, luck=0.3, merged=False, split=False):
+    """Labels, a network before, and two trainings after it."""
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(range(CLASSES), EACH)
+    centres = 1.2 * rng.standard_normal((CLASSES + 1, CHANNELS))
+    new, parted = centres.copy(), labels.copy()
+    if merged:
+        new[2] = new[1]
+    if split:
+        parted[np.flatnonzero(labels == 4)[: EACH // 2]] = CLASSES
+    before = trained(rng, labels, centres, luck)
+    return labels, before, *(trained(rng, parted, new, luck) for _ in range(2))
+
+
+def beyond_luck(concepts):
+    return [concept for concept in sure(concepts) if concept.beyond_luck]
+
+
+@pytest.mark.parametrize("what", ["merged", "split"])
+def test_what_was_planted_is_found_beyond_luck(what):
+    """Trainings that each have their luck hold the planted merge and split, which are found in at
+    least 95 % of 40 draws.
+    """
+    hits = 0
+    for seed in range(40):
+        labels, before, after, twin = routes(seed, **{what: True})
+        concepts = difference_concepts(before, after, repeats=[(before, twin)], seed=seed)
+        if what == "merged":
+            right = [
+                concept.held_by == "after" and np.isin(labels[concept.members], [1, 2]).mean() > 0.8
+                for concept in beyond_luck(concepts)
+            ]
+        else:
+            right = [
+                concept.held_by == "before" and (labels[concept.members] == 4).mean() > 0.5
+                for concept in beyond_luck(concepts)
+            ]
+        hits += any(right)
+    print(f"{what}: found in {hits} of 40 draws")  # noqa: T201 - pytest shows it on request
+    assert hits >= 38
+
+
+def test_luck_alone_is_a_concept_only_without_twins():
+    """Of networks that differ by luck alone some have sure concepts; beyond luck, as a second
+    training tells it, at most 5 % of 40 draws have one.
+    """
+    without = beyond = 0
+    for seed in range(40):
+        _, before, after, twin = routes(2000 + seed, luck=0.5)
+        concepts = difference_concepts(before, after, repeats=[(before, twin)], seed=seed)
+        without += bool(sure(concepts))
+        beyond += bool(beyond_luck(concepts))
+    print(f"luck alone: sure in {without} of 40 draws, beyond luck in {beyond}")  # noqa: T201
+    assert beyond <= 2 < without
+
+
+def test_luck_is_the_largest_gain_between_twins():
+    """It is that of the concepts of the two trainings themselves, either way; the gain again is
+    that of the same pictures in the other training.
+    """
+    _, before, after, twin = routes(3, merged=True)
+    plain = difference_concepts(before, after, seed=1)
+    concepts = difference_concepts(before, after, repeats=[(before, twin)], seed=1)
+    between = difference_concepts(after, twin, seed=1)
+    assert {concept.luck for concept in concepts} == {max(concept.gain for concept in between)}
+    for first, second in zip(plain, concepts, strict=True):
+        assert (first.gain, first.p) == (second.gain, second.p)
+        assert first.luck is first.repeated is first.beyond_luck is None
+    again = difference_concepts(before, after, repeats=[(before, after)], seed=1)
+    assert all(concept.luck is None for concept in again)  # nothing was trained twice
+    order = generator(1, "halves of channels", CHANNELS).permutation(CHANNELS)[CHANNELS // 2 :]
+    ranks = {name: neighbour_ranks(table[:, order])
+             for name, table in (("before", before), ("after", twin))}  # fmt: skip
+    for concept in concepts:
+        inside = np.isin(np.arange(len(before)), concept.members)
+        gain = coherence(ranks["after"], inside) - coherence(ranks["before"], inside)
+        assert concept.repeated == pytest.approx(gain if concept.held_by == "after" else -gain)
+
+
+def test_a_concept_that_its_repeat_does_not_show_is_luck():
+    """A merge that one training alone has is sure, has a large gain, and is not beyond luck."""
+    labels, before, merged = pictures(2, merged=True)
+    _, _, twin = pictures(2)
+    concepts = sure(difference_concepts(before, merged, repeats=[(before, twin)], seed=0))
+    planted = [
+        concept for concept in concepts
+        if concept.held_by == "after" and np.isin(labels[concept.members], [1, 2]).mean() > 0.8
+    ]  # fmt: skip
+    assert planted
+    assert not any(concept.beyond_luck for concept in planted)
+
+
+def test_what_twins_show_is_never_beyond_luck():
+    """Of two trainings of one route the largest gain is luck."""
+    _, _, after, twin = routes(4)
+    concepts = difference_concepts(after, twin, of_twins=True, seed=0)
+    assert {concept.luck for concept in concepts} == {max(concept.gain for concept in concepts)}
+    assert not any(concept.beyond_luck for concept in concepts)

@@ -22,6 +22,7 @@ How well a network serves
     scores          top-k, average precision, with intervals and chance
     repeats         several trainings or networks at once
     most_confident  the pictures of which a network is most confident, rightly and wrongly
+    probe           what features know of the classes
     transfer        how well features would serve a collection, before any training
 
 What follows
