@@ -65,6 +65,15 @@ def rewind(
         for layer, names in tensors_by_layer(after).items()
     }
     layers = list(changed)
+    squares = {
+        name: (
+            float((new[name].cpu().double() - old[name].cpu().double()).square().sum()),
+            float(old[name].double().square().sum()),
+        )
+        for names in changed.values()
+        for name in names
+        if old[name].is_floating_point() and not name.endswith(("running_mean", "running_var"))
+    }
     whole = said_of(after, images)
     known: dict[frozenset[str], Said] = {frozenset(): whole}  # by what is set back
     rows = []
@@ -79,6 +88,9 @@ def rewind(
             if back not in known:
                 known[back] = said_of(after, images, {name: old[name] for name in back})
             said = known[back]
+            far, size = (
+                sum(squares[name][part] for name in back & squares.keys()) for part in (0, 1)
+            )
             cost = difference(
                 said.probabilities,
                 whole.probabilities,
@@ -100,6 +112,7 @@ def rewind(
                     n=cost.n,
                     tensors=len(back),
                     status="ok" if back else "identical",
+                    moved=float(np.sqrt(far / size)) if size else None if back else 0.0,
                 )
             )
         if progress:

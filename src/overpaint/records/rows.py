@@ -203,6 +203,7 @@ class RewindRow:
     n: int  # pictures
     tensors: int  # weights and statistics that differ before and after, all set back
     status: str  # "identical" where there are none
+    moved: float | None = None  # norm of what is set back minus before, divided by that before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -508,7 +509,7 @@ class SvmGridRow:
 class FindingRow:
     """A statement of the paper, put to one comparison or one pair of routes of a study."""
 
-    statement: str  # its key: "layers", "classes", "classes_more", "filters", "double", "control"
+    statement: str  # its key among `findings.STATEMENTS`
     subject: str  # what it is said of, in words: "imagenet → fine_tuned"
     verdict: str  # "yes", "no", "undecided"; or "untested", and `remark` says why
     measured: str  # what `value` is
@@ -517,7 +518,7 @@ class FindingRow:
     high: float | None
     chance: float | None  # the value if there were nothing in the statement
     n: int
-    unit: str  # what n counts, and the interval is over: "pictures", "channels", "trainings"
+    unit: str  # what n counts, and the interval is over: "pictures", "channels", "layers", …
     remark: str
     before: str = ""  # the networks of the pair, or the two routes
     after: str = ""
