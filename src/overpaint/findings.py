@@ -7,7 +7,7 @@ A statement is an entry of STATEMENTS: what it says, in words, and the function 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
@@ -19,10 +19,18 @@ from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import Table, rows_at
 from overpaint.measures.cka import Grams
-from overpaint.measures.verdicts import depth_rank, over_channels, over_halves, verdict
+from overpaint.measures.verdicts import (
+    depth_rank,
+    over_channels,
+    over_halves,
+    over_permutations,
+    unseen,
+    verdict,
+)
 from overpaint.records import FindingRow, RouteDifference, Score
 from overpaint.seeds import generator
 from overpaint.study import Study
+from overpaint.study.causes import double_routes
 
 Rows = NDArray[np.intp]
 
@@ -66,12 +74,30 @@ class ComparedRoutes:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TriedPair:
+    """What other weights would do in two networks; nothing where that was not tried."""
+
+    before: str
+    after: str
+    rewind: pd.DataFrame  # RewindRow
+    barrier: Score | None  # mean of the ends minus half-way
+    lost: (
+        Score | None
+    )  # the score of the parent on its own task minus that of its head on the child
+    parent: str  # whose task
+    parent_dataset: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Results:
     """What a study came to, as far as a statement can be tested on it."""
 
     study: Study
     compared: Mapping[tuple[str, str], ComparedPair]  # by the names of the networks
     routes: Sequence[ComparedRoutes]  # of `double_routes`, those that are scored
+    tried: Mapping[tuple[str, str], TriedPair] = field(default_factory=dict)
+    probes: Mapping[tuple[str, str], pd.DataFrame] = field(default_factory=dict)
+    """ProbeRow, by network and dataset."""
 
     @property
     def changes(self) -> list[ComparedPair]:
@@ -89,6 +115,25 @@ class Results:
             ancestors += [parent, f"{parent}.init"]
             name = parent
         return ancestors
+
+    @property
+    def probed(self) -> list[tuple[ComparedPair, pd.DataFrame, pd.DataFrame]]:
+        """The comparisons of a network with its training, with the probes of both on what they were
+        compared on.
+        """
+        probed = []
+        for pair in self.changes:
+            dataset = pair.images.rpartition("/")[0]
+            before, after = (self.probes.get((name, dataset)) for name in (pair.before, pair.after))
+            if before is not None and after is not None:
+                probed.append((pair, before, after))
+        return probed
+
+    @property
+    def of_changes(self) -> list[tuple[tuple[str, str], ComparedPair]]:
+        """The comparisons of a network with its training of which other weights were tried."""
+        pairs = {(pair.before, pair.after): pair for pair in self.changes}
+        return [(names, pair) for names, pair in pairs.items() if names in self.tried]
 
     @property
     def controls(self) -> list[tuple[ComparedPair, ComparedPair]]:
@@ -133,18 +178,19 @@ class Hypothesis:
         n: int,
         hoped: Literal["below", "above"],
         remark: str = "",
+        chance: float = 0.0,
     ) -> FindingRow:
-        """The row with its verdict; the interval holds the value, and chance is 0."""
+        """The row with its verdict; the interval holds the value."""
         low, high = min(interval[0], value), max(interval[1], value)
         return FindingRow(
             statement=self.statement,
             subject=self.subject,
-            verdict=verdict(low, high, chance=0.0, hoped=hoped),
+            verdict=verdict(low, high, chance=chance, hoped=hoped),
             measured=self.measured,
             value=value,
             low=low,
             high=high,
-            chance=0.0,
+            chance=chance,
             n=n,
             unit=self.unit,
             remark=remark,
@@ -180,6 +226,25 @@ def of_change(pair: ComparedPair, statement: str, measured: str, unit: str) -> H
         subject=f"{pair.before} → {pair.after}",
         measured=measured,
         unit=unit,
+    )
+
+
+SPARED = 0.02
+"""What is said to cost nothing: less than two points, as Frankle et al. 2020 have it."""
+
+
+def spared(hypothesis: Hypothesis, cost: Score, remark: str = "") -> FindingRow:
+    """Whether what a score lost is less than SPARED.
+
+    The interval reaches at least as far as what so few pictures cannot have shown.
+    """
+    return hypothesis.decided(
+        cost.value,
+        (cost.low, max(cost.high, unseen(cost.n))),
+        n=cost.n,
+        hoped="below",
+        remark=remark,
+        chance=SPARED,
     )
 
 
@@ -359,6 +424,161 @@ def control_finding(change: ComparedPair, control: ComparedPair) -> FindingRow:
     return hypothesis.decided(alike - changed, interval, n=n, hoped="above")
 
 
+# --- what changed matters ------------------------------------------------------------------------
+
+
+def matters_finding(tried: TriedPair, compared: ComparedPair) -> FindingRow:
+    """Whether setting a layer back costs the more, the more it changed.
+
+    Layers whose weights did not change cost nothing and say nothing of it.
+    """
+    hypothesis = of_change(
+        compared,
+        "matters",
+        "rank correlation of change (1 − debiased CKA) with the cost of setting the layer back",
+        "layers",
+    )
+    only = tried.rewind[tried.rewind["how"] == "only"]
+    changed = only[only["status"] == "ok"].merge(
+        compared.with_cka[["layer", "cka_debiased"]], on="layer"
+    )
+    changes, costs = (1 - changed["cka_debiased"]).tolist(), changed["cost"].tolist()
+    try:
+        interval = over_permutations(changes, costs, generator(compared.seed, "dealt", "matters"))
+        value = depth_rank(changes, costs)
+    except MeasureError as error:
+        return hypothesis.untested(str(error))
+    moved = changed.dropna(subset="moved")
+    remarks = []
+    if len(moved) == len(changed) and len({*moved["moved"]}) > 1:
+        of_weights = depth_rank(moved["moved"].tolist(), costs)
+        remarks.append(f"{of_weights:.2f} with how far the weights moved".replace("-", "−"))
+    if len(changed) < len(only):
+        remarks.append(f"{len(only) - len(changed)} of {len(only)} layers left out: did not change")
+    return hypothesis.decided(
+        value, interval, n=len(changed), hoped="above", remark="; ".join(remarks)
+    )
+
+
+def free_finding(tried: TriedPair) -> FindingRow:
+    """Whether the lower third of the layers can be set back, all together, for nothing."""
+    hypothesis = Hypothesis(
+        statement="free",
+        before=tried.before,
+        after=tried.after,
+        subject=f"{tried.before} → {tried.after}",
+        measured="score lost when the lower third of the layers is set back to before",
+        unit="pictures",
+    )
+    up_to = tried.rewind[tried.rewind["how"] == "up_to"].sort_values("position")
+    third = len(up_to) // 3
+    if not third:
+        return hypothesis.untested(f"{len(up_to)} layers have no lower third")
+    last = up_to.iloc[third - 1]
+    layers = f"the {third} of {len(up_to)} layers up to {last['layer']}"
+    if last["status"] == "identical":
+        return hypothesis.untested(f"{layers} did not change")
+    cost = Score(
+        value=float(last["cost"]),
+        low=float(last["low"]),
+        high=float(last["high"]),
+        chance=0.0,
+        n=int(last["n"]),
+    )
+    return spared(hypothesis, cost, layers)
+
+
+def basin_finding(study: Study, tried: TriedPair) -> FindingRow | None:
+    """Whether no barrier stands between two trainings; None of two that are no such pair."""
+    pair = tried.before, tried.after
+    if twins(study, *pair):
+        drawn = study.all_networks[tried.before].draws_everything
+        remark = "two trainings of one route" + (", from other random weights" if drawn else "")
+    elif pair in (routes := double_routes(study)) or pair[::-1] in routes:
+        remark = "single and double fine-tuning"
+    else:
+        return None
+    if tried.barrier is None:
+        return None
+    hypothesis = Hypothesis(
+        statement="basin",
+        before=tried.before,
+        after=tried.after,
+        subject=f"{tried.before} and {tried.after}",
+        measured="mean score of the two minus that of the network half-way between them",
+        unit="pictures",
+    )
+    return spared(hypothesis, tried.barrier, remark)
+
+
+def forgot_finding(tried: TriedPair, lost: Score) -> FindingRow:
+    """Whether the training lost the parent's task: the parent's head on the child's backbone."""
+    hypothesis = Hypothesis(
+        statement="forgot",
+        before=tried.before,
+        after=tried.after,
+        subject=f"{tried.after}, of {tried.parent_dataset}",
+        measured="score of the parent on its own task minus that of its head on the child",
+        unit="pictures",
+    )
+    return hypothesis.decided(
+        lost.value,
+        (lost.low, lost.high),
+        n=lost.n,
+        hoped="above",
+        remark=f"the parent is {tried.parent}",
+    )
+
+
+READABLE = 0.9
+"""Classes are readable where a probe has this share of what it has at best, above chance."""
+
+
+def earlier_finding(
+    pair: ComparedPair, probes_before: pd.DataFrame, probes_after: pd.DataFrame
+) -> FindingRow:
+    """Whether layers below the last tell the classes better after the training than before.
+
+    The score of a linear probe, after minus before, mean over the layers but the last, which any
+    training for the classes raises. Standard errors of two networks and of layers on the same
+    pictures are added as if the networks were independent and the layers one: rather too wide.
+    """
+    hypothesis = of_change(
+        pair,
+        "earlier",
+        "score of a linear probe, after minus before, mean over all layers but the last",
+        "pictures",
+    )
+    linear = [
+        probes.query("method == 'linear'").dropna(subset=["value", "low", "high", "chance"])
+        for probes in (probes_before, probes_after)
+    ]
+    both = linear[0].merge(linear[1], on="layer", suffixes=("_before", "_after"))
+    both = both.sort_values("position_after")
+    below = both.iloc[:-1]
+    if len(below) < 2 or (both["n_before"] != both["n_after"]).any():
+        return hypothesis.untested("they were not probed on the same pictures at three layers")
+    if (below["value_before"] == below["value_after"]).all():
+        return hypothesis.untested("below the last layer both say the same")
+    value = float((below["value_after"] - below["value_before"]).mean())
+    widths = [below[f"high_{end}"] - below[f"low_{end}"] for end in ("before", "after")]
+    half = float(np.hypot(widths[0], widths[1]).mean() / 2)
+    chance = both["chance_before"].iloc[0]
+    level = chance + READABLE * (both["value_before"].max() - chance)
+    places = [
+        next(iter(both.loc[both[f"value_{end}"] >= level, "layer"]), "no layer")
+        for end in ("before", "after")
+    ]
+    return hypothesis.decided(
+        value,
+        (value - half, value + half),
+        n=int(both["n_after"].iloc[0]),
+        hoped="above",
+        remark=f"{100 * READABLE:.0f} % of what {pair.before} knows at best, above chance, at "
+        f"{places[0]} before and {places[1]} after",
+    )
+
+
 # --- the statements ------------------------------------------------------------------------------
 
 
@@ -378,6 +598,7 @@ class Statement:
 
 
 NO_CHANGE = "No comparison is of a network and its training."
+NOT_TRIED = "A study tests it with “causes: {word}”, or true, {of}."
 
 STATEMENTS = {
     statement.key: statement
@@ -460,6 +681,98 @@ STATEMENTS = {
                 "NAME.2]."
             ),
             test=lambda results: (control_finding(*pair) for pair in results.controls),
+        ),
+        Statement(
+            key="matters",
+            title="The layers that moved most matter most",
+            reading=(
+                "Spearman’s rank correlation over the layers of 1 − debiased CKA with what the "
+                "score loses when the layer alone is set back to before: above 0, the more a layer "
+                "changed, the more its change is missed. The interval is as wide as what dealing "
+                "the costs out to the layers at random gives; layers that did not change are left "
+                "out. Both may grow with depth for reasons of their own."
+            ),
+            nothing=NOT_TRIED.format(
+                word="[rewind]", of="on a comparison of a network and its training"
+            ),
+            test=lambda results: (
+                matters_finding(results.tried[pair], compared)
+                for pair, compared in results.of_changes
+                if len(results.tried[pair].rewind)
+            ),
+        ),
+        Statement(
+            key="free",
+            title="Low layers can be set back for free",
+            reading=(
+                "What the score loses when the lower third of the layers is set back to before, "
+                "all together: free below 2 points, which stand in the place of chance. The "
+                "interval is a paired bootstrap over pictures, never narrower than what so few "
+                "pictures can show."
+            ),
+            nothing=NOT_TRIED.format(
+                word="[rewind]", of="on a comparison of a network and its training"
+            ),
+            test=lambda results: (
+                free_finding(results.tried[pair])
+                for pair, _ in results.of_changes
+                if len(results.tried[pair].rewind)
+            ),
+            in_points=True,
+        ),
+        Statement(
+            key="basin",
+            title="Two trainings lie in one basin",
+            reading=(
+                "The mean score of two trainings minus that of the network half-way between their "
+                "weights, the barrier: below 2 points, which stand in the place of chance, the two "
+                "lie in one basin and can be mixed. Trainings of one route that differ by their "
+                "seed, and double with single fine-tuning. The interval is a paired bootstrap over "
+                "pictures, never narrower than what so few pictures can show."
+            ),
+            nothing=NOT_TRIED.format(
+                word="[between]",
+                of="on trainings that are repeated, and on double with single fine-tuning",
+            ),
+            test=lambda results: filter(
+                None,
+                (basin_finding(results.study, tried) for tried in results.tried.values()),
+            ),
+            in_points=True,
+        ),
+        Statement(
+            key="forgot",
+            title="The training forgot the parent’s task",
+            reading=(
+                "The score of the parent on its own test pictures minus that of the parent’s head "
+                "on the child’s backbone: above 0, that much was forgotten. The interval is a "
+                "paired bootstrap over pictures. A new head on the child’s features may do better."
+            ),
+            nothing=NOT_TRIED.format(
+                word="[forgetting]", of="where a network is trained from one that was trained here"
+            ),
+            test=lambda results: (
+                forgot_finding(tried, tried.lost) for tried in results.tried.values() if tried.lost
+            ),
+            in_points=True,
+        ),
+        Statement(
+            key="earlier",
+            title="Classes become readable earlier after fine-tuning",
+            reading=(
+                "The score of a linear probe on a layer’s features, after minus before, mean over "
+                "all layers but the last: above 0, lower layers tell the classes that before only "
+                "higher ones told. The interval adds those of the two networks as if they were "
+                "independent, which makes it rather too wide. The remark names the first layer "
+                "that has 90 % of what the network before knows at best, above chance."
+            ),
+            nothing=NOT_TRIED.format(
+                word="[probe]", of="on a comparison of a network and its training"
+            ),
+            test=lambda results: (
+                earlier_finding(pair, before, after) for pair, before, after in results.probed
+            ),
+            in_points=True,
         ),
     )
 }

@@ -12,26 +12,31 @@ from overpaint.findings import (
     ComparedPair,
     ComparedRoutes,
     Results,
+    TriedPair,
     findings,
 )
 from overpaint.measures.centred import Table
 from overpaint.records import (
+    CausesFacts,
     ComparisonFacts,
+    RewindRow,
     RouteDifference,
     Score,
     facts_of,
     manifest,
     read_manifest,
     read_table,
+    table,
     write_json,
     write_manifest,
 )
 from overpaint.run.comparisons import compared_pairs
 from overpaint.run.features import keep_features
+from overpaint.run.probes import probed_networks
 from overpaint.run.scores import all_scores, probabilities, scored_places
 from overpaint.run.workspace import Workspace
 from overpaint.study import Pair
-from overpaint.study.causes import double_routes
+from overpaint.study.causes import double_routes, pairs_of_weights
 
 
 def keep_findings(work: Workspace) -> None:
@@ -44,9 +49,17 @@ def keep_findings(work: Workspace) -> None:
     scores = {
         f"scores of {name}": work.file_digest(place) for name, place in scored_places(work).items()
     }
+    causes = {
+        f"causes of {before} and {after}": work.artefact_key(work.folder.causes(before, after))
+        for before, after in _tried_pairs(work)
+    }
+    probes = {
+        f"probes of {name} on {dataset}": work.artefact_key(work.folder.probe(name, dataset))
+        for name, dataset in probed_networks(work)
+    }
     wanted = manifest(
         "findings",
-        inputs=comparisons | scores,
+        inputs=comparisons | scores | causes | probes,
         settings={
             "statements": list(STATEMENTS),
             "networks": study.model_dump(mode="json", include={"networks"}, exclude_defaults=True),
@@ -78,6 +91,34 @@ def _results(work: Workspace) -> Results:
             for single, double in double_routes(work.study)
             if single in scored and double in scored
         ],
+        tried={names: _tried(work, *names) for names in _tried_pairs(work)},
+        probes={
+            names: read_table(work.folder.probe(*names) / "probe.parquet")
+            for names in probed_networks(work)
+        },
+    )
+
+
+def _tried_pairs(work: Workspace) -> list[tuple[str, str]]:
+    """The pairs of which it was tried, or is to be, what other weights do."""
+    places = {names: work.folder.causes(*names) for names in pairs_of_weights(work.study)}
+    return [
+        names for names, place in places.items() if place in work.pending or work.is_there(place)
+    ]
+
+
+def _tried(work: Workspace, before: str, after: str) -> TriedPair:
+    place = work.folder.causes(before, after)
+    facts = facts_of(read_manifest(place), CausesFacts)
+    rewind = place / "rewind.parquet"
+    return TriedPair(
+        before=before,
+        after=after,
+        rewind=read_table(rewind) if rewind.is_file() else table([], RewindRow),
+        barrier=facts.barrier,
+        lost=facts.lost,
+        parent=facts.parent,
+        parent_dataset=facts.parent_dataset,
     )
 
 
