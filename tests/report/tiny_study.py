@@ -14,16 +14,21 @@ from PIL import Image
 from overpaint.measures.most_confident import most_confident
 from overpaint.records import (
     AdviceRow,
+    BetweenRow,
     ChannelRow,
     ClassRow,
+    ConceptImageRow,
+    ConceptRow,
     EpochRow,
     FindingRow,
     ImageRow,
     LayerRow,
     MatrixRow,
     MaximalRow,
+    ProbeRow,
     RenderingRow,
     ResponseRow,
+    RewindRow,
     RouteDifference,
     Score,
     Scores,
@@ -509,6 +514,172 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
         "duplicates": 2, "receptive_fields": dict.fromkeys(("before", "after"), sees(plan)),
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
+    write_causes(folder, before, after, plan)
+
+
+def write_causes(folder: StudyFolder, before: str, after: str, plan: Plan) -> None:
+    """What was tried of a comparison; of a training from nothing there is no task to forget."""
+    place, draw = folder.causes(before, after), generator(0, "causes", before, after)
+    dataset = study().networks[after].fit
+    write_rows(place / "rewind.parquet", rewind_rows(draw, after, dataset, plan), RewindRow)
+    n = len(scored_pictures(dataset, plan))
+    write_rows(place / "between.parquet", way_rows(0.12, MAIN[after], n, plan), BetweenRow)
+    facts = {"dataset": dataset, "score": "mAP" if dataset == "iconart" else "top1",
+             "causes": ["rewind", "between"], "best_alpha": 0.9,
+             "best": asdict(a_score(MAIN[after] + 0.004, n)),
+             "best_gain": asdict(a_score(0.004, n))}  # fmt: skip
+    if before == "fine_tuned":
+        facts |= {"causes": ["rewind", "between", "forgetting"], "parent": before,
+                  "parent_dataset": "rasta", "lost": asdict(a_score(0.28, n))}  # fmt: skip
+        lost = way_rows(MAIN[before], MAIN[before] / 2, n, plan)
+        write_rows(place / "forgetting.parquet", lost, BetweenRow)
+    write_json(place / "manifest.json", the_manifest("causes", f"{before}--{after}", facts))
+    concepts, images = concept_rows(draw, before, dataset, plan)
+    write_rows(folder.concepts(before, after) / "concepts.parquet", concepts, ConceptRow)
+    write_rows(folder.concepts(before, after) / "images.parquet", images, ConceptImageRow)
+    told = {"dataset": dataset, "split": "test", "n": n, "of": n}
+    if before == "fine_tuned":
+        told["repeats"] = [["fine_tuned", "double.2"]]
+    concepts_manifest = the_manifest("concepts", f"{before}--{after}", told)
+    write_json(folder.concepts(before, after) / "manifest.json", concepts_manifest)
+    for row in images:
+        write_texture(folder.thumbnail(dataset, row.digest), int(row.digest[:6], 16), (112, 84))
+    for network in (before, after):
+        place = folder.probe(network, dataset)
+        write_rows(place / "probe.parquet", probe_rows(network, n, plan), ProbeRow)
+        told = {"dataset": dataset, "n_train": 24, "of_train": 24, "n": n}
+        write_json(place / "manifest.json", the_manifest("probe", network, told))
+
+
+def a_score(value: float, n: int) -> Score:
+    """A difference of two scores."""
+    return Score(value=value, low=value - 0.02, high=value + 0.02, chance=0.0, n=n)
+
+
+def rewind_rows(draw: np.random.Generator, after: str, dataset: str, plan: Plan) -> list[RewindRow]:
+    """The cost grows with depth; the first layer did not change."""
+    n, found, last = len(scored_pictures(dataset, plan)), [], len(plan.layers) - 1
+    for position, layer in enumerate(plan.layers):
+        alone = 0.0 if position == 0 else 0.22 * (position / last) ** 3 + 0.02 * draw.random()
+        costs = {
+            "only": alone,
+            "up_to": alone * 1.6,
+            "from": 0.4 - 0.3 * position / last if position else 0.41,
+        }
+        for how, cost in costs.items():
+            found.append(
+                RewindRow(
+                    layer=layer,
+                    position=position,
+                    how=how,
+                    value=MAIN[after] - cost,
+                    cost=cost,
+                    low=cost - 0.06 * bool(cost),
+                    high=cost + 0.06 * bool(cost),
+                    loss=1.1 + 2 * cost,
+                    n=n,
+                    tensors=4 * bool(cost),
+                    status="ok" if cost else "identical",
+                    moved=0.04 * position,
+                )
+            )
+    return found
+
+
+def way_rows(start: float, end: float, n: int, plan: Plan) -> list[BetweenRow]:
+    """From one score to another in an arc, thirteen places; half-way it stands 5 points below."""
+    found = []
+    for number in range(13):
+        alpha = number / 10
+        barrier = 0.2 * alpha * (1 - alpha)
+        value = start + (end - start) * alpha - barrier
+        found.append(
+            BetweenRow(
+                layer="",
+                alpha=alpha,
+                value=value,
+                low=max(0.0, value - 0.05),
+                high=value + 0.05,
+                chance=1 / len(plan.classes),
+                loss=2 - value,
+                n=n,
+            )
+        )
+    return found
+
+
+def probe_rows(network: str, n: int, plan: Plan) -> list[ProbeRow]:
+    """What was trained is readable earlier; neighbours know a little less than a linear probe."""
+    gain = MAIN.get(network, 0.3)
+    last = len(plan.layers) - 1
+    return [
+        ProbeRow(
+            network=network,
+            layer=layer,
+            position=position,
+            method=method,
+            value=(value := 0.25 + times * gain * (position / last) ** (1.5 - gain)),
+            low=value - 0.04,
+            high=value + 0.04,
+            chance=1 / len(plan.classes),
+            n_train=24,
+            n=n,
+            status="ok",
+        )
+        for position, layer in enumerate(plan.layers)
+        for method, times in (("linear", 1.0), ("neighbours", 0.8))
+    ]
+
+
+def concept_rows(
+    draw: np.random.Generator, before: str, dataset: str, plan: Plan
+) -> tuple[list[ConceptRow], list[ConceptImageRow]]:
+    """Two groups of the last layers held together after, one before; the first is sure."""
+    tested, concepts, images = scored_pictures(dataset, plan), [], []
+    for position, layer in list(enumerate(plan.layers))[-4:]:
+        for number, held_by in ((1, "after"), (2, "after"), (1, "before"), (2, "before")):
+            gain = (0.31 - 0.1 * number) * (0.4 + position / len(plan.layers))
+            held = {"before": 0.62, "after": 0.62, held_by: 0.62 + gain}
+            members = [tested[place] for place in draw.permutation(len(tested))[:10]]
+            label = plan.classes[int(draw.integers(len(plan.classes)))]
+            concepts.append(
+                ConceptRow(
+                    layer=layer,
+                    position=position,
+                    held_by=held_by,
+                    number=number,
+                    n=len(members),
+                    coherence_before=held["before"],
+                    coherence_after=held["after"],
+                    gain=gain,
+                    low=gain - 0.08,
+                    high=gain + 0.08,
+                    p=10 ** (-20 * gain),
+                    q=min(1.0, 10 ** (1 - 20 * gain)),
+                    top_class=label,
+                    top_share=0.75,
+                    top_lift=3.0,
+                    repeated=gain - 0.02 if before == "fine_tuned" else None,
+                    luck=0.11 if before == "fine_tuned" else None,
+                    beyond_luck=gain > 0.13 if before == "fine_tuned" else None,
+                    top_group="Vermeer" if number == 1 else "",
+                    top_group_share=0.4 if number == 1 else None,
+                    top_group_lift=4.0 if number == 1 else None,
+                )
+            )
+            images += [
+                ConceptImageRow(
+                    layer=layer,
+                    held_by=held_by,
+                    number=number,
+                    rank=rank,
+                    image=row.image,
+                    digest=row.digest,
+                    label=" · ".join(row.labels),
+                )
+                for rank, row in enumerate(members, start=1)
+            ]
+    return concepts, images
 
 
 def sees(plan: Plan) -> dict:

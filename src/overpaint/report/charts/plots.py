@@ -28,7 +28,8 @@ NAMED = 15
 """The most classes whose confusions are written as numbers into the heat map."""
 
 
-def _data(frame: pd.DataFrame) -> alt.InlineData:
+def inline(frame: pd.DataFrame) -> alt.InlineData:
+    """A table as a chart holds it; what is not there is null."""
     names = list(map(str, frame.columns))
     plain = frame.astype(object).where(frame.notna(), None)
     return alt.InlineData(
@@ -36,12 +37,13 @@ def _data(frame: pd.DataFrame) -> alt.InlineData:
     )
 
 
-def _width(steps: int) -> int:
+def width_of(steps: int) -> int:
     """As wide as the layers' names need, within reason."""
     return int(np.clip(420 / max(steps, 1), 16, 60)) * max(steps, 2)
 
 
-def _layer_axis(order: Sequence[str], *, named: bool = True) -> alt.X:
+def layer_axis(order: Sequence[str], *, named: bool = True) -> alt.X:
+    """The layers from left to right."""
     axis = alt.Axis(title=None, labelAngle=-45, labels=named, ticks=named, labelOverlap=False)
     return alt.X("layer:N", sort=list(order), axis=axis)
 
@@ -54,7 +56,7 @@ def _two(names: Sequence[str], *, legend: alt.Legend | None) -> alt.Color:
 def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
     """CKA by layer, biased and debiased, each with its interval. Columns: layer, what, ..."""
     names = ["biased (the paper’s)", "debiased"]
-    base = alt.Chart(_data(layers)).encode(_layer_axis(layers["layer"].drop_duplicates().tolist()))
+    base = alt.Chart(inline(layers)).encode(layer_axis(layers["layer"].drop_duplicates().tolist()))
     lowest = float(min(0.0, layers["low"].min(), layers["value"].min()))
     scale = alt.Scale(domain=[lowest, 1], nice=False)
     legend = alt.Legend(symbolType="stroke", symbolSize=300, symbolOpacity=1)
@@ -70,7 +72,7 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
         alt.Y("value:Q", scale=scale), colour
     )
     steps = layers["layer"].nunique()
-    return alt.layer(band, line, point).properties(width=_width(steps), height=280)
+    return alt.layer(band, line, point).properties(width=width_of(steps), height=280)
 
 
 def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLevelMixin:
@@ -79,7 +81,7 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
     Columns: layer, what (one of the names), value, low, high.
     """
     order = layers["layer"].drop_duplicates().tolist()
-    base = alt.Chart(_data(layers)).encode(_layer_axis(order))
+    base = alt.Chart(inline(layers)).encode(layer_axis(order))
     lowest = float(np.fmin(0.0, layers[["low", "value"]].min().min()))
     scale = alt.Scale(domain=[lowest, 1], nice=False)
     domain, many = list(names), len(names)
@@ -102,7 +104,7 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
     line = base.mark_line(strokeWidth=2).encode(y, colour, dash)
     point = base.mark_point(filled=True, size=42, opacity=1).encode(y, colour, shape)
     marks = [band, line, point] if many <= 2 else [line, point]
-    return alt.layer(*marks).properties(width=_width(len(order)), height=260)
+    return alt.layer(*marks).properties(width=width_of(len(order)), height=260)
 
 
 def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
@@ -112,7 +114,7 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
     """
     scale = alt.Scale(domain=list(SPLITS), range=list(PARTS))
     return (
-        alt.Chart(_data(counts.assign(place=counts["split"].map(SPLITS.index))))
+        alt.Chart(inline(counts.assign(place=counts["split"].map(SPLITS.index))))
         .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)
         .encode(
             alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1)),
@@ -172,7 +174,7 @@ def spectra(shares: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
     )
     most = float(shares["direction"].max())
     return (
-        alt.Chart(_data(shares))
+        alt.Chart(inline(shares))
         .mark_line(strokeWidth=1.5, opacity=0.8)
         .encode(
             alt.X(
@@ -220,17 +222,17 @@ def _stems(
 ) -> alt.LayerChart | alt.FacetChart:  # fmt: skip
     order = frame["layer"].tolist()
     scale = alt.Scale() if most is None else alt.Scale(domain=[0, most], nice=False)
-    base = alt.Chart(_data(frame)).encode(
-        _layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title, scale=scale)
+    base = alt.Chart(inline(frame)).encode(
+        layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title, scale=scale)
     )
     stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
     head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
     marks = [stem, head]
     if chance:
-        width = _width(len(order)) / max(len(order), 1)
+        width = width_of(len(order)) / max(len(order), 1)
         across = base.mark_tick(color=CHANCE, thickness=1.5, bandSize=width)
         marks.append(across.encode(alt.Y(f"{chance}:Q", title=title, scale=scale)))
-    return alt.layer(*marks).properties(width=_width(len(order)), height=height)
+    return alt.layer(*marks).properties(width=width_of(len(order)), height=height)
 
 
 def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopLevelMixin:
@@ -240,8 +242,8 @@ def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopL
     """
     order = table["layer"].drop_duplicates().tolist()
     scale = alt.Scale(domain=[0, 1], nice=False)
-    base = alt.Chart(_data(table)).encode(
-        _layer_axis(order),
+    base = alt.Chart(inline(table)).encode(
+        layer_axis(order),
         alt.XOffset(
             "what:N", sort=list(names), scale=alt.Scale(paddingInner=0.3, paddingOuter=0.2)
         ),
@@ -266,11 +268,13 @@ def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopL
     middle = base.mark_tick(thickness=3, opacity=1).encode(alt.Y("median:Q", scale=scale), colour)
     by_layer = table.drop_duplicates("layer").dropna(subset="chance")
     chance = (
-        alt.Chart(_data(by_layer))
-        .mark_tick(color=CHANCE, thickness=1.5, bandSize=_width(len(order)) / max(len(order), 1))
-        .encode(_layer_axis(order), alt.Y("chance:Q", scale=scale))
+        alt.Chart(inline(by_layer))
+        .mark_tick(color=CHANCE, thickness=1.5, bandSize=width_of(len(order)) / max(len(order), 1))
+        .encode(layer_axis(order), alt.Y("chance:Q", scale=scale))
     )
-    return alt.layer(whisker, box, middle, chance).properties(width=_width(len(order)), height=280)
+    return alt.layer(whisker, box, middle, chance).properties(
+        width=width_of(len(order)), height=280
+    )
 
 
 def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
@@ -279,7 +283,7 @@ def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
         domain=list(order), scheme=alt.SchemeParams(name="viridis", extent=[0, 0.88])
     )
     return (
-        alt.Chart(_data(channels))
+        alt.Chart(inline(channels))
         .mark_point(filled=True, size=28, opacity=0.6)
         .encode(
             alt.X(
@@ -299,7 +303,7 @@ def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
 
 def intervals(scores: pd.DataFrame, title: str) -> alt.TopLevelMixin:
     """Scores with their intervals, a row a route, best first; chance as a line through all."""
-    base = alt.Chart(_data(scores)).encode(
+    base = alt.Chart(inline(scores)).encode(
         alt.Y("route:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13))
     )
     most = float(np.ceil(scores["high"].max() * 10) / 10)
@@ -350,11 +354,11 @@ def _curve(
     steps = alt.Axis(tickMinStep=1, format="d", title="epoch")
     x = alt.X("epoch:Q", axis=steps, scale=alt.Scale(zero=False, nice=False, padding=8))
     y = alt.Y("value:Q", axis=axis or alt.Axis(title=title), scale=alt.Scale(zero=True))
-    line = alt.Chart(_data(frame)).mark_line(
+    line = alt.Chart(inline(frame)).mark_line(
         strokeWidth=2, point=alt.OverlayMarkDef(filled=True, size=30)
     )
     colour = _two(names, legend=alt.Legend(symbolType="stroke"))
-    epoch = alt.Chart(_data(best[["epoch"]])).mark_rule(color=CHANCE, strokeDash=[4, 3])
+    epoch = alt.Chart(inline(best[["epoch"]])).mark_rule(color=CHANCE, strokeDash=[4, 3])
     return alt.layer(epoch.encode(x), line.encode(x, y, colour)).properties(width=300, height=220)
 
 
@@ -366,7 +370,7 @@ def layer_matrix(
     Columns: layer_before, layer_after and that of the measure.
     """
     before, after = networks
-    base = alt.Chart(_data(pairs)).encode(
+    base = alt.Chart(inline(pairs)).encode(
         alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
         alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
     )
@@ -376,7 +380,7 @@ def layer_matrix(
 
 def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
     """Confusions of the classes: a row is what a picture shows, a column what it was taken for."""
-    base = alt.Chart(_data(pairs)).encode(
+    base = alt.Chart(inline(pairs)).encode(
         alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
         alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
     )

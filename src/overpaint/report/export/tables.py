@@ -9,21 +9,46 @@ import numpy as np
 import pandas as pd
 
 from overpaint.records import Score
+from overpaint.report.charts.mattered import LayerCost, change_beside_cost
 from overpaint.report.export.grid import Grid, in_latex, in_markdown
 from overpaint.report.parts.routes import Route, routes, score_name
 from overpaint.report.parts.rows import Link
-from overpaint.report.parts.text import ABSENT, count, interval, known, listed, number, percent
+from overpaint.report.parts.text import (
+    ABSENT,
+    count,
+    counted,
+    interval,
+    known,
+    listed,
+    number,
+    percent,
+    points,
+)
 from overpaint.report.parts.tree import origin, parent_of, training
 from overpaint.report.site.files import Site
+from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
 
 
 def write(site: Site, records: Records) -> Iterable[tuple[str, tuple[Link, ...]]]:
     """The tables as files of the site: what each tells, and the files that tell it."""
     changes = [change(comparison) for comparison in records.comparisons.values()]
+    costs = {
+        comparison.title: change_beside_cost(comparison, luck.layers if luck else None)
+        for comparison in records.comparisons.values()
+        for luck in [records.luck_of(comparison)]
+        if len(comparison.causes.rewind)
+    }
     for title, grids, frame in [
         ("Scores", score_grids(records), None),
         ("Changes", change_grids(changes), pd.DataFrame([row.columns for row in changes])),
+        (
+            "Causes",
+            [cost_grid(title, rows(table, LayerCost)) for title, table in costs.items()],
+            pd.concat([table.assign(change_of=title) for title, table in costs.items()])
+            if costs
+            else None,
+        ),
     ]:
         if not grids:
             continue
@@ -308,3 +333,38 @@ def channels_grid(rows: list[Change]) -> Grid:
         f"{f' ({k} of them)' if k else ''}: mean over channels, in parentheses the 95\xa0% "
         "interval over channels; N pictures to choose from.",
     )  # fmt: skip
+
+
+# --- causes ------------------------------------------------------------------------------------
+
+
+def cost_grid(title: str, layers: list[LayerCost]) -> Grid:
+    """How far each layer changed beside what it costs to set it back, of one comparison."""
+    with_luck = any(row.luck is not None for row in layers)
+    heads = ("Layer", "1 − CKA", *(("luck",) if with_luck else ()),
+             "Cost alone", "up to it", "from it on")  # fmt: skip
+    return Grid(
+        title=f"What it costs to set layers back: {title}",
+        heads=heads,
+        lines=tuple(
+            (
+                row.layer,
+                str(Mean(value=row.change, low=row.change_low, high=row.change_high)),
+                *((number(row.luck),) if with_luck else ()),
+                _in_points(row.cost, row.cost_low, row.cost_high),
+                _in_points(row.up_to, row.up_to_low, row.up_to_high),
+                _in_points(row.onwards, row.onwards_low, row.onwards_high),
+            )
+            for row in layers
+        ),
+        note="Points of the score lost when a layer alone, all layers up to it or all from it on "
+        "have their weights of before, and in parentheses the 95\xa0% bootstrap interval, paired "
+        f"over {counted(max(row.n for row in layers), 'test picture')}; 0 by chance."
+        + (" Luck: 1 − CKA of two trainings of one route." if with_luck else ""),
+    )
+
+
+def _in_points(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None or low is None or high is None:
+        return ABSENT
+    return f"{points(value)} ({points(low)} to {points(high)})"

@@ -20,6 +20,7 @@ from overpaint.report.pages.channel import (
     leading,
 )
 from overpaint.report.pages.label import Classes
+from overpaint.report.pages.mattered import Mattered, what_mattered
 from overpaint.report.parts.gallery import Gallery, marks
 from overpaint.report.parts.maximal import SIDES, Maximal
 from overpaint.report.parts.rows import Cell, Figure, Link
@@ -34,6 +35,7 @@ from overpaint.report.parts.text import (
     slug,
 )
 from overpaint.report.site.files import Site
+from overpaint.report.site.templates import root
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -173,6 +175,7 @@ class ComparisonPage:
     before: str
     after: str
     summary: str
+    mattered: Mattered | None  # None where the comparison was not made
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
     weights: tuple[WeightLine, ...]
@@ -205,6 +208,9 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         before=comparison.before,
         after=comparison.after,
         summary=summary(comparison),
+        mattered=None
+        if comparison.failed
+        else what_mattered(site, classes.records, gallery, root(comparison.address())),
         figures=() if comparison.failed else tuple(comparison_figures(site, comparison)),
         layers=tuple(
             LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order

@@ -15,6 +15,7 @@ from overpaint.report.pages import (
     findings,
     label,
     layer,
+    mattered,
     method,
     network,
     overview,
@@ -141,7 +142,7 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
                 comparison.comparison_page(subject.site, subject.classes, subject.gallery),
             )
         ],
-        charts=lambda records: len(CHARTS) * len(records.comparisons),
+        charts=lambda records: (len(CHARTS) + mattered.FIGURES) * len(records.comparisons),
         entries=lambda subject: [
             {
                 "kind": "comparison",

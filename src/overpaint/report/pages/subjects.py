@@ -1,6 +1,6 @@
 """What a page is of: the whole study, one network of it, or two that are compared."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from overpaint.report.parts.maximal import read_maximal
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import digests
 from overpaint.report.site.templates import Templates
-from overpaint.report.study.reading import ComparisonRecords, NetworkRecords, Records
+from overpaint.report.study.reading import ComparisonRecords, NetworkRecords, Records, probes_beside
 
 
 @dataclass(frozen=True)
@@ -91,9 +91,16 @@ class ComparisonSubject(StudySubject):
             pictures.append(folder.thumbnails(dataset))
         paths += [place / "renderings.parquet" for place in drawings]
         paths += folder.comparison(*pair).glob("*")
+        probes = probes_beside(folder, self.records.study, pair, dataset)
+        for place in (folder.causes(*pair), folder.concepts(*pair), *probes):
+            paths += place.glob("*")
+        luck = self.records.luck_of(self.comparison)
+        if luck:
+            paths.append(folder.comparison(luck.before, luck.after) / "layers.parquet")
         return [
             self.comparison.failed,
             self.comparison.notes,
+            [asdict(row) for row in self.records.findings_of(self.comparison)],
             digests(folder.root, sorted(paths)),
             [self.site.files.pictures_below(place) for place in pictures],
         ]

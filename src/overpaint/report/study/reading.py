@@ -48,6 +48,7 @@ from overpaint.records import (
 from overpaint.report.parts import addresses
 from overpaint.report.parts.origins import origins
 from overpaint.report.parts.rows import Origin
+from overpaint.report.study.causes import CauseRecords
 from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study, study_in
 
@@ -174,6 +175,7 @@ class ComparisonRecords:
     maximal: Path | None
     renderings: dict[str, pd.DataFrame]
     together: pd.DataFrame  # what was drawn of both networks at once
+    causes: CauseRecords
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
 
@@ -198,6 +200,7 @@ class ComparisonRecords:
             maximal=None,
             renderings={},
             together=table([], PairRenderingRow),
+            causes=CauseRecords.nothing(),
             notes=reader.notes,
             failed=failed,
         )
@@ -228,6 +231,12 @@ class ComparisonRecords:
             responses=reader.table(place / "responses.parquet", ResponseRow),
             maximal=reader.there(place / "maximal.parquet", MaximalRow),
             renderings=renderings,
+            causes=CauseRecords.read(
+                reader,
+                folder,
+                (before, after),
+                probes_beside(folder, study, (before, after), facts.dataset),
+            ),
         )
 
     @property
@@ -285,6 +294,16 @@ class ComparisonRecords:
         """The layers in the order of execution."""
         by_place = self.layers.sort_values("position")["layer"].tolist()
         return list(dict.fromkeys([*by_place, *self.channels["layer"].tolist()]))
+
+
+def probes_beside(
+    folder: StudyFolder, study: Study, pair: tuple[str, str], dataset: str
+) -> list[Path]:
+    """Where the probes lie that stand beside each other on the page of two networks: their own, and
+    those of what else was trained for this dataset, one training a route.
+    """
+    routes = [name for name, entry in study.networks.items() if entry.fit == dataset]
+    return [folder.probe(name, dataset) for name in dict.fromkeys([*pair, *routes])]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -382,6 +401,28 @@ class Records:
         """Whether a comparison is of two trainings that differ by their seed only."""
         routes = self.route(pair.before), self.route(pair.after)
         return pair.before != pair.after and routes[0] == routes[1]
+
+    def findings_of(self, comparison: ComparisonRecords) -> list[FindingRow]:
+        """The statements that were put to a comparison."""
+        pair = comparison.before, comparison.after
+        return [row for row in self.findings if (row.before, row.after) == pair]
+
+    def luck_of(self, comparison: ComparisonRecords) -> ComparisonRecords | None:
+        """The comparison of two trainings of one route that a change is to be held against: that
+        of the network after with a twin of it; None where there is none, or it is one itself.
+        """
+        if self.is_control(comparison):
+            return None
+        return next(
+            (
+                pair
+                for pair in self.comparisons.values()
+                if self.is_control(pair)
+                and self.route(pair.after) == self.route(comparison.after)
+                and not pair.layers.empty
+            ),
+            None,
+        )
 
 
 # --- reading -----------------------------------------------------------------------------------
