@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
+from overpaint.datasets import folder
 from overpaint.datasets.folder import FolderEntry
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.rasta import RastaEntry
@@ -555,6 +556,19 @@ FOLDERS = [
 @pytest.mark.parametrize("case", FOLDERS, ids=lambda case: case.name)
 def test_folders(case, tmp_path):
     """A folder is read as its owner means it, or refused with the reason."""
+    check(case, FolderEntry, tmp_path)
+
+
+def test_a_group_that_is_looked_for_without_end(tmp_path, monkeypatch):
+    """A pattern that fits the same letters in too many ways is given up after some seconds."""
+    monkeypatch.setattr(folder, "PATIENCE", 1)
+    case = Case(
+        name="",
+        pictures=f"cat/{'a' * 60}.png, dog/1.png",
+        says={"group": "/((?:a+)+)_"},
+        slug="slow-group",
+        said="the group '/((?:a+)+)_' is not found in all paths within 1 seconds",
+    )
     check(case, FolderEntry, tmp_path)
 
 

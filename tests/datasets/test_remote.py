@@ -7,6 +7,7 @@ import tarfile
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -278,9 +279,12 @@ def test_from_python(museum, tmp_path, monkeypatch):
 
 
 class Server(BaseHTTPRequestHandler):
-    """Shards below /open and /whole (which knows no parts); what is below /closed is forbidden."""
+    """Shards below /open and /whole (which knows no parts); what is below /closed is forbidden, and
+    what is below /flood has no end, though it says that it has.
+    """
 
     protocol_version = "HTTP/1.1"
+    flooded = 0  # bytes that were sent of what has no end
 
     def do_HEAD(self):
         self.answer(body=False)
@@ -293,6 +297,9 @@ class Server(BaseHTTPRequestHandler):
         data = SHARDS.get(name)
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         status, headers = 200, {}
+        if folder == "flood" and body:
+            self.flood("text/html" if name == "" else "application/x-tar")
+            return
         if folder == "closed":
             status, data = 403, b"no"
         elif folder == "open" and name == "":
@@ -311,6 +318,22 @@ class Server(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(data)
+
+    def handle(self):
+        with suppress(ConnectionError):  # whoever asked has had enough
+            super().handle()
+
+    def flood(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        try:
+            for _ in range(2**12):  # 4 GiB
+                self.wfile.write(b"100000\r\n" + bytes(2**20) + b"\r\n")
+                Server.flooded += 2**20
+        except OSError:
+            self.close_connection = True
 
     def log_message(self, *_args: object) -> None:
         pass
@@ -346,6 +369,21 @@ def test_a_server_that_refuses(server, tmp_path):
     assert (error.slug, "'train-002.tar'" in str(error)) == ("no-shards", True)
     error = refused(f"{server}/whole", tmp_path, splits=NAMES)
     assert error.slug == "no-parts"
+
+
+def test_a_server_without_end(server, tmp_path, monkeypatch):
+    """Of an answer that never ends no more is read than was asked for, of a list no more than one
+    of half a million names has.
+    """
+    Server.flooded = 0
+    error = refused(f"{server}/flood", tmp_path, splits=NAMES)
+    assert error.slug == "no-parts"
+    assert "/flood/train-000.tar: the server sends the whole file" in str(error)
+    assert Server.flooded < 2**26  # what lies in the system's buffers of the connection
+    monkeypatch.setattr(remote, "LARGEST_LIST", 2**20)
+    Server.flooded = 0
+    assert refused(f"{server}/flood/", tmp_path).slug == "too-many-shards"
+    assert Server.flooded < 2**26
 
 
 # --- reading ahead -------------------------------------------------------------------------------

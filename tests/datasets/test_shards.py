@@ -14,7 +14,7 @@ from PIL import Image
 
 from overpaint.datasets.entry import Surroundings
 from overpaint.datasets.opening import open_dataset
-from overpaint.datasets.shards import ShardsEntry
+from overpaint.datasets.shards import ShardsEntry, below
 from overpaint.errors import DatasetError, StudyError
 from overpaint.study import read_study
 
@@ -220,6 +220,14 @@ def test_what_each_file_was_is_recorded(shards, tmp_path):
     frame = pd.read_parquet(tmp_path / "work" / "pictures" / "pictures.parquet")
     assert frame["source"][10] == "train-000001.tar/0010"
     assert json.loads((tmp_path / "work/pictures/export.json").read_text())["multi_label"] is None
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*a*.tar", "**/**/**/*.tar", "{a,*-*-*-*}.tar"])
+def test_a_pattern_that_fits_in_too_many_ways(pattern):
+    """Each star more has a long name, on a disk or a server, tried a hundred times as often."""
+    with pytest.raises(ValueError, match="can fit a name in too many ways"):
+        below(pattern)
+    assert below("**/*-train-*-of-*.tar")
 
 
 def test_patterns_stay_below_the_root(tmp_path):

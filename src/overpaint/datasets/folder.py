@@ -4,8 +4,11 @@ Folders are read as people have them: splits by their common names, a single fol
 others, folders of machines among them. What is not read is named in the catalogue's notes.
 """
 
+import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -401,6 +404,17 @@ TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")
 """Endings of files that may tell the labels."""
 
 
+PATIENCE = 10
+"""Seconds in which a `group` is to be found in 10,000 paths; a thousandth is usual."""
+
+SEARCH = """\
+import json, re, sys
+pattern, paths = json.load(sys.stdin)
+json.dump([(match[1] or "") if match else "" for match in map(re.compile(pattern).search, paths)],
+          sys.stdout)
+"""
+
+
 def grouped(pictures: Sequence[Picture], pattern: str | None) -> list[Picture]:
     """The pictures with the group that the pattern's one capture group finds in their paths.
 
@@ -413,8 +427,21 @@ def grouped(pictures: Sequence[Picture], pattern: str | None) -> list[Picture]:
     """
     if pattern is None:
         return list(pictures)
-    matches = [re.search(pattern, picture.image) for picture in pictures]
-    groups = [clean(match.group(1) or "") if match else "" for match in matches]
+    order = json.dumps([pattern, [picture.image for picture in pictures]])
+    seconds = PATIENCE + len(pictures) // 10_000
+    try:  # in a process of its own: a search cannot be ended otherwise
+        answer = subprocess.run(  # noqa: S603 - nothing of it is from outside but the input
+            [sys.executable, "-I", "-S", "-c", SEARCH],
+            input=order.encode(), capture_output=True, timeout=seconds, check=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise DatasetError(
+            "slow-group",
+            f"the group {pattern!r} is not found in all paths within {seconds} seconds, and "
+            "perhaps never is: the same letters fit it in too many ways; leave out repeats in a "
+            "repeat, as in '(a+)+', or write [^/]* instead of .*",
+        ) from None
+    groups = [clean(text) for text in json.loads(answer.stdout)]
     if pictures and not any(groups):
         raise DatasetError(
             "no-group-found",

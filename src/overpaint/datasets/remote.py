@@ -42,6 +42,9 @@ REQUESTS = 8
 IN_A_ROW = 3
 """Parts one after the other, before blocks are read ahead: by chance a few are neighbours."""
 
+LARGEST_LIST = 1 << 26
+"""Bytes of the page in which a server of the web lists its files: some 500,000 of them."""
+
 TRIES = 3
 WAIT = 0.5
 """Seconds before a second try; each later one waits twice as long."""
@@ -144,7 +147,8 @@ class RemoteFolder:
         try:
             import fsspec
 
-            system, root = fsspec.core.url_to_fs(self.address)
+            bounded = {"get_client": bounded_client} if kind in ("http", "https") else {}
+            system, root = fsspec.core.url_to_fs(self.address, **bounded)
         except ImportError as error:
             package = PACKAGES.get(kind)
             advice = f"pip install {package}" if package else without_secrets(str(error))
@@ -173,7 +177,7 @@ class RemoteFolder:
                 time.sleep(WAIT * 2**attempt)
             else:
                 break
-        if len(data) > stop - start:
+        if len(data) > stop - start:  # of the web's servers see `bounded_client`
             raise DatasetError(
                 "no-parts",
                 f"{where}: the server sends the whole file where a part is asked for (no 'Range'); "
@@ -185,6 +189,35 @@ class RemoteFolder:
                 f"{len(data)} of the {stop - start} bytes from {start} on"
             )  # fmt: skip
         return data
+
+
+async def bounded_client(**settings: Any) -> Any:
+    """A session of aiohttp for fsspec that reads no more of an answer than was asked for, and one
+    byte: a server that does not know `Range`, or knows no end, fills no memory.
+    """
+    import aiohttp
+
+    class Bounded(aiohttp.ClientResponse):
+        async def read(self) -> bytes:
+            part = re.fullmatch(r"bytes=(\d+)-(\d+)", self.request_info.headers.get("Range", ""))
+            most = int(part[2]) - int(part[1]) + 1 if part else LARGEST_LIST
+            if self._body is None:
+                data = bytearray()
+                async for piece in self.content.iter_chunked(1 << 16):
+                    data += piece
+                    if len(data) > most:
+                        self.close()
+                        break
+                if len(data) > most and not part:
+                    raise DatasetError(
+                        "too-many-shards",
+                        f"{self.url} lists more files than {most >> 20} MB of names: name the "
+                        "shards in splits, as train-{000..099}.tar",
+                    )
+                self._body = bytes(data[: most + 1])
+            return self._body
+
+    return aiohttp.ClientSession(response_class=Bounded, **settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,6 +58,11 @@ RATIO, SPARE = 100, 2**26
 MOST = 100_000
 """Shards that one pattern may mean."""
 
+STARS, FOLDERS = 3, 2
+"""How often `*` may stand in a name, and `**` in a pattern: with each more, a long name takes a
+hundred times as long.
+"""
+
 Shard = Path | RemoteFile
 
 
@@ -70,6 +75,13 @@ def below(pattern: str) -> str:
         raise ValueError(f"{pattern!r} means none, or more than {MOST} shards")
     if any("**" in part and part != "**" for name in patterns for part in name.split("/")):
         raise ValueError(f"{pattern!r}: '**' stands for folders, alone between two '/'")
+    if any(part.count("*") > STARS for name in patterns for part in name.split("/")) or any(
+        name.split("/").count("**") > FOLDERS for name in patterns
+    ):
+        raise ValueError(
+            f"{pattern!r} can fit a name in too many ways: a name may have {STARS} '*', "
+            f"and a pattern {FOLDERS} '**'"
+        )
     if any(Path(name).is_absolute() or ".." in Path(name).parts for name in patterns):
         raise ValueError(f"{pattern!r} leads out of the root")
     return pattern
