@@ -182,7 +182,7 @@ def advise(
     from overpaint.run.advice import advise_study
 
     folder = out or Path("runs") / read.study
-    keeps(lambda: of_study(folder))
+    keeps(lambda: f"{folder} keeps all that was finished; the same command goes on from there")
     progress = Progressing(Console(soft_wrap=True))
     advise_study(read, folder, progress, on or [], allow_code=allow_code)
 
@@ -352,6 +352,7 @@ def clean(
     """
     from overpaint.cli.clean import clean as cleaned
 
+    keeps(lambda: "what was not removed yet is as it was; the same command removes the rest")
     for line in cleaned(folder, everything=everything, dry=dry_run):
         typer.echo(line)
 

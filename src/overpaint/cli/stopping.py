@@ -25,8 +25,8 @@ SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
-kept: Callable[[], str] = lambda: "nothing was kept"  # noqa: E731
-"""Says what stays of the work, and how to go on; each command has its own."""
+kept: Callable[[], str] = lambda: "nothing was changed"  # noqa: E731
+"""Says what stays of the work, and how to go on; each command that changes anything has its own."""
 
 
 def keeps(words: Callable[[], str]) -> None:
