@@ -14,8 +14,20 @@ from importlib.util import find_spec
 LONGEST = 2000
 """The characters of a message."""
 
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Signs that steer a terminal, and halves of letters, which no terminal takes."""
+UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""Signs that steer a terminal or turn the direction of what follows, and what is no letter: no
+terminal takes it, and no XML."""
+
+
+def printable(text: str) -> str:
+    r"""A text whose signs can all be shown: those that cannot are written out.
+
+    >>> print(printable("exe.\u202egnp \x07"))
+    exe.\u202egnp \x07
+    """
+    return UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], text)
 
 
 def shortened(text: str, most: int) -> str:
@@ -40,7 +52,7 @@ class OverpaintError(Exception):
     def __init__(self, slug: str, message: str) -> None:
         if len(message) > LONGEST:  # what would be right stands at its end
             message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
-        super().__init__(UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], message))
+        super().__init__(printable(message))
         self.slug = slug
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:

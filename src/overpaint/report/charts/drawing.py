@@ -6,6 +6,7 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from overpaint.errors import printable
 from overpaint.report.charts.colours import FAINT, INK, PAPER, RULE
 
 SANS = "Helvetica, Arial, sans-serif"
@@ -38,7 +39,7 @@ def svg_for_print(chart: alt.TopLevelMixin) -> str:
 
 def draw(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
     """A chart as SVG in a theme: the `config` of Vega-Lite."""
-    spec = _with_short_texts(chart.to_dict()) | {"config": theme}
+    spec = _fit_to_draw(chart.to_dict()) | {"config": theme}
     return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
 
 
@@ -49,17 +50,21 @@ CODE = ("calculate", "expr", "labelExpr", "filter", "test")
 """Keys of Vega-Lite whose texts are no labels."""
 
 
-def _with_short_texts(part: Any) -> Any:
-    """A part of a chart in which what is longer than `LONGEST` has an ellipsis in its middle."""
+def _fit_to_draw(part: Any) -> Any:
+    """A part of a chart in which what is longer than `LONGEST` has an ellipsis in its middle, and
+    what XML does not take is written out: there the drawing would end the process.
+    """
     if isinstance(part, dict):
         return {
-            _with_short_texts(name): value if name in CODE else _with_short_texts(value)
+            _fit_to_draw(name): value if name in CODE else _fit_to_draw(value)
             for name, value in part.items()
         }
     if isinstance(part, list):
-        return [_with_short_texts(value) for value in part]
-    if isinstance(part, str) and len(part) > LONGEST:
-        return f"{part[: LONGEST - 30]}…{part[-29:]}"  # two long labels may begin alike
+        return [_fit_to_draw(value) for value in part]
+    if isinstance(part, str):
+        if len(part) > LONGEST:
+            part = f"{part[: LONGEST - 30]}…{part[-29:]}"  # two long labels may begin alike
+        return printable(part)
     return part
 
 

@@ -6,6 +6,8 @@ r"""Text for a paper: as LaTeX and Markdown show it as it is.
 
 import re
 
+from overpaint.errors import printable
+
 _TEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -52,6 +54,8 @@ def markdown(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return "".join(
-        " " if letter < " " or letter in "\x7f\x85\u2028\u2029" else letter for letter in text
+    return printable(
+        "".join(
+            " " if letter < " " or letter in "\x7f\x85\u2028\u2029" else letter for letter in text
+        )
     )

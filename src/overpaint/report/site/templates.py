@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from overpaint.errors import shortened
+from overpaint.errors import printable, shortened
 from overpaint.report.parts.rows import Link, Thumb
 from overpaint.report.site.files import Site
 
@@ -16,9 +16,11 @@ LONGEST = 2500
 
 
 def _fit_for_a_page(value: Any) -> Any:
-    """What a template is to print, a text not longer than `LONGEST`."""
-    if isinstance(value, str) and len(value) > LONGEST and not isinstance(value, Markup):
-        return shortened(value, LONGEST)
+    """What a template is to print, a text not longer than `LONGEST` and without signs that would
+    turn the direction of what follows.
+    """
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return printable(shortened(value, LONGEST))
     return value
 
 
