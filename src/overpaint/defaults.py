@@ -12,6 +12,9 @@ SHOWN_IMAGES = 100
 LEVEL = 0.05
 """The level of a test, and of the false discovery rate: what lies below is evidence."""
 
+GROUPS = 10
+"""Groups of pictures below which an interval over groups is not to be relied on."""
+
 RENDER_STEPS = 512
 RENDER_SIZE = 128
 """Steps of a rendering's optimisation, and pixels of its side."""

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
+from scipy.stats import t as student
 from sklearn.metrics import (
     average_precision_score,
     confusion_matrix,
@@ -266,7 +268,8 @@ def test_known_and_unknown_groups():
     assert side.value == pytest.approx(hits.mean())
     assert side.low < side.value < side.high
     assert side.chance == np.bincount(labels[unknown]).max() / unknown.sum()
-    assert found.scores == scored(probabilities, labels, list("abc")).scores
+    whole = scored(probabilities, labels, list("abc")).scores["top1"]
+    assert (found.scores["top1"].value, found.scores["top1"].n) == (whole.value, whole.n)
 
 
 def test_groups_of_several_labels():
@@ -286,6 +289,90 @@ def test_no_groups(groups):
     probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 20)
     labels = np.arange(20) % 3
     assert scored(probabilities, labels, list("abc"), groups=groups).groups == {}
+
+
+@given(seeds, st.booleans())
+@settings(max_examples=20)
+def test_copies_of_a_picture_in_its_group_add_nothing(seed, many):
+    """Pictures that are there thrice, thrice in one group, give the interval of each once."""
+    probabilities, present = several_labels(seed)
+    labels = present if many else present.argmax(axis=1)
+    names = [f"painter {number}" for number in range(len(labels))]
+    once, thrice = (
+        main_score(
+            np.repeat(probabilities, copies, axis=0),
+            np.repeat(labels, copies, axis=0),
+            np.random.default_rng(seed),
+            np.repeat(names, copies).tolist(),
+        )
+        for copies in (1, 3)
+    )
+    assert thrice.n_groups == once.n_groups == len(labels)
+    assert (thrice.value, thrice.low, thrice.high) == pytest.approx(
+        (once.value, once.low, once.high), abs=1e-12
+    )
+
+
+def test_the_interval_by_group_is_the_cluster_bootstraps():
+    """The interval over groups equals that of groups really drawn whole, again and again."""
+    rng = np.random.default_rng(3)
+    painters = rng.integers(0, 40, 300)
+    skill = rng.beta(3, 2, 40)
+    hits = rng.random(300) < skill[painters]
+    probabilities = np.where(hits[:, None], [0.9, 0.1], [0.1, 0.9])
+    names = [f"painter {number}" for number in painters]
+    found = main_score(probabilities, np.zeros(300, int), np.random.default_rng(0), names)
+    drawn = []
+    for _ in range(4000):
+        rows = [np.flatnonzero(painters == painter) for painter in rng.integers(0, 40, 40)]
+        drawn.append(hits[np.concatenate(rows)].mean())
+    tail = 100 * norm.cdf(np.sqrt(40 / 39) * student.ppf(0.025, 39))
+    assert (found.low, found.high) == pytest.approx(
+        np.percentile(drawn, [tail, 100 - tail]), abs=0.02
+    )
+
+
+def test_a_difference_by_group_is_wider_where_groups_differ():
+    """Pictures of few painters tell less of a difference than as many of their own."""
+    rng = np.random.default_rng(0)
+    labels, painters = np.zeros(200, int), np.repeat(np.arange(20), 10)
+    first, second = (
+        np.where((rng.random(20) < 0.5)[painters][:, None], [0.9, 0.1], [0.1, 0.9])
+        for _ in range(2)
+    )
+    by_picture = between(first, second, labels)
+    by_painter = difference(
+        first,
+        second,
+        labels,
+        dataset="d",
+        split="test",
+        seed=0,
+        groups=painters.astype(str).tolist(),
+    )
+    assert by_painter.value == by_picture.value
+    assert by_painter.high - by_painter.low > 2.5 * (by_picture.high - by_picture.low)
+    assert (by_painter.n_groups, by_painter.few_groups) == (20, False)
+
+
+def test_one_group():
+    """Of a single group the interval is that over its pictures, and said to be of one group."""
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(3), 40)
+    labels = np.arange(40) % 3
+    plain, grouped = (
+        main_score(probabilities, labels, np.random.default_rng(0), groups)
+        for groups in (None, ["Monet"] * 40)
+    )
+    assert (grouped.low, grouped.high) == (plain.low, plain.high)
+    assert (grouped.n_groups, grouped.few_groups) == (1, True)
+    assert (plain.n_groups, plain.few_groups) == (None, False)
+
+
+def test_groups_of_other_images():
+    """Groups that are not one for each picture are refused."""
+    with pytest.raises(MeasureError) as error:
+        main_score(np.ones((3, 2)), np.zeros(3, int), np.random.default_rng(0), ["a", "b"])
+    assert error.value.slug == "images-differ"
 
 
 # --- records -------------------------------------------------------------------------------------

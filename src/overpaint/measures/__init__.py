@@ -20,6 +20,7 @@ What a channel does
 
 How well a network serves
     scores          top-k, average precision, with intervals and chance
+    groups          the pictures of one artist are no independent pictures
     repeats         several trainings or networks at once
     most_confident  the pictures of which a network is most confident, rightly and wrongly
     probe           what features know of the classes

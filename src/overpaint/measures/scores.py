@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
+from overpaint.measures.groups import group_numbers, how_many
 from overpaint.records import ClassRow, Score, Scores
 from overpaint.seeds import generator
 
@@ -53,20 +54,24 @@ def score(
     naming the k most frequent classes would score. Multi-label: mAP, the mean of the
     non-interpolated average precisions of the classes that have positives, and each class's
     precision at rank 20; chance is the mean share of positives. Intervals: 95 %, percentile
-    bootstrap over the images, 1,000 draws.
+    bootstrap, 1,000 draws, over the images, or over their groups as `main_score`.
 
     groups: the group of each image ("" = none), with the groups of the train split: the main
     score of the images whose group was trained on ("known") and was not ("unknown") apart, where
     there are such images.
+
+    Raises MeasureError: `images-differ`, where groups are not one for each image.
     """
     many = labels.ndim == 2
     present = labels if many else np.eye(len(classes), dtype=np.int64)[labels]
     purpose = ("bootstrap", dataset, split)
     rng = generator(seed, *purpose)
     scores = (
-        {"mAP": main_score(probabilities, labels, rng)}
+        {"mAP": main_score(probabilities, labels, rng, groups)}
         if many
-        else _top_scores(probabilities, labels, [k for k in TOP if k < len(classes) or k == 1], rng)
+        else _top_scores(
+            probabilities, labels, [k for k in TOP if k < len(classes) or k == 1], rng, groups
+        )
     )
     # What the network says [N, C]: every label above one half, or the most probable class.
     named = (
@@ -84,7 +89,12 @@ def score(
         without_positives=[name for name, n in zip(classes, present.sum(0), strict=True) if n == 0],
         confusion=None if many else (present.T @ named).tolist(),
         groups={
-            side: main_score(probabilities[rows], labels[rows], generator(seed, *purpose, side))
+            side: main_score(
+                probabilities[rows],
+                labels[rows],
+                generator(seed, *purpose, side),
+                [group for group, in_side in zip(groups or [], rows, strict=True) if in_side],
+            )
             for side, rows in sides(groups or [], train_groups).items()
             if present[rows].any()
         },
@@ -115,30 +125,71 @@ def main_value(probabilities: Floats, labels: Ints) -> float:
     return 0.0 if np.isnan(precisions).all() else float(np.nanmean(precisions))
 
 
-def main_score(probabilities: Floats, labels: Ints, rng: np.random.Generator) -> Score:
-    """Top-1 of single labels [N], mAP of several [N, C]; with interval and chance."""
+def main_score(
+    probabilities: Floats,
+    labels: Ints,
+    rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
+) -> Score:
+    """Top-1 of single labels [N], mAP of several [N, C]; with interval and chance.
+
+    >>> probabilities = np.repeat([[0.9, 0.1], [0.1, 0.9]], 50, axis=0)
+    >>> painters, rng = [f"painter {n // 10}" for n in range(100)], np.random.default_rng(0)
+    >>> by_picture = main_score(probabilities, np.zeros(100, int), rng)
+    >>> by_painter = main_score(probabilities, np.zeros(100, int), rng, painters)
+    >>> by_picture.low, by_painter.low, by_painter.n_groups
+    (0.4, 0.1, 10)
+
+    groups: the group of each image, "" is none. Where an image has one, the bootstrap draws whole
+    groups, an image without one on its own: the interval tells what other groups would give, and
+    images of one artist are no independent images. Its quantiles lie a little further out, as
+    Student's t does and by √(G / (G − 1)), without which few groups make too narrow an interval;
+    below 10 groups it is still not to be relied on (`Score.few_groups`). Of a single group it is
+    that over the images.
+
+    Raises MeasureError: `images-differ`, where groups are not one for each image.
+
+    Source: Davison & Hinkley 1997, "Bootstrap methods and their application", 3.8, for groups drawn
+    whole; Hesterberg 2015, "What teachers should know about the bootstrap", for the quantiles.
+    """
     if labels.ndim == 1:
-        return _top_scores(probabilities, labels, [1], rng)["top1"]
-    return mean_average_precision(probabilities, labels, rng)
+        return _top_scores(probabilities, labels, [1], rng, groups)["top1"]
+    return mean_average_precision(probabilities, labels, rng, groups)
 
 
 def difference(
-    first: Floats, second: Floats, labels: Ints, *, dataset: str, split: str, seed: int
+    first: Floats,
+    second: Floats,
+    labels: Ints,
+    *,
+    dataset: str,
+    split: str,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> Score:
     """How much better `second` scores than `first` on the same images: top-1, or mAP.
 
     >>> labels = np.array([0, 1] * 50)
     >>> right = np.eye(2)[labels]
     >>> difference(right[::-1], right, labels, dataset="d", split="test", seed=0)
-    Score(value=1.0, low=1.0, high=1.0, chance=0.0, n=100)
+    Score(value=1.0, low=1.0, high=1.0, chance=0.0, n=100, n_groups=None)
 
     first, second: probabilities [N, C] of two networks, rows in the same order. The bootstrap is
-    paired: each draw takes the same images for both. Chance is 0, that of two equal routes. It
-    knows of one training each; for the luck of trainings see `repeats.route_difference`.
+    paired: each draw takes the same images for both, or the same groups as `main_score`. Chance is
+    0, that of two equal routes. It knows of one training each; for the luck of trainings see
+    `repeats.route_difference`.
 
     Raises MeasureError: `images-differ`.
     """
-    return contrast([first, second], [-1.0, 1.0], labels, dataset=dataset, split=split, seed=seed)
+    return contrast(
+        [first, second],
+        [-1.0, 1.0],
+        labels,
+        dataset=dataset,
+        split=split,
+        seed=seed,
+        groups=groups,
+    )
 
 
 def contrast(
@@ -149,6 +200,7 @@ def contrast(
     dataset: str,
     split: str,
     seed: int,
+    groups: Sequence[str] | None = None,
 ) -> Score:
     """A sum of the main scores of networks on the same images, each with its weight.
 
@@ -159,18 +211,18 @@ def contrast(
     1.0
 
     networks: probabilities [N, C] of each, rows in the same order; weights that sum to 0, so that
-    chance is 0. Bootstrap and errors as of `difference`.
+    chance is 0. Bootstrap, groups and errors as of `difference`.
     """
     if any(network.shape != (len(labels), networks[0].shape[-1]) for network in networks):
         shapes = f"{', '.join(str(network.shape) for network in networks)} and {len(labels)} labels"
         raise MeasureError(
             "images-differ", f"networks are compared on the same images; got {shapes}"
         )
-    rng = generator(seed, "bootstrap", dataset, split)
+    rng, numbers = generator(seed, "bootstrap", dataset, split), group_numbers(groups, len(labels))
     if labels.ndim == 1:
         hits = np.array([top_k_hits(network, labels, 1) for network in networks], np.float64)
         of_images = np.asarray(weights) @ hits
-        values = resampled(lambda w: w @ of_images / len(labels), len(labels), rng)
+        values = resampled(lambda w: w @ of_images / w.sum(axis=1), len(labels), rng, numbers)
     else:
         rankings = [_rankings(network, labels) for network in networks]
 
@@ -180,32 +232,48 @@ def contrast(
                 np.asarray(sum(weight * _precisions(ranking, draws) for weight, ranking in parts))
             )
 
-        values = resampled(mean_precision, len(labels), rng)
-    return _with_interval(values, 0.0, len(labels))
+        values = resampled(mean_precision, len(labels), rng, numbers)
+    return _with_interval(values, 0.0, len(labels), numbers)
 
 
-def resampled(measure: Callable[[Floats], Floats], count: int, rng: np.random.Generator) -> Floats:
+def resampled(
+    measure: Callable[[Floats], Floats],
+    count: int,
+    rng: np.random.Generator,
+    groups: Ints | None = None,
+) -> Floats:
     """A measure of the sample itself, and then of each draw [1 + DRAWS, ...].
 
     measure: weights [D, N], how often each draw holds each image, -> values [D, ...]. It is called
-    with few draws at a time.
+    with few draws at a time. groups: `group_numbers`; more than one are drawn in the images' place,
+    and the weights of a draw then do not sum to N.
     """
     step = max(1, DRAWN_AT_ONCE // count)
-    even = np.full(count, 1 / count)
+    n_groups = how_many(groups) or 1
+    units = n_groups if n_groups > 1 else count
+    even = np.full(units, 1 / units)
     values = [measure(np.ones((1, count)))]
     for start in range(0, DRAWS, step):
-        weights = rng.multinomial(count, even, size=min(step, DRAWS - start))
+        weights = rng.multinomial(units, even, size=min(step, DRAWS - start))
+        if groups is not None and n_groups > 1:
+            weights = weights[:, groups]
         values.append(measure(weights.astype(np.float64)))
     return np.concatenate(values)
 
 
-def _with_interval(values: Floats, chance: float, count: int) -> Score:
+def _with_interval(values: Floats, chance: float, count: int, groups: Ints | None = None) -> Score:
     """The first value with the quantiles of the others; draws without a value (NaN) do not count.
 
     The interval holds the value, also where a few draws do not tell it so.
     """
     draws = values[1:][~np.isnan(values[1:])]
-    low, high = np.quantile(draws, INTERVAL) if len(draws) else (values[0], values[0])
+    ends, n_groups = INTERVAL, how_many(groups)
+    if n_groups is not None and n_groups > 1:
+        from scipy.special import ndtr, stdtrit
+
+        tail = ndtr(np.sqrt(n_groups / (n_groups - 1)) * stdtrit(n_groups - 1, LEVEL / 2))
+        ends = (tail, 1 - tail)
+    low, high = np.quantile(draws, ends) if len(draws) else (values[0], values[0])
     value = float(values[0])
     return Score(
         value=value,
@@ -213,17 +281,28 @@ def _with_interval(values: Floats, chance: float, count: int) -> Score:
         high=max(float(high), value),
         chance=chance,
         n=count,
+        n_groups=n_groups,
     )
 
 
 def _top_scores(
-    probabilities: Floats, labels: Ints, ranks: Sequence[int], rng: np.random.Generator
+    probabilities: Floats,
+    labels: Ints,
+    ranks: Sequence[int],
+    rng: np.random.Generator,
+    groups: Sequence[str] | None,
 ) -> dict[str, Score]:
     shares = np.sort(np.bincount(labels) / len(labels))[::-1]
     hits = np.stack([top_k_hits(probabilities, labels, k) for k in ranks], axis=1)
-    values = resampled(lambda weights: weights @ hits / len(labels), len(labels), rng)
+    numbers = group_numbers(groups, len(labels))
+    values = resampled(
+        lambda weights: weights @ hits / weights.sum(axis=1, keepdims=True),
+        len(labels),
+        rng,
+        numbers,
+    )
     return {
-        f"top{k}": _with_interval(values[:, column], float(shares[:k].sum()), len(labels))
+        f"top{k}": _with_interval(values[:, column], float(shares[:k].sum()), len(labels), numbers)
         for column, k in enumerate(ranks)
     }
 
@@ -237,14 +316,23 @@ def top_k_hits(probabilities: Floats, labels: Ints, k: int) -> NDArray[np.bool_]
 # --- average precision ---------------------------------------------------------------------------
 
 
-def mean_average_precision(probabilities: Floats, present: Ints, rng: np.random.Generator) -> Score:
+def mean_average_precision(
+    probabilities: Floats,
+    present: Ints,
+    rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
+) -> Score:
     """The mAP over the classes that have positives; a bootstrap draw leaves out those it lost."""
-    occurs = present.any(axis=0)
+    occurs, numbers = present.any(axis=0), group_numbers(groups, len(present))
     if not occurs.any():
-        return Score(value=0.0, low=0.0, high=0.0, chance=0.0, n=len(present))
+        return Score(
+            value=0.0, low=0.0, high=0.0, chance=0.0, n=len(present), n_groups=how_many(numbers)
+        )
     rankings = _rankings(probabilities[:, occurs], present[:, occurs])
-    values = resampled(lambda w: _mean_of_some(_precisions(rankings, w)), len(present), rng)
-    return _with_interval(values, float(present[:, occurs].mean()), len(present))
+    values = resampled(
+        lambda weights: _mean_of_some(_precisions(rankings, weights)), len(present), rng, numbers
+    )
+    return _with_interval(values, float(present[:, occurs].mean()), len(present), numbers)
 
 
 def _mean_of_some(values: Floats) -> Floats:

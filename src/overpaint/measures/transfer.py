@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
+from overpaint.measures.groups import group_numbers
 from overpaint.measures.scores import main_score
 from overpaint.records import AdviceRow, Score
 from overpaint.seeds import generator
@@ -205,7 +206,9 @@ def nearest_neighbour(
     if k < 1:
         raise MeasureError("bad-k", f"k is {k}; it must be at least 1")
     table, present = _prepared(features, labels)
-    numbers = _groups(groups, len(table))
+    numbers = group_numbers(groups, len(table))
+    if numbers is None:
+        numbers = np.arange(len(table))
     votes = _votes(table, present, numbers, k)
     asked = ~np.isnan(votes).any(axis=1)
     if groups is not None and labels.ndim == 1:
@@ -216,18 +219,8 @@ def nearest_neighbour(
         raise MeasureError(
             "no-neighbours", "no image has a neighbour of another group to learn from"
         )
-    return main_score(votes[asked], labels[asked], rng)
-
-
-def _groups(groups: Sequence[str] | None, count: int) -> Ints:
-    """A number for each image that it shares with its group, or with nobody."""
-    alone = np.arange(count)
-    if groups is None:
-        return alone
-    if len(groups) != count:
-        raise MeasureError("images-differ", f"{count} images but {len(groups)} groups")
-    names, numbers = np.unique(np.array(groups, dtype=str), return_inverse=True)
-    return np.where(names[numbers] == "", alone, count + numbers)
+    asked_groups = None if groups is None else np.array(groups, dtype=object)[asked].tolist()
+    return main_score(votes[asked], labels[asked], rng, asked_groups)
 
 
 def _votes(table: Floats, present: Ints, groups: Ints, k: int) -> Floats:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from overpaint.defaults import GROUPS
+
 INDICES = (0, 1_000_000)
 Index = Annotated[int, Field(ge=INDICES[0], le=INDICES[1])]
 """A number among others of its kind, a channel or a rank: a list of all up to it fits into memory.
@@ -432,6 +434,12 @@ class Score:
     high: float
     chance: float
     n: int
+    n_groups: int | None = None  # whole groups made the interval; None where no picture has one
+
+    @property
+    def few_groups(self) -> bool:
+        """Whether so few groups made the interval that it is not to be relied on."""
+        return self.n_groups is not None and self.n_groups < GROUPS
 
 
 @dataclass(frozen=True, kw_only=True)
