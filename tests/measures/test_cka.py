@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t as student
 
 from overpaint.errors import MeasureError
-from overpaint.measures.cka import cka_interval, linear_cka
+from overpaint.measures import cka as cka_module
+from overpaint.measures.cka import Kernels, cka_interval, linear_cka
 
 laws = settings(deadline=None, max_examples=25, derandomize=True)
 seeds = st.integers(0, 10**6)
@@ -255,14 +257,90 @@ def test_errors(x, y, debiased, slug):
 
 @both_kinds
 def test_fewest_images(debiased):
-    """Two images suffice for the biased value, four for the debiased; intervals need one more."""
-    least = 4 if debiased else 2
-    x, y = related(least + 1, 3, 3)
+    """Two images suffice for the biased value, four for the debiased; intervals need four or five.
+
+    Of three images each two that remain have a CKA of 1: a width of zero would be untrue.
+    """
+    least, for_interval = (4, 5) if debiased else (2, 4)
+    x, y = related(for_interval, 3, 3)
     assert -1 <= linear_cka(x[:least], y[:least], debiased=debiased) <= 1
-    assert len(cka_interval(x, y, debiased=debiased)) == 2
+    low, high = cka_interval(x, y, debiased=debiased)
+    assert low < high
     with pytest.raises(MeasureError) as caught:
-        cka_interval(x[:least], y[:least], debiased=debiased)
+        cka_interval(x[:-1], y[:-1], debiased=debiased)
     assert caught.value.slug == "too-few-images"
+
+
+def test_no_width_of_zero():
+    """Where each image could go and CKA stayed as it is, there is no interval and not a point."""
+    x = np.array([[1.0], [1], [-1], [-1]])
+    y = np.array([[1.0], [-1], [1], [-1]])
+    with pytest.raises(MeasureError) as caught:
+        cka_interval(x, y)
+    assert caught.value.slug == "no-interval"
+
+
+# --- by group ------------------------------------------------------------------------------------
+
+
+def slow_interval_by_group(x, y, groups, debiased):
+    """The jackknife by its definition: CKA once more without each group."""
+    names = sorted(set(groups))
+    left = [[group != name for group in groups] for name in names]
+    values = [linear_cka(x[rows], y[rows], debiased=debiased) for rows in left]
+    stretched, value = np.arctanh(values), np.arctanh(linear_cka(x, y, debiased=debiased))
+    error = np.sqrt((len(names) - 1) / len(names) * ((stretched - stretched.mean()) ** 2).sum())
+    reach = student.ppf(0.975, len(names) - 1) * error
+    return np.tanh(value - reach), np.tanh(value + reach)
+
+
+@both_kinds
+@laws
+@given(count=st.integers(2, 6), p=st.integers(1, 40), noise=st.floats(0.1, 10), seed=seeds)
+def test_interval_by_group_equals_its_definition(debiased, count, p, noise, seed):
+    """The closed form is the jackknife that leaves out group by group, wide features or not."""
+    n = 4 * count + 6
+    x, y = related(n, p, 4, seed, noise)
+    names = [f"painter {number}" for number in range(count)]
+    groups = np.random.default_rng(seed).permutation((names * n)[: n - 4] + names[:2] * 2).tolist()
+    low, high = cka_interval(x, y, debiased=debiased, groups=groups)
+    slow_low, slow_high = slow_interval_by_group(x, y, groups, debiased)
+    assert low == pytest.approx(slow_low if debiased else max(slow_low, 0), rel=1e-6, abs=1e-9)
+    assert high == pytest.approx(slow_high, rel=1e-6, abs=1e-9)
+
+
+@both_kinds
+def test_groups_of_one_image_are_images(debiased):
+    """Where each image is its own group, only Student's t tells the two intervals apart."""
+    x, y = related(30, 5, 5)
+    kernels = Kernels.of(x, y)
+    by_image = kernels.without_each(debiased=debiased)
+    by_group = kernels.without_each(debiased=debiased, groups=np.arange(30))
+    assert by_group == pytest.approx(by_image, rel=1e-12)
+
+
+@both_kinds
+def test_many_images_by_group(debiased, monkeypatch):
+    """Of many images the sum of what a group's images do comes near to what the group does."""
+    x, y = related(2000, 6, 6, noise=2)
+    groups = np.random.default_rng(0).integers(0, 200, 2000).astype(str).tolist()
+    exact = cka_interval(x, y, debiased=debiased, groups=groups)
+    monkeypatch.setattr(cka_module, "EXACT", 100)
+    near = cka_interval(x, y, debiased=debiased, groups=groups)
+    assert near == pytest.approx(exact, abs=0.02 * (exact[1] - exact[0]))
+
+
+def test_groups_that_give_no_interval():
+    """A single group has none, nor has a group without which too few images remain."""
+    x, y = related(12, 3, 3)
+    for groups, slug in (
+        (["Monet"] * 12, "too-few-groups"),
+        (["Monet"] * 10 + ["Klee", "Corot"], "too-few-images"),
+        (["Monet"] * 11, "images-differ"),
+    ):
+        with pytest.raises(MeasureError) as caught:
+            cka_interval(x, y, groups=groups)
+        assert caught.value.slug == slug
 
 
 def test_interval_where_one_image_differs():

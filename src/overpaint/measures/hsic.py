@@ -24,7 +24,7 @@ DEGENERATE = (
 class Sums:
     """What HSIC is made of for centred kernels K = x xᵀ and L = y yᵀ; one pair, or many at once."""
 
-    n: int
+    n: int | Array
     squares: Array  # Σ_ij K_ij L_ij
     products: Array  # Σ_i K_ii L_ii
     a: Array  # Σ_i K_ii
