@@ -13,6 +13,7 @@ from overpaint.findings import (
     ComparedPair,
     ComparedRoutes,
     Results,
+    Sampled,
     classes_finding,
     classes_more_finding,
     control_finding,
@@ -20,7 +21,6 @@ from overpaint.findings import (
     filters_finding,
     findings,
     layers_finding,
-    sampled_grams,
     twins,
 )
 from overpaint.measures.cka import linear_cka
@@ -96,8 +96,31 @@ def test_many_pictures_are_sampled(monkeypatch):
     monkeypatch.setattr("overpaint.findings.PICTURES", 40)
     features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
     layers = [(features["before", layer], features["after", layer]) for layer in LAYERS]
-    assert {len(grams.x) for grams in sampled_grams(layers, 0)[0]} == {40}
+    assert {len(grams.x) for grams in Sampled.of(layers, 0).layers} == {40}
     assert layers_finding(compared(features, "before", "after")).n == 120
+
+
+def test_pictures_of_few_groups_decide_less():
+    """The interval of pictures in few groups is wider, N tells the groups, and too few are said."""
+    features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
+    painters = np.arange(120) // 15
+    by_painter = {name: table + 3 * table[painters] for name, table in features.items()}
+    pair = compared(by_painter, "before", "after")
+    grouped = replace(pair, groups=[f"painter {number}" for number in painters])
+    plain, row = layers_finding(pair), layers_finding(grouped)
+    assert row.value == plain.value
+    assert (plain.n_groups, row.n, row.n_groups) == (None, 120, 8)
+    assert "8 groups only" in row.remark
+    assert row.high - row.low >= plain.high - plain.low
+
+
+def test_one_group_decides_nothing():
+    """Pictures of a single painter leave a statement untested, and the row says why."""
+    features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
+    pair = replace(compared(features, "before", "after"), groups=["Monet"] * 120)
+    row = layers_finding(pair)
+    assert row.verdict == "untested"
+    assert "at least 4 groups" in row.remark
 
 
 def test_grams_give_the_cka_of_a_half():
@@ -105,9 +128,9 @@ def test_grams_give_the_cka_of_a_half():
     features = noisy((1.0,) * 5, "after")
     x, y = features["before", "conv1"] + 7, features["after", "conv1"]
     rows = np.array([3, 5, 8, 9, 40, 77, 78, 100, 111, 119])
-    grams, n = sampled_grams([(x, y)], 0)
-    assert n == 120
-    assert grams[0].cka_debiased(rows) == pytest.approx(
+    sampled = Sampled.of([(x, y)], 0)
+    assert sampled.n == 120
+    assert sampled.layers[0].cka_debiased(rows) == pytest.approx(
         linear_cka(x[rows], y[rows], debiased=True), abs=1e-9
     )
 

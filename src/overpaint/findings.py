@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from overpaint.defaults import LEVEL
+from overpaint.defaults import GROUPS, LEVEL
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import Table, rows_at
 from overpaint.measures.cka import Grams
+from overpaint.measures.groups import Ints, group_numbers, how_many
 from overpaint.measures.verdicts import (
     depth_rank,
     over_channels,
@@ -52,6 +53,7 @@ class ComparedPair:
     images: str  # the split of the CKA
     seed: int
     read: Callable[[str, str], Table]  # (network, layer) -> its features [N, C] of these images
+    groups: Sequence[str] | None = None  # of each of these images; "" is none
 
     @property
     def with_cka(self) -> pd.DataFrame:
@@ -177,10 +179,14 @@ class Hypothesis:
         *,
         n: int,
         hoped: Literal["below", "above"],
+        n_groups: int | None = None,
         remark: str = "",
         chance: float = 0.0,
     ) -> FindingRow:
         """The row with its verdict; the interval holds the value."""
+        if n_groups is not None and n_groups < GROUPS:
+            few = f"the pictures are of {n_groups} groups only: the interval is not to be relied on"
+            remark = f"{remark}; {few}" if remark else few
         low, high = min(interval[0], value), max(interval[1], value)
         return FindingRow(
             statement=self.statement,
@@ -192,6 +198,7 @@ class Hypothesis:
             high=high,
             chance=chance,
             n=n,
+            n_groups=n_groups,
             unit=self.unit,
             remark=remark,
             before=self.before,
@@ -248,11 +255,40 @@ def spared(hypothesis: Hypothesis, cost: Score, remark: str = "") -> FindingRow:
     )
 
 
-def sampled_grams(layers: Sequence[tuple[Table, Table]], seed: int) -> tuple[list[Grams], int]:
-    """The Grams of at most PICTURES pictures, the same of all layers, and how many there were."""
-    n = layers[0][0].shape[0]
-    rows = np.sort(generator(seed, "tried").permutation(n)[:PICTURES])
-    return [Grams.of(rows_at(before, rows), rows_at(after, rows)) for before, after in layers], n
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """At most PICTURES pictures of a comparison, the same for all layers."""
+
+    layers: list[Grams]
+    groups: Ints | None  # of these pictures
+    n: int  # pictures that there were
+    n_groups: int | None
+
+    @classmethod
+    def of(
+        cls, layers: Sequence[tuple[Table, Table]], seed: int, groups: Sequence[str] | None = None
+    ) -> "Sampled":
+        """Drawn at random where there are more."""
+        n = layers[0][0].shape[0]
+        rows = np.sort(generator(seed, "tried").permutation(n)[:PICTURES])
+        numbers = group_numbers(groups, n)
+        return cls(
+            layers=[Grams.of(rows_at(old, rows), rows_at(new, rows)) for old, new in layers],
+            groups=None if numbers is None else np.unique(numbers[rows], return_inverse=True)[1],
+            n=n,
+            n_groups=how_many(numbers),
+        )
+
+    def interval(
+        self, statistic: Callable[[list[float]], float], rng: np.random.Generator
+    ) -> tuple[float, float]:
+        """Of a statistic of the layers' debiased CKAs, over halves of pictures or of groups."""
+        return over_halves(
+            lambda rows: statistic([layer.cka_debiased(rows) for layer in self.layers]),
+            len(self.layers[0].x),
+            rng,
+            groups=self.groups,
+        )
 
 
 # --- low layers change less ----------------------------------------------------------------------
@@ -266,15 +302,15 @@ def layers_finding(pair: ComparedPair) -> FindingRow:
     names, depths = pair.with_cka["layer"].tolist(), pair.with_cka["position"].tolist()
     try:
         value = depth_rank(depths, pair.with_cka["cka_debiased"].tolist())
-        grams, n = sampled_grams([pair.features(name) for name in names], pair.seed)
-        interval = over_halves(
-            lambda rows: depth_rank(depths, [layer.cka_debiased(rows) for layer in grams]),
-            len(grams[0].x),
-            generator(pair.seed, "halves", "layers"),
+        sampled = Sampled.of([pair.features(name) for name in names], pair.seed, pair.groups)
+        interval = sampled.interval(
+            lambda ckas: depth_rank(depths, ckas), generator(pair.seed, "halves", "layers")
         )
     except MeasureError as error:
         return hypothesis.untested(str(error))
-    return hypothesis.decided(value, interval, n=n, hoped="below")
+    return hypothesis.decided(
+        value, interval, n=sampled.n, n_groups=sampled.n_groups, hoped="below"
+    )
 
 
 # --- high layers concentrate classes -------------------------------------------------------------
@@ -382,6 +418,7 @@ def double_finding(routes: ComparedRoutes) -> FindingRow:
         pictures.value,
         (pictures.low, pictures.high),
         n=pictures.n,
+        n_groups=pictures.n_groups,
         hoped="above",
         remark="one training of each: the luck of their seeds is not in the interval",
     )
@@ -413,15 +450,15 @@ def control_finding(change: ComparedPair, control: ComparedPair) -> FindingRow:
     )
     try:
         layers = [pair.features(name) for pair in (control, change) for name in shared]
-        grams, n = sampled_grams(layers, change.seed)
-        interval = over_halves(
-            lambda rows: float(signs @ [layer.cka_debiased(rows) for layer in grams]),
-            len(grams[0].x),
-            generator(change.seed, "halves", "control"),
+        sampled = Sampled.of(layers, change.seed, change.groups)
+        interval = sampled.interval(
+            lambda ckas: float(signs @ ckas), generator(change.seed, "halves", "control")
         )
     except MeasureError as error:
         return hypothesis.untested(str(error))
-    return hypothesis.decided(alike - changed, interval, n=n, hoped="above")
+    return hypothesis.decided(
+        alike - changed, interval, n=sampled.n, n_groups=sampled.n_groups, hoped="above"
+    )
 
 
 # --- what changed matters ------------------------------------------------------------------------

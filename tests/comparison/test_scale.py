@@ -13,7 +13,7 @@ from overpaint.comparison.channels import LayerChannels, Pictures
 from overpaint.comparison.layers import layer_row, matrix_rows
 from overpaint.datasets.catalogue import Picture, dataset_of
 from overpaint.datasets.opening import dataset
-from overpaint.findings import sampled_grams
+from overpaint.findings import Sampled
 from overpaint.measures import centred, similarity
 from overpaint.measures.cka import Grams
 from overpaint.networks import build
@@ -171,9 +171,10 @@ def test_a_picture_that_stands_twice_counts_once(small_slices):
 def test_findings_hold_only_the_pictures_they_draw(small_slices):
     """Of a large split a thousand rows of each layer are kept, and they are the right ones."""
     layers = [(Computed(3000, 30, 0), Computed(3000, 30, 1))]
-    (grams,), n = sampled_grams(layers, seed=3)
+    sampled = Sampled.of(layers, seed=3)
+    (grams,) = sampled.layers
     rows = np.sort(generator(3, "tried").permutation(3000)[:1000])
     whole = Grams.of(*(np.asarray(table[:, :])[rows] for table in layers[0]))
-    assert n == 3000
+    assert sampled.n == 3000
     assert np.array_equal(grams.x, whole.x)
     assert np.array_equal(grams.y, whole.y)

@@ -301,6 +301,7 @@ def scores(name: str, dataset: str, plan: Plan) -> Scores:
             high=value * times + 0.0152,
             chance=chance,
             n=n,
+            n_groups=None if multi else n // 2,
         )
         for kind, times in names.items()
     }
@@ -328,7 +329,8 @@ def scores(name: str, dataset: str, plan: Plan) -> Scores:
     main = next(iter(names))
     confusion = None if multi else confusions(name, dataset, plan)
     groups = {} if multi else {
-        "known": Score(value=value + 0.081, low=value + 0.05, high=value + 0.1, chance=0.4, n=3),
+        "known": Score(value=value + 0.081, low=value + 0.05, high=value + 0.1, chance=0.4, n=3,
+                       n_groups=2),
         "unknown": Score(value=value - 0.203, low=value - 0.25, high=value - 0.15, chance=0.5, n=2),
     }  # fmt: skip
     return Scores(
@@ -701,6 +703,7 @@ def layer_rows(draw: np.random.Generator, plan: Plan) -> list[LayerRow]:
                 position=position,
                 channels=channels,
                 n_images=plan.pictures // 6,
+                n_groups=plan.pictures // 12,
                 reduction="mean",
                 cka=cka,
                 cka_low=cka - width,

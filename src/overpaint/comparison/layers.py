@@ -4,7 +4,7 @@ A measure by layer is an entry of LAYER_MEASURES: a function of a pair of layers
 LayerRow that it fills.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import Centred, Table, ahead, centred_both, steps
 from overpaint.measures.cka import Crosses, Kernels, KernelSums
+from overpaint.measures.groups import Ints, group_numbers, how_many
 from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.ranges import in_parts
 from overpaint.measures.similarity import (
@@ -28,6 +29,9 @@ from overpaint.measures.similarity import (
 )
 from overpaint.records import LayerRow, MatrixRow
 
+LEAST = 4
+"""Images below which no CKA of layers is told: any two are wholly alike, and three nearly so."""
+
 
 @dataclass(frozen=True, eq=False)
 class LayerPair:
@@ -37,6 +41,15 @@ class LayerPair:
     after: Centred
     kernels: Kernels
     neighbours: Callable[[], float]  # the share in common
+    groups: Ints | None  # the number of each picture's group
+
+    def cka(self, *, debiased: bool = False) -> float:
+        """Of so few pictures as to be alike whatever a network sees in them there is none."""
+        if len(self.before) < LEAST:
+            raise MeasureError(
+                "too-few-images", f"needs at least {LEAST} images; got {len(self.before)}"
+            )
+        return self.kernels.cka(debiased=debiased)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,22 +68,22 @@ LAYER_MEASURES = (
     LayerMeasure(
         name="cka",
         columns=("cka",),
-        values=lambda pair: (pair.kernels.cka(),),
+        values=lambda pair: (pair.cka(),),
     ),
     LayerMeasure(
-        name="its interval",
+        name="interval of cka",
         columns=("cka_low", "cka_high"),
-        values=lambda pair: pair.kernels.interval(),
+        values=lambda pair: pair.kernels.interval(groups=pair.groups),
     ),
     LayerMeasure(
         name="cka_debiased",
         columns=("cka_debiased",),
-        values=lambda pair: (pair.kernels.cka(debiased=True),),
+        values=lambda pair: (pair.cka(debiased=True),),
     ),
     LayerMeasure(
-        name="its interval",
+        name="interval of cka_debiased",
         columns=("cka_debiased_low", "cka_debiased_high"),
-        values=lambda pair: pair.kernels.interval(debiased=True),
+        values=lambda pair: pair.kernels.interval(debiased=True, groups=pair.groups),
     ),
     LayerMeasure(
         name="procrustes",
@@ -95,12 +108,14 @@ def layer_row(
     before: Table | Centred,
     after: Table | Centred,
     reduction: str = "mean",
+    groups: Sequence[str] | None = None,
 ) -> LayerRow:
     """How alike one layer's features are, by all that LAYER_MEASURES lists.
 
-    What cannot be computed (too few images, constant features) is a status, never a lost run.
+    groups: of each image, "" is none; intervals are over groups where there are any. What cannot be
+    computed (too few images, constant features) is a status, never a lost run.
     """
-    measured = LayerSums(before, after)
+    measured = LayerSums(before, after, groups=group_numbers(groups, after.shape[0]))
     if measured.tables:
         for part in ahead(in_parts(*measured.tables)):
             measured.add(*part)
@@ -114,9 +129,14 @@ class LayerSums:
     """
 
     def __init__(
-        self, before: Table | Centred, after: Table | Centred, crosses: Crosses | None = None
+        self,
+        before: Table | Centred,
+        after: Table | Centred,
+        crosses: Crosses | None = None,
+        groups: Ints | None = None,
     ) -> None:
         self.shape = after.shape
+        self.groups = groups
         self.refused: dict[str, list[str]] = {}  # why -> the measures that said so
         self.tables: tuple[Table, Table] | None = None  # what rows are wanted of
         try:
@@ -155,6 +175,7 @@ class LayerSums:
                 self.y,
                 self.kernels.kernels if self.tables else Kernels.of(self.x, self.y),
                 self._neighbours,
+                self.groups,
             )
             for measure in LAYER_MEASURES:
                 try:
@@ -166,6 +187,7 @@ class LayerSums:
             position=position,
             channels=self.shape[1],
             n_images=self.shape[0],
+            n_groups=how_many(self.groups),
             reduction=reduction,
             status="; ".join(f"{', '.join(names)}: {why}" for why, names in self.refused.items())
             or "ok",
@@ -191,7 +213,9 @@ def matrix_rows(
     there are any.
     """
     kernels = kernels or LayerKernels.of(before, after)
-    biased, debiased = kernels.cka(), kernels.cka(debiased=True)
+    debiased = kernels.cka(debiased=True)
+    enough = all(table.shape[0] >= LEAST for table in after.values())
+    biased = kernels.cka() if enough else debiased
     rows = []
     for i, layer_before in enumerate(before):
         for j, layer_after in enumerate(after):

@@ -306,14 +306,14 @@ class _Pair:
         """
         order, rows = np.argsort(groups, kind="stable"), np.arange(len(groups))
         count = np.bincount(groups)
-        starts, r = np.cumsum(count) - count, len(groups) - count
+        starts, r = np.cumsum(count) - count, len(groups) - count.astype(np.float64)
 
         def to_groups(kernel: Array) -> Array:
             """What each image has with the images of each group together, [N, G]."""
             return np.asarray(np.add.reduceat(kernel[:, order], starts, axis=1))
 
         def of_groups(values: Array) -> Array:
-            return np.bincount(groups, values)
+            return np.asarray(np.bincount(groups, values), np.float64)
 
         def others(values: Array) -> Array:
             return np.asarray(values.sum() - of_groups(values))

@@ -81,6 +81,7 @@ def advise(
                 low=score.low if score else None,
                 high=score.high if score else None,
                 chance=score.chance if score else None,
+                n_groups=score.n_groups if score else None,
                 status="; ".join(dict.fromkeys(reasons)) or "ok",
             )
         )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from overpaint.defaults import LEVEL
 from overpaint.errors import MeasureError
+from overpaint.measures.groups import Ints, how_many
 
 Rows = NDArray[np.intp]
 Interval = tuple[float, float]
@@ -104,9 +105,14 @@ def unseen(images: int) -> float:
 
 
 def over_halves(
-    statistic: Callable[[Rows], float], images: int, rng: np.random.Generator, *, draws: int = 200
+    statistic: Callable[[Rows], float],
+    images: int,
+    rng: np.random.Generator,
+    *,
+    groups: Ints | None = None,
+    draws: int = 200,
 ) -> Interval:
-    """The 95 % interval of a statistic of images, from random halves of them.
+    """The 95 % interval of a statistic of images, from random halves of them, or of their groups.
 
     >>> values = np.arange(100.0)
     >>> low, high = over_halves(lambda rows: values[rows].mean(), 100, np.random.default_rng(0))
@@ -117,17 +123,26 @@ def over_halves(
     as the whole from another such collection: the spread over halves is that of the statistic. A
     bootstrap would repeat images, which CKA takes for similarity. A statistic that is biased in
     small samples makes the interval reach further to that side. Of a large collection a "half" is
-    500 images, so that the interval is rather too wide.
+    500 images, so that the interval is rather too wide. groups: `group_numbers` of the images; then
+    it is half of the groups, each whole.
 
-    Raises MeasureError: `too-few-images` (it needs 10).
+    Raises MeasureError: `too-few-images` (it needs 10), `too-few-groups` (it needs 4).
 
     Source: half-sampling, McCarthy 1969; Politis & Romano 1994 for statistics in general.
     """
     if images < 10:
         raise MeasureError("too-few-images", f"halves need at least 10 images; got {images}")
-    half = min(images // 2, MOST)
-    values = [statistic(np.sort(rng.permutation(images)[:half])) for _ in range(draws)]
-    return _quantiles(values)
+    if groups is None:
+        half = min(images // 2, MOST)
+        halves = [np.sort(rng.permutation(images)[:half]) for _ in range(draws)]
+    else:
+        count = how_many(groups) or 0
+        if count < 4:
+            raise MeasureError(
+                "too-few-groups", f"halves of groups need at least 4 groups; got {count}"
+            )
+        halves = [np.flatnonzero(rng.permutation(count)[groups] < count // 2) for _ in range(draws)]
+    return _quantiles([statistic(rows) for rows in halves])
 
 
 def over_channels(

@@ -136,6 +136,7 @@ class LayerRow:
     procrustes: float | None = None  # 0 to √2; exactly 0 only where nothing at all differs
     mutual_neighbours: float | None = None  # share of the 10 nearest images
     mutual_neighbours_chance: float | None = None
+    n_groups: int | None = None  # that the intervals of CKA are over; None where no picture has one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -528,6 +529,7 @@ class FindingRow:
     n: int
     unit: str  # what n counts, and the interval is over: "pictures", "channels", "layers", …
     remark: str
+    n_groups: int | None = None  # that the interval is over, where pictures have groups
     before: str = ""  # the networks of the pair, or the two routes
     after: str = ""
 
@@ -546,3 +548,4 @@ class AdviceRow:
     high: float | None
     chance: float | None
     status: str
+    n_groups: int | None = None  # of these pictures, that the interval is over

@@ -124,7 +124,7 @@ def wanted_comparison(work: Workspace, pair: Pair) -> Manifest:
             inputs[f"features of {side} on {'/'.join(on)}"] = key
     return manifest(
         "comparison",
-        inputs=inputs,
+        inputs=inputs | work.groups_of(*cka),
         settings={
             "k": work.study.maximal_images,
             "render": {"layers": render.layers, "channels": render.channels} if render else {},
@@ -167,6 +167,7 @@ def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
             after,
             maximal_split,
             k=work.study.maximal_images,
+            groups=[picture.group for picture in cka_split.pictures],
             seed=work.study.seed,
             related=work.study.related(*pair.pair),
             progress=advance,

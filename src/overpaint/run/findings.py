@@ -141,6 +141,7 @@ def _compared(work: Workspace, pair: Pair) -> ComparedPair:
         layers=read_table(place / "layers.parquet"),
         channels=read_table(place / "channels.parquet"),
         images=f"{facts.dataset}/{facts.cka_split}",
+        groups=[picture.group for picture in work.split(facts.dataset, facts.cka_split).pictures],
         seed=work.study.seed,
         read=read,
     )
@@ -154,8 +155,16 @@ def _difference_by_pictures(work: Workspace, single: str, double: str) -> Score:
         probabilities(read_table(work.folder.network(name) / "predictions.parquet"))
         for name in (single, double)
     )
-    labels = np.asarray(work.split(dataset, "test").labels)
-    return difference(first, second, labels, dataset=dataset, split="test", seed=work.study.seed)
+    test = work.split(dataset, "test")
+    return difference(
+        first,
+        second,
+        np.asarray(test.labels),
+        dataset=dataset,
+        split="test",
+        seed=work.study.seed,
+        groups=[picture.group for picture in test.pictures],
+    )
 
 
 def _difference_by_trainings(work: Workspace, single: str, double: str) -> RouteDifference | None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from overpaint.report.charts import plots, tables
 from overpaint.report.parts.rows import Figure
-from overpaint.report.parts.text import BIASED, count, counted, number
+from overpaint.report.parts.text import BIASED, count, counted, number, of_groups
 from overpaint.report.site.files import Site, method, no_figure
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -60,13 +60,14 @@ def similarity(comparison: ComparisonRecords) -> Drawing | None:
     ).dropna(subset="value")
     if long.empty:
         return None
-    n = count(comparison.layers["n_images"].max())
+    n, n_groups = count(comparison.layers["n_images"].max()), comparison.layers["n_groups"].max()
+    over = "pictures" if pd.isna(n_groups) else of_groups("pictures", n_groups)
     first, last = long.iloc[0], long[long["what"] == long["what"].iloc[0]].iloc[-1]
     return Drawing(
         reading=(
             f"At 1 both networks arrange the {n} test pictures in the same way, whatever single "
             "channels do; the lower, the more the layer changed. The bands are 95\xa0% jackknife "
-            f"intervals over pictures. {BIASED}"
+            f"intervals over {over}. {BIASED}"
         ),
         alt_text=(
             f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "

@@ -19,6 +19,7 @@ from overpaint.report.parts.text import (
     known,
     listed,
     number,
+    of_groups,
     percent,
     points,
 )
@@ -82,7 +83,8 @@ class ScorePair:
         first, second = (
             Cell(
                 percent(score.value),
-                aside=f"{interval(score.low, score.high)}; N\xa0{count(score.n)}",
+                aside=f"{interval(score.low, score.high)}; "
+                f"N\xa0{of_groups(count(score.n), score.n_groups)}",
             )
             for score in (self.first, self.second)
         )

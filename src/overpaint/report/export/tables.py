@@ -21,6 +21,7 @@ from overpaint.report.parts.text import (
     known,
     listed,
     number,
+    of_groups,
     percent,
     points,
 )
@@ -76,6 +77,9 @@ def score_grid(records: Records, dataset: str, scored: list[Route]) -> Grid:
     firsts = [next(iter(route.scores.values())) for route in scored]
     kinds = list(dict.fromkeys(kind for first in firsts for kind in first.scores))
     pictures = sorted({score.n for first in firsts for score in first.scores.values()})
+    over = of_groups(
+        f"{' or '.join(map(count, pictures))} pictures", firsts[0].scores[firsts[0].main].n_groups
+    )
     spread = (
         " Where a route was trained several times: mean ± standard deviation over the trainings."
         if any(len(route.values) > 1 for route in scored)
@@ -102,8 +106,7 @@ def score_grid(records: Records, dataset: str, scored: list[Route]) -> Grid:
         title=f"Scores on {dataset}/{firsts[0].split}, in percent",
         heads=("Network", "Training", *map(score_name, kinds), "Trainings", "N"),
         lines=lines,
-        note="In parentheses the 95\xa0% bootstrap interval over the "
-        f"{' or '.join(map(count, pictures))} pictures.{spread}",
+        note=f"In parentheses the 95\xa0% bootstrap interval over the {over}.{spread}",
         last=("chance", "", *chance, "", ""),
         left=2,
     )

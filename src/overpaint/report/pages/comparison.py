@@ -30,6 +30,7 @@ from overpaint.report.parts.text import (
     counted,
     listed,
     number,
+    of_groups,
     percent,
     q_value,
     slug,
@@ -256,9 +257,11 @@ def summary(comparison: ComparisonRecords) -> str:
             f"{'was' if facts.duplicates == 1 else 'were'} left out as the same file under "
             "another name."
         )
+    n_groups = comparison.layers["n_groups"].max()
+    groups = "" if pd.isna(n_groups) else f", {of_groups('', n_groups).strip()}"
     return (
         f"CKA on the {count(facts.n_cka)} pictures of {facts.dataset or ABSENT}/"
-        f"{facts.cka_split or ABSENT}; the {count(facts.k)} maximal activation images "
+        f"{facts.cka_split or ABSENT}{groups}; the {count(facts.k)} maximal activation images "
         f"of each channel among the {count(facts.n_maximal)} of "
         f"{facts.maximal_split or ABSENT}; {counted(facts.classes or 0, 'class')}.{left_out}"
     )

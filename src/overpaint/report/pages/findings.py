@@ -8,7 +8,7 @@ import pandas as pd
 from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow
 from overpaint.report.parts.rows import Cell, Link
-from overpaint.report.parts.text import ABSENT, counted, listed, number, points
+from overpaint.report.parts.text import ABSENT, counted, listed, number, of_groups, points
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import Records
 
@@ -35,7 +35,9 @@ class FindingLine:
             verdict=row.verdict,
             value=value_cell(row),
             chance=ABSENT if row.chance is None else _value(row, row.chance),
-            n=counted(row.n, row.unit.removesuffix("s")) if row.n else ABSENT,
+            n=of_groups(counted(row.n, row.unit.removesuffix("s")), row.n_groups)
+            if row.n
+            else ABSENT,
             remark=row.remark,
         )
 

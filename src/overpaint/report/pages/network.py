@@ -20,6 +20,7 @@ from overpaint.report.parts.text import (
     interval,
     known,
     number,
+    of_groups,
     percent,
     setting,
 )
@@ -241,7 +242,8 @@ def _scores(network: NetworkRecords) -> Iterable[tuple[str, Cell]]:
     ]
     for name, score in in_order:
         within = interval(score.low, score.high)
-        aside = f"{within}; chance {percent(score.chance)}; N\xa0{count(score.n)}"
+        n = of_groups(count(score.n), score.n_groups)
+        aside = f"{within}; chance {percent(score.chance)}; N\xa0{n}"
         yield name, Cell(percent(score.value), aside=aside)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from overpaint.records import AdviceRow
 from overpaint.report.parts.routes import Route, routes, score_name
 from overpaint.report.parts.rows import Cell, Link
-from overpaint.report.parts.text import count, interval, number, percent
+from overpaint.report.parts.text import count, interval, number, of_groups, percent
 from overpaint.report.parts.tree import anchor
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import Records
@@ -45,7 +45,7 @@ class AdviceLine:
             logme=number(row.logme),
             neighbours=Cell(percent(row.neighbour), aside=within),
             chance=percent(row.chance),
-            n=count(row.n),
+            n=of_groups(count(row.n), row.n_groups),
             results=tuple(results),
             remark="" if row.status in ("ok", None) else row.status,
         )

@@ -10,7 +10,16 @@ from overpaint.report.charts import plots
 from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.routes import Route, apart, routes, score_name
 from overpaint.report.parts.rows import Cell, Figure, Link
-from overpaint.report.parts.text import ABSENT, count, interval, listed, percent, points, slug
+from overpaint.report.parts.text import (
+    ABSENT,
+    count,
+    interval,
+    listed,
+    of_groups,
+    percent,
+    points,
+    slug,
+)
 from overpaint.report.parts.tree import origin, parent_of, training
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.study.reading import Records
@@ -154,7 +163,9 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
         cells = []
         for column in columns:
             score = _at(scores, column)
-            n = f"; N\xa0{count(score.n)}" if score and column[1] else ""
+            n = ""
+            if score and column[1]:
+                n = f"; N\xa0{of_groups(count(score.n), score.n_groups)}"
             cells.append(
                 Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
                 if score
@@ -165,7 +176,10 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
             route=way,
             kind=kind,
             cells=tuple(cells),
-            n=count(max(score.n for score in scores.scores.values())),
+            n=of_groups(
+                count(max(score.n for score in scores.scores.values())),
+                scores.scores[scores.main].n_groups,
+            ),
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from math import isnan
 
+from overpaint.defaults import GROUPS
 from overpaint.files import safe_name
 
 ABSENT = "–"
@@ -128,6 +129,20 @@ def q_value(q: float | None) -> str:
     ('q\xa0=\xa00.042', '')
     """
     return "" if q is None else p_value(q).replace("p", "q", 1)
+
+
+def of_groups(pictures: str, n_groups: float | None) -> str:
+    """How many pictures, in words, and of how many groups, where the interval is over groups.
+
+    >>> of_groups("249", None), of_groups("249 pictures", 31)
+    ('249', '249 pictures in 31 groups')
+    >>> of_groups("30", 6)
+    '30 in 6 groups (too few to rely on the interval)'
+    """
+    if n_groups is None or isnan(n_groups):
+        return pictures
+    few = " (too few to rely on the interval)" if n_groups < GROUPS else ""
+    return f"{pictures} in {counted(int(n_groups), 'group')}{few}"
 
 
 def setting(value: object) -> str:
