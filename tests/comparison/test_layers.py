@@ -12,10 +12,10 @@ from overpaint.records import LayerRow, column_kinds
 
 
 def test_every_number_of_a_row_has_one_measure():
-    """The list fills each column of numbers of LayerRow once, and no other column."""
+    """The list fills each column of numbers of LayerRow once, but those of luck, and names."""
     filled = Counter(column for measure in LAYER_MEASURES for column in measure.columns)
     numbers = {name for name, kind in column_kinds(LayerRow).items() if kind.dtype == "float64"}
-    assert filled == Counter(numbers)
+    assert filled == Counter(numbers - {"cka_debiased_twins", "beside_luck"} | {"dominant"})
 
 
 def features(n, p, seed=0):
@@ -26,12 +26,12 @@ def features(n, p, seed=0):
     ("n", "status", "absent"),
     [
         (1, "all: needs at least 2 images; got 1", {"cka", "procrustes"}),
-        (3, ("cka, interval of cka, cka_debiased: needs at least 4 images; got 3; interval of "
-             "cka_debiased: needs at least 5 images; got 3; mutual_neighbours: needs at least 12 "
-             "images; got 3"),
+        (3, ("cka, interval of cka, cka_debiased, cka_permuted: needs at least 4 images; got 3; "
+             "interval of cka_debiased: needs at least 5 images; got 3; dominant: needs at least 7 "
+             "images; got 3; mutual_neighbours: needs at least 12 images; got 3"),
          {"cka", "cka_low", "cka_debiased", "cka_debiased_low", "mutual_neighbours"}),
-        (4, ("interval of cka_debiased: needs at least 5 images; got 4; mutual_neighbours: needs "
-             "at least 12 images; got 4"),
+        (4, ("interval of cka_debiased: needs at least 5 images; got 4; dominant: needs at least 7 "
+             "images; got 4; mutual_neighbours: needs at least 12 images; got 4"),
          {"cka_debiased_low", "mutual_neighbours"}),
         (11, "mutual_neighbours: needs at least 12 images; got 11", {"mutual_neighbours"}),
         (12, "ok", set()),

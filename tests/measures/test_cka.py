@@ -11,6 +11,7 @@ from scipy.stats import t as student
 
 from overpaint.errors import MeasureError
 from overpaint.measures import cka as cka_module
+from overpaint.measures.centred import Centred
 from overpaint.measures.cka import Kernels, cka_interval, linear_cka
 
 laws = settings(deadline=None, max_examples=25, derandomize=True)
@@ -349,3 +350,97 @@ def test_interval_where_one_image_differs():
     with pytest.raises(MeasureError) as caught:
         cka_interval(one_image_differs, table[:6])
     assert caught.value.slug == "degenerate-features"
+
+
+# --- what CKA owes to what -----------------------------------------------------------------------
+
+
+def test_permuted_is_the_mean_over_all_ways_to_deal_the_pictures():
+    """The value under permutations is the mean CKA of all orders of one table's rows."""
+    x, y = related(5, 3, 2)
+    ways = list(permutations(range(5)))
+    biased = np.mean([linear_cka(x, y[list(way)]) for way in ways])
+    debiased = np.mean([linear_cka(x, y[list(way)], debiased=True) for way in ways])
+    assert Kernels.of(x, y).permuted() == pytest.approx(biased, abs=1e-12)
+    assert debiased == pytest.approx(0, abs=1e-12)
+
+
+@laws
+@given(n=st.integers(8, 30), p=st.integers(1, 40), noise=st.floats(0.1, 10), seed=seeds)
+def test_dominant_pictures_by_definition(n, p, noise, seed):
+    """They are those without which CKA moves most, and the value is that of all the others."""
+    x, y = related(n, p, 4, seed, noise)
+    rows, value = Kernels.of(x, y).dominant()
+    without = np.array([
+        linear_cka(np.delete(x, i, 0), np.delete(y, i, 0), debiased=True) for i in range(n)
+    ])  # fmt: skip
+    expected = np.sort(np.abs(without - without.mean()))[-3:]
+    assert np.sort(np.abs(without - without.mean())[rows]) == pytest.approx(expected, abs=1e-9)
+    others = np.delete(x, rows, 0), np.delete(y, rows, 0)
+    assert value == pytest.approx(linear_cka(*others, debiased=True), abs=1e-9)
+
+
+def test_a_planted_picture_dominates():
+    """Three pictures that are far out in both networks make unrelated features look alike."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((2, 100, 8))
+    x[[7, 30, 90]] = y[[7, 30, 90]] = 20 * rng.standard_normal(8)
+    rows, value = Kernels.of(x, y).dominant()
+    assert set(rows) == {7, 30, 90}
+    assert linear_cka(x, y, debiased=True) > 0.8
+    assert abs(value) < 0.05
+
+
+def test_no_picture_dominates_a_layer_that_did_not_change():
+    """Features and themselves stay alike without any picture: none is named."""
+    x, _ = related(20, 4, 2)
+    assert Kernels.of(x, x).dominant() == ([], 1.0)
+
+
+def centred_off_diagonal(kernel):
+    """U-centring, as Székely & Rizzo define it."""
+    n = len(kernel)
+    np.fill_diagonal(kernel, 0)
+    mean = kernel.sum(axis=0) / (n - 2)
+    centred = kernel - mean - mean[:, None] + kernel.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(centred, 0)
+    return centred
+
+
+@laws
+@given(n=st.integers(6, 25), p=st.integers(2, 40), noise=st.floats(0.1, 10), seed=seeds)
+def test_partial_is_the_likeness_of_residuals(n, p, noise, seed):
+    """It is the correlation of both kernels after a regression on the kernel of the input."""
+    x, y = related(n, p, 4, seed, noise)
+    z = x[:, :2] + np.random.default_rng(seed).standard_normal((n, 2))
+    k, g, h = (
+        centred_off_diagonal((table - table.mean(0)) @ (table - table.mean(0)).T)
+        for table in (x, y, z)
+    )
+    left_k, left_g = (side - (side * h).sum() / (h * h).sum() * h for side in (k, g))
+    expected = (left_k * left_g).sum() / np.sqrt((left_k**2).sum() * (left_g**2).sum())
+    assert Kernels.of(x, y).partial(Centred.of(z).gram) == pytest.approx(expected, abs=1e-8)
+
+
+def test_shared_input_is_taken_out():
+    """Layers that have nothing in common but the pictures are alike, and not without that."""
+    rng = np.random.default_rng(0)
+    pictures = rng.standard_normal((300, 4))
+    x, y = (np.hstack([pictures, rng.standard_normal((300, 4))]) for _ in range(2))
+    value = Kernels.of(x, y).partial(Centred.of(pictures).gram)
+    assert linear_cka(x, y, debiased=True) > 0.4
+    assert abs(value) < 0.05
+
+
+def test_what_is_not_looked_at(monkeypatch):
+    """Of too many pictures, and of a layer that is the input again, it is said."""
+    x, y = related(30, 4, 3)
+    kernels, gram = Kernels.of(x, y), Centred.of(x).gram
+    with pytest.raises(MeasureError) as caught:
+        kernels.partial(gram)
+    assert caught.value.slug == "nothing-left"
+    monkeypatch.setattr(cka_module, "EXACT", 20)
+    for ask in (lambda: kernels.partial(None), kernels.dominant):
+        with pytest.raises(MeasureError) as caught:
+            ask()
+        assert caught.value.slug == "too-many-images"

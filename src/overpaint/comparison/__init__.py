@@ -29,7 +29,7 @@ from overpaint.comparison.channels import (
     response_rows,
     with_p_values,
 )
-from overpaint.comparison.layers import LayerSums, matrix_rows
+from overpaint.comparison.layers import ComparedPictures, LayerSums, matrix_rows
 from overpaint.comparison.sources import InMemory, Positions, Source, Stored
 from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
@@ -37,7 +37,6 @@ from overpaint.defaults import MAXIMAL_IMAGES
 from overpaint.features import features_of
 from overpaint.machine import refusals_told
 from overpaint.measures.centred import Centred, Table, ahead, centred_if_possible
-from overpaint.measures.groups import group_numbers
 from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.ranges import in_parts
 from overpaint.measures.similarity import sought
@@ -121,9 +120,8 @@ def compare(
         )
         for number, (network, _) in enumerate(networks)
     )
-    groups = [picture.group for picture in images.pictures]
     change = tables(
-        old, new, images, groups=groups, k=k, seed=seed, negative=negative, related=related
+        old, new, images, compared=images, k=k, seed=seed, negative=negative, related=related
     )
     compared_networks = Compared(
         before=before,
@@ -145,7 +143,7 @@ def tables(
     *,
     k: int,
     seed: int,
-    groups: Sequence[str] | None = None,
+    compared: Split | None = None,
     negative: bool = False,
     related: bool = True,
     progress: Callable[[int, int], None] | None = None,
@@ -153,8 +151,8 @@ def tables(
     """Compare two networks layer by layer, reading the features of a layer a few images at a time.
 
     split: the pictures that `means` and `positions` of the sources are of, among which the maximal
-    images are found. groups: of each picture that the layers are compared by ("" is none), which
-    may be others; their intervals are over groups where there are any. A pair that is not
+    images are found. compared: those that the layers are compared by, which may be others; their
+    intervals are over groups where there are any. A pair that is not
     `related` has no common start; its filters are matched before the distance of the weights is
     taken once more. A pair whose channels differ in number has no rows by channel. `negative`:
     images rank among the maximal ones whatever the sign of their value, for layers before an
@@ -172,10 +170,15 @@ def tables(
     count = max((table.shape[0] for table in old_layers.values()), default=0)
     kernels = LayerKernels.of(old_layers, new_layers, keep=sought(count) if shared else None)
     matrix = matrix_rows(old_layers, new_layers, after.reduction, kernels)
-    numbers = group_numbers(groups, count) if shared else None
+    shown = ComparedPictures.of(
+        count,
+        old_layers[before.network.layers[0]] if shared else None,
+        names=compared.images if compared else None,
+        groups=[picture.group for picture in compared.pictures] if compared else None,
+    )
     for position, layer in enumerate(shared):
         measured = LayerSums(
-            old_layers[layer], new_layers[layer], kernels.crosses.pop(layer, None), numbers
+            old_layers[layer], new_layers[layer], shown, kernels.crosses.pop(layer, None)
         )
         means = before.means(layer), after.means(layer)
         sums = None

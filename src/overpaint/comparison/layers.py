@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
-from overpaint.measures.centred import Centred, Table, ahead, centred_both, steps
-from overpaint.measures.cka import Crosses, Kernels, KernelSums
+from overpaint.measures.centred import Array, Centred, Table, ahead, centred_both, steps
+from overpaint.measures.cka import EXACT, Crosses, Kernels, KernelSums
 from overpaint.measures.groups import Ints, group_numbers, how_many
 from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.ranges import in_parts
@@ -33,6 +33,33 @@ LEAST = 4
 """Images below which no CKA of layers is told: any two are wholly alike, and three nearly so."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ComparedPictures:
+    """The pictures that layers are compared by."""
+
+    names: Sequence[str]
+    groups: Ints | None  # the number of each picture's group
+    first: Centred | None = None  # the first layer before, which is nearest to the pictures
+    likeness: Array | None = None  # its Gram matrix, of so few pictures as to be had
+
+    @classmethod
+    def of(
+        cls,
+        count: int,
+        first: Table | Centred | None = None,
+        names: Sequence[str] | None = None,
+        groups: Sequence[str] | None = None,
+    ) -> "ComparedPictures":
+        """Of so many pictures, named by their numbers where no names are known."""
+        centred = first if isinstance(first, Centred) else None
+        return cls(
+            names=[str(number) for number in range(count)] if names is None else names,
+            groups=group_numbers(groups, count),
+            first=centred,
+            likeness=centred.gram if centred and count <= EXACT else None,
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class LayerPair:
     """The features of one layer in two networks, and what CKA and neighbours make of them."""
@@ -41,7 +68,18 @@ class LayerPair:
     after: Centred
     kernels: Kernels
     neighbours: Callable[[], float]  # the share in common
-    groups: Ints | None  # the number of each picture's group
+    pictures: "ComparedPictures"
+
+    def dominant(self) -> tuple[list[str], float]:
+        """The pictures that CKA hangs on most, by name, and its value without them."""
+        rows, value = self.kernels.dominant()
+        return [self.pictures.names[row] for row in rows], value
+
+    def partial(self) -> float | None:
+        """CKA without what the first layer before sees as alike; None of that layer itself."""
+        if self.pictures.first is None or self.before is self.pictures.first:
+            return None
+        return self.kernels.partial(self.pictures.likeness)
 
     def cka(self, *, debiased: bool = False) -> float:
         """Of so few pictures as to be alike whatever a network sees in them there is none."""
@@ -61,7 +99,7 @@ class LayerMeasure:
 
     name: str
     columns: tuple[str, ...]
-    values: Callable[[LayerPair], tuple[float, ...]]
+    values: Callable[[LayerPair], tuple[float | list[str] | None, ...]]
 
 
 LAYER_MEASURES = (
@@ -73,7 +111,7 @@ LAYER_MEASURES = (
     LayerMeasure(
         name="interval of cka",
         columns=("cka_low", "cka_high"),
-        values=lambda pair: pair.kernels.interval(groups=pair.groups),
+        values=lambda pair: pair.kernels.interval(groups=pair.pictures.groups),
     ),
     LayerMeasure(
         name="cka_debiased",
@@ -83,7 +121,22 @@ LAYER_MEASURES = (
     LayerMeasure(
         name="interval of cka_debiased",
         columns=("cka_debiased_low", "cka_debiased_high"),
-        values=lambda pair: pair.kernels.interval(debiased=True, groups=pair.groups),
+        values=lambda pair: pair.kernels.interval(debiased=True, groups=pair.pictures.groups),
+    ),
+    LayerMeasure(
+        name="cka_permuted",
+        columns=("cka_permuted",),
+        values=lambda pair: (pair.kernels.permuted(),),
+    ),
+    LayerMeasure(
+        name="dominant",
+        columns=("dominant", "cka_debiased_without"),
+        values=LayerPair.dominant,
+    ),
+    LayerMeasure(
+        name="cka_debiased_partial",
+        columns=("cka_debiased_partial",),
+        values=lambda pair: (pair.partial(),),
     ),
     LayerMeasure(
         name="procrustes",
@@ -115,7 +168,8 @@ def layer_row(
     groups: of each image, "" is none; intervals are over groups where there are any. What cannot be
     computed (too few images, constant features) is a status, never a lost run.
     """
-    measured = LayerSums(before, after, groups=group_numbers(groups, after.shape[0]))
+    pictures = ComparedPictures.of(after.shape[0], groups=groups)
+    measured = LayerSums(before, after, pictures)
     if measured.tables:
         for part in ahead(in_parts(*measured.tables)):
             measured.add(*part)
@@ -132,11 +186,11 @@ class LayerSums:
         self,
         before: Table | Centred,
         after: Table | Centred,
+        pictures: ComparedPictures,
         crosses: Crosses | None = None,
-        groups: Ints | None = None,
     ) -> None:
         self.shape = after.shape
-        self.groups = groups
+        self.pictures = pictures
         self.refused: dict[str, list[str]] = {}  # why -> the measures that said so
         self.tables: tuple[Table, Table] | None = None  # what rows are wanted of
         try:
@@ -166,16 +220,16 @@ class LayerSums:
 
     def row(self, layer: str, position: int, reduction: str) -> LayerRow:
         """Of all images."""
-        values: dict[str, float | None] = {
+        values: dict[str, Any] = {
             column: None for measure in LAYER_MEASURES for column in measure.columns
-        }
+        } | {"dominant": []}
         if not self.refused:
             pair = LayerPair(
                 self.x,
                 self.y,
                 self.kernels.kernels if self.tables else Kernels.of(self.x, self.y),
                 self._neighbours,
-                self.groups,
+                self.pictures,
             )
             for measure in LAYER_MEASURES:
                 try:
@@ -187,7 +241,7 @@ class LayerSums:
             position=position,
             channels=self.shape[1],
             n_images=self.shape[0],
-            n_groups=how_many(self.groups),
+            n_groups=how_many(self.pictures.groups),
             reduction=reduction,
             status="; ".join(f"{', '.join(names)}: {why}" for why, names in self.refused.items())
             or "ok",

@@ -31,6 +31,9 @@ from overpaint.measures.hsic import (
 EXACT = 2**12
 """Images up to which groups are left out by the N × N matrices: 134 MB for each of two."""
 
+DOMINANT = 3
+"""Images without which CKA is told once more."""
+
 
 def linear_cka(x: Table, y: Table, *, debiased: bool = False) -> float:
     """The similarity of two sets of features of the same images, whatever their rotation and scale.
@@ -188,6 +191,76 @@ class Kernels:
         low, high = np.tanh([_stretched(value) - reach, _stretched(value) + reach])
         # The clip of the stretched value to just below 1 must not part the value from its interval.
         return min(max(float(low), -1.0 if debiased else 0.0), value), max(float(high), value)
+
+    def permuted(self) -> float:
+        """The biased CKA when the pictures of one layer are dealt out anew, the mean over all N!
+        ways, the same for all layers: Σ K_ii Σ L_ii / (N − 1) in the place of Σ_ij K_ij L_ij. The
+        debiased value has the mean 0.
+
+        What both layers owe to no picture in particular: the value that CKA has without any
+        likeness, for so many images and directions.
+        """
+        self._check_enough(4)
+        deal = self.xy.a.sum() * self.xy.b.sum() / (len(self.xy.a) - 1)
+        return float(quotient(deal, self.xx.squares.sum(), self.yy.squares.sum()))
+
+    def dominant(self, count: int = DOMINANT) -> tuple[list[int], float]:
+        """The images without which, one at a time, debiased CKA moves most, that which moves it
+        most first, and its value without all of these; no images where none moves it.
+
+        Raises MeasureError: `too-few-images`, `degenerate-features`, and `too-many-images` above
+        4,096, where no few of them can dominate.
+        """
+        self._check_enough(count + 4)
+        if len(self.xy.a) > EXACT:
+            raise _too_many()
+        without = self.without_each(debiased=True)
+        moves = -np.abs(without - without.mean())
+        if (moves > -1e-12).all():
+            return [], self.cka(debiased=True)
+        rows = np.argsort(moves, kind="stable")[:count]
+        outside = np.ones(len(moves), np.int64)
+        outside[rows] = 0
+        xy, xx, yy = (sums[:1] for sums in self._hsics_without_groups(outside, (), debiased=True))
+        if (lost(xx, self.xx.squares.sum()) | lost(yy, self.yy.squares.sum())).any():
+            raise MeasureError("degenerate-features", DEGENERATE)
+        return rows.tolist(), float(quotient(xy, xx, yy)[0])
+
+    def partial(self, input_gram: Array | None) -> float:
+        """Debiased CKA of what is left of both kernels once that of the input is regressed off.
+
+        input_gram: [N, N], x xᵀ of the input's features about their mean (`Centred.gram`; None of
+        too many images): how alike the pictures are by themselves, which two networks share without
+        having learnt it. The least-squares share of it goes from each kernel; (r_xy − r_x0 r_y0) /
+        √((1 − r_x0²)(1 − r_y0²)) of the three debiased CKAs, −1..1.
+
+        Raises MeasureError: `too-few-images`, `degenerate-features`, `too-many-images` above 4,096,
+        `nothing-left` where a layer holds nothing but the likeness of the input.
+
+        Source: Cui et al. 2022, "Deconfounded representation similarity for comparison of neural
+        networks"; the unbiased kernels are those of Székely & Rizzo 2014, "Partial distance
+        correlation with methods for dissimilarities".
+        """
+        self._check_enough(5)
+        if input_gram is None or len(self.xy.a) > EXACT:
+            raise _too_many()
+        own = np.diagonal(input_gram)
+
+        def sums(gram: Array, sizes: Array) -> Sums:
+            terms = np.vdot(gram, input_gram), sizes @ own, sizes.sum(), own.sum()
+            return Sums(len(own), *map(np.asarray, terms))
+
+        alone = sums(input_gram, own)
+        x, y = (
+            float(cka_of(sums(side.gram, side.sizes), pair.sums, alone, debiased=True))
+            for side, pair in ((self.x, self.xx), (self.y, self.yy))
+        )
+        left = (1 - x**2) * (1 - y**2)
+        if min(1 - x**2, 1 - y**2) < 1e-6:
+            raise MeasureError(
+                "nothing-left", "a layer holds nothing but the likeness of the input"
+            )
+        return float(np.clip((self.cka(debiased=True) - x * y) / np.sqrt(left), -1, 1))
 
     def without_each(self, *, debiased: bool, groups: Ints | None = None) -> Array:
         """CKA of all images but one [N], or but those of a group [G]."""
@@ -451,6 +524,10 @@ def _joined(slices: list[_ThreePairs]) -> _ThreePairs:
         (np.concatenate([s for s, _ in parts]), np.concatenate([t for _, t in parts]))
         for parts in zip(*slices, strict=True)
     ]
+
+
+def _too_many() -> MeasureError:
+    return MeasureError("too-many-images", f"not looked at for more than {EXACT:,} images")
 
 
 def _stretched(cka: Array | float) -> Array:

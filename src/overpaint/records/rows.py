@@ -137,6 +137,12 @@ class LayerRow:
     mutual_neighbours: float | None = None  # share of the 10 nearest images
     mutual_neighbours_chance: float | None = None
     n_groups: int | None = None  # that the intervals of CKA are over; None where no picture has one
+    cka_permuted: float | None = None  # biased CKA with the pictures dealt out anew, on average
+    dominant: list[str] = field(default_factory=list)  # the 3 pictures that CKA hangs on most
+    cka_debiased_without: float | None = None  # without these pictures
+    cka_debiased_partial: float | None = None  # without what the first layer before sees as alike
+    cka_debiased_twins: float | None = None  # of `after` and another training of its route
+    beside_luck: float | None = None  # (1 − cka_debiased) / (1 − cka_debiased_twins)
 
 
 @dataclass(frozen=True, kw_only=True)

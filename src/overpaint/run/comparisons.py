@@ -167,7 +167,7 @@ def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
             after,
             maximal_split,
             k=work.study.maximal_images,
-            groups=[picture.group for picture in cka_split.pictures],
+            compared=cka_split,
             seed=work.study.seed,
             related=work.study.related(*pair.pair),
             progress=advance,
