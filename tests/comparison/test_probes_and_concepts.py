@@ -51,7 +51,7 @@ def test_op_probe_reads_every_layer_and_draws_curves(networks, images):
     """A row a network, layer and way; in a notebook two charts, and the level of chance."""
     known = op.probe(networks[:2], images, images, seed=3)
     assert known.rows["network"].unique().tolist() == ["before", "after"]
-    assert known.rows["layer"].unique().tolist() == networks[0].layers
+    assert known.rows["layer"].unique().tolist() == list(networks[0].layers)
     assert len(known.rows) == 2 * 2 * len(networks[0].layers)
     assert known.rows["value"].max() == 1.0  # colours are easily told, and train is test
     shown = known._repr_html_()
