@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from overpaint.errors import require_train
 
 if TYPE_CHECKING:
+    from overpaint.causes.between import Way, between
+    from overpaint.causes.rewind import Rewound, rewind
     from overpaint.comparison import Comparison, compare
     from overpaint.comparison.concepts import Concepts, concepts
     from overpaint.comparison.probes import Probes, probe
@@ -37,8 +39,11 @@ __all__ = [
     "Network",
     "OverpaintError",
     "Probes",
+    "Rewound",
     "Study",
     "Unit",
+    "Way",
+    "between",
     "compare",
     "concepts",
     "dataset",
@@ -47,6 +52,7 @@ __all__ = [
     "read_study",
     "render",
     "report",
+    "rewind",
     "taps",
     "wrap",
 ]
@@ -58,8 +64,11 @@ _HOMES = {
     "Network": "overpaint.networks:Network",
     "OverpaintError": "overpaint.errors:OverpaintError",
     "Probes": "overpaint.comparison.probes:Probes",
+    "Rewound": "overpaint.causes.rewind:Rewound",
     "Study": "overpaint.study:Study",
     "Unit": "overpaint.networks.taps:Unit",
+    "Way": "overpaint.causes.between:Way",
+    "between": "overpaint.causes.between:between",
     "compare": "overpaint.comparison:compare",
     "concepts": "overpaint.comparison.concepts:concepts",
     "dataset": "overpaint.datasets.opening:dataset",
@@ -68,6 +77,7 @@ _HOMES = {
     "read_study": "overpaint.study:read_study",
     "render": "overpaint.render:render",
     "report": "overpaint.reporting:report",
+    "rewind": "overpaint.causes.rewind:rewind",
     "taps": "overpaint.networks.taps:taps",
     "wrap": "overpaint.networks.own:wrap",
 }

@@ -121,7 +121,7 @@ def test_rewinding_equals_copies_that_are_filled(images):
     """Each row is the score of a copy whose weights were set back."""
     before, after = network(3), changed(3, ("one", "three", "head"))
     labels = np.asarray(images.labels)
-    rows = rewind(before, after, images).set_index(["layer", "how"])
+    rows = rewind(before, after, images).rows.set_index(["layer", "how"])
     layers = list(after.layers)
     whole = top_k_hits(predict(after, images), labels, 1).mean()
     for place, layer in enumerate(layers):
@@ -139,7 +139,7 @@ def test_rewinding_equals_copies_that_are_filled(images):
 
 def test_a_layer_that_did_not_change_costs_exactly_nothing(images):
     """Bit-identical weights are not run: no cost, no width, and a word that says so."""
-    rows = rewind(network(3), changed(3, ("three",)), images).set_index(["layer", "how"])
+    rows = rewind(network(3), changed(3, ("three",)), images).rows.set_index(["layer", "how"])
     unchanged = [layer for layer in network(3).layers if not layer.startswith("three")]
     for layer in unchanged:
         row = rows.loc[layer, "only"]
@@ -150,7 +150,7 @@ def test_a_layer_that_did_not_change_costs_exactly_nothing(images):
 def test_rewinding_everything_is_the_network_before_with_the_head_after(images):
     """The last row of "up_to" and the first of "from" are one network."""
     before, after = network(4), changed(4, ("one", "two", "three", "head"))
-    rows = rewind(before, after, images).set_index(["layer", "how"])
+    rows = rewind(before, after, images).rows.set_index(["layer", "how"])
     first, last = after.layers[0], after.layers[-1]
     tensors = before.tensors() | {n: v for n, v in after.tensors().items() if n.startswith("head")}
     expected = slow_probabilities(after, tensors, images)
@@ -181,7 +181,7 @@ def trained(start, images, *parts):
 def test_the_one_layer_that_carries_the_gain_is_found(images):
     """Of a network whose second layer alone was trained, that layer costs most."""
     before, after = network(5), trained(network(5), images, "two")
-    rows = rewind(before, after, images).query("how == 'only'").set_index("layer")
+    rows = rewind(before, after, images).rows.query("how == 'only'").set_index("layer")
     assert rows["cost"].idxmax().startswith("two")
     assert rows["cost"].max() > 0.2
     assert (rows[~rows.index.str.startswith("two")]["cost"] == 0).all()

@@ -36,6 +36,7 @@ ensembles: {both: [tuned, tuned.2]}
 compare: [[source, tuned]]
 maximal_images: 8
 render: {layers: [mixed3b], channels: [1, 4], steps: 3, size: 48, together: true}
+causes: [rewind, between]
 """
 
 
@@ -123,6 +124,8 @@ DAMAGES = [
     ("findings.manifest.json", empty, "findings.json: "),
     ("comparisons/source--tuned/maximal.parquet", cut, "source--tuned: maximal.parquet is cut off"),
     ("comparisons/source--tuned/channels.parquet", change, "channels.parquet was changed"),
+    ("causes/source--tuned/rewind.parquet", cut, "causes/source--tuned: rewind.parquet is cut off"),
+    ("causes/tuned--tuned.2/between.parquet", change, "between.parquet was changed"),
     (f"{GROUP}/mixed3b/mean/c/0/0", cut, f"{GROUP}: mixed3b/mean/c/0/0 is cut off"),
     (f"{GROUP}/mixed3b/mean/c/0/0", lose, f"{GROUP}: mixed3b/mean/c/0/0 is lost"),
     (f"{GROUP}/mixed3b/mean/zarr.json", empty, f"{GROUP}: mixed3b/mean/zarr.json is empty"),

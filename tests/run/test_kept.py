@@ -30,6 +30,7 @@ ensembles: {both: [tuned, tuned.2]}
 compare: [[source, tuned]]
 maximal_images: 8
 render: {layers: [mixed3b], channels: [1, 4], steps: 3, size: 48, together: true}
+causes: [rewind, between]
 """
 
 
@@ -87,6 +88,7 @@ FOLLOWS = {
     # Features are compared by what they were made from, so what is made of them follows.
     "features": FEATURES | {COMPARISON, "findings.json"} | TABLES | SMALL,
     "comparison": {COMPARISON, "findings.json"} | TABLES | SMALL,
+    "causes": {"causes/source--tuned", "causes/tuned--tuned.2"},
     "scores": SCORES | {"ensembles/both/scores.json"},
     "ensemble": {"ensembles/both", "ensembles/both/scores.json"},
     "repeats": {"repeats.json"},

@@ -156,3 +156,32 @@ def test_wrong_ensembles(tmp_path, line, slug):
     with pytest.raises(StudyError) as caught:
         read(tmp_path, GOOD + line + "\n")
     assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("  mix: {mixed: {of: [imagenet, nobody]}}", "mixed of network 'nobody'"),
+        ("  mix: {mixed: {of: [tuned, imagenet]}}", "'imagenet', which is not trained"),
+        ("  mix: {mixed: {of: [tuned, mix]}}", "mixed of network 'mix'"),
+        (
+            "  mix: {mixed: {of: [imagenet, tuned]}}\n  a: {from: mix, fit: art, recipe: mode_a}",
+            "which is mixed: a training starts from",
+        ),
+    ],
+)
+def test_what_cannot_be_mixed_is_refused(tmp_path, line, said):
+    """Networks that are not mixed themselves, the second trained; and no training from a mix."""
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, GOOD.replace("compare:", f"{line}\ncompare:"))
+    assert said in str(caught.value)
+
+
+def test_a_mix_is_of_the_second_network(tmp_path):
+    """It stands last among the networks, is fitted to what that is fitted to, and reads back."""
+    line = "  mix: {mixed: {of: [imagenet, tuned], at: 0.4}}\n"
+    study = read(tmp_path, GOOD.replace("networks:\n", f"networks:\n{line}"))
+    assert list(study.all_networks) == ["imagenet", "tuned", "again", "mix"]
+    mix = study.all_networks["mix"]
+    assert (mix.fit, mix.recipe, mix.parents) == ("art", None, ("imagenet", "tuned"))
+    assert read(tmp_path, study.to_yaml()) == study

@@ -117,6 +117,23 @@ def test_a_message_says_what_is_wanted(study, line, said):
 
 
 @pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{of: [source, tuned], at: worst}", "mix.mixed.at is to be 'best' or is to be a number"),
+        ("{of: [source, tuned], at: 3}", "is to be at most 2"),
+        ("{of: [source]}", "networks.mix.mixed.of.1 is missing"),
+        ("{of: [source, tuned], on: art}", "unknown key 'on' in networks.mix.mixed; known: of, at"),
+        ("{of: [source, tuned]}, seed: 1", "'mixed' is all that is said of a mixed network"),
+    ],
+)
+def test_a_mix_says_what_is_wanted(study, entry, said):
+    """Of two networks, at a place or the best, and nothing else."""
+    with pytest.raises(StudyError) as caught:
+        read_study(str(study), [f"networks.mix={{mixed: {entry}}}"])
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("override", "why"),
     [
         ("networks.svm.with={epochs: 9}", "networks.svm.with.epochs does nothing: a linear SVM"),

@@ -26,6 +26,7 @@ from overpaint.causes.variants import (
 from overpaint.datasets import Split
 from overpaint.device import exact, on_best_device
 from overpaint.errors import NetworkError
+from overpaint.machine import refusals_told
 from overpaint.measures.scores import contrast, main_score
 from overpaint.networks import Network
 from overpaint.networks.order import back_to
@@ -44,7 +45,9 @@ BatchNorm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """What was found on the way: a row (BetweenRow) a place, and what each network said there."""
+    """What was found on the way: a row (BetweenRow) a place, and what each network said there; a
+    notebook shows it as a curve.
+    """
 
     rows: pd.DataFrame
     said: Mapping[tuple[str, float], Said]  # by layer ("" is all) and α
@@ -93,6 +96,17 @@ class Way:
         )
         return float(rows["alpha"].iloc[0])
 
+    def _repr_html_(self) -> str:
+        from overpaint.report.charts.drawing import svg
+        from overpaint.report.charts.plots import curves
+
+        places = self.rows[self.rows["layer"] == ""]
+        names = places["alpha"].map("{:g}".format)
+        curve = places.assign(layer=names, what="score along α")
+        chance = f"Chance is {places['chance'].iloc[0]:.1%}."
+        chart = curves(curve, ["score along α"], "score")
+        return f"<div>{svg(chart)}<p>α: 0 is before, 1 is after. {chance}</p></div>"
+
     def _contrast(self, layer: str, weights: Sequence[tuple[float, float]]) -> Score:
         missing = [alpha for alpha, _ in weights if (layer, alpha) not in self.said]
         if missing:
@@ -111,6 +125,7 @@ class Way:
         )
 
 
+@refusals_told()
 def between(
     before: Network,
     after: Network,
@@ -123,7 +138,13 @@ def between(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Way:
-    """Scores and losses along before + α (after − before).
+    """Scores and losses along before + α (after − before); what `op.between` is.
+
+    >>> val, test = collection.split("val"), collection.split("test")            # doctest: +SKIP
+    >>> train = collection.split("train")                                       # doctest: +SKIP
+    >>> best = between(before, after, val, train=train).best()                   # doctest: +SKIP
+    >>> way = between(before, after, test, train=train)                          # doctest: +SKIP
+    >>> way.score(best), way.gain(best), way.barrier()                           # doctest: +SKIP
 
     images: the split that is scored. `by_layer`: also each layer alone, the others being those of
     the network whose head it is. head: whose classifier reads the features; with that of `after`,
@@ -176,16 +197,13 @@ def between_on(
     own = new if head == "after" else old
     layers = tensors_by_layer(reader)
     backbone = [name for names in layers.values() for name in names]
-    heads = [name for name in own if reader.in_head(name)]
-    together = head == "after" and before.classes == after.classes and all(
-        name in old and old[name].shape == new[name].shape for name in heads
-    )  # fmt: skip
-    ways = {"": backbone + (heads if together else [])}
+    heads = _common_heads(before, after) if head == "after" else []
+    ways = {"": backbone + heads}
     if by_layer:
         ways |= {layer: list(names) for layer, names in layers.items()}
     norms = _batch_norms(reader)
-    if train is None and set(alphas) - {0.0, 1.0}:
-        _refuse_norms(reader, norms)
+    if norms and train is None and set(alphas) - {0.0, 1.0}:
+        raise _no_statistics(reader, norms)
     places = [(layer, alpha) for layer in ways for alpha in alphas]
     said: list[dict[tuple[str, float], Said]] = [{} for _ in splits]
     spoken: dict[tuple[str, frozenset[str], float | None], Said] = {}
@@ -210,7 +228,7 @@ def between_on(
             said=of_split,
             images=images,
             seed=seed,
-            heads=together,
+            heads=bool(heads),
         )
         for images, of_split in zip(splits, said, strict=True)
     ]  # fmt: skip
@@ -264,14 +282,31 @@ def forgetting(
     )
 
 
-def mixed(before: Network, after: Network, alpha: float) -> dict[str, Tensor]:
-    """The weights of the network at α, by name: those of the backbone, and the head of `after`."""
+def mixed(
+    before: Network, after: Network, alpha: float, *, train: Split | None = None, seed: int = 0
+) -> dict[str, Tensor]:
+    """The weights and statistics of the network at α of `between`, with the head of `after`, by
+    name; arguments and errors as there.
+    """
     check_same_backbone(before, after)
-    old = before.tensors()
-    return {
-        name: value if after.in_head(name) else _mixed(old[name], value, alpha)
-        for name, value in after.tensors().items()
-    }
+    backbone = [name for names in tensors_by_layer(after).values() for name in names]
+    old, new = before.tensors(), after.tensors()
+    names = backbone + _common_heads(before, after)
+    tensors = {name: _mixed(old[name], new[name], alpha) for name in names}
+    norms = _batch_norms(after)
+    if alpha not in (0.0, 1.0) and norms:
+        if train is None:
+            raise _no_statistics(after, norms)
+        tensors |= _statistics(after, tensors, norms, train, seed)
+    return new | tensors
+
+
+def _common_heads(before: Network, after: Network) -> list[str]:
+    """The tensors of the heads that go the way as well: all, where both name the same classes."""
+    old, new = before.tensors(), after.tensors()
+    heads = [name for name in new if after.in_head(name)]
+    alike = all(name in old and old[name].shape == new[name].shape for name in heads)
+    return heads if alike and before.classes == after.classes else []
 
 
 def _mixed(old: Tensor, new: Tensor, alpha: float) -> Tensor:
@@ -295,13 +330,12 @@ def _batch_norms(network: Network) -> list[str]:
     ]
 
 
-def _refuse_norms(network: Network, norms: Sequence[str]) -> None:
-    if norms:
-        raise NetworkError(
-            "no-statistics",
-            f"{network.architecture} has batch norms ({norms[0]}), whose statistics have to be "
-            "estimated anew between two networks: name the train split",
-        )
+def _no_statistics(network: Network, norms: Sequence[str]) -> NetworkError:
+    return NetworkError(
+        "no-statistics",
+        f"{network.architecture} has batch norms ({norms[0]}), whose statistics have to be "
+        "estimated anew between two networks: name the train split",
+    )
 
 
 def _statistics(

@@ -1,13 +1,11 @@
 """Rewind: the network after, with weights of layers set back to before, and what that costs.
 
->>> from overpaint.networks import build
->>> from overpaint.datasets.opening import dataset
->>> images = dataset({"kind": "atelier", "task": "photographs",
-...                   "sizes": {"train": 4, "val": 4, "test": 8}})             # doctest: +SKIP
->>> rewind(before, after, images.split("test")).query("how == 'only'")         # doctest: +SKIP
+>>> rewound = rewind(before, after, collection.split("test"))                  # doctest: +SKIP
+>>> rewound.rows.query("how == 'only'").nlargest(3, "cost")                    # doctest: +SKIP
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,6 +19,7 @@ from overpaint.causes.variants import (
     tensors_by_layer,
 )
 from overpaint.datasets import Split
+from overpaint.machine import refusals_told
 from overpaint.measures.scores import difference, main_value
 from overpaint.networks import Network
 from overpaint.records import RewindRow, table
@@ -29,6 +28,24 @@ HOW = ("only", "up_to", "from")
 """One layer alone; all layers up to it; all layers from it on."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Rewound:
+    """What it costs to set layers back; a notebook shows it as curves."""
+
+    rows: pd.DataFrame  # RewindRow
+    whole: float  # the main score of the network after
+
+    def _repr_html_(self) -> str:
+        from overpaint.report.charts.drawing import svg
+        from overpaint.report.charts.plots import curves
+
+        named = {"only": "this layer", "up_to": "all up to it", "from": "all from it on"}
+        what = self.rows["how"].map(named)
+        chart = curves(self.rows.assign(what=what), [*named.values()], "score once set back")
+        return f"<div>{svg(chart)}<p>The network after scores {self.whole:.1%}.</p></div>"
+
+
+@refusals_told()
 def rewind(
     before: Network,
     after: Network,
@@ -36,7 +53,7 @@ def rewind(
     *,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> pd.DataFrame:
+) -> Rewound:
     """What it costs to set the weights of layers back, a row (RewindRow) a layer and way.
 
     images: a split of the collection that `after` was fitted to, its test split as a rule. Each
@@ -117,4 +134,4 @@ def rewind(
             )
         if progress:
             progress(position + 1, len(layers))
-    return table(rows, RewindRow)
+    return Rewound(rows=table(rows, RewindRow), whole=main_value(whole.probabilities, labels))

@@ -84,6 +84,8 @@ class NetworkFacts:
     recipe: dict[str, Any] | None = None  # the fields, the preset's `name`, why `auto` took it
     trained: str | None = None  # how many of the parameters, in words
     best_epoch: int | None = None
+    mixed: list[str] = field(default_factory=list)  # the two that it lies between, in order
+    alpha: float | None = None  # where on the way from the first (0) to the second (1)
 
     @property
     def identity(self) -> str:

@@ -156,14 +156,14 @@ def _make(work: Workspace, tried: Tried, wanted: Manifest) -> None:
 def _rewind(work: Workspace, tried: Tried, draft: Path, advance: "Advance") -> dict[str, Any]:
     from overpaint.causes.rewind import rewind
 
-    rows = rewind(
+    rewound = rewind(
         work.opened(tried.before),
         work.opened(tried.after),
         work.split(tried.dataset, "test"),
         seed=work.study.seed,
         progress=advance,
     )
-    write_table(draft / "rewind.parquet", rows)
+    write_table(draft / "rewind.parquet", rewound.rows)
     return {}
 
 

@@ -79,9 +79,9 @@ def train_at_once(work: Workspace, jobs: int) -> None:
         while waiting or running:
             for name in list(waiting):
                 entry = work.study.all_networks[name]
-                if entry.parent in (*waiting, *running):
+                if {*entry.parents} & {*waiting, *running}:
                     continue
-                if entry.fit is None or entry.parent in work.failed:
+                if entry.recipe is None or {*entry.parents} & {*work.failed}:
                     keep_network(work, name)
                 elif must_make_network(work, name):
                     free = sorted(set(range(jobs)) - {job.slot for job in running.values()})

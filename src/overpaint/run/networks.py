@@ -36,8 +36,9 @@ def keep_network(work: Workspace, name: str) -> None:
     entry = work.study.all_networks[name]
     if name in work.failed:
         return  # as a job
-    if entry.parent in work.failed:
-        error = NetworkError("parent-failed", f"its parent {entry.parent!r} has failed")
+    failed = next((parent for parent in entry.parents if work.has_failed(parent)), None)
+    if failed:
+        error = NetworkError("parent-failed", f"its parent {failed!r} has failed")
         note_failure(work, name, error)
         return
     wanted, place = wanted_network(work, name), work.folder.network(name)
@@ -49,7 +50,7 @@ def keep_network(work: Workspace, name: str) -> None:
     is_trained = not reasons_to_make(place, wanted) and {*damaged} <= {"predictions.parquet"}
     if not must_make_network(work, name):
         return
-    from overpaint.run.trainings import predict_again, save_network, save_start, train
+    from overpaint.run.trainings import mix, predict_again, save_network, save_start, train
 
     if entry.fit and is_trained:
         if damaged:
@@ -62,7 +63,8 @@ def keep_network(work: Workspace, name: str) -> None:
             save_network(work, name, start_of(work, name), wanted)
         return
     try:
-        train(work, name, wanted)
+        make = mix if entry.mixed else train
+        make(work, name, wanted)
     except (ProcessError, MachineError):
         raise  # what one process could not do, or the machine refuses, is no fault of a training's
     except OverpaintError as error:
@@ -98,6 +100,8 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
         inputs["parent"] = work.weights_digest(entry.parent)
     elif weights := loaded_digest(work, name, entry):
         inputs["weights"] = weights
+    if entry.mixed:
+        inputs["mixed with"] = work.weights_digest(entry.mixed.of[0])
     if is_code(str(entry.load)):
         inputs["code"] = file_digest(source_of(str(entry.load), work.study.base.resolve()))
     recipe = recipe_of(work, name)
@@ -111,8 +115,9 @@ def wanted_network(work: Workspace, name: str) -> Manifest:
             "load": entry.load,
             "weights": "random" if entry.weights == "random" else None,
             "recipe": recipe.model_dump(mode="json") if recipe else entry.recipe,
+            "mixed": entry.mixed.model_dump(mode="json") if entry.mixed else None,
         },
-        defaults={"load": None, "weights": None, "recipe": defaults_of(Recipe)},
+        defaults={"load": None, "weights": None, "recipe": defaults_of(Recipe), "mixed": None},
         seed=work.study.seed_of(name),
     )
 

@@ -1,5 +1,6 @@
 """The trainings of a study: a parent fitted to a dataset, written with all its records."""
 
+import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,33 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
     }
     save_network(work, name, trained.network, wanted, trained, training)
     work.folder.checkpoint(name).unlink(missing_ok=True)
+
+
+def mix(work: Workspace, name: str, wanted: Manifest) -> None:
+    """Keep a network on the way between two; where it is best is chosen on the pictures of val."""
+    from overpaint.causes.between import between, mixed
+
+    entry, seed = work.study.all_networks[name], work.study.seed
+    assert entry.mixed is not None
+    assert entry.fit is not None
+    before, after = map(work.opened, entry.mixed.of)
+    train, alpha = work.split(entry.fit, "train"), entry.mixed.at
+    title = f"network {name}: mix {' and '.join(entry.mixed.of)}"
+    with work.progress.stage(title) as advance:
+        if alpha == "best":
+            val = work.split(entry.fit, "val")
+            way = between(before, after, val, train=train, seed=seed, progress=advance)
+            alpha = way.best()
+        network = copy.deepcopy(after)
+        network.fill(mixed(before, after, alpha, train=train, seed=seed))
+        work.progress.say(f"  {name}: α = {alpha:g}")
+        training = {
+            "parent": entry.mixed.of[1],
+            "dataset": entry.fit,
+            "mixed": list(entry.mixed.of),
+            "alpha": alpha,
+        }
+        save_network(work, name, network, wanted, training=training)
 
 
 def _fit(work: Workspace, name: str, recipe: Recipe, key: str) -> "Trained":
@@ -147,16 +175,18 @@ def save_network(
     trained: "Trained | None" = None,
     training: dict[str, Any] | None = None,
 ) -> None:
-    """Write a network with all its records, whole or not at all; `training`: NetworkFacts of it."""
+    """Write a network with all its records, whole or not at all; `training`: NetworkFacts of it, of
+    one that was fitted or mixed.
+    """
     with whole_folder(work.folder.network(name)) as draft:
         weights = save_weights(network, draft / "weights.safetensors")
-        if trained and training:
-            write_rows(draft / "history.parquet", trained.history, EpochRow)
-            if trained.adapter:
-                trained.adapter.save(draft / "adapter")
-                write_rows(draft / "lora.parquet", trained.adapter.rows, LoraRow)
-            if trained.svm:
-                write_rows(draft / "svm.parquet", trained.svm, SvmRow)
+        if trained and trained.adapter:
+            trained.adapter.save(draft / "adapter")
+            write_rows(draft / "lora.parquet", trained.adapter.rows, LoraRow)
+        if trained and trained.svm:
+            write_rows(draft / "svm.parquet", trained.svm, SvmRow)
+        if training:
+            write_rows(draft / "history.parquet", trained.history if trained else [], EpochRow)
             _write_predictions(work, network, training["dataset"], draft)
         facts = network_facts_of(network, weights, training)
         where = chosen().device if trained and trained.history else None

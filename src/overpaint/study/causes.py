@@ -52,7 +52,8 @@ def asks_for(study: "Named", cause: Cause) -> bool | None:
 def pairs_of_trainings(study: "Study") -> list["Pair"]:
     """The pairs whose second network was trained here: there is a change with a score."""
     networks = study.all_networks
-    return [pair for pair in study.compare if pair.after in networks and networks[pair.after].fit]
+    trained = {name for name, entry in networks.items() if entry.recipe}
+    return [pair for pair in study.compare if pair.after in trained]
 
 
 def parent_of_task(study: "Study", before: str, after: str) -> str | None:

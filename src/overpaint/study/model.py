@@ -58,6 +58,14 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 # --- networks ----------------------------------------------------------------------------------
 
 
+class Mixed(Entry):
+    """A network on the straight way between two, its head that of the second."""
+
+    of: tuple[str, str]
+    at: Literal["best"] | Annotated[float, Field(ge=0, le=2)] = "best"
+    """0 is the first, 1 the second; the best on the validation split of the second's dataset."""
+
+
 class NetworkEntry(Entry):
     """A node of the lineage, and the training that leads to it."""
 
@@ -66,6 +74,7 @@ class NetworkEntry(Entry):
         None, description="'random', or a file for the architecture"
     )
     parent: Name | None = Field(None, alias="from")
+    mixed: Mixed | None = None
     fit: Name | None = None
     recipe: str | None = None
     overrides: dict[str, Any] = Field({}, alias="with")
@@ -75,8 +84,18 @@ class NetworkEntry(Entry):
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
-        if (self.load is None) == (self.parent is None):
-            raise ValueError("needs either 'load' (a name or a file) or 'from' (a parent)")
+        starts = [self.load, self.parent, self.mixed]
+        if sum(start is not None for start in starts) != 1:
+            raise ValueError(
+                "needs either 'load' (a name or a file), 'from' (a parent) or 'mixed' (of two)"
+            )
+        idle = [
+            field.alias or name
+            for name, field in type(self).model_fields.items()
+            if name != "mixed" and getattr(self, name) != field.get_default()
+        ]
+        if self.mixed and idle:
+            raise ValueError(f"'mixed' is all that is said of a mixed network: leave {idle[0]} out")
         if (self.fit is None) != (self.recipe is None):
             raise ValueError("needs 'fit' (a dataset) and 'recipe' together")
         if self.parent is not None and self.fit is None:
@@ -90,6 +109,13 @@ class NetworkEntry(Entry):
         if self.repeats > 1 and self.recipe is None:
             raise ValueError("'repeats' repeats a training, and there is none")
         return self
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """The networks that it is made from."""
+        if self.mixed:
+            return self.mixed.of
+        return (self.parent,) if self.parent else ()
 
     @model_validator(mode="after")
     def _known_recipe(self) -> Self:
@@ -288,6 +314,8 @@ class Study(Entry):
                 raise Misplaced(("networks", name, "fit"), "unknown-dataset", (
                     f"network {name!r} is fitted to dataset {network.fit!r}; {known}"))  # fmt: skip
         self.lineage()
+        for name, network in self.networks.items():
+            self._check_mixed(name, network)
         if (trainings := sum(entry.repeats for entry in self.networks.values())) > 2 * MANY:
             raise Misplaced(("networks",), "bad-value", (
                 f"with its repeats the study has {trainings:,} networks; at most {2 * MANY:,} are "
@@ -301,6 +329,28 @@ class Study(Entry):
             self._check_render(self.render)
         places(self)  # which must be different
         return self
+
+    def _check_mixed(self, name: str, network: NetworkEntry) -> None:
+        """What is mixed are networks that are not, the second of them trained; nothing comes from
+        a mix.
+        """
+        mixes = [other for other, entry in self.networks.items() if entry.mixed]
+        if network.parent in mixes:
+            raise Misplaced(("networks", name, "from"), "bad-value", (
+                f"network {name!r} comes from {network.parent!r}, which is mixed: a training "
+                "starts from a network that is loaded or trained"))  # fmt: skip
+        if network.mixed is None:
+            return
+        known = [node for node in self.nodes() if node not in mixes]
+        for member in network.mixed.of:
+            if member not in known:
+                raise Misplaced(("networks", name, "mixed", "of"), "unknown-network", (
+                    f"network {name!r} is mixed of network {member!r}; {nearest(member, known)}"
+                ))  # fmt: skip
+        if self.all_networks[name].fit is None:
+            raise Misplaced(("networks", name, "mixed", "of"), "bad-value", (
+                f"network {name!r} takes its head and its dataset from {network.mixed.of[1]!r}, "
+                "which is not trained: name a trained network second"))  # fmt: skip
 
     def _check_render(self, render: RenderEntry) -> None:
         named = {"colours": render.colours, "spectrum": render.spectrum}
@@ -361,11 +411,17 @@ class Study(Entry):
     def all_networks(self) -> dict[str, NetworkEntry]:
         """All networks by name, parents before children, repeats (`NAME.2`) among them.
 
-        A repeat comes from the repeat of the same number of its parent, where there is one.
+        A repeat comes from the repeat of the same number of its parent, where there is one. What is
+        mixed counts as a child of the second network, and is fitted to what that is fitted to.
         """
         found: dict[str, NetworkEntry] = {}
-        for name in self.lineage():
+        for name in sorted(self.lineage(), key=lambda name: self.networks[name].mixed is not None):
             entry = self.networks[name]
+            if entry.mixed:
+                after = entry.mixed.of[1].removesuffix(".init")
+                fit = found[after].fit if after in found else None
+                found[name] = entry.model_copy(update={"parent": after, "fit": fit})
+                continue
             found[name] = entry
             for number in range(2, entry.repeats + 1):
                 twin = f"{entry.parent}.{number}"

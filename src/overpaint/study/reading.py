@@ -24,6 +24,7 @@ from overpaint.study.idle import idle_keys
 from overpaint.study.model import (
     FeaturesEntry,
     Misplaced,
+    Mixed,
     NetworkEntry,
     Pair,
     Place,
@@ -306,6 +307,8 @@ def _fields_at(place: Place, data: Mapping[str, Any]) -> list[str]:
     model: type[BaseModel] = Study
     if "with" in place:
         model = Stage if "stages" in place else Lora if "lora" in place else Recipe
+    elif place[-1:] == ("mixed",):
+        model = Mixed
     elif len(place) > 1 and place[0] == "datasets":
         model = KINDS[str(_at(data, (*place[:2], "kind")))]
     elif place:

@@ -206,6 +206,12 @@ def summary(records: Records, network: NetworkRecords) -> str:
     by = (
         f"{recipe['name']}, which auto took: {recipe['auto']}" if "auto" in recipe else entry.recipe
     )
+    if facts.mixed:
+        at = f" at α = {number(facts.alpha, 2)}" if facts.alpha is not None else ""
+        return (
+            f"Mixed, not trained: it lies on the straight way from {facts.mixed[0]} to "
+            f"{facts.mixed[-1]}{at}, and has the classes of the second."
+        )
     text = f"From {parent}, fitted to {entry.fit} by the recipe {by}."
     if network.failed:
         return f"{text} It failed, and there is nothing of it."
