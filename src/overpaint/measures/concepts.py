@@ -251,42 +251,39 @@ def coherence(ranks: Floats, inside: NDArray[np.bool_]) -> float:
     ranks: [N, N] of `neighbour_ranks`; inside: [N], of at least two pictures in and one out.
     0.5 for pictures drawn at random; equal ranks count half.
     """
-    return float(_nearer(ranks, inside).mean())
+    return float(_comparisons(ranks, inside)[1].mean())
 
 
-def _nearer(ranks: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """For each member (a row) and each outsider: the share of other members that are nearer."""
-    members, outsiders = np.flatnonzero(inside), np.flatnonzero(~inside)
-    shares = np.empty((len(members), len(outsiders)))
-    for row, member in enumerate(members):
-        own = np.sort(ranks[member, members[members != member]])
-        there = ranks[member, outsiders]
-        below = np.searchsorted(own, there, "left") + np.searchsorted(own, there, "right")
-        shares[row] = below / (2 * len(own))
-    return shares
-
-
-def _closeness(ranks: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """For each member (a row) and each member: the share of outsiders that are farther; NaN of a
-    member and itself.
+def _comparisons(ranks: Floats, inside: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """For each member, a row: the share of outsiders that are farther than each member [m, m], NaN
+    for itself; and the share of other members that are nearer than each outsider [m, o].
     """
-    members, outsiders = np.flatnonzero(inside), np.flatnonzero(~inside)
-    shares = np.empty((len(members), len(members)))
-    for row, member in enumerate(members):
-        outside = np.sort(ranks[member, outsiders])
-        there = ranks[member, members]
-        below = np.searchsorted(outside, there, "left") + np.searchsorted(outside, there, "right")
-        shares[row] = 1.0 - below / (2 * len(outside))
-    np.fill_diagonal(shares, np.nan)
-    return shares
+    rows = ranks[inside]
+    rows = rows + 2.0 * len(ranks) * np.arange(len(rows))[:, None]  # all of a row below the next
+    members, outsiders = rows[:, inside], rows[:, ~inside]
+    farther = 1.0 - _shares_below(np.sort(outsiders, axis=1), members)
+    np.fill_diagonal(farther, np.nan)
+    others = np.sort(members, axis=1)[:, 1:]  # the first is itself, with rank 0
+    return farther, _shares_below(others, outsiders)
+
+
+def _shares_below(ordered: Floats, values: Floats) -> Floats:
+    """Of each row in order, rows following upon one another, how much is below each of its values;
+    what is equal counts half.
+    """
+    count, flat = ordered.shape[1], ordered.ravel()
+    places = np.searchsorted(flat, values, "left") + np.searchsorted(flat, values, "right")
+    before = 2 * count * np.arange(len(ordered))[:, None]
+    return (places - before) / (2 * count)
 
 
 def _tested(held_by: Side, inside: NDArray[np.bool_], near: Floats, far: Floats) -> Concept:
     """A group and how much more coherent it is by one network's ranks than by the other's."""
-    by_member = _closeness(near, inside)
-    typical = np.nanmean(by_member, axis=0)
-    gains = by_member - _closeness(far, inside)
-    by_outsider = (_nearer(near, inside) - _nearer(far, inside)).mean(axis=0)
+    farther, nearer = _comparisons(near, inside)
+    farther_apart, nearer_apart = _comparisons(far, inside)
+    typical = np.nanmean(farther, axis=0)
+    gains = farther - farther_apart
+    by_outsider = (nearer - nearer_apart).mean(axis=0)
     count, others = len(gains), len(by_outsider)
     filled = np.nan_to_num(gains)
     total = filled.sum()
@@ -301,7 +298,7 @@ def _tested(held_by: Side, inside: NDArray[np.bool_], near: Floats, far: Floats)
     error, freedom = float(np.sqrt(variance)), count - 1
     p = float(t.sf(gain / error, freedom)) if error > 0 else float(gain <= 0)
     half = float(t.ppf(0.975, freedom)) * error
-    held = coherence(near, inside)
+    held = float(nearer.mean())
     coherences = {held_by: held, "before" if held_by == "after" else "after": held - gain}
     return Concept(
         held_by=held_by,
