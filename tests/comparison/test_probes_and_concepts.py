@@ -78,7 +78,9 @@ def test_probe_rows_are_the_measures(images):
         table.to_dict("records"), (linear_probe, neighbour_probe), strict=False
     ):
         rng = generator(5, "probe", "colours", "test")
-        score = measure(taught, images.labels, asked, images.labels, rng=rng)
+        artists = [picture.group for picture in images.pictures]
+        score = measure(taught, images.labels, asked, images.labels, rng=rng, groups=artists)
+        assert row["n_groups"] == score.n_groups == 2 + 16  # who has no artist is by himself
         assert (row["value"], row["low"], row["high"]) == (score.value, score.low, score.high)
     flat = table[table["layer"] == "flat"]
     assert set(flat["status"]) == {"constant-features"}

@@ -181,6 +181,23 @@ def test_a_class_that_train_does_not_show_is_no_error(method):
     assert score.value == pytest.approx(np.mean(test_labels != 2))
 
 
+@pytest.mark.parametrize("method", PROBES)
+def test_the_interval_is_over_groups(method):
+    """Pictures of ten hands, each hand's alike, make a wider interval than pictures alone."""
+    rng = np.random.default_rng(0)
+    hands = np.arange(100) // 10
+    labels = hands % 2
+    own = (labels + (hands > 6)) % 2  # of the last three hands all is mistaken
+    train, test = np.eye(2)[labels], np.eye(2)[own] + 0.01 * rng.standard_normal((100, 2))
+    plain, by_hand = (
+        PROBES[method](train, labels, test, labels, rng=draws(), groups=groups)
+        for groups in (None, [f"hand {hand}" for hand in hands])
+    )
+    assert plain.value == by_hand.value == pytest.approx(0.7)
+    assert (plain.n_groups, by_hand.n_groups) == (None, 10)
+    assert by_hand.high - by_hand.low > 2 * (plain.high - plain.low)
+
+
 def test_the_earlier_of_two_wins_a_tie():
     """Where as many neighbours show each of two classes, that of the nearest is named."""
     train = np.array([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])

@@ -152,10 +152,10 @@ CHANGES = {
     "the order of columns": (table(lambda frame: frame[frame.columns[::-1]]), set()),
     "a source": (put("source", 26, "a friend"), {"site.json"}),
     "rights": (put("rights", 3, "CC BY 4.0"), {"site.json"}),
-    # Who an artist is called says nothing of which pictures are by one hand; concepts name them.
+    # Concepts name the artists, and in the order of their names intervals draw them.
     "the name of an artist": (
         table(lambda frame: frame.assign(artist=frame["artist"].replace("artist 3", "Manet"))),
-        {"site.json", "thumbnails/art"} | CONCEPTS,
+        {"site.json", "thumbnails/art"} | CONCEPTS | PROBES,
     ),
     "a group of test that is known now": (
         put("artist", 26, "artist 3"),
@@ -164,7 +164,7 @@ CHANGES = {
     ),
     "a group of train": (
         put("artist", 1, "artist 5"),
-        {"advice.parquet", "site.json", "thumbnails/art"} | CONCEPTS,
+        {"advice.parquet", "site.json", "thumbnails/art"} | CONCEPTS | PROBES,
     ),
     "a picture of test": (another_picture(26), OF_ART - features("train") - DRAWN
                           - {"advice.parquet"} | {"site.json"}),

@@ -134,6 +134,7 @@ def probe_table(
                     asked,
                     tested.labels,
                     rng=generator(seed, "probe", tested.dataset, tested.name),
+                    groups=[picture.group for picture in tested.pictures],
                 )
             except MeasureError as error:
                 status = error.slug
@@ -150,6 +151,7 @@ def probe_table(
                     n_train=len(taught),
                     n=len(tested),
                     status=status,
+                    n_groups=score.n_groups if score else None,
                 )
             )
         if progress:

@@ -9,6 +9,7 @@
 (True, 0.33, 60)
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,13 +38,15 @@ def linear_probe(
     test_labels: Ints,
     *,
     rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
 ) -> Score:
     """How well a linear classifier of these features does on test, fitted to those of train.
 
     train: [N, D], test: [M, D], any real dtype; labels: class numbers, or 0/1 [N, C]. Features are
     scaled to mean 0 and deviation 1 on train; a ridge regression to each class (1, else −1) in
     closed form, its one penalty of 10⁻² … 10⁶ chosen by leave-one-out within train, ranks the
-    classes. Top-1, or mean average precision, with interval and chance as every score.
+    classes. Top-1, or mean average precision, with interval and chance as every score: over whole
+    groups where `groups` tells those of test.
 
     Raises MeasureError: `images-differ`, `not-finite`, `bad-labels` (train shows one class only),
     `constant-features`, `too-few-images`.
@@ -55,7 +58,7 @@ def linear_probe(
     scaler = StandardScaler().fit(table)
     ridge = RidgeCV(alphas=PENALTIES).fit(scaler.transform(table), 2.0 * present - 1.0)
     values = np.asarray(ridge.predict(scaler.transform(tested))).reshape(len(tested), -1)
-    return main_score(values, test_labels, rng)
+    return main_score(values, test_labels, rng, groups)
 
 
 def neighbour_probe(
@@ -66,6 +69,7 @@ def neighbour_probe(
     *,
     k: int = NEIGHBOURS,
     rng: np.random.Generator,
+    groups: Sequence[str] | None = None,
 ) -> Score:
     """How well the k pictures of train that are most like it name a picture of test.
 
@@ -79,7 +83,7 @@ def neighbour_probe(
     # A vote less by 1e-6 for each place down the row: it decides ties alone.
     votes = 1.0 - 1e-6 * np.arange(k)
     values = np.einsum("k,mkc->mc", votes, present[nearest])
-    return main_score(values, test_labels, rng)
+    return main_score(values, test_labels, rng, groups)
 
 
 def _prepared(

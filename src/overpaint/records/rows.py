@@ -244,6 +244,7 @@ class ProbeRow:
     n_train: int
     n: int  # pictures of test
     status: str
+    n_groups: int | None = None  # that the interval is over, where pictures have groups
 
 
 @dataclass(frozen=True, kw_only=True)

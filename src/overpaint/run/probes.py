@@ -71,7 +71,7 @@ def wanted_probe(work: Workspace, name: str, dataset: str) -> Manifest:
         inputs[f"features on {split}"] = wanted_features(work, name, dataset, split).key
     return manifest(
         "probe",
-        inputs=inputs | work.groups_of(dataset, "test"),
+        inputs=inputs | work.groups_of(dataset, "names"),
         settings={"most": MOST, "columns": digest(list(column_kinds(ProbeRow)))},
         seed=work.study.seed,
     )
