@@ -4,7 +4,7 @@ python tests/faults/fuzz.py [seconds] [seed]   # prints what is no message of ou
 
 A legitimate result or an OverpaintError is right; anything else is a failure, and so are a call of
 more than 20 seconds of the processor and one that takes more than a gigabyte. What fails is kept in
-the folder fuzz-failures below the folder of temporary files.
+the folder fuzz-failures below the folder of temporary files; seed and number make it again.
 """
 
 import io
@@ -295,39 +295,81 @@ def doors() -> list[Door]:
     ]
 
 
+KEPT = Path(tempfile.gettempdir()) / "fuzz-failures"
+
+
 def failures(seconds: float, seed: int = 0, only: str = "") -> Iterator[str]:
-    """What goes wrong in that time, each with the file that did it."""
-    draw = random.Random(seed)  # noqa: S311 - nothing secret is drawn
+    """What goes wrong in that time, each with the file that did it.
+
+    The doors are entered in a fork: a library that ends its process is told as well, and the next
+    fork goes on behind the file that did it.
+    """
     ways = [door for door in doors() if only in door.name]
-    kept = Path(tempfile.gettempdir()) / "fuzz-failures"
-    end, count, before = time.monotonic() + seconds, 0, resident()
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    end, count = time.monotonic() + seconds, 0
+    with tempfile.TemporaryDirectory() as place:
         os.environ["OVERPAINT_CACHE"] = f"{place}/cache"
         while time.monotonic() < end:
-            door = ways[count % len(ways)]
+            reading, writing = os.pipe()
+            child = os.fork()
+            if child == 0:
+                try:
+                    enter(ways, Path(place), seed, count, end, writing)
+                finally:
+                    os._exit(0)
+            os.close(writing)
+            with os.fdopen(reading) as lines:
+                for line in lines:
+                    count, fault = json.loads(line)
+                    if fault:
+                        yield kept(ways[count % len(ways)], seed, count, fault)
+            _, state = os.waitpid(child, 0)
+            if os.WIFSIGNALED(state):
+                fault = f"the process ended by signal {os.WTERMSIG(state)}"
+                yield kept(ways[count % len(ways)], seed, count, fault)
             count += 1
-            path = Path(place) / f"a.{door.ending}"
-            path.write_bytes(data := mutated(draw.choice(door.seeds), draw))
-            begin = time.process_time()
-            fault = ""
-            try:
-                door.opened(path)
-            except OverpaintError as error:
-                fault = "an error without a message" if not (str(error) and error.slug) else ""
-            except Exception as error:  # that is what is looked for
-                fault = f"{error!r:.200}\n{traceback.format_exc(limit=-3)}"
-            taken = time.process_time() - begin
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            if taken > SECONDS:
-                fault = f"{taken:.0f} seconds"
-            if peak - before > MEGABYTES:
-                fault, before = f"{peak - before:.0f} MB", peak
-            if fault:
-                kept.mkdir(exist_ok=True)
-                (kept / f"{door.name}-{seed}-{count}.{door.ending}").write_bytes(data)
-                yield f"{door.name} {seed}-{count}: {fault}"
     print(f"{count} files", file=sys.stderr)  # noqa: T201
+
+
+def kept(door: Door, seed: int, count: int, fault: str) -> str:
+    """A failure in a line, its file kept: what the seed and the number make of the door's."""
+    KEPT.mkdir(exist_ok=True)
+    (KEPT / f"{door.name}-{seed}-{count}.{door.ending}").write_bytes(changed(door, seed, count))
+    return f"{door.name} {seed}-{count}: {fault}"
+
+
+def changed(door: Door, seed: int, count: int) -> bytes:
+    """One of a door's files, changed as the seed and a number say."""
+    draw = random.Random(f"{seed}-{count}")  # noqa: S311 - nothing secret is drawn
+    return mutated(draw.choice(door.seeds), draw)
+
+
+def enter(ways: list[Door], place: Path, seed: int, first: int, end: float, writing: int) -> None:
+    """Give files to the doors until the time is up; a line for each before, and one of a fault."""
+    warnings.simplefilter("ignore")
+    before = resident()
+    count = first
+    while time.monotonic() < end:
+        door = ways[count % len(ways)]
+        os.write(writing, f"{json.dumps([count, ''])}\n".encode())
+        path = place / f"a.{door.ending}"
+        path.write_bytes(changed(door, seed, count))
+        begin = time.process_time()
+        fault = ""
+        try:
+            door.opened(path)
+        except OverpaintError as error:
+            fault = "an error without a message" if not (str(error) and error.slug) else ""
+        except Exception as error:  # that is what is looked for
+            fault = f"{error!r:.200}\n{traceback.format_exc(limit=-3)}"
+        taken = time.process_time() - begin
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        if taken > SECONDS:
+            fault = f"{taken:.0f} seconds"
+        if peak - before > MEGABYTES:
+            fault, before = f"{peak - before:.0f} MB", peak
+        if fault:
+            os.write(writing, f"{json.dumps([count, fault])}\n".encode())
+        count += 1
 
 
 def main() -> None:
