@@ -105,18 +105,10 @@ class Results:
     def changes(self) -> list[ComparedPair]:
         """The comparisons of a network with what was trained from it, over any number of steps."""
         return [
-            pair for pair in self.compared.values() if pair.before in self._ancestors(pair.after)
+            pair
+            for pair in self.compared.values()
+            if pair.before in ancestors(self.study, pair.after)
         ]
-
-    def _ancestors(self, name: str) -> list[str]:
-        networks = self.study.all_networks
-        if name not in networks:  # an initialisation
-            return []
-        ancestors = [f"{name}.init"]
-        while (parent := networks[name].parent) is not None:
-            ancestors += [parent, f"{parent}.init"]
-            name = parent
-        return ancestors
 
     @property
     def probed(self) -> list[tuple[ComparedPair, pd.DataFrame, pd.DataFrame]]:
@@ -147,6 +139,20 @@ class Results:
                 changes = [self.compared.get((start, name)) for name in pair]
                 controls += [(change, control) for change in changes if change]
         return controls
+
+
+def ancestors(study: Study, name: str) -> list[str]:
+    """The networks that a network came from, over any number of steps, and their initialisations;
+    none of an initialisation.
+    """
+    networks = study.all_networks
+    if name not in networks:
+        return []
+    names = [f"{name}.init"]
+    while (parent := networks[name].parent) is not None:
+        names += [parent, f"{parent}.init"]
+        name = parent
+    return names
 
 
 def twins(study: Study, first: str, second: str) -> bool:

@@ -108,6 +108,7 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ("comparisons/BEFORE--AFTER/matrix.parquet", "", "", (records.MatrixRow,)),
     ("comparisons/BEFORE--AFTER/weights.parquet", "", "", (records.WeightRow,)),
     ("comparisons/BEFORE--AFTER/spectra.parquet", "", "", (records.SpectrumRow,)),
+    ("comparisons/BEFORE--AFTER/pictures.parquet", "", "", (records.PictureRow,)),
     ("comparisons/BEFORE--AFTER/channels.parquet", "", "", (records.ChannelRow,)),
     ("comparisons/BEFORE--AFTER/maximal.parquet", "", "", (records.MaximalRow,)),
     ("comparisons/BEFORE--AFTER/responses.parquet", "", "", (records.ResponseRow,)),

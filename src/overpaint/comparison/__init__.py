@@ -6,6 +6,7 @@ Everything here is a pure function of features, labels and weights; no network r
     sources.py    what is needed of each network: features that were stored, or in memory
     layers.py     how alike the layers are: the list of measures by layer; each layer with each
     weights.py    how far kernels and filters moved, and in how many directions
+    luck.py       what a training changed, beside what another seed changes
     channels.py   the pictures that excite each channel, and the classes that they show
     concepts.py   the pictures that one of two networks holds together more than the other
     probes.py     what each layer of some networks knows of the classes
@@ -46,6 +47,7 @@ from overpaint.records import (
     LayerRow,
     MatrixRow,
     MaximalRow,
+    PictureRow,
     ResponseRow,
     table,
 )
@@ -78,6 +80,7 @@ class Comparison:
     channels: pd.DataFrame  # ChannelRow
     maximal: pd.DataFrame  # MaximalRow
     responses: pd.DataFrame  # ResponseRow
+    pictures: pd.DataFrame  # PictureRow
     duplicates: int  # images that show a picture again, left out of all but layers and weights
     notes: tuple[str, ...]  # what to know of the two networks, in words
     of: Compared | None = None  # of a comparison made in Python, for its report
@@ -158,7 +161,7 @@ def tables(
     images rank among the maximal ones whatever the sign of their value, for layers before an
     activation.
     """
-    layers, channels, maximal, responses = [], [], [], []
+    layers, channels, maximal, responses, by_picture = [], [], [], [], []
     ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
     pictures = Pictures.of(split)
     once = pictures.split
@@ -187,6 +190,7 @@ def tables(
             sums = ChannelSums(*means, pictures, ranges, k=k, negative=negative)
         look(measured, sums)
         layers.append(measured.row(layer, position, after.reduction))
+        by_picture.append(measured.pictures_table(layer, position))
         for features in (old_layers[layer], new_layers[layer]):
             if isinstance(features, Centred):
                 features.forget()
@@ -215,6 +219,7 @@ def tables(
         channels=with_p_values(table(channels, ChannelRow), **ranked, split=once, seed=seed),
         maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
         responses=table(responses, ResponseRow),
+        pictures=pd.concat(by_picture, ignore_index=True) if by_picture else table([], PictureRow),
         duplicates=len(split) - len(once),
         notes=notes(*pair, related=related),
     )

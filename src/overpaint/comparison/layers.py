@@ -6,9 +6,11 @@ LayerRow that it fills.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from overpaint.errors import MeasureError
@@ -27,7 +29,7 @@ from overpaint.measures.similarity import (
     procrustes,
     shared_part,
 )
-from overpaint.records import LayerRow, MatrixRow
+from overpaint.records import LayerRow, MatrixRow, PictureRow, table
 
 LEAST = 4
 """Images below which no CKA of layers is told: any two are wholly alike, and three nearly so."""
@@ -223,19 +225,13 @@ class LayerSums:
         values: dict[str, Any] = {
             column: None for measure in LAYER_MEASURES for column in measure.columns
         } | {"dominant": []}
-        if not self.refused:
-            pair = LayerPair(
-                self.x,
-                self.y,
-                self.kernels.kernels if self.tables else Kernels.of(self.x, self.y),
-                self._neighbours,
-                self.pictures,
-            )
+        pair, refused = self.pair, {why: list(names) for why, names in self.refused.items()}
+        if pair:
             for measure in LAYER_MEASURES:
                 try:
                     values |= zip(measure.columns, measure.values(pair), strict=True)
                 except MeasureError as error:
-                    self.refused.setdefault(str(error), []).append(measure.name)
+                    refused.setdefault(str(error), []).append(measure.name)
         return LayerRow(
             layer=layer,
             position=position,
@@ -243,9 +239,34 @@ class LayerSums:
             n_images=self.shape[0],
             n_groups=how_many(self.pictures.groups),
             reduction=reduction,
-            status="; ".join(f"{', '.join(names)}: {why}" for why, names in self.refused.items())
+            status="; ".join(f"{', '.join(names)}: {why}" for why, names in refused.items())
             or "ok",
             **values,
+        )
+
+    def pictures_table(self, layer: str, position: int) -> pd.DataFrame:
+        """PictureRow of each picture; of none where features are refused, or pictures so many that
+        nobody looks at each.
+        """
+        if self.pair is None or self.shape[0] > EXACT:
+            return table([], PictureRow)
+        rows = (
+            PictureRow(layer=layer, position=position, image=name, alike=float(alike))
+            for name, alike in zip(self.pictures.names, self.pair.kernels.by_image(), strict=True)
+        )
+        return table(rows, PictureRow)
+
+    @cached_property
+    def pair(self) -> LayerPair | None:
+        """Of all images; None where features are refused."""
+        if self.refused:
+            return None
+        return LayerPair(
+            self.x,
+            self.y,
+            self.kernels.kernels if self.tables else Kernels.of(self.x, self.y),
+            self._neighbours,
+            self.pictures,
         )
 
     def _neighbours(self) -> float:

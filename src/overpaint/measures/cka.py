@@ -192,6 +192,15 @@ class Kernels:
         # The clip of the stretched value to just below 1 must not part the value from its interval.
         return min(max(float(low), -1.0 if debiased else 0.0), value), max(float(high), value)
 
+    def by_image(self) -> Array:
+        """How alike each image's likenesses to all others are in x and y [N]: their cosine, −1..1;
+        0 where an image is like no other.
+        """
+        inside = [pair.squares - pair.a * pair.b for pair in (self.xy, self.xx, self.yy)]
+        xy, size = inside[0], np.sqrt(np.maximum(inside[1], 0) * np.maximum(inside[2], 0))
+        cosine = np.divide(xy, size, out=np.zeros_like(xy), where=size > 0)
+        return np.asarray(np.clip(cosine, -1, 1))
+
     def permuted(self) -> float:
         """The biased CKA when the pictures of one layer are dealt out anew, the mean over all N!
         ways, the same for all layers: Σ K_ii Σ L_ii / (N − 1) in the place of Σ_ij K_ij L_ij. The

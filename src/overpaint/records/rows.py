@@ -146,6 +146,18 @@ class LayerRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PictureRow:
+    """How alike the place of a picture among all others is, at one layer of two networks."""
+
+    layer: str
+    position: Index
+    image: str
+    alike: float  # cosine of its likenesses to all others, before and after; −1..1
+    alike_twins: float | None = None  # of `after` and another training of its route
+    beside_luck: float | None = None  # (1 − alike) / (1 − alike_twins)
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatrixRow:
     """How alike a layer of one network and a layer of another see the images of a split."""
 
@@ -184,6 +196,8 @@ class WeightRow:
         None  # of the first ten directions after, those that none before is near
     )
     intruders_chance: float | None = None  # where the two matrices have nothing in common
+    l2_twins: float | None = None  # of `after` and another training of its route
+    beside_luck: float | None = None  # l2 / l2_twins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,6 +348,8 @@ class ChannelRow:
     top_lift_after: float | None
     filter_change: float | None  # None where no single filter makes the channel
     status: str
+    overlap_twins: float | None = None  # of `after` and another training of its route
+    beside_luck: float | None = None  # (1 − overlap) / (1 − overlap_twins)
 
     def side(self, side: Literal["before", "after"]) -> ChannelSide:
         """The classes of one network; the inverse of `ChannelSide.columns`."""

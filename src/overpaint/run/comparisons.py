@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple
+from functools import partial
 from typing import TYPE_CHECKING
 
 from overpaint.datasets import Split
+from overpaint.findings import ancestors, twins
 from overpaint.records import (
     ChannelRow,
     ComparisonFacts,
@@ -12,6 +14,7 @@ from overpaint.records import (
     Manifest,
     MatrixRow,
     MaximalRow,
+    PictureRow,
     ReceptiveFields,
     ResponseRow,
     SpectrumRow,
@@ -48,6 +51,7 @@ TABLES: dict[str, type] = {
     "channels": ChannelRow,
     "maximal": MaximalRow,
     "responses": ResponseRow,
+    "pictures": PictureRow,
 }
 """The tables of a comparison and their rows."""
 
@@ -55,6 +59,29 @@ TABLES: dict[str, type] = {
 def compared_pairs(work: Workspace) -> list[Pair]:
     """The pairs whose networks are both there."""
     return [pair for pair in work.study.compare if not any(map(work.has_failed, pair.pair))]
+
+
+def twin_of(work: Workspace, pair: Pair) -> str | None:
+    """Another training of the route of a network that is compared with one that it came from: by
+    what the two differ, luck is told. None where it was trained once.
+    """
+    study = work.study
+    if pair.before not in ancestors(study, pair.after):
+        return None
+    return next(
+        (
+            name
+            for name in study.all_networks
+            if twins(study, pair.after, name) and not work.has_failed(name)
+        ),
+        None,
+    )
+
+
+def looked_at(work: Workspace, pair: Pair) -> list[str]:
+    """The networks whose features a comparison reads: the pair, and a twin of the second."""
+    twin = twin_of(work, pair)
+    return [*pair.pair, *([twin] if twin else [])]
 
 
 def splits_of(work: Workspace, pair: Pair) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -102,7 +129,7 @@ def _features_of_comparisons(work: Workspace) -> Iterator[Needed]:
         place = work.folder.comparison(*pair.pair)
         is_there = not work.reasons(place, wanted_comparison(work, pair))
         for on, reductions in zip(splits_of(work, pair), reductions_of(pair), strict=True):
-            for name in pair.pair:
+            for name in looked_at(work, pair):
                 path = work.folder.features(name, *on)
                 # A group without a manifest is unfinished; one that is gone nobody misses.
                 if not (is_there and (work.is_there(path) or not path.exists())):
@@ -118,7 +145,10 @@ def wanted_comparison(work: Workspace, pair: Pair) -> Manifest:
         "cka images": work.split_digest(*cka),
         "maximal images": work.split_digest(*maximal),
     }
-    for side, name in zip(("before", "after"), pair.pair, strict=True):
+    networks = looked_at(work, pair)
+    if len(networks) > len(pair.pair):
+        inputs["twin"] = work.weights_digest(networks[-1])
+    for side, name in zip(("before", "after", "twin"), networks, strict=False):
         for on in dict.fromkeys((cka, maximal)):
             key = wanted_features(work, name, *on).key
             inputs[f"features of {side} on {'/'.join(on)}"] = key
@@ -146,32 +176,34 @@ def keep_comparison(work: Workspace, pair: Pair) -> None:
 
 def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
     from overpaint.comparison import Stored, tables
+    from overpaint.comparison.luck import with_luck
 
     cka_split, maximal_split = (work.split(*on) for on in splits_of(work, pair))
     on_cka, on_maximal = (
-        keep_features(work, pair.pair, split, reductions=reductions)
+        keep_features(work, looked_at(work, pair), split, reductions=reductions)
         for split, reductions in zip((cka_split, maximal_split), reductions_of(pair), strict=True)
     )
     with work.progress.stage(f"compare {pair.before} with {pair.after}") as advance:
-        before, after = (
+        before, after, *others = (
             Stored(
                 work.opened(name),
                 cka=on_cka[name],
                 maximal=on_maximal[name],
                 reduction=pair.reduction,
             )
-            for name in pair.pair
+            for name in looked_at(work, pair)
         )
-        made = tables(
-            before,
-            after,
-            maximal_split,
+        compared = partial(
+            tables,
+            split=maximal_split,
             k=work.study.maximal_images,
             compared=cka_split,
             seed=work.study.seed,
-            related=work.study.related(*pair.pair),
-            progress=advance,
         )
+        related = work.study.related(*pair.pair)
+        made = compared(before, after, related=related, progress=advance)
+        for twin in others:
+            made = with_luck(made, compared(after, twin))
         write_comparison(work, pair, made, cka_split, maximal_split, wanted)
 
 

@@ -13,7 +13,7 @@ from overpaint.datasets.atelier import AtelierEntry
 from overpaint.defaults import SHOWN_IMAGES
 from overpaint.errors import MachineError
 from overpaint.machine import free_at, in_bytes
-from overpaint.run.comparisons import Needed, reductions_of, splits_of
+from overpaint.run.comparisons import Needed, looked_at, reductions_of, splits_of
 from overpaint.run.concepts import needed_by_concepts, pairs_with_concepts
 from overpaint.run.extents import Extent, extents_of, lies_at, pictures_of
 from overpaint.run.probes import needed_by_probe, probed_networks
@@ -141,7 +141,7 @@ def _needed(work: Workspace) -> Iterator[Needed]:
     for pair in work.study.compare:
         if not lies_at(work.folder.comparison(*pair.pair)):
             for on, read in zip(splits_of(work, pair), reductions_of(pair), strict=True):
-                yield from ((name, on, read) for name in pair.pair)
+                yield from ((name, on, read) for name in looked_at(work, pair))
     for name, dataset in probed_networks(work):
         if not lies_at(work.folder.probe(name, dataset)):
             yield from needed_by_probe(name, dataset)
