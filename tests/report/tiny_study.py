@@ -486,10 +486,19 @@ def advice(plan: Plan) -> list[AdviceRow]:
 
 def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -> None:
     place, draw = folder.comparison(before, after), generator(0, "comparison", before, after)
-    dataset = study().networks[after].fit
+    dataset = study().all_networks[after].fit
     channels = [row for layer in plan.layers for row in channel_rows(draw, layer, plan)]
-    write_rows(place / "layers.parquet", layer_rows(draw, plan), LayerRow)
-    weights = weight_rows(draw, plan)
+    layers, weights = layer_rows(draw, plan), weight_rows(draw, plan)
+    if before == "fine_tuned":  # which was gone on from twice
+        layers = [
+            replace(row, cka_debiased_twins=(1 + row.cka_debiased) / 2, beside_luck=2.0)
+            for row in layers
+        ]
+        weights = [replace(row, l2_twins=row.l2 / 4, beside_luck=4.0) for row in weights]
+        channels = [
+            replace(row, overlap_twins=(1 + row.overlap) / 2, beside_luck=2.0) for row in channels
+        ]
+    write_rows(place / "layers.parquet", layers, LayerRow)
     write_rows(place / "weights.parquet", weights, WeightRow)
     write_rows(place / "spectra.parquet", spectrum_rows(weights), SpectrumRow)
     write_rows(place / "channels.parquet", channels, ChannelRow)
@@ -522,7 +531,7 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
 def write_causes(folder: StudyFolder, before: str, after: str, plan: Plan) -> None:
     """What was tried of a comparison; of a training from nothing there is no task to forget."""
     place, draw = folder.causes(before, after), generator(0, "causes", before, after)
-    dataset = study().networks[after].fit
+    dataset = study().all_networks[after].fit
     write_rows(place / "rewind.parquet", rewind_rows(draw, after, dataset, plan), RewindRow)
     n = len(scored_pictures(dataset, plan))
     write_rows(place / "between.parquet", way_rows(0.12, MAIN[after], n, plan), BetweenRow)

@@ -26,6 +26,8 @@ class LayerCost:
     change_low: float | None
     change_high: float | None
     luck: float | None  # the same between two trainings of one route
+    cka_debiased_twins: float | None
+    beside_luck: float | None
     cost: float  # of setting the layer back alone, a difference of two scores
     cost_low: float
     cost_high: float
@@ -41,13 +43,14 @@ class LayerCost:
     sure: bool  # whether the interval of the cost leaves 0 out
 
 
-def change_beside_cost(comparison: ComparisonRecords, luck: pd.DataFrame | None) -> pd.DataFrame:
-    """A row (LayerCost) for each layer that was set back. `luck`: layers of two trainings of one
-    route.
-    """
+def change_beside_cost(comparison: ComparisonRecords) -> pd.DataFrame:
+    """A row (LayerCost) for each layer that was set back."""
     rewind, cka = comparison.causes.rewind, comparison.trusted
-    by_way = {how: rows.set_index("layer") for how, rows in rewind.groupby("how")}
-    only = by_way.get("only", rewind.set_index("layer"))
+    by_way = {
+        how: rows.drop_duplicates("layer").set_index("layer")
+        for how, rows in rewind.groupby("how", sort=False)
+    }
+    only = by_way.get("only", rewind.iloc[:0].set_index("layer"))
     layers = comparison.layers.drop_duplicates("layer").set_index("layer")
     table = pd.DataFrame({"layer": only.index, "position": only["position"].to_numpy()})
     for column, of_layers in (
@@ -56,8 +59,9 @@ def change_beside_cost(comparison: ComparisonRecords, luck: pd.DataFrame | None)
         ("change_high", f"{cka}_low"),
     ):
         table[column] = 1 - table["layer"].map(layers[of_layers]).astype(float)
-    twins = comparison.layers.iloc[:0] if luck is None else luck.drop_duplicates("layer")
-    table["luck"] = 1 - table["layer"].map(twins.set_index("layer")[cka]).astype(float)
+    for column in ("cka_debiased_twins", "beside_luck"):
+        table[column] = table["layer"].map(layers[column]).astype(float)
+    table["luck"] = 1 - table["cka_debiased_twins"]
     for column, of_rows in (("cost", "cost"), ("cost_low", "low"), ("cost_high", "high")):
         table[column] = only[of_rows].to_numpy(float)
     for column, how in (("up_to", "up_to"), ("onwards", "from")):
@@ -71,13 +75,13 @@ def change_beside_cost(comparison: ComparisonRecords, luck: pd.DataFrame | None)
     return table
 
 
-def rewinds(table: pd.DataFrame, score: str, twins: str) -> Drawing | None:
-    """Change beside the cost of setting back, by layer. `twins`: whose difference luck is."""
+def rewinds(table: pd.DataFrame, score: str) -> Drawing | None:
+    """Change beside the cost of setting back, by layer."""
     if table.empty:
         return None
     dearest = table.nlargest(1, "cost").iloc[0]
     marks = (
-        f" The bar across is luck: as much as {twins} differ, two trainings of one route."
+        " The bar across is luck: as much as two trainings of one route differ, by their seed."
         if table["luck"].notna().any()
         else ""
     )

@@ -35,11 +35,10 @@ def write(site: Site, records: Records) -> Iterable[tuple[str, tuple[Link, ...]]
     """The tables as files of the site: what each tells, and the files that tell it."""
     changes = [change(comparison) for comparison in records.comparisons.values()]
     costs = {
-        comparison.title: change_beside_cost(comparison, luck.layers if luck else None)
+        comparison.title: change_beside_cost(comparison)
         for comparison in records.comparisons.values()
-        for luck in [records.luck_of(comparison)]
-        if len(comparison.causes.rewind)
     }
+    costs = {title: table for title, table in costs.items() if len(table)}
     for title, grids, frame in [
         ("Scores", score_grids(records), None),
         ("Changes", change_grids(changes), pd.DataFrame([row.columns for row in changes])),

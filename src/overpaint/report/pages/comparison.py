@@ -20,7 +20,7 @@ from overpaint.report.pages.channel import (
     leading,
 )
 from overpaint.report.pages.label import Classes
-from overpaint.report.pages.mattered import Mattered, what_mattered
+from overpaint.report.pages.mattered import Mattered, beside_luck, what_mattered
 from overpaint.report.parts.gallery import Gallery, marks
 from overpaint.report.parts.maximal import SIDES, Maximal
 from overpaint.report.parts.rows import Cell, Figure, Link
@@ -78,6 +78,7 @@ class LayerLine:
             cells=(
                 cka,
                 debiased,
+                *((beside_luck(row),) if comparison.has_luck else ()),
                 Cell(number(median["overlap"]), aside=f"chance {number(median['overlap_chance'])}"),
                 Cell(number(median["overlap_matched"])),
                 Cell(
@@ -109,7 +110,12 @@ class WeightLine:
             layer=row.layer,
             cells=(
                 Cell(count(row.parameters)),
-                Cell(number(row.l2)),
+                Cell(
+                    number(row.l2),
+                    aside=f"{number(row.beside_luck, 1)}\xa0× luck"
+                    if row.beside_luck is not None
+                    else "",
+                ),
                 Cell(number(row.l2_relative)),
                 Cell(
                     f"{number(row.effective_rank, 1)}{of_directions}",
@@ -179,6 +185,7 @@ class ComparisonPage:
     mattered: Mattered | None  # None where the comparison was not made
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
+    luck: bool  # whether the change between two trainings of one route is known
     weights: tuple[WeightLine, ...]
     classes: tuple[ClassCount, ...]
     cards: tuple[Card, ...]
@@ -216,6 +223,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         layers=tuple(
             LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order
         ),
+        luck=comparison.has_luck,
         weights=tuple(WeightLine.of(row) for row in rows(comparison.weights, WeightRow)),
         classes=tuple(
             ClassCount(

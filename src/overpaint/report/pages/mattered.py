@@ -7,7 +7,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from overpaint.defaults import LEVEL
-from overpaint.records import BetweenRow, ConceptImageRow, ConceptRow, ProbeRow
+from overpaint.records import BetweenRow, ConceptImageRow, ConceptRow, LayerRow, ProbeRow
 from overpaint.report.charts import mattered
 from overpaint.report.parts.gallery import Gallery, thumbnail
 from overpaint.report.parts.rows import Cell, Figure, Link, Origin, Thumb
@@ -100,8 +100,7 @@ def what_mattered(site: Site, records: Records, gallery: Gallery, at: str) -> Ma
     """The section of a comparison, for a page with the root `at`."""
     comparison = gallery.comparison
     score = "mAP" if comparison.facts.multi_label else "top-1"
-    control = records.luck_of(comparison)
-    table = mattered.change_beside_cost(comparison, control.layers if control else None)
+    table = mattered.change_beside_cost(comparison)
     concepts = rows(
         comparison.causes.concepts.sort_values(["q", "gain"], ascending=[True, False]), ConceptRow
     )
@@ -137,11 +136,9 @@ def _figures(
     table: pd.DataFrame,
     score: str,
 ) -> Iterable[Figure]:
-    control = records.luck_of(comparison)
-    twins = f"{control.before} and {control.after}" if control else ""
     drawings = (
         ("rewinds", "Change, and what it costs to take it back", "rewind",
-         mattered.rewinds(table, score, twins)),
+         mattered.rewinds(table, score)),
         ("way", "The way from before to after", "between",
          mattered.way(comparison, _tasks(records, comparison), score)),
         ("probes", "What each layer knows of the classes", "probe",
@@ -298,7 +295,6 @@ def _tables(
     comparison: ComparisonRecords, table: pd.DataFrame, concepts: list[ConceptRow]
 ) -> Iterable[Folded]:
     if len(table):
-        has_luck = table["luck"].notna().any()
         yield Folded(
             summary=f"Change and cost in numbers: {counted(len(table), 'layer')}",
             caption="Change: 1 minus CKA, with its 95 % interval. Cost: points of the score lost "
@@ -306,13 +302,13 @@ def _tables(
             f"on {counted(int(table['n'].max()), 'test picture')}; 0 by chance."
             + (
                 " Beside luck: the change divided by that between two trainings of one route."
-                if has_luck
+                if comparison.has_luck
                 else ""
             ),
             heads=(
                 "Layer",
                 "Change",
-                *(("Beside luck",) if has_luck else ()),
+                *(("Beside luck",) if comparison.has_luck else ()),
                 "Weights moved",
                 "Cost alone",
                 "up to it",
@@ -327,7 +323,7 @@ def _tables(
                     ),
                     cells=(
                         Cell(number(row.change), aside=_within(row.change_low, row.change_high)),
-                        *((_beside_luck(row.change, row.luck),) if has_luck else ()),
+                        *((beside_luck(row),) if comparison.has_luck else ()),
                         Cell(number(row.moved)),
                         _points(row.cost, row.cost_low, row.cost_high),
                         _points(row.up_to, row.up_to_low, row.up_to_high),
@@ -428,11 +424,12 @@ def _shares(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{percent(low)} to {percent(high)}"
 
 
-def _beside_luck(change: float | None, luck: float | None) -> Cell:
-    if change is None or luck is None:
+def beside_luck(row: LayerRow | mattered.LayerCost | None) -> Cell:
+    """How many times as much a layer changed as between two trainings of one route."""
+    if row is None or row.cka_debiased_twins is None:
         return Cell(ABSENT)
-    times = f"{number(change / luck, 1)}\xa0×" if luck > 0 else ABSENT
-    return Cell(times, aside=f"luck {number(luck)}")
+    times = ABSENT if row.beside_luck is None else f"{number(row.beside_luck, 1)}\xa0×"
+    return Cell(times, aside=f"luck {number(1 - row.cka_debiased_twins)}")
 
 
 def _data(site: Site, comparison: ComparisonRecords) -> Iterable[Link]:

@@ -94,9 +94,6 @@ class ComparisonSubject(StudySubject):
         probes = probes_beside(folder, self.records.study, pair, dataset)
         for place in (folder.causes(*pair), folder.concepts(*pair), *probes):
             paths += place.glob("*")
-        luck = self.records.luck_of(self.comparison)
-        if luck:
-            paths.append(folder.comparison(luck.before, luck.after) / "layers.parquet")
         return [
             self.comparison.failed,
             self.comparison.notes,

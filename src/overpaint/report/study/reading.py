@@ -290,6 +290,11 @@ class ComparisonRecords:
         return "cka_debiased" if self.layers["cka_debiased"].notna().all() else "cka"
 
     @property
+    def has_luck(self) -> bool:
+        """Whether it is known how much two trainings of one route differ."""
+        return bool(self.layers["cka_debiased_twins"].notna().any())
+
+    @property
     def order(self) -> list[str]:
         """The layers in the order of execution."""
         by_place = self.layers.sort_values("position")["layer"].tolist()
@@ -406,23 +411,6 @@ class Records:
         """The statements that were put to a comparison."""
         pair = comparison.before, comparison.after
         return [row for row in self.findings if (row.before, row.after) == pair]
-
-    def luck_of(self, comparison: ComparisonRecords) -> ComparisonRecords | None:
-        """The comparison of two trainings of one route that a change is to be held against: that
-        of the network after with a twin of it; None where there is none, or it is one itself.
-        """
-        if self.is_control(comparison):
-            return None
-        return next(
-            (
-                pair
-                for pair in self.comparisons.values()
-                if self.is_control(pair)
-                and self.route(pair.after) == self.route(comparison.after)
-                and not pair.layers.empty
-            ),
-            None,
-        )
 
 
 # --- reading -----------------------------------------------------------------------------------
