@@ -72,10 +72,10 @@ class LayerPair:
     neighbours: Callable[[], float]  # the share in common
     pictures: "ComparedPictures"
 
-    def dominant(self) -> tuple[list[str], float]:
+    def dominant(self) -> tuple[str, float]:
         """The pictures that CKA hangs on most, by name, and its value without them."""
         rows, value = self.kernels.dominant()
-        return [self.pictures.names[row] for row in rows], value
+        return " · ".join(self.pictures.names[row] for row in rows), value
 
     def partial(self) -> float | None:
         """CKA without what the first layer before sees as alike; None of that layer itself."""
@@ -101,7 +101,7 @@ class LayerMeasure:
 
     name: str
     columns: tuple[str, ...]
-    values: Callable[[LayerPair], tuple[float | list[str] | None, ...]]
+    values: Callable[[LayerPair], tuple[float | str | None, ...]]
 
 
 LAYER_MEASURES = (
@@ -224,7 +224,7 @@ class LayerSums:
         """Of all images."""
         values: dict[str, Any] = {
             column: None for measure in LAYER_MEASURES for column in measure.columns
-        } | {"dominant": []}
+        } | {"dominant": ""}
         pair, refused = self.pair, {why: list(names) for why, names in self.refused.items()}
         if pair:
             for measure in LAYER_MEASURES:

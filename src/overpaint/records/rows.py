@@ -138,7 +138,7 @@ class LayerRow:
     mutual_neighbours_chance: float | None = None
     n_groups: int | None = None  # that the intervals of CKA are over; None where no picture has one
     cka_permuted: float | None = None  # biased CKA with the pictures dealt out anew, on average
-    dominant: list[str] = field(default_factory=list)  # the 3 pictures that CKA hangs on most
+    dominant: str = ""  # the 3 pictures that CKA hangs on most, joined by " · "
     cka_debiased_without: float | None = None  # without these pictures
     cka_debiased_partial: float | None = None  # without what the first layer before sees as alike
     cka_debiased_twins: float | None = None  # of `after` and another training of its route
@@ -572,3 +572,6 @@ class AdviceRow:
     chance: float | None
     status: str
     n_groups: int | None = None  # of these pictures, that the interval is over
+    parameters: int | None = None  # of the start: the plainest guess is that the larger serves more
+    own_task: str = ""  # the largest dataset that it, or what it came from, was scored on
+    own_score: float | None = None  # its main score there, on test

@@ -6,6 +6,7 @@ given is all that LogME and the nearest neighbours need.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from rich.table import Table
@@ -29,7 +30,7 @@ from overpaint.run.claimed import claim
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.features import keep_features
 from overpaint.run.networks import keep_network
-from overpaint.run.scores import all_scores
+from overpaint.run.scores import all_scores, scored_places
 from overpaint.run.workspace import Workspace, alone_in
 from overpaint.study import Study
 from overpaint.study.code import check_code
@@ -146,6 +147,11 @@ def _keep(work: Workspace, starts: Mapping[str, Sequence[str]]) -> None:
     for dataset in starts:
         inputs[f"images of {dataset}"] = work.split_digest(dataset, "train")
         inputs |= work.groups_of(dataset, "train")
+    scored = scored_places(work)
+    for name in dict.fromkeys(name for names in starts.values() for name in names):
+        for network in _descent(work.study, name):
+            if network in scored:
+                inputs[f"scores of {network}"] = work.file_digest(scored[network])
     wanted = manifest(
         "advice", inputs=inputs, settings={"starts": dict(starts)}, seed=work.study.seed
     )
@@ -156,6 +162,29 @@ def _keep(work: Workspace, starts: Mapping[str, Sequence[str]]) -> None:
         write_manifest(path, wanted)
 
     work.keep(path, wanted, make)
+
+
+def _descent(study: Study, name: str) -> list[str]:
+    """A network, and those that it came from."""
+    names = [name]
+    while (parent := study.all_networks[names[-1]].parent) is not None:
+        names.append(parent)
+    return names
+
+
+def _with_baseline(work: Workspace, row: AdviceRow) -> AdviceRow:
+    """Beside what was measured, what is known without a look at the pictures: the start's score on
+    the largest task that it was trained for in this study, and its size.
+    """
+    scores = all_scores(work)
+    tasks = [scores[name] for name in _descent(work.study, row.network) if name in scores]
+    largest = max(tasks, key=lambda task: len(work.split(task.dataset, "train")), default=None)
+    return replace(
+        row,
+        parameters=work.network_facts(row.network).parameters,
+        own_task=largest.dataset if largest else "",
+        own_score=largest.scores[largest.main].value if largest else None,
+    )
 
 
 def _can_start(work: Workspace, name: str) -> bool:
@@ -178,7 +207,7 @@ def _advise(work: Workspace, starts: Sequence[str], dataset: str) -> list[Advice
 
     split = work.split(dataset, "train")
     paths = keep_features(work, starts, split, layers=[PENULTIMATE])
-    return advise(
+    rows = advise(
         {name: read_features(path, PENULTIMATE) for name, path in paths.items()},
         split.labels,
         dataset=dataset,
@@ -186,6 +215,7 @@ def _advise(work: Workspace, starts: Sequence[str], dataset: str) -> list[Advice
         seed=work.study.seed,
         groups=[picture.group for picture in split.pictures],
     )
+    return [_with_baseline(work, row) for row in rows]
 
 
 def advice_table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study: Study) -> Table:
@@ -195,6 +225,7 @@ def advice_table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study:
         "start",
         "LogME",
         "neighbours (95 %)",
+        "its own task, or size",
         "trained, it gave",
         title=f"{first.dataset}/{first.split}: {first.n} pictures, chance {_percent(first.chance)}",
         title_justify="left",
@@ -211,6 +242,9 @@ def advice_table(rows: Sequence[AdviceRow], scores: Mapping[str, Scores], study:
             row.network,
             "–" if row.logme is None else f"{row.logme:.3f}",
             f"{_percent(row.neighbour)} ({_percent(row.low)} … {_percent(row.high)})",
+            f"{row.own_task} {_percent(row.own_score)}"
+            if row.own_task
+            else f"{row.parameters or 0:,} weights",
             (", ".join(gave) or "–") if row.status == "ok" else row.status,
         )
     return lines

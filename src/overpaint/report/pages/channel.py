@@ -19,6 +19,7 @@ from overpaint.report.parts.text import (
     percent,
     q_value,
     slug,
+    times,
 )
 from overpaint.report.site.files import method
 from overpaint.report.site.templates import root
@@ -244,6 +245,7 @@ def sentence(row: ChannelRow, comparison: ComparisonRecords) -> str:
 def few_facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
     """The facts of a card."""
     yield _overlap(row)
+    yield from _luck(row)
     yield _matched(channels, row)
     yield _entropy(row)
     yield Fact(
@@ -258,6 +260,7 @@ def few_facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
 def facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
     """All that is measured of a channel."""
     yield _overlap(row)
+    yield from _luck(row)
     yield _entropy(row)
     yield Fact(
         name=Link("Concentration", href=method("concentration")),
@@ -296,6 +299,16 @@ def _overlap(row: ChannelRow) -> Fact:
         value=Link(number(row.overlap)),
         aside=f"chance {number(row.overlap_chance)}, {p_value(row.overlap_p)}",
     )
+
+
+def _luck(row: ChannelRow) -> Iterable[Fact]:
+    """Its change beside that between two trainings, where there are two."""
+    if row.overlap_twins is not None:
+        yield Fact(
+            name=Link("Change beside luck", href=method("luck")),
+            value=Link(times(row.beside_luck)),
+            aside=f"overlap of two trainings {number(row.overlap_twins)}",
+        )
 
 
 def _entropy(row: ChannelRow) -> Fact:

@@ -7,7 +7,7 @@ from overpaint.records import ChannelRow, LayerRow
 from overpaint.report.pages.channel import Channels, remark
 from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.rows import Fact, Link, Picture
-from overpaint.report.parts.text import ABSENT, count, counted, number, p_value
+from overpaint.report.parts.text import ABSENT, count, counted, number, p_value, times
 from overpaint.report.site.files import method
 from overpaint.report.study.reader import rows
 
@@ -130,9 +130,35 @@ def _facts(channels: Channels, layer: str) -> list[Fact]:
             ("Debiased CKA", "cka_debiased", row.cka_debiased, row.cka_debiased_low,
              row.cka_debiased_high),
         ]:  # fmt: skip
-            aside = f"{number(low)} to {number(high)}" if low is not None else ""
+            parts = [f"{number(low)} to {number(high)}"] if low is not None else []
+            if measure == "cka" and row.cka_permuted is not None:
+                parts.append(f"pictures dealt out anew {number(row.cka_permuted)}")
+            aside = "; ".join(parts)
             facts.append(
                 Fact(name=Link(name, href=method(measure)), value=Link(number(value)), aside=aside)
+            )
+        if row.cka_debiased_twins is not None:
+            facts.append(
+                Fact(
+                    name=Link("Change beside luck", href=method("luck")),
+                    value=Link(times(row.beside_luck)),
+                    aside=f"debiased CKA of two trainings {number(row.cka_debiased_twins)}",
+                )
+            )
+        if row.cka_debiased_partial is not None:
+            facts.append(
+                Fact(
+                    name=Link("Debiased CKA, likeness of the input out", href=method("luck")),
+                    value=Link(number(row.cka_debiased_partial)),
+                )
+            )
+        if row.dominant:
+            facts.append(
+                Fact(
+                    name=Link("Debiased CKA without three pictures", href=method("luck")),
+                    value=Link(number(row.cka_debiased_without)),
+                    aside=row.dominant,
+                )
             )
         facts += [
             Fact(

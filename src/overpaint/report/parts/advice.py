@@ -21,6 +21,7 @@ class AdviceLine:
     start: Link
     logme: str
     neighbours: Cell
+    baseline: Cell
     chance: str
     n: str
     results: tuple[Cell, ...]
@@ -44,6 +45,9 @@ class AdviceLine:
             start=Link(row.network, href=f"#{anchor(row.network)}" if is_here else None),
             logme=number(row.logme),
             neighbours=Cell(percent(row.neighbour), aside=within),
+            baseline=Cell(percent(row.own_score), aside=row.own_task)
+            if row.own_task
+            else Cell(count(row.parameters), aside="weights" if row.parameters else ""),
             chance=percent(row.chance),
             n=of_groups(count(row.n), row.n_groups),
             results=tuple(results),

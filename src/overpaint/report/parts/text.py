@@ -131,6 +131,17 @@ def q_value(q: float | None) -> str:
     return "" if q is None else p_value(q).replace("p", "q", 1)
 
 
+def times(ratio: float | None) -> str:
+    """A change beside another, as a multiple of it.
+
+    >>> times(3.14), times(0.5), times(2000.0), times(None)
+    ('3.1 times', '0.5 times', '2,000 times', '–')
+    """
+    if ratio is None:
+        return ABSENT
+    return f"{count(ratio)} times" if ratio >= 100 else f"{number(ratio, 1)} times"
+
+
 def of_groups(pictures: str, n_groups: float | None) -> str:
     """How many pictures, in words, and of how many groups, where the interval is over groups.
 
