@@ -345,6 +345,7 @@ def changed(door: Door, seed: int, count: int) -> bytes:
 
 def enter(ways: list[Door], place: Path, seed: int, first: int, end: float, writing: int) -> None:
     """Give files to the doors until the time is up; a line for each before, and one of a fault."""
+    torch.set_num_threads(1)  # a fork has none of the threads that its process began
     warnings.simplefilter("ignore")
     before = resident()
     count = first
