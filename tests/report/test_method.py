@@ -11,8 +11,8 @@ from overpaint.report.pages.method import unrelated_cka
 
 DEFINED = (
     "cka", "cka_debiased", "luck", "procrustes", "mutual_neighbours", "weights", "overlap",
-    "entropy", "gain", "concentration", "specialised", "filter_change", "maximal", "rendering", "scores",
-    "findings",
+    "entropy", "gain", "concentration", "specialised", "filter_change", "maximal", "rendering",
+    "scores", "findings",
 )  # fmt: skip
 
 
