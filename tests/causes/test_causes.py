@@ -7,10 +7,12 @@ from torch import nn
 
 from overpaint.causes.between import between, forgetting, mixed
 from overpaint.causes.rewind import rewind
-from overpaint.causes.variants import said_of, tensors_by_layer
+from overpaint.causes.variants import Said, said_of, tensors_by_layer
 from overpaint.datasets.atelier.tasks import SUBJECTS
 from overpaint.datasets.opening import ENTRY, open_dataset
 from overpaint.errors import NetworkError
+from overpaint.features import features_of
+from overpaint.measures.matching import match_channels
 from overpaint.measures.scores import top_k_hits
 from overpaint.networks import build
 from overpaint.networks.own import wrap
@@ -223,7 +225,16 @@ def test_a_barrier_made_by_permuted_channels_is_found_and_vanishes_after_matchin
     )
     there = between(before, permuted, images, alphas=(0.0, 0.5, 1.0)).barrier()
     assert there.low > 0.1
-    back = between(before, before, images, alphas=(0.0, 0.5, 1.0)).barrier()
+    features = features_of([(before, before.layers), (permuted, permuted.layers)], images)
+    tensors = {name: value.clone() for name, value in permuted.tensors().items()}
+    for layer, following in (("one", "two.0"), ("two", "three.0")):
+        last = next(name for name in reversed(before.layers) if name.startswith(layer))
+        order = match_channels(features[0][last], features[1][last]).partner
+        for part in ("weight", "bias"):
+            tensors[f"{layer}.0.{part}"] = tensors[f"{layer}.0.{part}"][order]
+        tensors[f"{following}.weight"] = tensors[f"{following}.weight"][:, order]
+    permuted.fill(tensors)
+    back = between(before, permuted, images, alphas=(0.0, 0.5, 1.0)).barrier()
     assert (back.value, back.low, back.high) == (0.0, 0.0, 0.0)
 
 
@@ -291,3 +302,51 @@ def test_other_architectures_are_refused(images):
         rewind(network(0), network(0, norms=True), images)
     assert error.value.slug == "other-backbone"
     assert "one." in str(error.value)
+
+
+def test_each_layer_goes_the_way_alone(images):
+    """At 0 it is that layer rewound, at 1 the network after, and in between a copy so filled."""
+    before, after = network(11), changed(11, ("one", "two"))
+    way = between(before, after, images, alphas=(0.0, 0.25, 1.0), by_layer=True)
+    rewound = rewind(before, after, images).rows.query("how == 'only'").set_index("layer")
+    rows = way.rows.set_index(["layer", "alpha"])
+    names = tensors_by_layer(after)
+    for layer in after.layers:
+        assert rows.loc[(layer, 0.0), "loss"] == rewound.loc[layer, "loss"]
+        assert rows.loc[(layer, 1.0), "loss"] == rows.loc[("", 1.0), "loss"]
+        tensors = dict(after.tensors())
+        for name in names[layer]:
+            tensors[name] = 0.75 * before.tensors()[name] + 0.25 * tensors[name]
+        expected = slow_probabilities(after, tensors, images)
+        np.testing.assert_allclose(way.said[layer, 0.25].probabilities, expected, atol=1e-6)
+
+
+def test_several_labels_have_a_sigmoid_and_a_loss_each():
+    """The loss of a picture is the mean over labels of the cross-entropy with yes or no."""
+    logits = np.array([[0.0, 2.0], [-1.0, 3.0]])
+    labels = np.array([[1, 0], [0, 1]])
+    said = Said(logits, multi_label=True)
+    shares = 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(said.probabilities, shares)
+    by_hand = -np.where(labels == 1, np.log(shares), np.log(1 - shares)).mean(axis=1)
+    np.testing.assert_allclose(said.losses(labels), by_hand)
+
+
+def test_other_classes_are_refused(images):
+    """A head that names others has no score on the pictures; the message names the first."""
+    other = wrap(Plain(norms=False), preprocessing={"size": 32}, classes=[*"abcdefghij"])
+    with pytest.raises(NetworkError) as error:
+        between(other, other, images)
+    assert error.value.slug == "classes-differ"
+    assert "class 0 is 'a' there and 'bird' here" in str(error.value)
+
+
+def test_results_show_themselves_as_charts(images):
+    """In a notebook there are curves, and the numbers that go with them."""
+    before, after = network(12), changed(12, ("one", "head"))
+    rewound = rewind(before, after, images)
+    assert "<svg" in rewound._repr_html_()
+    assert f"The network after scores {rewound.whole:.1%}" in rewound._repr_html_()
+    shown = between(before, after, images, alphas=(0.0, 1.0))._repr_html_()
+    assert "<svg" in shown
+    assert "Chance is 10.0%" in shown

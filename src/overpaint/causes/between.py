@@ -37,7 +37,7 @@ from overpaint.seeds import generator
 ALPHAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 """Where the way is looked at: 0 is before, 1 is after."""
 
-PICTURES, BATCH = 256, 64
+PICTURES, BATCH = 128, 64
 """Of train, by which the statistics of batch norms are estimated anew, and of a batch of these."""
 
 BatchNorm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001
@@ -152,7 +152,7 @@ def between(
     way too. At 0 and 1 are exactly the networks themselves (with that head).
 
     Where the networks have batch norms, their statistics do not mix as weights do: they are
-    estimated anew at each place but the two ends, by up to 256 pictures of `train`, drawn from the
+    estimated anew at each place but the two ends, by up to 128 pictures of `train`, drawn from the
     seed and shown as the test pictures are.
 
     Raises NetworkError: `other-backbone`; `classes-differ` where the head does not name the classes

@@ -199,7 +199,7 @@ def _forgetting(work: Workspace, tried: Tried, draft: Path, advance: "Advance") 
         work.opened(tried.parent),
         work.opened(tried.after),
         work.split(tried.parent_dataset, "test"),
-        alphas=ALPHAS,
+        alphas=ALPHAS[::2],
         train=work.split(tried.parent_dataset, "train"),
         seed=work.study.seed,
         progress=advance,

@@ -5,10 +5,10 @@ which counts three, in each epoch. A cause that a study neither asks for nor for
 where all its pictures, over the whole study, are less than a tenth of those of all trainings.
 
     rewind        of each pair, the test pictures three times a layer
-    between       of each pair, 13 times the test and the val pictures and 256 of train; of
+    between       of each pair, 13 times the test and the val pictures and 128 of train; of
                   trainings that are not compared, three times, and not those of val
     by layer      the same 11 times a layer, without val
-    forgetting    of each pair, 13 times the test pictures of the parent's task and 256 of train
+    forgetting    of each pair, 7 times the test pictures of the parent's task and 128 of train
     probe         the train and test pictures of each trained network and of its parent, where no
                   comparison has their features already
     concepts      nothing: the features are there
@@ -25,8 +25,8 @@ SHARE = 1 / 10
 FORTH_AND_BACK = 3
 """What a picture counts that is trained on: the way back costs about twice the way forth."""
 
-PLACES, STATISTICS = 13, 256
-"""As `causes.between` has them: the places of a way, and the pictures for batch norms in each."""
+PLACES, PLACES_OF_FORGETTING, STATISTICS = 13, 7, 128
+"""The places of a way, and the pictures for batch norms in each: see `causes.between`."""
 
 
 def is_wanted(work: Workspace, cause: Cause) -> bool:
@@ -77,7 +77,9 @@ def _pictures(work: Workspace, cause: Cause) -> int:
     if cause == "forgetting":
         parents = [parent for names in trained if (parent := parent_of_task(study, *names))]
         tasks = [pictures_of(work, _fit(work, parent)) for parent in parents]
-        return sum(PLACES * (task["test"] + min(STATISTICS, task["train"])) for task in tasks)
+        return sum(
+            PLACES_OF_FORGETTING * (task["test"] + min(STATISTICS, task["train"])) for task in tasks
+        )
     if cause == "probe":
         return _probed(work)
     return 0

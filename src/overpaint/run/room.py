@@ -43,6 +43,9 @@ PAGE = 4_800
 SHOWN = 345
 """Bytes of a channel's page, and of each maximal image on it."""
 
+TRIED = 30_000
+"""Bytes of the tables of what other weights would do in a pair."""
+
 CHART, SVG, MANY = 300_000, 32_000, 120
 """Bytes of a chart in all its formats, and of the SVG alone, as it is where charts are so many."""
 
@@ -187,6 +190,9 @@ def _of_pages(
             )
             picture = study.render.size**2 * 3 + 1_500 + FILE
             needs["renderings"] += drawn * picture * (4 if study.render.together else 2)
+    if study.causes:  # where nothing is said, they are looked for beside large trainings alone
+        lacking = [pair for pair in study.pairs_of_weights if not lies_at(folder.causes(*pair))]
+        needs["causes"] = TRIED * len(lacking)
     for dataset, pictures in pictures_of.items():
         if not folder.thumbnails(dataset).exists():
             of_test = min(counts[dataset]["test"], 60 * len(trained))
