@@ -29,5 +29,11 @@ DREAM_STEPS = 100
 DEVICE_VARIABLE = "OVERPAINT_DEVICE"
 """The variable of the environment that names a device; `--device` sets it for a command."""
 
+MOST_TAUGHT = 5000
+"""Pictures of train at most that a probe is taught by."""
+
+MOST_PARTED = 1000
+"""Pictures at most that difference concepts are sought among: the time grows with their square."""
+
 CONCEPT_IMAGES = 8
 """Pictures of a difference concept that are shown, the most typical first."""

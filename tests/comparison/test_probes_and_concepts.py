@@ -145,6 +145,8 @@ def test_a_layer_without_concepts_is_told_of(images):
     assert seen.concepts["position"].unique() == [2]
     assert [note.split(" has")[0] for note in seen.notes] == ["narrow", "odd"]
     assert "narrow has no concepts" in seen._repr_html_()
+    nothing = concept_tables((layers.__getitem__, other.__getitem__), images, [], seed=0)
+    assert "share no layer name" in nothing._repr_html_()
 
 
 def test_too_few_pictures_are_refused(networks, pictures, tmp_path):

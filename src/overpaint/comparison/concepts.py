@@ -6,7 +6,7 @@
 
 import base64
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.stats import false_discovery_control
 
 from overpaint.datasets import Split
-from overpaint.defaults import LEVEL
+from overpaint.defaults import LEVEL, MOST_PARTED
 from overpaint.errors import MeasureError
 from overpaint.features import features_of
 from overpaint.machine import refusals_told
@@ -25,9 +25,6 @@ from overpaint.measures.concepts import Concept, difference_concepts
 from overpaint.networks import Network
 from overpaint.records import ConceptImageRow, ConceptRow, table
 from overpaint.seeds import drawn_rows
-
-MOST = 1000
-"""Pictures at most among which concepts are sought: the time grows with their square."""
 
 Reader = Callable[[str], NDArray[Any]]
 """The features [N, C] of a network by layer, of the pictures of a split."""
@@ -102,15 +99,15 @@ def concepts(
     from overpaint.comparison import common_layers
 
     layers = common_layers(before, after)
-    some = images.of_rows(drawn_rows(len(images), MOST, seed, "pictures of concepts"))
+    sample = images.of_rows(drawn_rows(len(images), MOST_PARTED, seed, "pictures of concepts"))
     networks = [before, after, *repeats]
     readers: list[Reader] = [
         features.__getitem__
-        for features in features_of([(network, layers) for network in networks], some)
+        for features in features_of([(network, layers) for network in networks], sample)
     ]
     return concept_tables(
         (readers[0], readers[1]),
-        some,
+        sample,
         layers,
         repeats=[(readers[0], repeat) for repeat in readers[2:]],
         seed=seed,
@@ -134,14 +131,13 @@ def concept_tables(
     trainings themselves. Raises MeasureError for too few pictures; what is wrong with a single
     layer is a note.
     """
-    pictures = split.pictures
     readers = dict.fromkeys(reader for members in (pair, *repeats) for reader in members)
-    found: list[tuple[str, int, Concept]] = []
-    notes: list[str] = []
+    by_layer: dict[str, list[Concept]] = {}
+    notes = [] if layers else ["The two networks share no layer name, so there are no concepts."]
     for position, layer in enumerate(layers):
         try:
             features = {reader: reader(layer) for reader in readers}
-            of_layer = difference_concepts(
+            by_layer[layer] = difference_concepts(
                 features[pair[0]],
                 features[pair[1]],
                 repeats=[(features[old], features[new]) for old, new in repeats],
@@ -152,65 +148,74 @@ def concept_tables(
             if error.slug == "too-few-images":
                 raise
             notes.append(f"{layer} has no concepts: {error}")
-        else:
-            found += [(layer, position, concept) for concept in of_layer]
         if progress:
             progress(position + 1, len(layers))
-    q = false_discovery_control([concept.p for _, _, concept in found]) if found else []
-    labels = [picture.labels for picture in pictures]
-    groups = [(picture.group,) if picture.group else () for picture in pictures]
-    concept_rows: list[ConceptRow] = []
-    image_rows: list[ConceptImageRow] = []
-    numbers: Counter[tuple[str, str]] = Counter()
-    for (layer, position, concept), rate in zip(found, q, strict=True):
-        numbers[layer, concept.held_by] += 1
-        number = numbers[layer, concept.held_by]
-        top_class, share, lift = _leading(labels, concept.members)
-        top_group, group_share, group_lift = _leading(groups, concept.members)
-        concept_rows.append(
-            ConceptRow(
-                layer=layer,
-                position=position,
-                held_by=concept.held_by,
-                number=number,
-                n=len(concept.members),
-                coherence_before=concept.coherence_before,
-                coherence_after=concept.coherence_after,
-                gain=concept.gain,
-                low=concept.low,
-                high=concept.high,
-                p=concept.p,
-                q=float(rate),
-                repeated=concept.repeated,
-                luck=concept.luck,
-                beyond_luck=concept.beyond_luck,
-                top_class=top_class,
-                top_share=share,
-                top_lift=lift,
-                top_group=top_group,
-                top_group_share=group_share if top_group else None,
-                top_group_lift=group_lift if top_group else None,
-            )
-        )
-        image_rows += [
-            ConceptImageRow(
-                layer=layer,
-                held_by=concept.held_by,
-                number=number,
-                rank=rank,
-                image=pictures[member].image,
-                digest=pictures[member].digest,
-                label=" · ".join(pictures[member].labels),
-            )
-            for rank, member in enumerate(concept.members, 1)
-        ]
+    concepts, shown = _described(by_layer, layers, split)
     return Concepts(
-        concepts=table(concept_rows, ConceptRow),
-        images=table(image_rows, ConceptImageRow),
+        concepts=table(concepts, ConceptRow),
+        images=table(shown, ConceptImageRow),
         n=len(split),
         notes=tuple(notes),
         split=split,
     )
+
+
+def _described(
+    by_layer: Mapping[str, Sequence[Concept]], layers: Sequence[str], split: Split
+) -> tuple[list[ConceptRow], list[ConceptImageRow]]:
+    """The rows of concepts, and those of their pictures: what they show, how sure they are."""
+    pictures = split.pictures
+    p_values = [concept.p for concepts in by_layer.values() for concept in concepts]
+    q_values = iter(false_discovery_control(p_values) if p_values else ())
+    labels = [picture.labels for picture in pictures]
+    groups = [(picture.group,) if picture.group else () for picture in pictures]
+    concept_rows: list[ConceptRow] = []
+    image_rows: list[ConceptImageRow] = []
+    for layer, concepts in by_layer.items():
+        numbers: Counter[str] = Counter()
+        for concept in concepts:
+            numbers[concept.held_by] += 1
+            number = numbers[concept.held_by]
+            top_class, share, lift = _leading(labels, concept.members)
+            top_group, group_share, group_lift = _leading(groups, concept.members)
+            concept_rows.append(
+                ConceptRow(
+                    layer=layer,
+                    position=layers.index(layer),
+                    held_by=concept.held_by,
+                    number=number,
+                    n=len(concept.members),
+                    coherence_before=concept.coherence_before,
+                    coherence_after=concept.coherence_after,
+                    gain=concept.gain,
+                    low=concept.low,
+                    high=concept.high,
+                    p=concept.p,
+                    q=float(next(q_values)),
+                    repeated=concept.repeated,
+                    luck=concept.luck,
+                    beyond_luck=concept.beyond_luck,
+                    top_class=top_class,
+                    top_share=share,
+                    top_lift=lift,
+                    top_group=top_group,
+                    top_group_share=group_share if top_group else None,
+                    top_group_lift=group_lift if top_group else None,
+                )
+            )
+            image_rows += [
+                ConceptImageRow(
+                    layer=layer,
+                    held_by=concept.held_by,
+                    number=number,
+                    rank=rank,
+                    image=pictures[member].image,
+                    digest=pictures[member].digest,
+                    label=" · ".join(pictures[member].labels),
+                )
+                for rank, member in enumerate(concept.members, 1)
+            ]
+    return concept_rows, image_rows
 
 
 def _leading(

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from overpaint.datasets import Split
+from overpaint.defaults import MOST_TAUGHT
 from overpaint.errors import MeasureError
 from overpaint.features import features_of
 from overpaint.machine import refusals_told
@@ -20,9 +21,6 @@ from overpaint.measures.probe import linear_probe, neighbour_probe
 from overpaint.networks import Network
 from overpaint.records import ProbeRow, Score, table
 from overpaint.seeds import drawn_rows, generator
-
-MOST = 5000
-"""Pictures of train at most that a probe is fitted to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,20 +85,20 @@ def probe(
             else [f"network {number}" for number, _ in enumerate(networks, 1)]
         )
         networks = dict(zip(names, networks, strict=True))
-    some = train.of_rows(drawn_rows(len(train), MOST, seed, "pictures of probes"))
+    sample = train.of_rows(drawn_rows(len(train), MOST_TAUGHT, seed, "pictures of probes"))
     pairs = [(network, network.layers) for network in networks.values()]
-    features = zip(features_of(pairs, some), features_of(pairs, test), strict=True)
+    features = zip(features_of(pairs, sample), features_of(pairs, test), strict=True)
     tables = [
         probe_table(
             name,
             networks[name].layers,
-            Known(split=some, features=taught.__getitem__),
+            Known(split=sample, features=taught.__getitem__),
             Known(split=test, features=tested.__getitem__),
             seed=seed,
         )
         for name, (taught, tested) in zip(networks, features, strict=True)
     ]
-    return Probes(rows=pd.concat(tables, ignore_index=True))
+    return Probes(rows=pd.concat(tables, ignore_index=True) if tables else table([], ProbeRow))
 
 
 def probe_table(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from overpaint.defaults import MOST_PARTED
 from overpaint.errors import MeasureError
 from overpaint.records import (
     ConceptFacts,
@@ -25,9 +26,6 @@ from overpaint.run.workspace import Workspace
 from overpaint.seeds import drawn_rows
 from overpaint.study import Pair
 from overpaint.study.causes import are_twins, repeats_of
-
-MOST = 1000
-"""Pictures at most among which concepts are sought: the time grows with their square."""
 
 
 def pairs_with_concepts(work: Workspace) -> list[Pair]:
@@ -61,7 +59,7 @@ def wanted_concepts(work: Workspace, pair: Pair) -> Manifest:
         inputs=inputs,
         settings={
             "on": f"{dataset}/{split}",
-            "most": MOST,
+            "most": MOST_PARTED,
             "repeats": [list(names) for names in repeats],
             "of_twins": are_twins(work.study, *pair.pair),
             "columns": digest([list(column_kinds(row)) for row in (ConceptRow, ConceptImageRow)]),
@@ -91,8 +89,8 @@ def _seek(work: Workspace, pair: Pair, wanted: Manifest) -> None:
     split, repeats = work.split(*splits_of(work, pair)[0]), _repeats(work, pair)
     names = dict.fromkeys(name for names in [pair.pair, *repeats] for name in names)
     paths = keep_features(work, names, split)
-    rows = drawn_rows(len(split), MOST, work.study.seed, "pictures of concepts")
-    some = split.of_rows(rows)
+    rows = drawn_rows(len(split), MOST_PARTED, work.study.seed, "pictures of concepts")
+    sample = split.of_rows(rows)
 
     readers = {name: partial(features_of_rows, paths[name], rows) for name in names}
     before, after = (work.network_facts(name).layers for name in pair.pair)
@@ -102,7 +100,7 @@ def _seek(work: Workspace, pair: Pair, wanted: Manifest) -> None:
         try:
             made = concept_tables(
                 (readers[pair.before], readers[pair.after]),
-                some,
+                sample,
                 layers,
                 repeats=[(readers[old], readers[new]) for old, new in repeats],
                 of_twins=are_twins(work.study, *pair.pair),
@@ -115,7 +113,7 @@ def _seek(work: Workspace, pair: Pair, wanted: Manifest) -> None:
     facts = ConceptFacts(
         dataset=split.dataset,
         split=split.name,
-        n=len(some),
+        n=len(sample),
         of=len(split),
         repeats=repeats,
         of_twins=are_twins(work.study, *pair.pair),

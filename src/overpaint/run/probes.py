@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from overpaint.defaults import MOST_TAUGHT
 from overpaint.records import (
     Manifest,
     ProbeFacts,
@@ -20,9 +21,6 @@ from overpaint.run.features import keep_features, wanted_features
 from overpaint.run.reckoning import is_wanted
 from overpaint.run.workspace import Workspace
 from overpaint.seeds import drawn_rows
-
-MOST = 5000
-"""Pictures of train at most that a probe is fitted to."""
 
 SPLITS = ("train", "test")
 
@@ -72,7 +70,7 @@ def wanted_probe(work: Workspace, name: str, dataset: str) -> Manifest:
     return manifest(
         "probe",
         inputs=inputs | work.groups_of(dataset, "names"),
-        settings={"most": MOST, "columns": digest(list(column_kinds(ProbeRow)))},
+        settings={"most": MOST_TAUGHT, "columns": digest(list(column_kinds(ProbeRow)))},
         seed=work.study.seed,
     )
 
@@ -89,20 +87,20 @@ def _probe(work: Workspace, name: str, dataset: str, wanted: Manifest) -> None:
     from overpaint.comparison.probes import Known, probe_table
     from overpaint.features import features_of_rows
 
-    known = []
+    sides = []
     for split_name in SPLITS:
         split = work.split(dataset, split_name)
         path = keep_features(work, [name], split)[name]
-        most = MOST if split_name == "train" else len(split)
+        most = MOST_TAUGHT if split_name == "train" else len(split)
         rows = drawn_rows(len(split), most, work.study.seed, "pictures of probes")
 
-        known.append(
+        sides.append(
             Known(split=split.of_rows(rows), features=partial(features_of_rows, path, rows))
         )
     with work.progress.stage(f"probes of {name} on {dataset}") as advance:
         layers = work.network_facts(name).layers
-        made = probe_table(name, layers, *known, seed=work.study.seed, progress=advance)
-    train, test = known
+        made = probe_table(name, layers, *sides, seed=work.study.seed, progress=advance)
+    train, test = sides
     facts = ProbeFacts(
         dataset=dataset,
         n_train=len(train.split),

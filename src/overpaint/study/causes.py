@@ -8,7 +8,8 @@
 ['photographs', 'fine_tuned']
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, get_args
 
 from pydantic import BeforeValidator
 
@@ -16,11 +17,17 @@ from overpaint.errors import nearest
 
 if TYPE_CHECKING:
     from overpaint.study.model import Pair, Study
-    from overpaint.study.places import Named
 
 Cause = Literal["rewind", "between", "forgetting", "probe", "concepts"]
 
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+class Asking(Protocol):
+    """What of a study says which causes it asks for: a Study does."""
+
+    @property
+    def causes(self) -> bool | Sequence[str] | None: ...
 
 
 def _said(value: object) -> object:
@@ -43,7 +50,7 @@ Causes = Annotated[bool | list[Cause] | None, BeforeValidator(_said)]
 """All, none, some, or, where nothing is said, those that cost little beside the trainings."""
 
 
-def asks_for(study: "Named", cause: Cause) -> bool | None:
+def asks_for(study: Asking, cause: Cause) -> bool | None:
     """Whether a study asks for a cause; None where it leaves that to what it costs."""
     causes = study.causes
     return causes if causes is None or isinstance(causes, bool) else cause in causes
@@ -141,8 +148,8 @@ def repeats_of(study: "Study", before: str, after: str) -> list[tuple[str, str]]
 
 def _trainings(study: "Study", name: str) -> list[str]:
     """All trainings of a network's route, or what they began with if it is that."""
-    own, ending = name.removesuffix(".init"), ".init" if name.endswith(".init") else ""
+    network, ending = name.removesuffix(".init"), ".init" if name.endswith(".init") else ""
     for route in study.networks:
-        if own in (trainings := study.repeated(route)):
+        if network in (trainings := study.repeated(route)):
             return [f"{training}{ending}" for training in trainings]
     return [name]
