@@ -155,16 +155,16 @@ CHANGES = {
     # Concepts name the artists, and in the order of their names intervals draw them.
     "the name of an artist": (
         table(lambda frame: frame.assign(artist=frame["artist"].replace("artist 3", "Manet"))),
-        {"site.json", "thumbnails/art"} | CONCEPTS | PROBES,
+        {"findings.json", "site.json", "thumbnails/art"} | CONCEPTS | PROBES,
     ),
     "a group of test that is known now": (
         put("artist", 26, "artist 3"),
-        {"datasets/art", "findings.json", "site.json", "thumbnails/art"} | SCORES | CONCEPTS
+        {"datasets/art", "site.json"} | COMPARED | SCORES | CONCEPTS
         | PROBES,
     ),
     "a group of train": (
         put("artist", 1, "artist 5"),
-        {"advice.parquet", "site.json", "thumbnails/art"} | CONCEPTS | PROBES,
+        {"advice.parquet", "findings.json", "site.json", "thumbnails/art"} | CONCEPTS | PROBES,
     ),
     "a picture of test": (another_picture(26), OF_ART - features("train") - DRAWN
                           - {"advice.parquet"} | {"site.json"}),
