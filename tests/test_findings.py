@@ -114,6 +114,16 @@ def test_pictures_of_few_groups_decide_less():
     assert row.high - row.low >= plain.high - plain.low
 
 
+def test_luck_stands_beside_the_change_of_layers():
+    """Where there are twins the row tells how many layers changed more than these differ."""
+    features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
+    pair = compared(features, "before", "after")
+    layers = pair.layers.assign(beside_luck=[0.5, 1.5, 2.0, np.nan, 3.0])
+    assert layers_finding(pair).remark == ""
+    row = layers_finding(replace(pair, layers=layers))
+    assert row.remark == "3 of 4 layers changed more than between two trainings"
+
+
 def test_one_group_decides_nothing():
     """Pictures of a single painter leave a statement untested, and the row says why."""
     features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")

@@ -315,8 +315,23 @@ def layers_finding(pair: ComparedPair) -> FindingRow:
     except MeasureError as error:
         return hypothesis.untested(str(error))
     return hypothesis.decided(
-        value, interval, n=sampled.n, n_groups=sampled.n_groups, hoped="below"
+        value,
+        interval,
+        n=sampled.n,
+        n_groups=sampled.n_groups,
+        hoped="below",
+        remark=beside_luck(pair),
     )
+
+
+def beside_luck(pair: ComparedPair) -> str:
+    """How many layers changed more than another seed changes, in words; "" without twins."""
+    if "beside_luck" not in pair.layers:
+        return ""
+    ratios = pair.layers["beside_luck"].dropna()
+    if ratios.empty:
+        return ""
+    return f"{(ratios > 1).sum()} of {len(ratios)} layers changed more than between two trainings"
 
 
 # --- high layers concentrate classes -------------------------------------------------------------

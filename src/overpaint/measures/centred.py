@@ -185,6 +185,9 @@ class Centred:
 
     def gram_rows(self, rows: slice | NDArray[np.intp]) -> Array:
         """Some rows of K = x xᵀ, [r, N]; those of a list in ascending order."""
+        if not self.wide and isinstance(rows, slice) and rows in (slice(None), slice(0, len(self))):
+            table = np.concatenate([part for _, part in self.by_rows()])
+            return np.asarray(table @ table.T)
         if not self.wide:
             first = self[rows, slice(None)] if isinstance(rows, slice) else rows_at(self, rows)
             return np.hstack([first @ part.T for _, part in self.by_rows()])
