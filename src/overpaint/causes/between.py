@@ -122,6 +122,7 @@ class Way:
             dataset=self.images.dataset,
             split=self.images.name,
             seed=self.seed,
+            groups=[picture.group for picture in self.images.pictures],
         )
 
 
@@ -237,7 +238,10 @@ def between_on(
 def _row(images: Split, layer: str, alpha: float, said: Said, seed: int) -> BetweenRow:
     labels = np.asarray(images.labels)
     score = main_score(
-        said.probabilities, labels, generator(seed, "bootstrap", images.dataset, images.name)
+        said.probabilities,
+        labels,
+        generator(seed, "bootstrap", images.dataset, images.name),
+        [picture.group for picture in images.pictures],
     )
     return BetweenRow(
         layer=layer,
@@ -248,6 +252,7 @@ def _row(images: Split, layer: str, alpha: float, said: Said, seed: int) -> Betw
         chance=score.chance,
         loss=float(said.losses(labels).mean()),
         n=score.n,
+        n_groups=score.n_groups,
     )
 
 

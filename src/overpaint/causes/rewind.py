@@ -115,6 +115,7 @@ def rewind(
                 dataset=images.dataset,
                 split=images.name,
                 seed=seed,
+                groups=[picture.group for picture in images.pictures],
             )
             rows.append(
                 RewindRow(
@@ -127,6 +128,7 @@ def rewind(
                     high=cost.high,
                     loss=float(said.losses(labels).mean()),
                     n=cost.n,
+                    n_groups=cost.n_groups,
                     tensors=len(back),
                     status="ok" if back else "identical",
                     moved=float(np.sqrt(far / size)) if size else None if back else 0.0,

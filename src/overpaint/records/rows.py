@@ -227,6 +227,7 @@ class RewindRow:
     tensors: int  # weights and statistics that differ before and after, all set back
     status: str  # "identical" where there are none
     moved: float | None = None  # norm of what is set back minus before, divided by that before
+    n_groups: int | None = None  # that the interval is over, where pictures have groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,6 +242,7 @@ class BetweenRow:
     chance: float
     loss: float  # mean cross-entropy, in nats
     n: int  # pictures
+    n_groups: int | None = None  # that the interval is over, where pictures have groups
 
 
 @dataclass(frozen=True, kw_only=True)

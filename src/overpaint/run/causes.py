@@ -115,6 +115,7 @@ def _wanted(work: Workspace, tried: Tried) -> Manifest:
     inputs = {side: work.weights_digest(name) for side, name in networks.items()}
     for dataset, split in tried.splits:
         inputs[f"{dataset}/{split}"] = work.split_digest(dataset, split)
+        inputs |= work.groups_of(dataset, split)
     return manifest(
         "causes",
         inputs=inputs,
