@@ -212,6 +212,8 @@ def compared(
     for layer in NAMES:
         pair = networks[before, layer], networks[after, layer]
         ckas.append(linear_cka(*pair, debiased=True))
+        if before != "start":  # twins are compared by layer alone
+            continue
         of_layer = LayerChannels.of(*(part.astype(np.float32) for part in pair), pictures, k=k)
         rows += channel_rows(layer, of_layer, images=len(split), k=k, chance=chance, changes=None)
         for side in (of_layer.before, of_layer.after):
@@ -220,7 +222,9 @@ def compared(
         before=before,
         after=after,
         layers=pd.DataFrame({"layer": NAMES, "position": range(len(NAMES)), "cka_debiased": ckas}),
-        channels=with_p_values(table(rows, ChannelRow), **ranked, split=split, seed=seed),
+        channels=with_p_values(table(rows, ChannelRow), **ranked, split=split, seed=seed)
+        if rows
+        else table([], ChannelRow),
         images="none/test",
         seed=seed,
         read=lambda network, layer: networks[network, layer],
