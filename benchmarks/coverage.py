@@ -155,22 +155,30 @@ def split_of(images: int) -> Split:
     )
 
 
-def null_study(seed: int, *, images: int = 160, channels: int = 16) -> Iterator[FindingRow]:
+def null_study(
+    seed: int, *, shared: bool = False, images: int = 160, channels: int = 16
+) -> Iterator[FindingRow]:
     """All findings of a study in which nothing is to be found.
 
-    Each layer of each network is the same latent of pictures in groups with noise of its own, as
-    much in all layers and networks: none changed more than another, twins differ as start and
-    training do, and no channel knows a class.
+    Each layer is a latent of pictures in groups, the same in all networks, with noise of each
+    network, as much in all layers and networks: none changed more than another, twins differ as
+    start and training do, and no channel knows a class. `shared`: the channels of all layers are
+    mixtures of one latent, so that they are no independent channels, as intervals over channels
+    take them to be.
     """
     rng = np.random.default_rng([7, seed])
     n_groups = images // 4
-    latent = np.repeat(rng.standard_normal((n_groups, channels)), 4, axis=0)
+    latents = {
+        layer: np.repeat(rng.standard_normal((n_groups, channels)), 4, axis=0) for layer in NAMES
+    }
+    if shared:
+        latents = {
+            layer: latents[NAMES[0]] @ rng.standard_normal((channels, channels)) / channels**0.5
+            for layer in NAMES
+        }
     groups = np.repeat(np.arange(n_groups), 4).astype(str).tolist()
     networks = {
-        (network, layer): (
-            latent @ rng.standard_normal((channels, channels))
-            + 4 * rng.standard_normal((images, channels))
-        )
+        (network, layer): latents[layer] + rng.standard_normal((images, channels))
         for network in ("start", "one", "two")
         for layer in NAMES
     }
@@ -246,11 +254,11 @@ def of_value(value: float) -> Scores:
     )
 
 
-def false_findings(studies: int, first: int = 0) -> dict[str, Counter[str]]:
+def false_findings(studies: int, *, shared: bool = False) -> dict[str, Counter[str]]:
     """The verdicts of null studies, by statement and the unit of its interval."""
     verdicts: dict[str, Counter[str]] = {}
-    for seed in range(first, first + studies):
-        for row in null_study(seed):
+    for seed in range(studies):
+        for row in null_study(seed, shared=shared):
             verdicts.setdefault(f"{row.statement} over {row.unit}", Counter())[row.verdict] += 1
     return verdicts
 
@@ -267,10 +275,12 @@ def main() -> None:
         for n_groups in (20, 50, 100):
             by_group, by_picture = coverage(kind, n_groups, options.draws)
             print(f"{kind:16}{n_groups:8}{by_group:14.1%}{by_picture:16.1%}", flush=True)
-    print(f"\nFalse findings in {options.studies} null studies")
-    for name, verdicts in false_findings(options.studies).items():
-        of_name = ", ".join(f"{verdict} {n}" for verdict, n in sorted(verdicts.items()))
-        print(f"{name:32}{verdicts['yes'] / options.studies:8.1%} yes   ({of_name})")
+    for shared in (False, True) if options.studies else ():
+        which = "one latent behind all channels" if shared else "channels of their own"
+        print(f"\nFalse findings in {options.studies} null studies, {which}")
+        for name, verdicts in false_findings(options.studies, shared=shared).items():
+            of_name = ", ".join(f"{verdict} {n}" for verdict, n in sorted(verdicts.items()))
+            print(f"{name:32}{verdicts['yes'] / options.studies:8.1%} yes   ({of_name})")
 
 
 if __name__ == "__main__":
