@@ -38,8 +38,8 @@ def test_the_sentence_sums_up_the_numbers(whole):
     text = Page(page_of(whole)).plain
     assert (
         f"What {dearest.layer} learned matters most: set back alone it costs "
-        f"{100 * dearest.cost:.1f} points of mAP, {100 * dearest.low:.1f} to "
-        f"{100 * dearest.high:.1f}; 3 of 5 changed layers can be set back alone" in text
+        f"{100 * dearest.cost:.1f} points of mAP ({100 * dearest.low:.1f} to "
+        f"{100 * dearest.high:.1f}); 3 of 5 changed layers can be set back alone" in text
     )
 
 
@@ -143,9 +143,18 @@ def test_change_stands_beside_luck(whole):
     assert rows["luck"].to_numpy() == pytest.approx(rows["change"].to_numpy() / 2)
     text = Page(page_of(whole)).plain
     assert "as much as two trainings of one route differ, by their seed" in text
-    assert text.count(f"2.0 ×luck {rows.loc['mixed5b', 'luck']:.3f}") == 2  # in both tables
-    assert "4.0 × luck" in text
+    assert text.count(f"2.0 timesluck {rows.loc['mixed5b', 'luck']:.3f}") == 2  # in both tables
+    assert "4.0 times luck" in text
     channel = (whole / "site/comparisons/fine_tuned--double/mixed4d/3.html").read_text("utf-8")
     assert "Change beside luck" in channel
     other = Page(page_of(whole, "imagenet--fine_tuned")).plain
     assert "eside luck" not in other
+
+
+def test_what_cka_may_come_from(whole):
+    """The table of doubts names the pictures that CKA hangs on, and CKA without them."""
+    text = Page(page_of(whole)).plain
+    assert "What CKA may come from: 6 layers" in text
+    assert "test/0011.jpg · test/0017.jpg" in text
+    assert "permuted 0.310" in text
+    assert "What CKA may come from" not in Page(page_of(whole, "imagenet--fine_tuned")).plain

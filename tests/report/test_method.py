@@ -10,9 +10,9 @@ from overpaint.report import build
 from overpaint.report.pages.method import unrelated_cka
 
 DEFINED = (
-    "cka", "cka_debiased", "luck", "procrustes", "mutual_neighbours", "weights", "overlap",
-    "entropy", "gain", "concentration", "specialised", "filter_change", "maximal", "rendering",
-    "scores", "findings",
+    "cka", "cka_debiased", "luck", "procrustes", "mutual_neighbours", "weights", "rewind",
+    "between", "probe", "concepts", "overlap", "entropy", "gain", "concentration", "specialised",
+    "filter_change", "maximal", "rendering", "scores", "findings",
 )  # fmt: skip
 
 

@@ -491,7 +491,15 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     layers, weights = layer_rows(draw, plan), weight_rows(draw, plan)
     if before == "fine_tuned":  # which was gone on from twice
         layers = [
-            replace(row, cka_debiased_twins=(1 + row.cka_debiased) / 2, beside_luck=2.0)
+            replace(
+                row,
+                cka_debiased_twins=(1 + row.cka_debiased) / 2,
+                beside_luck=2.0,
+                cka_permuted=0.31,
+                dominant=f"{BREAKOUT} · test/0011.jpg · test/0017.jpg",
+                cka_debiased_without=row.cka_debiased - 0.01,
+                cka_debiased_partial=row.cka_debiased / 2,
+            )
             for row in layers
         ]
         weights = [replace(row, l2_twins=row.l2 / 4, beside_luck=4.0) for row in weights]

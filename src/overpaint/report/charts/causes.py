@@ -60,7 +60,7 @@ def change_and_cost(layers: pd.DataFrame, score: str) -> alt.TopLevelMixin:
     change = panel("change", "change: 1 − CKA", AFTER, "circle", named=True, fill=alt.value(AFTER))
     if layers["luck"].notna().any():
         change.append(
-            base.mark_tick(color=CHANCE, thickness=2.5, bandSize=16).encode(
+            base.mark_tick(color=CHANCE, thickness=2.5, size=13).encode(
                 row(named=True), alt.X("luck:Q")
             )
         )

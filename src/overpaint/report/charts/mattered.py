@@ -149,9 +149,9 @@ def outcome(facts: CausesFacts, score: str) -> str:
     told = []
     if facts.best_alpha is not None and facts.best and facts.best_gain:
         told.append(
-            f"Best by validation is α\xa0=\xa0{facts.best_alpha:g}, with "
-            f"{percent(facts.best.value)} {score} on test: the network after and "
-            f"{_with_ends(facts.best_gain)}."
+            f"Best by validation is α\xa0=\xa0{facts.best_alpha:g}: "
+            f"{percent(facts.best.value)} {score} on test, {_with_ends(facts.best_gain)} more than "
+            "the network after."
         )
     if facts.barrier:
         told.append(f"Half-way stands a barrier of {_with_ends(facts.barrier)}.")
@@ -202,9 +202,9 @@ def sentence(table: pd.DataFrame, score: str, rank: str) -> str:
     if tried.empty:
         return "No layer changed, so that there is nothing to set back."
     dearest = tried.nlargest(1, "cost").iloc[0]
-    within = f"{points(dearest['cost_low'])} to {points(dearest['cost_high'])}"
+    within = f"({points(dearest['cost_low'])} to {points(dearest['cost_high'])})"
     sure = int((tried["cost_low"] > 0).sum())
-    cost = f"{points(dearest['cost'])} points of {score}, {within}"
+    cost = f"{points(dearest['cost'])} points of {score} {within}"
     start = (
         f"What {dearest['layer']} learned matters most: set back alone it costs {cost}"
         if dearest["cost_low"] > 0

@@ -279,18 +279,6 @@ def facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
     yield from _leading(channels.comparison, row)
     yield _filter(row)
     yield _matched(channels, row)
-    yield from _beside_luck(row)
-
-
-def _beside_luck(row: ChannelRow) -> Iterable[Fact]:
-    """How many maximal images changed, beside how many do between two trainings of one route."""
-    if row.overlap_twins is not None:
-        times = ABSENT if row.beside_luck is None else f"{number(row.beside_luck, 1)}\xa0×"
-        yield Fact(
-            name=Link("Change beside luck", href=method("luck")),
-            value=Link(times),
-            aside=f"overlap of two trainings {number(row.overlap_twins)}",
-        )
 
 
 def _overlap(row: ChannelRow) -> Fact:

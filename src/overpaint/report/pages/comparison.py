@@ -34,6 +34,7 @@ from overpaint.report.parts.text import (
     percent,
     q_value,
     slug,
+    times,
 )
 from overpaint.report.site.files import Site
 from overpaint.report.site.templates import root
@@ -93,6 +94,29 @@ class LayerLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DoubtLine:
+    """A layer in the table of what its CKA may come from other than the training."""
+
+    layer: str
+    cells: tuple[Cell, ...]
+    pictures: str  # that it hangs on most
+
+    @classmethod
+    def of(cls, row: LayerRow) -> "DoubtLine":
+        """The line of a layer."""
+        return cls(
+            layer=row.layer,
+            cells=(
+                Cell(number(row.cka), aside=f"permuted {number(row.cka_permuted)}"),
+                Cell(number(row.cka_debiased)),
+                Cell(number(row.cka_debiased_without)),
+                Cell(number(row.cka_debiased_partial)),
+            ),
+            pictures=row.dominant or ABSENT,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightLine:
     """A kernel in the table of weights."""
 
@@ -112,9 +136,7 @@ class WeightLine:
                 Cell(count(row.parameters)),
                 Cell(
                     number(row.l2),
-                    aside=f"{number(row.beside_luck, 1)}\xa0× luck"
-                    if row.beside_luck is not None
-                    else "",
+                    aside=f"{times(row.beside_luck)} luck" if row.beside_luck is not None else "",
                 ),
                 Cell(number(row.l2_relative)),
                 Cell(
@@ -149,8 +171,8 @@ class ChannelLine:
         has_card = (row.layer, row.channel) in with_card
         classes = []  # each with its share, and how much more that is than in the split
         for first in (leading(row, side) for side in SIDES):
-            times = f", {number(first.lift, 1)}\xa0×" if first.lift is not None else ""
-            share = f"{percent(first.share)}{times}" if first.label else ""
+            lift = f", {number(first.lift, 1)}\xa0×" if first.lift is not None else ""
+            share = f"{percent(first.share)}{lift}" if first.label else ""
             classes.append(Cell(first.label or ABSENT, aside=share))
         return cls(
             id=None if has_card else anchor(row.layer, row.channel),
@@ -186,6 +208,7 @@ class ComparisonPage:
     figures: tuple[Figure, ...]
     layers: tuple[LayerLine, ...]
     luck: bool  # whether the change between two trainings of one route is known
+    doubts: tuple[DoubtLine, ...]
     weights: tuple[WeightLine, ...]
     classes: tuple[ClassCount, ...]
     cards: tuple[Card, ...]
@@ -224,6 +247,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
             LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order
         ),
         luck=comparison.has_luck,
+        doubts=tuple(DoubtLine.of(row) for row in layers.values() if row.cka_permuted is not None),
         weights=tuple(WeightLine.of(row) for row in rows(comparison.weights, WeightRow)),
         classes=tuple(
             ClassCount(

@@ -21,6 +21,7 @@ from overpaint.report.parts.text import (
     points,
     q_value,
     slug,
+    times,
 )
 from overpaint.report.site.files import Site, method
 from overpaint.report.study.reader import rows
@@ -214,7 +215,7 @@ def _card(
     more = f"{number(concept.gain, 2)} more, {_within(concept.low, concept.high)}"
     coherence = f"{number(concept.coherence_before, 2)} → {number(concept.coherence_after, 2)}"
     facts = [
-        ("Coherence before → after", Cell(coherence, aside=more)),
+        ("Coherence", Cell(coherence, aside=more)),
         ("False discovery rate", Cell(q_value(concept.q) or ABSENT)),
     ]
     if concept.luck is not None:
@@ -243,8 +244,8 @@ def _held(concept: ConceptRow) -> str:
 def _group(concept: ConceptRow) -> Cell:
     if not concept.top_group:
         return Cell(ABSENT)
-    times = f"{number(concept.top_group_lift, 1)}\xa0×"
-    return Cell(concept.top_group, aside=f"{percent(concept.top_group_share)}, {times}")
+    lift = f"{number(concept.top_group_lift, 1)}\xa0×"
+    return Cell(concept.top_group, aside=f"{percent(concept.top_group_share)}, {lift}")
 
 
 def _luck(concept: ConceptRow) -> Cell:
@@ -329,7 +330,7 @@ def _tables(
                         _points(row.up_to, row.up_to_low, row.up_to_high),
                         _points(row.onwards, row.onwards_low, row.onwards_high),
                     ),
-                    remark="identical" if row.identical else "",
+                    remark="unchanged" if row.identical else "",
                 )
                 for row in rows(table, mattered.LayerCost)
             ),
@@ -428,8 +429,7 @@ def beside_luck(row: LayerRow | mattered.LayerCost | None) -> Cell:
     """How many times as much a layer changed as between two trainings of one route."""
     if row is None or row.cka_debiased_twins is None:
         return Cell(ABSENT)
-    times = ABSENT if row.beside_luck is None else f"{number(row.beside_luck, 1)}\xa0×"
-    return Cell(times, aside=f"luck {number(1 - row.cka_debiased_twins)}")
+    return Cell(times(row.beside_luck), aside=f"luck {number(1 - row.cka_debiased_twins)}")
 
 
 def _data(site: Site, comparison: ComparisonRecords) -> Iterable[Link]:
