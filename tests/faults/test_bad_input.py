@@ -221,6 +221,15 @@ def cut_in_the_middle(data: bytes) -> bytes:
     return data[: len(data) // 2] + bytes(100) + data[len(data) // 2 + 100 :]
 
 
+def of_another_type(data: bytes) -> bytes:
+    """The first texts of a Parquet file are called numbers at its end, where its columns are told:
+    asked for those, pyarrow ends the process.
+    """
+    begin = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    place = data.index(b"\x0c", begin)
+    return data[:place] + b"\x04" + data[place + 1 :]
+
+
 def workbook(sheet: str, texts: str = "", entity: str = "") -> bytes:
     """The least Excel file with a sheet of these rows."""
     head = '<?xml version="1.0"?>'
@@ -287,6 +296,8 @@ TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "a million columns of JSON": ("t.jsonl", lambda: json.dumps({f"k{n}": 1 for n in range(10**6)}).encode(), "broken-table"),
     "Parquet's four letters": ("t.parquet", lambda: b"PAR1", "broken-table"),
     "a corrupt page": ("t.parquet", lambda: cut_in_the_middle(parquet({"path": [f"{n}.png" for n in range(500)], "label": ["x"] * 500})), "broken-table"),
+    "texts that say they are numbers": ("t.parquet", lambda: of_another_type(parquet({"path": ["a.png", "b.png"], "label": ["x", "y"]})), "broken-table"),
+    "lists that say they are of numbers": ("t.parquet", lambda: of_another_type(parquet({"path": ["a.png", "b.png"], "label": [["x"], ["y", "z"]]})), "broken-table"),
     "equal rows without end": ("t.parquet", lambda: parquet({"path": pa.DictionaryArray.from_arrays(pa.array(np.zeros(10**7, np.int8)), ["a.png"]), "label": pa.array(np.zeros(10**7, bool))}), "broken-table"),
     "one long text in each row": ("t.parquet", lambda: parquet({"path": pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, np.int8)), ["a" * 10**6]), "label": ["x"] * 20_000}), "broken-table"),
     "structs in lists": ("t.parquet", lambda: parquet({"path": ["a.png"], "label": pa.array([[{"a": [{"b": 1}]}]])}), "bad-label"),
