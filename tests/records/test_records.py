@@ -8,6 +8,7 @@ from overpaint.errors import RecordError
 from overpaint.records import (
     LayerRow,
     RenderingRow,
+    contents,
     manifest,
     read_json,
     read_rows,
@@ -123,3 +124,16 @@ def test_bad_json(tmp_path, text, slug):
     with pytest.raises(RecordError, match=r"a\.json") as caught:
         read_json(tmp_path / "a.json")
     assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize(
+    ("text", "state"), [('{"a": 1}', "changed"), ('{"a": [1, ', "cut"), ("", "cut")]
+)
+def test_what_was_made_shorter_by_hand_is_not_called_cut_off(tmp_path, text, state):
+    """A file that is shorter than it was made is cut off only where it is not whole."""
+    path = tmp_path / "scores.json"
+    path.write_text('{"a": [1, 2, 3]}')
+    files = contents.contents(path, "scores")
+    path.write_text(text)
+    [damage] = contents.damages(tmp_path, files)
+    assert damage.state == state

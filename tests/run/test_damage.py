@@ -288,7 +288,12 @@ def test_the_report_says_what_is_damaged(copy):
     first, network = (
         (copy / "site" / name).read_text() for name in ("index.html", "networks/tuned.html")
     )
-    assert "findings.json was changed after it was made: the next run makes it anew." in first
+    changed = "findings.json was changed after it was made, and is shown as it is now: the next run"
+    assert f"{changed} makes it anew." in first
+    assert "Changed or missing: " in first
+    findings = (copy / "site/findings.html").read_text()
+    assert changed in findings
+    assert "predictions.parquet" not in findings
     assert "predictions.parquet is cut off" in network
     assert "renderings/source/mixed3b/1.png is lost" in first
     run(copy)

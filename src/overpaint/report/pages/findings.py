@@ -60,6 +60,7 @@ class FindingsPage:
     """The page of the paper's statements."""
 
     statements: tuple[StatementSection, ...]
+    missing: tuple[str, ...]
     data: str | None
 
 
@@ -81,6 +82,7 @@ def findings_page(site: Site, records: Records) -> FindingsPage:
     frame = pd.DataFrame(records.findings)
     return FindingsPage(
         statements=tuple(statements),
+        missing=tuple(note for note in records.notes if note.startswith("findings.json ")),
         data=site.data("findings", frame) if records.findings else None,
     )
 

@@ -45,7 +45,8 @@ class Reader:
                 return  # it is from before there were digests
             folder = manifest_path(place).parent
             for damage in damages_of(place, settle=True):
-                self.say(folder / damage.name, f"{damage.text}: the next run makes it anew")
+                now = ", and is shown as it is now" if damage.state == "changed" else ""
+                self.say(folder / damage.name, f"{damage.text}{now}: the next run makes it anew")
                 self.damaged.add(folder / damage.name)
 
     def manifest(self, folder: Path) -> Manifest | None:
