@@ -147,8 +147,8 @@ def main_score(
     below 10 groups it is still not to be relied on (`Score.few_groups`). Of a single group it is
     that over the images.
 
-    Coverage of the nominal 95 % in simulations of top-1 (20, 50 and 100 groups of 10 images that are
-    hard or easy alike, 200 draws, `benchmarks/coverage.py`): 93 to 95 % over groups, 62 to 67 %
+    Coverage of the nominal 95 % in simulations of top-1 (20, 50 and 100 groups of 10 images that
+    are hard or easy alike, 200 draws, `benchmarks/coverage.py`): 93 to 95 % over groups, 62 to 67 %
     over images.
 
     Raises MeasureError: `images-differ`, where groups are not one for each image.
