@@ -255,6 +255,7 @@ def spared(hypothesis: Hypothesis, cost: Score, remark: str = "") -> FindingRow:
         cost.value,
         (cost.low, max(cost.high, unseen(cost.n))),
         n=cost.n,
+        n_groups=cost.n_groups,
         hoped="below",
         remark=remark,
         chance=SPARED,
@@ -542,6 +543,7 @@ def free_finding(tried: TriedPair) -> FindingRow:
         high=float(last["high"]),
         chance=0.0,
         n=int(last["n"]),
+        n_groups=None if pd.isna(n_groups := last.get("n_groups")) else int(n_groups),
     )
     return spared(hypothesis, cost, layers)
 
@@ -583,6 +585,7 @@ def forgot_finding(tried: TriedPair, lost: Score) -> FindingRow:
         lost.value,
         (lost.low, lost.high),
         n=lost.n,
+        n_groups=lost.n_groups,
         hoped="above",
         remark=f"the parent is {tried.parent}",
     )
