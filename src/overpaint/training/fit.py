@@ -10,7 +10,7 @@ killed goes on from its last whole epoch to the very weights of an unbroken one 
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -273,8 +273,10 @@ class _Loop:
         # pictures that are mixed with one another are needed by every process
         parts = order if _mixes(recipe) else [rows[self._part(len(rows))] for rows in order]
         fed = at_device(self.train, parts, self.accelerator.device)
-        in_row = sent(np.concatenate(order), self.accelerator.device)  # once, not batch by batch
-        wholes = torch.split(in_row, [len(rows) for rows in order])
+        wholes: Sequence[Tensor] = ()
+        if self.several:  # a part of a batch does not tell whose the others are; sent once
+            in_row = sent(np.concatenate(order), self.accelerator.device)
+            wholes = torch.split(in_row, [len(rows) for rows in order])
         # dropout draws from torch's own generator, which so begins alike after a resume
         with self._supervised(), seeded(seed_for(self.seed, "noise", epoch)):
             for pixels, part in fed:
