@@ -42,7 +42,7 @@ def test_stored_features_give_the_tables_of_features_in_memory(networks, groups,
         Stored(network, cka=group, maximal=group)
         for network, group in zip(networks, groups, strict=True)
     ]
-    from_disk = tables(*sources, split, k=3, seed=0)
+    from_disk = tables(*sources, split, compared=split, k=3, seed=0)
     in_memory = compare(*networks, split, k=3, seed=0)
     for name in ("layers", "matrix", "weights", "channels", "responses"):
         assert getattr(from_disk, name).equals(getattr(in_memory, name)), name

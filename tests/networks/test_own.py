@@ -123,7 +123,7 @@ def test_before_and_after_five_steps(make, pictures):
     )
     change = op.compare(old, new, images, k=5)
     assert change.layers["layer"].tolist() == list(new.layers)
-    assert (change.layers["status"] == "ok").all()
+    assert change.layers["cka_debiased_high"].notna().all()  # of plain colours less may be left
     assert (change.layers["cka"] < 1).all()
     assert (change.weights["l2"] > 0).any()
     assert len(change.channels) == sum(
