@@ -186,8 +186,8 @@ def test_the_best_route_is_named(whole):
     n = len(scored_pictures("rasta", TINY))
     assert (
         f"On rasta, fine_tuned classifies best: top-1 62.3 % (60.8–63.8) of {n} pictures in 3 "
-        "groups (too few to rely on the interval), where chance is 25.0 %. That is 3.1 points above gentle 59.2 % (57.7–60.7); their intervals do "
-        "not overlap."
+        "groups (too few to rely on the interval), where chance is 25.0 %. That is 3.1 points "
+        "above gentle 59.2 % (57.7–60.7); their intervals do not overlap."
     ) in read_page(whole / "site/index.html").plain
 
 

@@ -30,7 +30,7 @@ ensembles: {both: [tuned, tuned.2]}
 compare: [[source, tuned]]
 maximal_images: 8
 render: {layers: [mixed3b], channels: [1, 4], steps: 3, size: 48, together: true}
-causes: [rewind, between]
+causes: [rewind, between, probe, concepts]
 """
 
 
@@ -72,11 +72,13 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 
 SCORES = {f"networks/{name}/scores.json" for name in ("tuned", "tuned.2")}
 NETWORKS = {f"networks/{name}" for name in ("source", "tuned", "tuned.2")}
-FEATURES = {
+FEATURES = {  # `tuned.2` is how far luck goes
     f"features/{name}/photographs-{split}.zarr"
-    for name in ("source", "tuned")
+    for name in ("source", "tuned", "tuned.2")
     for split in ("test", "train")
 }
+CONCEPTS = {"concepts/source--tuned"}
+PROBES = {f"probes/{name}/photographs" for name in ("source", "tuned")}
 COMPARISON, PAIR = "comparisons/source--tuned", "renderings/source--tuned"
 LAYERS = {f"renderings/{name}/mixed3b" for name in ("source", "tuned")}
 TABLES = {f"renderings/{name}/renderings.parquet" for name in ("source", "tuned")}
@@ -86,9 +88,11 @@ FOLLOWS = {
     "dataset": {"datasets/photographs"},
     "network": NETWORKS | SCORES | SMALL,
     # Features are compared by what they were made from, so what is made of them follows.
-    "features": FEATURES | {COMPARISON, "findings.json"} | TABLES | SMALL,
+    "features": FEATURES | {COMPARISON, "findings.json"} | CONCEPTS | PROBES | TABLES | SMALL,
     "comparison": {COMPARISON, "findings.json"} | TABLES | SMALL,
-    "causes": {"causes/source--tuned", "causes/tuned--tuned.2"},
+    "causes": {"causes/source--tuned", "causes/tuned--tuned.2", "findings.json"},
+    "concepts": CONCEPTS | SMALL,
+    "probe": PROBES | {"findings.json"},
     "scores": SCORES | {"ensembles/both/scores.json"},
     "ensemble": {"ensembles/both", "ensembles/both/scores.json"},
     "repeats": {"repeats.json"},

@@ -6,6 +6,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,10 +83,11 @@ def rewind(
         for layer, names in tensors_by_layer(after).items()
     }
     layers = list(changed)
+    # summed in the order of the names and of C: a run before may have laid weights in another
     squares = {
-        name: (
-            float((new[name].cpu().double() - old[name].cpu().double()).square().sum()),
-            float(old[name].double().square().sum()),
+        name: tuple(
+            float(np.square(part.ravel()).sum())
+            for part in (_in_order(new[name]) - _in_order(old[name]), _in_order(old[name]))
         )
         for names in changed.values()
         for name in names
@@ -106,7 +108,8 @@ def rewind(
                 known[back] = said_of(after, images, {name: old[name] for name in back})
             said = known[back]
             far, size = (
-                sum(squares[name][part] for name in back & squares.keys()) for part in (0, 1)
+                sum(squares[name][part] for name in sorted(back & squares.keys()))
+                for part in (0, 1)
             )
             cost = difference(
                 said.probabilities,
@@ -137,3 +140,7 @@ def rewind(
         if progress:
             progress(position + 1, len(layers))
     return Rewound(rows=table(rows, RewindRow), whole=main_value(whole.probabilities, labels))
+
+
+def _in_order(tensor: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.array(tensor.cpu(), np.float64, order="C")
