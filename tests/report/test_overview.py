@@ -246,13 +246,13 @@ def test_doubts_that_are_none(lean, facts):
 
 
 def test_advice_beside_what_came_of_it(index):
-    """Each start has LogME, neighbours, chance and N, and what was trained from it."""
+    """Each start has LogME, neighbours, a plain guess, chance and N, and what was trained from it."""
     told = plain(part(index, "advice"))
     assert (
-        "iconart/train fine_tuned 0.412 37.7 % 31.0–44.0 27.9 % 20 double 57.9 % "
+        "iconart/train fine_tuned 0.412 37.7 % 31.0–44.0 – 27.9 % 20 double 57.9 % "
         "mAP, mean of 3 trainings"
     ) in told
-    assert "imagenet −0.113 35.2 % 29.0–41.0 27.9 % 20 single 54.9 %" in told
+    assert "imagenet −0.113 35.2 % 29.0–41.0 – 27.9 % 20 single 54.9 %" in told
     assert 'href="#network-imagenet"' in part(index, "advice")
     assert "too few pictures" in told
     assert SCRIPT in index.words.split("Which start looked best")[1]

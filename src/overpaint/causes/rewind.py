@@ -143,4 +143,4 @@ def rewind(
 
 
 def _in_order(tensor: torch.Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array(tensor.cpu(), np.float64, order="C")
+    return np.array(tensor.detach().cpu().numpy(), np.float64, order="C")
