@@ -246,7 +246,7 @@ def test_doubts_that_are_none(lean, facts):
 
 
 def test_advice_beside_what_came_of_it(index):
-    """Each start has LogME, neighbours, a plain guess, chance and N, and what was trained from it."""
+    """Each start has LogME, neighbours, a plain guess, chance and N, and what came of it."""
     told = plain(part(index, "advice"))
     assert (
         "iconart/train fine_tuned 0.412 37.7 % 31.0–44.0 – 27.9 % 20 double 57.9 % "
