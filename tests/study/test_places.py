@@ -1,11 +1,12 @@
 """Names become folders: no two things of a study share one, on any file system."""
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from overpaint.errors import StudyError
 from overpaint.files import safe_name
-from overpaint.study import Study
+from overpaint.study import Study, read_study
 from overpaint.study.places import places
 
 LOADED = {"load": "inception_small", "weights": "random"}
@@ -39,10 +40,12 @@ def a_study(networks=("a", "b"), pairs=(), datasets=("art",), ensembles=None, na
         (a_study(["a", "b"], name="nul"), "reserved-name"),
     ],
 )
-def test_names_that_cannot_be(study, slug):
+def test_names_that_cannot_be(study, slug, tmp_path):
     """They are refused when the study is read, before anything is written."""
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(study))
     with pytest.raises(StudyError) as caught:
-        Study.model_validate(study)
+        read_study(str(file))
     assert caught.value.slug == slug
 
 

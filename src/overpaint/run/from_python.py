@@ -41,6 +41,7 @@ from overpaint.run.trainings import network_facts_of
 from overpaint.run.workspace import Workspace, alone_in
 from overpaint.study import Study, study_in
 from overpaint.study.code import MADE_IN_PYTHON
+from overpaint.study.places import places
 
 
 @refusals_told()
@@ -143,6 +144,7 @@ def _study_of(
         raise StudyError("name-taken", f"report: the two networks need two names, not {names}")
     try:
         study = Study.model_validate(data)
+        places(study)  # which must be different
     except ValidationError as error:
         fault = first_fault(error, data)
         place = ".".join(map(str, fault.place))

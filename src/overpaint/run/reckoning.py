@@ -17,7 +17,8 @@ where all its pictures, over the whole study, are less than a tenth of those of 
 from overpaint.run.comparisons import splits_of
 from overpaint.run.extents import extents_of, pictures_of
 from overpaint.run.workspace import Workspace
-from overpaint.study.causes import Cause, asks_for, pairs_of_trainings, parent_of_task
+from overpaint.study.asked import Cause, asks_for
+from overpaint.study.causes import pairs_of_trainings, pairs_of_weights, parent_of_task
 
 SHARE = 1 / 10
 """Of the trainings, what a cause may cost that nobody has asked for."""
@@ -68,7 +69,7 @@ def _pictures(work: Workspace, cause: Cause) -> int:
         )
     if cause == "between":
         pictures = 0
-        for names in study.pairs_of_weights:
+        for names in pairs_of_weights(study):
             counts = pictures_of(work, _fit(work, names[1]))
             of_a_place = counts["test"] + min(STATISTICS, counts["train"])
             compared = names in trained

@@ -18,6 +18,7 @@ from overpaint.run.concepts import needed_by_concepts, pairs_with_concepts
 from overpaint.run.extents import Extent, extents_of, lies_at, pictures_of
 from overpaint.run.probes import needed_by_probe, probed_networks
 from overpaint.run.workspace import Workspace
+from overpaint.study.causes import pairs_of_weights
 
 NUMBER = 4
 """Bytes of a float32, which hardly lets itself be compressed."""
@@ -191,7 +192,7 @@ def _of_pages(
             picture = study.render.size**2 * 3 + 1_500 + FILE
             needs["renderings"] += drawn * picture * (4 if study.render.together else 2)
     if study.causes:  # where nothing is said, they are looked for beside large trainings alone
-        lacking = [pair for pair in study.pairs_of_weights if not lies_at(folder.causes(*pair))]
+        lacking = [pair for pair in pairs_of_weights(study) if not lies_at(folder.causes(*pair))]
         needs["causes"] = TRIED * len(lacking)
     for dataset, pictures in pictures_of.items():
         if not folder.thumbnails(dataset).exists():

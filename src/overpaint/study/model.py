@@ -30,8 +30,7 @@ from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest
 from overpaint.files import absolute
 from overpaint.seeds import seed_for
-from overpaint.study.causes import Causes, pairs_of_weights
-from overpaint.study.places import places
+from overpaint.study.asked import Causes
 from overpaint.study.recipe import AUTO, PRESETS, TAKEN_BY_AUTO, Recipe, recipe
 
 GENERATIONS = 100
@@ -297,7 +296,7 @@ class Study(Entry):
     features: FeaturesEntry | None = None
     render: RenderEntry | None = None
     causes: Causes = None
-    """Whether a change mattered: all of `study.causes`, none (false), or a list of them. Where
+    """Whether a change mattered: all of `study.asked`, none (false), or a list of them. Where
     nothing is said, each that costs less than a tenth of the trainings."""
     base: Path = Field(Path(), exclude=True)
     """The folder that relative paths start from: that of the study's file."""
@@ -327,7 +326,6 @@ class Study(Entry):
             self._check_ensemble(name, members)
         if self.render:
             self._check_render(self.render)
-        places(self)  # which must be different
         return self
 
     def _check_mixed(self, name: str, network: NetworkEntry) -> None:
@@ -487,11 +485,6 @@ class Study(Entry):
         """The seed of a network's training: its own, or else the study's."""
         entry = self.networks[network] if network in self.networks else self.all_networks[network]
         return self.seed if entry.seed is None else entry.seed
-
-    @property
-    def pairs_of_weights(self) -> list[tuple[str, str]]:
-        """The pairs of which it is tried what other weights would do."""
-        return pairs_of_weights(self)
 
     @property
     def precision(self) -> str:

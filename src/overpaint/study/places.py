@@ -5,38 +5,21 @@
 'comparisons/photographs--fine_tuned'
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from overpaint.errors import StudyError
 from overpaint.files import RESERVED
-from overpaint.study.causes import asks_for
+from overpaint.study.asked import asks_for
+from overpaint.study.causes import pairs_of_weights
+
+if TYPE_CHECKING:
+    from overpaint.study.model import Study
 
 LONGEST = 200
 """The most letters of a file's or folder's name: file systems take 255 bytes, drafts need some."""
 
 
-class Named(Protocol):
-    """What of a study has names: a Study has."""
-
-    @property
-    def study(self) -> str: ...
-    @property
-    def datasets(self) -> Mapping[str, Any]: ...
-    @property
-    def ensembles(self) -> Mapping[str, Any]: ...
-    @property
-    def compare(self) -> Sequence[Any]: ...
-    @property
-    def pairs_of_weights(self) -> Sequence[tuple[str, str]]: ...
-    @property
-    def causes(self) -> bool | Sequence[str] | None: ...
-
-    def nodes(self) -> list[str]:
-        """All networks."""
-
-
-def places(study: Named) -> dict[str, str]:
+def places(study: "Study") -> dict[str, str]:
     """The folders of all artefacts, by path below the study folder: the kind of each.
 
     Raises StudyError where two would be one: of equal names, or of names that differ in upper and
@@ -79,7 +62,7 @@ def places(study: Named) -> dict[str, str]:
         have("renderings", "renderings", "--".join(pair.pair), owner)
         if asks_for(study, "concepts") is not False:
             have("concepts", "concepts", "--".join(pair.pair), owner)
-    for names in study.pairs_of_weights:
+    for names in pairs_of_weights(study):
         have("causes", "causes", "--".join(names), f"the pair [{', '.join(names)}]")
     return kinds
 

@@ -31,6 +31,7 @@ from overpaint.study.model import (
     RenderEntry,
     Study,
 )
+from overpaint.study.places import places
 from overpaint.study.recipe import Lora, Recipe, Stage
 
 MOST_BYTES = 1_000_000
@@ -159,11 +160,13 @@ def study_in(path: Path) -> Study:
 def _validated(data: Mapping[str, Any], base: Path, where: "_Where") -> Study:
     """The study that the data tell; a StudyError names the place of what is wrong."""
     try:
-        return Study.model_validate({**data, "base": base})
+        study = Study.model_validate({**data, "base": base})
     except ValidationError as error:
         raise _located(error, data, where) from None
     except Misplaced as error:
         raise StudyError(error.slug, f"{error} {where(error.place)}") from None
+    places(study)  # which must be different
+    return study
 
 
 def _find(source: str) -> tuple[Path, str]:
