@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,9 @@ FAREWELL = 2.0
 """Seconds that a job has to end when it is asked to."""
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+OF_A_TERMINAL = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
+"""Signals that come to all processes of a terminal. A job leaves them to the run, which ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,13 +103,15 @@ def _start(work: Workspace, name: str, slot: int, jobs: int, notes: Path) -> Job
     """Begin the training of a network, beside others."""
     failure = notes / f"{len(list(notes.iterdir()))}-{slot}.pickle"
     failure.touch()
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from overpaint.run.jobs import main; main()"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=os.environ | _of_slot(slot, jobs),
-    )
+    environment = os.environ | _of_slot(slot, jobs)
+    with _shut_out(OF_A_TERMINAL):  # a job has them shut out from its first instant on
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from overpaint.run.jobs import main; main()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+        )
     assert process.stdin is not None
     assert process.stdout is not None
     reader = threading.Thread(target=_tell, args=(work, name, process.stdout), daemon=True)
@@ -125,6 +130,19 @@ def _start(work: Workspace, name: str, slot: int, jobs: int, notes: Path) -> Job
         pickle.dump(order, process.stdin)
         process.stdin.flush()
     return Job(name=name, process=process, failure=failure, slot=slot, reader=reader)
+
+
+@contextmanager
+def _shut_out(signals: Iterable[signal.Signals]) -> Iterator[None]:
+    """Signals that come inside the block wait for its end; a process begun in it never sees them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _of_slot(slot: int, jobs: int) -> dict[str, str]:
@@ -188,9 +206,8 @@ def _ended(running: dict[str, Job]) -> Iterator[None]:
 
 def main() -> None:
     """Train the network that standard input tells of."""
-    for name in ("SIGINT", "SIGHUP"):  # they come to all processes of a terminal: the run stops us
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in OF_A_TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: _end(128 + signal.SIGTERM))
     order: Order = pickle.load(sys.stdin.buffer)  # noqa: S301 - the run has written it
     threading.Thread(target=_end_with_the_run, daemon=True).start()
