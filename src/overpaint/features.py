@@ -73,7 +73,9 @@ from overpaint.records.claims import Claims
 from overpaint.records.drafts import remove_folder, sync_all
 
 BLOCK = 256
-"""Images that are claimed, computed and written together; as many whole batches as fit."""
+"""Images that are claimed, computed and written together: as many whole batches as fit, but four
+at least, for a GPU is done with a batch sooner than a disk with the files of all layers.
+"""
 
 COLUMNS = 1 << 14
 """Columns in a chunk at most. Wider arrays, of flattened maps, have a batch of rows in a chunk."""
@@ -209,13 +211,16 @@ def batch_size(
 ) -> int:
     """Pictures of a batch where these networks run: the device's number, or what its memory holds.
 
-    A batch larger than any device takes is tried with black pictures, and halved until it fits.
+    A batch larger than any device takes is tried with black pictures, and halved until it fits;
+    networks of one architecture take alike, so one of them is tried.
     """
+    alike = {(net.architecture, net.preprocessing, *arrays): (net, arrays)
+             for net, arrays in networks}  # fmt: skip
     with on_best_device(*(network for network, _ in networks), channels_last=True) as device:
         batch = forward_batch(device)
         while batch > SMALLEST_FORWARD:
             try:
-                for network, arrays in networks:
+                for network, arrays in alike.values():
                     size, reductions = network.preprocessing.size, _by_layer(arrays)
                     images = torch.zeros(batch, 3, size, size, device=device)
                     with (
@@ -446,7 +451,7 @@ class _Shelf:
                 group.attrs.put(attributes)
             self.check()  # another process may have begun it in the meantime
         self.batch = int(made_from(path)["batch"])
-        self.block = max(BLOCK // self.batch, 1) * self.batch
+        self.block = max(BLOCK // self.batch, 4) * self.batch
         group = open_group(path, mode="r+")
         missing = [name for name in self.request.arrays if name not in group]
         for layer in _by_layer(self.request.arrays):
@@ -492,7 +497,7 @@ class _Shelf:
         The rows of a block come in order.
         """
         not_finite: Counter[str] = Counter()
-        path = self.request.path
+        path, written = self.request.path, list[str]()
         for name, values in arrays.items():
             images = int(np.count_nonzero(~np.isfinite(values).all(axis=1)))
             not_finite |= Counter({name.rpartition("/")[0]: images})
@@ -503,10 +508,11 @@ class _Shelf:
                 rows = range(end - len(whole), end)
                 with refusals_told(self.request.path):
                     array[rows.start : rows.stop] = whole
-                    if not chunks_of(path):
-                        # Zarr renames without; their names need none: a chunk without a name is
-                        # lacking
-                        sync_all(path / chunk for chunk in _chunks(array, rows))
+                written += _chunks(array, rows)
+        if not chunks_of(path):
+            # Zarr renames without; their names need none: a chunk without a name is lacking
+            with refusals_told(path):
+                sync_all(path / chunk for chunk in written)
         self.odd.update(not_finite)
 
     def finish(self) -> None:
