@@ -73,8 +73,9 @@ from overpaint.records.claims import Claims
 from overpaint.records.drafts import remove_folder, sync_all
 
 BLOCK = 256
-"""Images that are claimed, computed and written together: as many whole batches as fit, but four
-at least, for a GPU is done with a batch sooner than a disk with the files of all layers.
+"""Images that are claimed, computed and written together: as many whole batches as fit. Where a
+batch has as many itself it is four, for a GPU is done with one sooner than a disk with the files of
+all layers.
 """
 
 COLUMNS = 1 << 14
@@ -451,7 +452,7 @@ class _Shelf:
                 group.attrs.put(attributes)
             self.check()  # another process may have begun it in the meantime
         self.batch = int(made_from(path)["batch"])
-        self.block = max(BLOCK // self.batch, 4) * self.batch
+        self.block = (BLOCK // self.batch if self.batch < BLOCK else 4) * self.batch
         group = open_group(path, mode="r+")
         missing = [name for name in self.request.arrays if name not in group]
         for layer in _by_layer(self.request.arrays):

@@ -134,7 +134,7 @@ def _start(work: Workspace, name: str, slot: int, jobs: int, notes: Path) -> Job
 
 @contextmanager
 def _shut_out(signals: Iterable[signal.Signals]) -> Iterator[None]:
-    """Signals that come inside the block wait for its end; a process begun in it never sees them."""
+    """Signals that come inside the block wait for its end; who is begun in it never sees them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
