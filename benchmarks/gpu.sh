@@ -43,7 +43,7 @@ part "training, InceptionV1" 150 "$python" benchmarks/train.py \
 part "training, ResNet-50" 90 "$python" benchmarks/train.py \
     --images 1024 --rounds 3 --batch 64 --only torchvision:resnet50
 part "decode and feed" 90 "$python" benchmarks/decode.py --pictures 32 --rounds 3
-part "features beside bare forwards" 90 "$python" benchmarks/features.py speed --images 2048 --rounds 3
+part "features beside bare forwards" 90 "$python" benchmarks/features.py speed --images 4096 --rounds 3
 part "a whole layer rendered" 120 "$python" benchmarks/render.py --whole
 part "tests of what a device does" 300 "$python" -m pytest -q -p no:cacheprovider \
     tests/test_device.py tests/test_features.py tests/pixels tests/training tests/render

@@ -12,6 +12,16 @@ from overpaint.seeds import generator
 # Bytes are the same on a CPU only, so the tests leave a GPU alone, unless the variable is set.
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test of what holds to the bit, or of how work is cut for a CPU, says nothing of a GPU."""
+    if item.get_closest_marker("of_a_cpu"):
+        import torch
+
+        if os.environ["ACCELERATE_USE_CPU"] == "false" and torch.cuda.is_available():
+            pytest.skip("tells what holds on a CPU")
+
+
 REAL = Path(__file__).parents[2] / "shared"
 
 

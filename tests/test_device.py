@@ -182,6 +182,7 @@ def test_a_device_that_is_not_there_is_refused(fresh, monkeypatch, name):
 
 def test_a_device_is_decided_once(fresh, monkeypatch):
     """Who asks for another after the first network ran is told so, and not left on the first."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert chosen().device == CPU
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setenv("OVERPAINT_DEVICE", "mps")

@@ -130,6 +130,9 @@ def test_tokens_with_others_before_them(prefix):
 )
 def test_refused_by_name(name, slug, words):
     """What cannot be had is refused with its reason, before anything is made."""
+    library, _, model = name.partition(":")
+    if slug == "unsupported-network" and library == "timm" and not timm.is_model(model):
+        pytest.skip("this timm has no such network")
     with pytest.raises(NetworkError) as error:
         load(name, weights="random")
     assert error.value.slug == slug

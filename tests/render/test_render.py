@@ -101,6 +101,7 @@ def test_objective_of_the_image():
     assert found.objective_end == pytest.approx(maps[0, 7].mean().item(), rel=1e-5)
 
 
+@pytest.mark.of_a_cpu
 @pytest.mark.parametrize("architecture", ["inception_small", "torchvision:resnet18"])
 def test_alone_and_together(architecture):
     """A channel's image is bit for bit the same alone, in a batch, and in a batch that is cut."""
@@ -113,6 +114,7 @@ def test_alone_and_together(architecture):
     assert together[2].seed == alone.seed
 
 
+@pytest.mark.of_a_cpu
 def test_batches():
     """More channels than fit one batch come in their order, each as if it were alone."""
     network = tiny()
@@ -147,7 +149,7 @@ def test_steps_are_render_s():
     """The open loop ends with the image that the one call gives."""
     network = tiny()
     *_, last = render_steps(network, "top", [4, 9], steps=5, size=24)
-    levels = (last.pixels * 255).round().permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    levels = (last.pixels * 255).round().permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
     assert last.number == 5
     assert np.array_equal(levels, images_of(render(network, "top", [4, 9], steps=5, size=24)))
 
@@ -348,6 +350,7 @@ def test_fixed_size():
     assert found.objective_end > found.objective_start
 
 
+@pytest.mark.of_a_cpu
 def test_progress(monkeypatch):
     """Progress is told after every step as image-steps taken, and those in all."""
     monkeypatch.setattr(single, "ATTEMPTS", 1)
@@ -487,6 +490,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.of_a_cpu
 @pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
 def test_a_batch_too_large(error, monkeypatch):
     """It is halved, which is said; nothing is lost, and the images are those of enough memory."""

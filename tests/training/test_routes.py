@@ -40,6 +40,7 @@ def begin(colours, the_recipe, parent=PARENT, **options):
 # --- timm's own ----------------------------------------------------------------------------------
 
 
+@pytest.mark.of_a_cpu
 def test_it_is_timms_own_step_for_step(colours):
     """AdamW, layer decay, warm-up, cosine and moving average: the losses and weights of a plain
     loop of timm's parts, over 20 steps.
@@ -153,6 +154,7 @@ def test_optimisers_that_cannot_be(name, said):
     assert caught.value.slug == "unknown-optimiser"
 
 
+@pytest.mark.of_a_cpu
 def test_accumulated_batches_are_one_step(colours):
     """Two batches of 4 to a step give the weights of batches of 8, where no batch has a norm."""
     vit = build(VIT, classes=("x", "y"), seed=1)

@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from overpaint.device import at_once, bfloat16, device_of, free_memory, has_bfloat16, out_of_memory
+from overpaint.device import (
+    at_once,
+    bfloat16,
+    device_of,
+    exact,
+    free_memory,
+    has_bfloat16,
+    out_of_memory,
+)
 from overpaint.networks import Network
 from overpaint.networks.capture import Way, watched
 from overpaint.networks.taps import Tap, taps
@@ -62,7 +70,7 @@ class Lens:
 
     def untransformed(self, pixels: Tensor) -> dict[str, Tensor]:
         """What they say of pictures without transforms, in full precision and without gradient."""
-        with torch.no_grad():
+        with torch.no_grad(), exact():
             return self.tap(_at_least_two(self.prepared(pixels)))
 
     def prepared(self, pixels: Tensor) -> Tensor:
