@@ -13,10 +13,10 @@ import pandas as pd
 import torch
 
 from overpaint.causes.variants import (
-    Said,
+    Variant,
     check_head,
     check_same_backbone,
-    said_of,
+    said_of_each,
     tensors_by_layer,
 )
 from overpaint.datasets import Split
@@ -93,20 +93,32 @@ def rewind(
         for name in names
         if old[name].is_floating_point() and not name.endswith(("running_mean", "running_var"))
     }
-    whole = said_of(after, images)
-    known: dict[frozenset[str], Said] = {frozenset(): whole}  # by what is set back
+    everything = frozenset(name for names in changed.values() for name in names)
+    back_of: dict[tuple[int, str], frozenset[str]] = {}
+    # by what is set back: what is said up to where, and with all set back or nothing
+    begin: dict[frozenset[str], tuple[str | None, int]] = {frozenset(): (None, 0)}
+    begin.setdefault(everything, (None, 1))
+    for position, layer in enumerate(layers):
+        above = layers[position - 1] if position else None
+        for how, part, behind, like in (
+            ("only", [layer], above, 0),
+            ("up_to", layers[: position + 1], layer, 1),
+            ("from", layers[position:], above, 0),
+        ):
+            back = frozenset(name for name_of in part for name in changed[name_of])
+            back_of[position, how] = back
+            begin.setdefault(back, (behind, like))
+    variants = [
+        Variant(tensors={name: old[name] for name in back}, behind=behind, like=like)
+        for back, (behind, like) in begin.items()
+    ]
+    said_by = dict(zip(begin, said_of_each(after, images, variants, progress), strict=True))
+    whole = said_by[frozenset()]
     rows = []
     for position, layer in enumerate(layers):
-        sets = {
-            "only": [layer],
-            "up_to": layers[: position + 1],
-            "from": layers[position:],
-        }
         for how in HOW:
-            back = frozenset(name for part in sets[how] for name in changed[part])
-            if back not in known:
-                known[back] = said_of(after, images, {name: old[name] for name in back})
-            said = known[back]
+            back = back_of[position, how]
+            said = said_by[back]
             far, size = (
                 sum(squares[name][part] for name in sorted(back & squares.keys()))
                 for part in (0, 1)
@@ -137,8 +149,6 @@ def rewind(
                     moved=float(np.sqrt(far / size)) if size else None if back else 0.0,
                 )
             )
-        if progress:
-            progress(position + 1, len(layers))
     return Rewound(rows=table(rows, RewindRow), whole=main_value(whole.probabilities, labels))
 
 

@@ -7,7 +7,7 @@
 (True, 'conv2d0_pre_relu.0.weight')
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from overpaint.causes.onwards import Onwards
 from overpaint.datasets import Split
 from overpaint.device import device_of, exact, on_best_device
 from overpaint.errors import NetworkError
@@ -132,6 +133,64 @@ def said_of(network: Network, split: Split, tensors: Mapping[str, Tensor] | None
         network.train()  # what was computed from other weights in evaluation mode is forgotten
         back_to(modes)
     return Said(torch.cat(parts).numpy(), split.multi_label)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Variant:
+    """Weights and statistics in the place of a network's own, by name.
+
+    Up to the layer `behind`, which is None of a variant that is run whole, the network so says what
+    it says with those of the variant of the number `like`, which stands before this one.
+    """
+
+    tensors: Mapping[str, Tensor]
+    behind: str | None = None
+    like: int = 0
+
+
+def said_of_each(
+    network: Network,
+    split: Split,
+    variants: Sequence[Variant],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Said]:
+    """What a network says of a split with the tensors of each of some variants; as `said_of` of
+    each, bit for bit, but what two say alike is reckoned once. The first has none.
+    """
+    pixels = pixels_of(split, network.preprocessing)
+    pixels.keep()
+    modes = [(module, module.training) for module in network.modules()]
+    running = [_Variant(network, variant.tensors) for variant in variants]
+    parts: list[list[Tensor]] = [[] for _ in variants]
+    able: set[str] | None = None
+    begun_from = {variant.like for variant in variants if variant.behind}
+    try:
+        with on_best_device(*running) as device, torch.inference_mode(), exact():
+            onwards = Onwards(network)
+            pixels.draw(None, crop=False, flip=False)
+            order = in_order(len(pixels), BATCH)
+            for number, (batch, _) in enumerate(at_device(pixels, order, device), start=1):
+                images = as_float(batch, device)
+                outputs: dict[int, dict[str, Tensor]] = {}
+                for at, (variant, run) in enumerate(zip(variants, running, strict=True)):
+                    run.settle(device)
+                    if able is None:
+                        able = onwards.tried(run, images)
+                    if variant.behind in able:
+                        with onwards.behind(variant.behind, outputs[variant.like][variant.behind]):
+                            logits = run(images)
+                    elif at in begun_from:
+                        with onwards.recording() as outputs[at]:
+                            logits = run(images)
+                    else:
+                        logits = run(images)
+                    parts[at].append(logits.double().cpu())
+                if progress:
+                    progress(number, len(order))
+    finally:
+        network.train()
+        back_to(modes)
+    return [Said(torch.cat(part).numpy(), split.multi_label) for part in parts]
 
 
 class _Variant(nn.Module):
