@@ -21,7 +21,13 @@ from overpaint.records import (
 )
 from overpaint.run.reckoning import goes_by_layer, is_wanted
 from overpaint.run.workspace import Workspace
-from overpaint.study.causes import basins, pairs_of_trainings, pairs_of_weights, parent_of_task
+from overpaint.study.causes import (
+    are_twins,
+    basins,
+    pairs_of_trainings,
+    pairs_of_weights,
+    parent_of_task,
+)
 
 if TYPE_CHECKING:
     from overpaint.progress import Advance
@@ -74,10 +80,12 @@ def _tried(work: Workspace, before: str, after: str) -> Tried:
     compared = (before, after) in [pair.pair for pair in pairs_of_trainings(study)]
     alike = _architecture(work, before) == _architecture(work, after)
     parent = parent_of_task(study, before, after) or ""
+    # between twins there is nothing to set back to, and neither forgot what the other has
+    step = compared and not are_twins(study, before, after)
     possible = {
-        "rewind": compared and alike,
+        "rewind": step and alike,
         "between": alike and (compared or (before, after) in basins(study)),
-        "forgetting": compared and bool(parent),
+        "forgetting": step and bool(parent),
     }
     there: list[str] = []
     if study.causes is None and work.is_there(place):

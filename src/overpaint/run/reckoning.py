@@ -18,7 +18,7 @@ from overpaint.run.comparisons import splits_of
 from overpaint.run.extents import extents_of, pictures_of
 from overpaint.run.workspace import Workspace
 from overpaint.study.asked import Cause, asks_for
-from overpaint.study.causes import pairs_of_trainings, pairs_of_weights, parent_of_task
+from overpaint.study.causes import are_twins, pairs_of_trainings, pairs_of_weights, parent_of_task
 
 SHARE = 1 / 10
 """Of the trainings, what a cause may cost that nobody has asked for."""
@@ -65,7 +65,8 @@ def _pictures(work: Workspace, cause: Cause) -> int:
         layers = _layers(work)
         return sum(
             3 * layers.get(after, 0) * pictures_of(work, _fit(work, after))["test"]
-            for _, after in trained
+            for before, after in trained
+            if not are_twins(study, before, after)
         )
     if cause == "between":
         pictures = 0
@@ -76,7 +77,8 @@ def _pictures(work: Workspace, cause: Cause) -> int:
             pictures += PLACES * (of_a_place + counts["val"]) if compared else 3 * of_a_place
         return pictures
     if cause == "forgetting":
-        parents = [parent for names in trained if (parent := parent_of_task(study, *names))]
+        steps = [names for names in trained if not are_twins(study, *names)]
+        parents = [parent for names in steps if (parent := parent_of_task(study, *names))]
         tasks = [pictures_of(work, _fit(work, parent)) for parent in parents]
         return sum(
             PLACES_OF_FORGETTING * (task["test"] + min(STATISTICS, task["train"])) for task in tasks
