@@ -81,6 +81,19 @@ maximal_images: 8
 render: {layers: [mixed3b], channels: [1, 4, 5], steps: 3, size: 48, together: true}
 """
 
+CAUSES = """\
+study: caused
+datasets:
+  photographs: {kind: atelier, task: photographs, sizes: {train: 30, val: 20, test: 40}}
+networks:
+  source: {load: "plain:make"}
+  tuned:
+    {from: source, fit: photographs, recipe: mode_a, with: {epochs: 1, head_lr: 0.1}, repeats: 2}
+compare:
+  - [source, tuned]
+causes: true
+"""
+
 LONG = """\
 study: long
 datasets:
@@ -203,6 +216,22 @@ def test_several_processes_make_the_same(one, tmp_path, count):
     made_on = read_json(folder / "run/networks/tuned/manifest.json")["device"]
     assert made_on == f"cpu, float32, {count} processes"
     assert done.stdout.count("compare small with other") == 1
+
+
+def test_causes_are_the_same_by_several_processes(tmp_path):
+    """What other weights would do, what layers know and difference concepts, to the byte."""
+    alone, together = place(tmp_path / "alone", CAUSES), place(tmp_path / "together", CAUSES)
+    carry_out_here(alone)
+    shutil.copytree(alone / "run", together / "run")
+    parts = ("causes", "probes", "concepts")
+    before = contents(alone / "run", *parts)
+    assert {name.partition("/")[0] for name in before} == set(parts)
+    for part in parts:
+        shutil.rmtree(together / "run" / part)
+    done = carry_out(together, processes=2)
+    assert done.returncode == 0, done.stderr
+    after = contents(together / "run", *parts)
+    assert [name for name in before | after if before.get(name) != after.get(name)] == []
 
 
 def free_port() -> int:
