@@ -288,7 +288,37 @@ def test_all_figures_of_the_site_are_there(whole, figures):
     assert {path.as_posix() for path in others} == {
         "tables/scores.tex", "tables/scores.md", "tables/changes.tex", "tables/changes.md",
         "tables/changes.csv", "tables/causes.tex", "tables/causes.md", "tables/causes.csv",
+        "methods.md", "methods.tex",
+        *(f"contact-sheet-{number + 1}.png" for number in range(-(-len(charted) // 30))),
     }  # fmt: skip
+
+
+def test_methods_say_what_was_in_effect(whole, figures, records):
+    """Each training has its recipe, each collection its pictures; LaTeX shows hostile names."""
+    text, latex = ((figures / name).read_text() for name in ("methods.md", "methods.tex"))
+    for network in records.trained:
+        if records.route(network.name) == network.name and network.manifest:
+            assert escape.markdown(f"{network.name} was trained") in text
+            rate = network.facts.recipe["head_lr"]
+            assert f"head lr {rate:g}" in text
+    for dataset in records.datasets.values():
+        tested = (dataset.usable["split"] == "test").sum()
+        assert f"{tested} to test on" in text
+    assert f"the {records.study.maximal_images} pictures" in text
+    assert not re.search(r"(?<!\\)[_%#&]", latex)
+
+
+def test_a_contact_sheet_shows_every_chart(figures):
+    """Each is small on it, with its name."""
+    sheets = sorted(figures.glob("contact-sheet-*.png"))
+    charts = [path for path in figures.rglob("*.png") if path not in sheets]
+    assert len(sheets) == -(-len(charts) // exports.ON_A_SHEET)
+    with Image.open(sheets[0]) as sheet:
+        shown = min(len(charts), exports.ON_A_SHEET)
+        rows = -(-shown // exports.COLUMNS)
+        assert sheet.width == exports.COLUMNS * (exports.ROOM[0] + 20)
+        assert sheet.height / rows == exports.ROOM[1] + 52
+        assert len(np.unique(np.asarray(sheet))) > 30
 
 
 def test_figures_have_the_width_of_a_column_or_of_both(figures):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import altair as alt
 import pandas as pd
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from overpaint.errors import RecordError
 from overpaint.records import Listing, StudyFolder, digest, whole_file
@@ -18,6 +19,7 @@ from overpaint.records.belongings import files_below, is_link
 from overpaint.records.drafts import Batch, sweep
 from overpaint.report.build_site import showable, write_pages
 from overpaint.report.charts import drawing, formats
+from overpaint.report.export.methods import methods
 from overpaint.report.parts.rows import Figure, Picture
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.files import Site, no_figure
@@ -67,6 +69,8 @@ def figures(folder: Path, out: Path) -> Path:
     (3.5 inches) wide or, where that would be too small, both (7.16 inches). Text is text, in
     Helvetica or what stands for it; colours are told apart without red and green, and where
     colours tell curves apart, dashes and shapes do too. `tables/` holds LaTeX and Markdown.
+    `contact-sheet-1.png` shows all charts small; `methods.md` and `methods.tex` say how all was
+    made.
 
     Raises RecordError where there is no study, `out` is a file, or a file that is not ours lies
     where one is to be.
@@ -80,7 +84,35 @@ def figures(folder: Path, out: Path) -> Path:
         site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
         with site.files.batch, site.paper.batch, showable(records.folder):
             write_pages(site, records, charts_only=True)
+            for name, text in methods(records).items():
+                site.paper.write(name, text.encode())
+        for number, sheet in enumerate(contact_sheets(draft), start=1):
+            sheet.save(draft / f"contact-sheet-{number}.png")
     return out
+
+
+ON_A_SHEET, COLUMNS = 30, 3
+ROOM = (640, 420)
+"""Pixels of a chart on a contact sheet, width and height, its name not counted."""
+
+
+def contact_sheets(folder: Path) -> Iterator[Image.Image]:
+    """All charts below a folder, small and with their names, so many a sheet."""
+    charts = sorted(folder.rglob("*.png"))
+    font, line = ImageFont.load_default(18), 32
+    for start in range(0, len(charts), ON_A_SHEET):
+        part = charts[start : start + ON_A_SHEET]
+        width, height = ROOM[0] + 20, ROOM[1] + line + 20
+        sheet = Image.new("RGB", (COLUMNS * width, -(-len(part) // COLUMNS) * height), "white")
+        for number, path in enumerate(part):
+            left, top = number % COLUMNS * width + 10, number // COLUMNS * height + 10
+            with Image.open(path) as chart:
+                small = ImageOps.contain(chart.convert("RGB"), ROOM)
+            sheet.paste(small, (left, top + line))
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            shown = name if len(name) < 64 else f"…{name[-62:]}"
+            ImageDraw.Draw(sheet).text((left, top), shown, fill="black", font=font)
+        yield sheet
 
 
 @dataclass(frozen=True)
