@@ -22,6 +22,7 @@ from overpaint.measures.cka import Grams
 from overpaint.measures.groups import Ints, group_numbers, how_many
 from overpaint.measures.verdicts import (
     depth_rank,
+    over_both,
     over_channels,
     over_halves,
     over_permutations,
@@ -38,8 +39,24 @@ Rows = NDArray[np.intp]
 PICTURES = 1000
 """Pictures, drawn at random from a larger split, whose halves give the interval of a CKA."""
 
+DRAWS = 200
+"""How often the pictures are drawn anew for the interval of what channels show."""
+
 
 # --- what a study came to ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The maximal images of a comparison's channels, in the order of its table, by their rows in a
+    split, and what the images of this split show.
+    """
+
+    before: Sequence[Rows]
+    after: Sequence[Rows]
+    labels: NDArray[np.int64]  # [N], or 0/1 [N, classes]
+    classes: int
+    groups: Sequence[str]  # of each image; "" is none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +71,7 @@ class ComparedPair:
     seed: int
     read: Callable[[str, str], Table]  # (network, layer) -> its features [N, C] of these images
     groups: Sequence[str] | None = None  # of each of these images; "" is none
+    shown: Callable[[], Shown] | None = None  # what the channels' maximal images show
 
     @property
     def with_cka(self) -> pd.DataFrame:
@@ -367,7 +385,8 @@ def _entropy_finding(
     statistic: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], float],
 ) -> FindingRow:
     """A statistic of the depths of channels and of their class entropies, before and after."""
-    alive = pair.channels.dropna(subset=["entropy_before", "entropy_after"])
+    is_alive = pair.channels[["entropy_before", "entropy_after"]].notna().all(axis=1).to_numpy()
+    alive = pair.channels[is_alive]
     positions = dict(zip(pair.layers["layer"], pair.layers["position"], strict=True))
     depths = alive["layer"].map(positions).to_numpy(float)
     before, after = alive["entropy_before"].to_numpy(float), alive["entropy_after"].to_numpy(float)
@@ -379,9 +398,53 @@ def _entropy_finding(
         value = of_channels(np.arange(len(alive)))
         rng = generator(pair.seed, "channels", hypothesis.statement)
         interval = over_channels(of_channels, depths, rng, draws=500)
+        redrawn = Redrawn.of(pair, np.flatnonzero(is_alive))
+        if redrawn:
+            draws = [
+                statistic(depths, *entropies)
+                for entropies in zip(redrawn.before.T, redrawn.after.T, strict=True)
+            ]
+            interval = over_both(interval, value, draws)
     except MeasureError as error:
         return hypothesis.untested(str(error))
     return hypothesis.decided(value, interval, n=len(alive), hoped="below")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Redrawn:
+    """The class entropies of channels [channels, DRAWS] when the pictures are drawn anew."""
+
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pair: ComparedPair, channels: Rows) -> "Redrawn | None":
+        """Of some of the channels of a comparison; None where their maximal images are not known.
+
+        A channel none of whose images was drawn keeps its entropy.
+        """
+        if pair.shown is None:
+            return None
+        # the report reads the statements' words and has no SciPy
+        from overpaint.measures.redrawn import Maximal, redrawn
+
+        shown = pair.shown()
+        images = len(shown.labels)
+        times = redrawn(
+            images,
+            DRAWS,
+            generator(pair.seed, "pictures", "channels"),
+            groups=group_numbers(shown.groups, images),
+        )
+        sides = {}
+        for name, rows in (("before", shown.before), ("after", shown.after)):
+            maximal = Maximal.of(
+                [rows[channel] for channel in channels], shown.labels, classes=shown.classes
+            )
+            entropies = maximal.entropies(times)
+            entropy = pair.channels[f"entropy_{name}"].to_numpy(float)[channels]
+            sides[name] = np.where(np.isnan(entropies), entropy[:, None], entropies)
+        return cls(**sides)
 
 
 # --- filters specialise --------------------------------------------------------------------------
@@ -396,19 +459,39 @@ def filters_finding(pair: ComparedPair) -> FindingRow:
     """
     measured = f"share of channels with p ≤ {LEVEL} minus that with p ≥ {1 - LEVEL}"
     hypothesis = of_change(pair, "filters", measured, "channels")
-    tested = pair.channels.dropna(subset="specialised_p")
+    is_tested = pair.channels["specialised_p"].notna().to_numpy()
+    tested = pair.channels[is_tested]
     if tested.empty:
         return hypothesis.untested("no channel was tested: none fires in both networks")
     p = tested["specialised_p"].to_numpy(float)
     signs = (p <= LEVEL) * 1.0 - (p >= 1 - LEVEL)
     sure = int((tested["specialised_q"] <= LEVEL).sum())
+    value = float(signs.mean())
     interval = over_channels(
         lambda rows: float(signs[rows].mean()),
         tested["layer"].to_numpy(),
         generator(pair.seed, "channels", "filters"),
     )
+    channels = np.flatnonzero(is_tested)
+    redrawn = Redrawn.of(pair, channels)
+    if redrawn and pair.shown:
+        from overpaint.measures.specialised import critical
+
+        shown = pair.shown()
+        low, high = critical(
+            [shown.before[channel] for channel in channels],
+            [shown.after[channel] for channel in channels],
+            shown.labels,
+            classes=shown.classes,
+            level=LEVEL,
+            rng=generator(pair.seed, "critical", "filters"),
+        )
+        # a fall that is drawn anew has its chance twice: once here, once in these pictures
+        falls = (redrawn.before - redrawn.after) / np.sqrt(2)
+        draws = (falls > high[:, None]).mean(axis=0) - (falls <= low[:, None]).mean(axis=0)
+        interval = over_both(interval, value, draws.tolist())
     return hypothesis.decided(
-        float(signs.mean()),
+        value,
         interval,
         n=len(tested),
         hoped="above",
