@@ -416,7 +416,7 @@ def classes_more_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ())
     """Whether class entropy falls with depth more after the training than before."""
     measured = "that correlation after minus before"
     hypothesis = of_change(pair, "classes_more", measured, "channels")
-    return _entropy_finding(hypothesis, pair, twins, steeper)
+    return _entropy_finding(hypothesis, pair, twins, steeper, largest=2)
 
 
 def _entropy_finding(
@@ -424,6 +424,8 @@ def _entropy_finding(
     pair: ComparedPair,
     twins: Sequence[ComparedPair],
     trend: Callable[[Values, Values, Values], float],
+    *,
+    largest: float = 1,
 ) -> FindingRow:
     """Whether a trend of class entropies is below 0, over channels, pictures and trainings."""
     entropies = Entropies.of(pair)
@@ -438,12 +440,12 @@ def _entropy_finding(
             shown = pair.shown().only(entropies.channels)
             sides = redrawn_entropies(shown, before, after, pair.seed)
             trends = [trend(depths, *draw) for draw in zip(*(s.T for s in sides), strict=True)]
-            interval = over_both(interval, value, float(np.std(trends)))
+            interval = over_both(interval, value, float(np.std(trends)), largest=largest)
         of_twins = [Entropies.of(twin) for twin in twins]
         luck = [steeper(twin.depths, twin.before, twin.after) for twin in of_twins]
     except MeasureError as error:
         return hypothesis.untested(str(error))
-    interval = over_both(interval, value, spread_of_twins(luck))
+    interval = over_both(interval, value, spread_of_twins(luck), largest=largest)
     return hypothesis.decided(
         value, interval, n=len(before), hoped="below", remark=beside_twins(luck)
     )

@@ -166,9 +166,9 @@ def over_channels(
     return _quantiles(values)
 
 
-def over_both(interval: Interval, value: float, spread: float) -> Interval:
+def over_both(interval: Interval, value: float, spread: float, *, largest: float = 1.0) -> Interval:
     """An interval with another source of chance added to it, of which the standard deviation is
-    known.
+    known. The statistic is in −largest..largest.
 
     >>> low, high = over_both((0.4, 0.6), 0.5, 0.05)
     >>> round(low, 2), round(high, 2)
@@ -183,8 +183,8 @@ def over_both(interval: Interval, value: float, spread: float) -> Interval:
     low, high = interval
     half = 1.96 * spread
     return (
-        value - float(np.hypot(max(value - low, 0), half)),
-        value + float(np.hypot(max(high - value, 0), half)),
+        max(-largest, value - float(np.hypot(max(value - low, 0), half))),
+        min(largest, value + float(np.hypot(max(high - value, 0), half))),
     )
 
 

@@ -142,7 +142,7 @@ def _compared(work: Workspace, pair: Pair) -> ComparedPair:
     @cache
     def shown() -> Shown:
         split = work.split(facts.dataset, facts.maximal_split)
-        before, after = _maximal(place, split.images)
+        before, after = maximal_rows(place, split.images)
         return Shown(
             before=before,
             after=after,
@@ -164,7 +164,7 @@ def _compared(work: Workspace, pair: Pair) -> ComparedPair:
     )
 
 
-def _maximal(place: Path, images: Sequence[str]) -> list[list[NDArray[np.intp]]]:
+def maximal_rows(place: Path, images: Sequence[str]) -> list[list[NDArray[np.intp]]]:
     """The rows in a split of the maximal images of each channel in a comparison's table, before and
     after.
     """
