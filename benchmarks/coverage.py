@@ -158,8 +158,8 @@ def split_of(images: int) -> Split:
 
 BEHIND = {
     "own": "channels of their own",
-    "one": "one latent behind all channels",
     "few": "three latents behind the channels of a layer, three behind its noise",
+    "one": "one latent behind all channels",
 }
 """What may stand behind the channels of a null study."""
 

@@ -45,6 +45,9 @@ IN_A_ROW = 3
 LARGEST_LIST = 1 << 26
 """Bytes of the page in which a server of the web lists its files: some 500,000 of them."""
 
+MOST_FILES = 500_000
+"""That a pattern may name, of whatever kind of address: each takes memory, and is asked about."""
+
 TRIES = 3
 WAIT = 0.5
 """Seconds before a second try; each later one waits twice as long."""
@@ -108,6 +111,12 @@ class RemoteFolder:
                 infos = {path: system.info(path)}
             else:
                 infos = system.glob(path, detail=True)
+            if len(infos) > MOST_FILES:
+                raise DatasetError(
+                    "too-many-shards",
+                    f"{len(infos):,} files fit {self.address}/{pattern}, above the limit of "
+                    f"{MOST_FILES:,}: name the shards in splits, as train-{{000..099}}.tar",
+                )
             # a list of links tells no sizes
             infos = {
                 name: info if info.get("size") is not None else system.info(name)
