@@ -111,12 +111,6 @@ class RemoteFolder:
                 infos = {path: system.info(path)}
             else:
                 infos = system.glob(path, detail=True)
-            if len(infos) > MOST_FILES:
-                raise DatasetError(
-                    "too-many-shards",
-                    f"{len(infos):,} files fit {self.address}/{pattern}, above the limit of "
-                    f"{MOST_FILES:,}: name the shards in splits, as train-{{000..099}}.tar",
-                )
             # a list of links tells no sizes
             infos = {
                 name: info if info.get("size") is not None else system.info(name)
@@ -127,6 +121,12 @@ class RemoteFolder:
             if is_missing(error) and not is_forbidden(error):
                 return []
             raise failure(error, f"{self.address}/{pattern}") from None
+        if len(infos) > MOST_FILES:
+            raise DatasetError(
+                "too-many-shards",
+                f"{len(infos):,} files fit {self.address}/{pattern}, above the limit of "
+                f"{MOST_FILES:,}: name the shards in splits, as train-{{000..099}}.tar",
+            )
         return sorted(
             RemoteFile(self, name.removeprefix(f"{root}/"), info["size"] or 0, token(info))
             for name, info in infos.items()
