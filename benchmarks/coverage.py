@@ -28,6 +28,7 @@ from overpaint.datasets.catalogue import Picture, Split
 from overpaint.findings import (
     ComparedPair,
     ComparedRoutes,
+    Shown,
     classes_finding,
     classes_more_finding,
     control_finding,
@@ -155,30 +156,43 @@ def split_of(images: int) -> Split:
     )
 
 
+BEHIND = {
+    "own": "channels of their own",
+    "few": "three latents behind the channels of a layer, three behind its noise",
+    "one": "one latent behind all channels",
+}
+"""What may stand behind the channels of a null study."""
+
+
 def null_study(
-    seed: int, *, shared: bool = False, images: int = 160, channels: int = 16
+    seed: int, *, behind: str = "own", images: int = 160, channels: int = 16
 ) -> Iterator[FindingRow]:
     """All findings of a study in which nothing is to be found.
 
     Each layer is a latent of pictures in groups, the same in all networks, with noise of each
     network, as much in all layers and networks: none changed more than another, twins differ as
-    start and training do, and no channel knows a class. `shared`: the channels of all layers are
-    mixtures of one latent, so that they are no independent channels, as intervals over channels
-    take them to be.
+    start and training do, and no channel knows a class. `behind`: the channels of all layers are
+    mixtures of one latent, or those of a layer of three numbers, in their noise too. So they are no
+    independent channels, as those of a network are none: they like the same pictures.
     """
     rng = np.random.default_rng([7, seed])
     n_groups = images // 4
+    few = 3 if behind == "few" else channels
+    mixtures = [np.eye(channels)] * 2
+    if behind == "few":  # the same for all layers and networks: none is to differ
+        mixtures = [rng.standard_normal((few, channels)) / few**0.5 for _ in range(2)]
     latents = {
-        layer: np.repeat(rng.standard_normal((n_groups, channels)), 4, axis=0) for layer in NAMES
+        layer: np.repeat(rng.standard_normal((n_groups, few)) @ mixtures[0], 4, axis=0)
+        for layer in NAMES
     }
-    if shared:
+    if behind == "one":
+        turns = [np.linalg.qr(rng.standard_normal((channels, channels)))[0] for _ in NAMES]
         latents = {
-            layer: latents[NAMES[0]] @ rng.standard_normal((channels, channels)) / channels**0.5
-            for layer in NAMES
+            layer: latents[NAMES[0]] @ turn for layer, turn in zip(NAMES, turns, strict=True)
         }
     groups = np.repeat(np.arange(n_groups), 4).astype(str).tolist()
     networks = {
-        (network, layer): latents[layer] + rng.standard_normal((images, channels))
+        (network, layer): latents[layer] + rng.standard_normal((images, few)) @ mixtures[1]
         for network in ("start", "one", "two")
         for layer in NAMES
     }
@@ -237,6 +251,9 @@ def compared(
         seed=seed,
         read=lambda network, layer: networks[network, layer],
         groups=groups,
+        shown=lambda: Shown(
+            **ranked, labels=np.asarray(split.labels), classes=len(CLASSES), groups=groups
+        ),
     )
 
 
@@ -254,11 +271,11 @@ def of_value(value: float) -> Scores:
     )
 
 
-def false_findings(studies: int, *, shared: bool = False) -> dict[str, Counter[str]]:
+def false_findings(studies: int, *, behind: str = "own") -> dict[str, Counter[str]]:
     """The verdicts of null studies, by statement and the unit of its interval."""
     verdicts: dict[str, Counter[str]] = {}
     for seed in range(studies):
-        for row in null_study(seed, shared=shared):
+        for row in null_study(seed, behind=behind):
             verdicts.setdefault(f"{row.statement} over {row.unit}", Counter())[row.verdict] += 1
     return verdicts
 
@@ -275,12 +292,13 @@ def main() -> None:
         for n_groups in (20, 50, 100):
             by_group, by_picture = coverage(kind, n_groups, options.draws)
             print(f"{kind:16}{n_groups:8}{by_group:14.1%}{by_picture:16.1%}", flush=True)
-    for shared in (False, True) if options.studies else ():
-        which = "one latent behind all channels" if shared else "channels of their own"
-        print(f"\nFalse findings in {options.studies} null studies, {which}")
-        for name, verdicts in false_findings(options.studies, shared=shared).items():
-            of_name = ", ".join(f"{verdict} {n}" for verdict, n in sorted(verdicts.items()))
-            print(f"{name:32}{verdicts['yes'] / options.studies:8.1%} yes   ({of_name})")
+    for behind, words in BEHIND.items() if options.studies else ():
+        print(f"\nFalse findings in {options.studies} null studies, {words}")
+        for name, verdicts in false_findings(options.studies, behind=behind).items():
+            says = " ".join(
+                f"{verdict} {verdicts[verdict] / options.studies:5.1%}" for verdict in ("yes", "no")
+            )
+            print(f"{name:32}{says}", flush=True)
 
 
 if __name__ == "__main__":

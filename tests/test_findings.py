@@ -14,6 +14,7 @@ from overpaint.findings import (
     ComparedRoutes,
     Results,
     Sampled,
+    Shown,
     classes_finding,
     classes_more_finding,
     control_finding,
@@ -24,6 +25,8 @@ from overpaint.findings import (
     twins,
 )
 from overpaint.measures.cka import linear_cka
+from overpaint.measures.redrawn import Maximal
+from overpaint.measures.specialised import corrected, specialisation
 from overpaint.records import RouteDifference, Score
 from overpaint.seeds import generator
 from overpaint.study import Study
@@ -199,6 +202,87 @@ def test_whether_filters_specialise(gained, lost, verdict):
     if gained is not None:
         assert (row.value, row.chance, row.n) == (pytest.approx((gained - lost) / 200), 0.0, 200)
         assert row.remark.startswith(f"{gained} concentrated, {lost} scattered; {gained} conc")
+
+
+DEPTHS = tuple(f"layer{depth}" for depth in range(6))
+IMAGES = 160
+
+
+def alike_channels(seed, shares, *, width=20):
+    """A comparison whose layers are each of `width` channels that like the same 30 of 160 pictures
+    of four classes, and ten each for itself: at random but for a share of one class, after.
+    """
+    rng, labels = np.random.default_rng(seed), np.arange(IMAGES) % 4
+    sides = {"before": [], "after": []}
+    for share in shares:
+        chosen = rng.permutation(np.flatnonzero(labels == 0))[: int(40 * share)]
+        for side, first in (("before", chosen[:0]), ("after", chosen)):
+            others = rng.permutation(np.setdiff1d(np.arange(IMAGES), first))
+            common, rest = np.append(first, others)[:30], np.setdiff1d(others, others[:30])
+            sides[side] += [np.append(common, rng.permutation(rest)[:10]) for _ in range(width)]
+    once = np.ones((IMAGES, 1))
+    before, after = (
+        Maximal.of(maximal, labels, classes=4).entropies(once)[:, 0] for maximal in sides.values()
+    )
+    p = specialisation(*sides.values(), labels, classes=4, rng=rng)
+    channels = pd.DataFrame({
+        "layer": np.repeat(DEPTHS, width), "entropy_before": before, "entropy_after": after,
+        "specialised_p": p, "specialised_q": corrected(p),
+    })  # fmt: skip
+    return ComparedPair(
+        before="before",
+        after="after",
+        layers=pd.DataFrame({"layer": DEPTHS, "position": range(len(DEPTHS))}),
+        channels=channels,
+        images="art/test",
+        seed=seed,
+        read=lambda network, layer: None,
+        shown=lambda: Shown(**sides, labels=labels, classes=4, groups=[""] * IMAGES),
+    )
+
+
+@pytest.mark.parametrize("finding", [classes_finding, classes_more_finding, filters_finding])
+def test_channels_that_like_the_same_pictures_are_one_witness(finding):
+    """Where nothing is to be found, they say yes or no in few studies; as independent units they
+    would in many.
+    """
+    pairs = [alike_channels(seed, (0,) * 6) for seed in range(12)]
+    decided = sum(finding(pair).verdict != "undecided" for pair in pairs)
+    as_units = sum(finding(replace(pair, shown=None)).verdict != "undecided" for pair in pairs)
+    assert decided <= 2
+    assert as_units >= 4
+
+
+@pytest.mark.parametrize("finding", [classes_finding, classes_more_finding, filters_finding])
+def test_what_channels_learnt_is_found_however_alike_they_are(finding):
+    """Channels that took to a class, the deeper the more, are found in every study."""
+    pairs = [alike_channels(seed, (0, 0.2, 0.4, 0.5, 0.6, 0.7)) for seed in range(3)]
+    assert [finding(pair).verdict for pair in pairs] == ["yes"] * 3
+
+
+def test_pictures_of_few_groups_say_less_of_channels():
+    """Where the pictures are of few groups, the interval of what channels show is wider."""
+    pair = alike_channels(0, (0, 0.2, 0.4, 0.5, 0.6, 0.7))
+    groups = [f"painter {row % 8}" for row in range(IMAGES)]  # of one class each
+    grouped = replace(pair, shown=lambda: replace(pair.shown(), groups=groups))
+    plain, row = filters_finding(pair), filters_finding(grouped)
+    assert row.value == plain.value
+    assert row.high - row.low > plain.high - plain.low
+
+
+@pytest.mark.parametrize("finding", [classes_finding, classes_more_finding, filters_finding])
+def test_what_twins_differ_by_is_no_finding(finding):
+    """A change that two trainings of one start differ by as well is undecided, and told."""
+    table = channel_table((0.9, 0.9, 0.9, 0.9, 0.9), (0.9, 0.88, 0.87, 0.86, 0.85))
+    table.loc[:40, "specialised_p"] = 0.001
+    pair = compared(noisy((0.1,) * 5, "after"), "before", "after", table)
+    assert finding(pair).verdict == "yes"
+    assert "two trainings" not in finding(pair).remark
+    row = finding(pair, [pair])
+    assert row.verdict == "undecided"
+    assert "between two trainings of one start it differs by" in row.remark
+    calm = replace(pair, channels=channel_table((0.9,) * 5, (0.9,) * 5))
+    assert finding(pair, [calm]).verdict == "yes"
 
 
 # --- routes --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ A statement is an entry of STATEMENTS: what it says, in words, and the function 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Literal
 
@@ -22,9 +22,11 @@ from overpaint.measures.cka import Grams
 from overpaint.measures.groups import Ints, group_numbers, how_many
 from overpaint.measures.verdicts import (
     depth_rank,
+    over_both,
     over_channels,
     over_halves,
     over_permutations,
+    spread_of_twins,
     unseen,
     verdict,
 )
@@ -38,8 +40,30 @@ Rows = NDArray[np.intp]
 PICTURES = 1000
 """Pictures, drawn at random from a larger split, whose halves give the interval of a CKA."""
 
+DRAWS = 200
+"""How often the pictures are drawn anew for the interval of what channels show."""
+
 
 # --- what a study came to ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The maximal images of a comparison's channels, in the order of its table, by their rows in a
+    split, and what the images of this split show.
+    """
+
+    before: Sequence[Rows]
+    after: Sequence[Rows]
+    labels: NDArray[np.int64]  # [N], or 0/1 [N, classes]
+    classes: int
+    groups: Sequence[str]  # of each image; "" is none
+
+    def only(self, channels: Rows) -> "Shown":
+        """Of some of the channels."""
+        numbers = channels.tolist()
+        before, after = ([side[number] for number in numbers] for side in (self.before, self.after))
+        return replace(self, before=before, after=after)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +78,7 @@ class ComparedPair:
     seed: int
     read: Callable[[str, str], Table]  # (network, layer) -> its features [N, C] of these images
     groups: Sequence[str] | None = None  # of each of these images; "" is none
+    shown: Callable[[], Shown] | None = None  # what the channels' maximal images show
 
     @property
     def with_cka(self) -> pd.DataFrame:
@@ -139,6 +164,10 @@ class Results:
                 changes = [self.compared.get((start, name)) for name in pair]
                 controls += [(change, control) for change in changes if change]
         return controls
+
+    def twins_of(self, change: ComparedPair) -> list[ComparedPair]:
+        """The comparisons of what a training came to with what another such training came to."""
+        return [control for pair, control in self.controls if pair is change]
 
 
 def ancestors(study: Study, name: str) -> list[str]:
@@ -338,82 +367,184 @@ def beside_luck(pair: ComparedPair) -> str:
 # --- high layers concentrate classes -------------------------------------------------------------
 
 
-def classes_finding(pair: ComparedPair) -> FindingRow:
+@dataclass(frozen=True, kw_only=True)
+class Entropies:
+    """The class entropies of the channels that have one in both networks."""
+
+    channels: Rows  # of the table
+    depths: NDArray[np.float64]
+    before: NDArray[np.float64]
+    after: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pair: ComparedPair) -> "Entropies":
+        """Of a comparison, in the order of its table."""
+        columns = pair.channels[["entropy_before", "entropy_after"]]
+        channels = np.flatnonzero(columns.notna().all(axis=1))
+        positions = dict(zip(pair.layers["layer"], pair.layers["position"], strict=True))
+        before, after = columns.to_numpy(float)[channels].T
+        return cls(
+            channels=channels,
+            depths=pair.channels["layer"].map(positions).to_numpy(float)[channels],
+            before=before,
+            after=after,
+        )
+
+
+Values = NDArray[np.float64]
+
+
+def steeper(depths: Values, before: Values, after: Values) -> float:
+    """How class entropy goes with depth after a training, minus how it went before."""
+    ranks = (depth_rank(depths.tolist(), side.tolist()) for side in (before, after))
+    first, second = ranks
+    return second - first
+
+
+def classes_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ()) -> FindingRow:
     """Whether class entropy falls with depth, after the training."""
     measured = "rank correlation of class entropy with depth, after"
     return _entropy_finding(
         of_change(pair, "classes", measured, "channels"),
         pair,
+        twins,
         lambda depths, _, after: depth_rank(depths.tolist(), after.tolist()),
     )
 
 
-def classes_more_finding(pair: ComparedPair) -> FindingRow:
+def classes_more_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ()) -> FindingRow:
     """Whether class entropy falls with depth more after the training than before."""
     measured = "that correlation after minus before"
-    return _entropy_finding(
-        of_change(pair, "classes_more", measured, "channels"),
-        pair,
-        lambda depths, before, after: (
-            depth_rank(depths.tolist(), after.tolist())
-            - depth_rank(depths.tolist(), before.tolist())
-        ),
-    )
+    hypothesis = of_change(pair, "classes_more", measured, "channels")
+    return _entropy_finding(hypothesis, pair, twins, steeper, largest=2)
 
 
 def _entropy_finding(
     hypothesis: Hypothesis,
     pair: ComparedPair,
-    statistic: Callable[[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]], float],
+    twins: Sequence[ComparedPair],
+    trend: Callable[[Values, Values, Values], float],
+    *,
+    largest: float = 1,
 ) -> FindingRow:
-    """A statistic of the depths of channels and of their class entropies, before and after."""
-    alive = pair.channels.dropna(subset=["entropy_before", "entropy_after"])
-    positions = dict(zip(pair.layers["layer"], pair.layers["position"], strict=True))
-    depths = alive["layer"].map(positions).to_numpy(float)
-    before, after = alive["entropy_before"].to_numpy(float), alive["entropy_after"].to_numpy(float)
-
-    def of_channels(rows: Rows) -> float:
-        return statistic(depths[rows], before[rows], after[rows])
-
+    """Whether a trend of class entropies is below 0, over channels, pictures and trainings."""
+    entropies = Entropies.of(pair)
+    depths, before, after = entropies.depths, entropies.before, entropies.after
+    rng = generator(pair.seed, "channels", hypothesis.statement)
     try:
-        value = of_channels(np.arange(len(alive)))
-        rng = generator(pair.seed, "channels", hypothesis.statement)
-        interval = over_channels(of_channels, depths, rng, draws=500)
+        value = trend(depths, before, after)
+        interval = over_channels(
+            lambda rows: trend(depths[rows], before[rows], after[rows]), depths, rng, draws=500
+        )
+        if pair.shown:
+            shown = pair.shown().only(entropies.channels)
+            sides = redrawn_entropies(shown, before, after, pair.seed)
+            trends = [trend(depths, *draw) for draw in zip(*(s.T for s in sides), strict=True)]
+            interval = over_both(interval, value, float(np.std(trends)), largest=largest)
+        of_twins = [Entropies.of(twin) for twin in twins]
+        luck = [steeper(twin.depths, twin.before, twin.after) for twin in of_twins]
     except MeasureError as error:
         return hypothesis.untested(str(error))
-    return hypothesis.decided(value, interval, n=len(alive), hoped="below")
+    interval = over_both(interval, value, spread_of_twins(luck), largest=largest)
+    return hypothesis.decided(
+        value, interval, n=len(before), hoped="below", remark=beside_twins(luck)
+    )
+
+
+def beside_twins(luck: Sequence[float]) -> str:
+    """By how much trainings of one route differ, in words; "" without twins."""
+    if not luck:
+        return ""
+    values = ", ".join(f"{value:.2f}" for value in luck).replace("-", "−")
+    return f"between two trainings of one start it differs by {values}"
+
+
+def redrawn_entropies(
+    shown: Shown, before: NDArray[np.float64], after: NDArray[np.float64], seed: int
+) -> list[NDArray[np.float64]]:
+    """The class entropies of channels, before and after, [channels, DRAWS] when the pictures are
+    drawn anew, or their groups; those of a channel none of whose images was drawn stay.
+    """
+    # the report reads the statements' words and has no SciPy
+    from overpaint.measures.redrawn import Maximal, redrawn
+
+    images = len(shown.labels)
+    numbers = group_numbers(shown.groups, images)
+    rng = generator(seed, "pictures", "channels")
+    times = redrawn(images, DRAWS, rng, groups=numbers)
+    sides = []
+    for maximal, entropy in ((shown.before, before), (shown.after, after)):
+        anew = Maximal.of(maximal, shown.labels, classes=shown.classes).entropies(times)
+        sides.append(np.where(np.isnan(anew), entropy[:, None], anew))
+    return sides
 
 
 # --- filters specialise --------------------------------------------------------------------------
 
 
-def filters_finding(pair: ComparedPair) -> FindingRow:
+def signs_of(pair: ComparedPair) -> tuple[pd.DataFrame, Rows, NDArray[np.float64]]:
+    """The channels that were tested, their rows in the table, and 1 for each that concentrated, −1
+    for each that scattered.
+    """
+    channels = np.flatnonzero(pair.channels["specialised_p"].notna())
+    tested = pair.channels.iloc[channels]
+    p = tested["specialised_p"].to_numpy(float)
+    return tested, channels, np.subtract(p <= LEVEL, p >= 1 - LEVEL, dtype=np.float64)
+
+
+def filters_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ()) -> FindingRow:
     """Whether more channels gained concentration than lost it, beyond what labels dealt out at
     random would show.
 
     Both tails are needed: a channel that knows the classes already moves, up or down, by more than
-    random labels allow. Between two trainings of one start as many gain as lose.
+    random labels allow. Between two trainings of one start as many gain as lose, if the channels
+    move each by itself; by how much they move together, `twins` tell.
     """
     measured = f"share of channels with p ≤ {LEVEL} minus that with p ≥ {1 - LEVEL}"
     hypothesis = of_change(pair, "filters", measured, "channels")
-    tested = pair.channels.dropna(subset="specialised_p")
+    tested, channels, signs = signs_of(pair)
     if tested.empty:
         return hypothesis.untested("no channel was tested: none fires in both networks")
-    p = tested["specialised_p"].to_numpy(float)
-    signs = (p <= LEVEL) * 1.0 - (p >= 1 - LEVEL)
     sure = int((tested["specialised_q"] <= LEVEL).sum())
+    value = float(signs.mean())
     interval = over_channels(
         lambda rows: float(signs[rows].mean()),
         tested["layer"].to_numpy(),
         generator(pair.seed, "channels", "filters"),
     )
+    if pair.shown:
+        from overpaint.measures.specialised import critical
+
+        shown = pair.shown().only(channels)
+        low, high = critical(
+            shown.before,
+            shown.after,
+            shown.labels,
+            classes=shown.classes,
+            level=LEVEL,
+            rng=generator(pair.seed, "critical", "filters"),
+        )
+        before, after = redrawn_entropies(
+            shown,
+            tested["entropy_before"].to_numpy(float),
+            tested["entropy_after"].to_numpy(float),
+            pair.seed,
+        )
+        # a fall that is drawn anew has its chance twice: once here, once in these pictures
+        falls = (before - after) / np.sqrt(2)
+        shares = (falls > high[:, None]).mean(axis=0) - (falls <= low[:, None]).mean(axis=0)
+        interval = over_both(interval, value, float(shares.std()))
+    luck = [float(signs.mean()) for _, _, signs in map(signs_of, twins) if len(signs)]
+    remark = (
+        f"{(signs > 0).sum()} concentrated, {(signs < 0).sum()} scattered; {sure} "
+        f"concentrated at a false discovery rate of {100 * LEVEL:.0f} %"
+    )
     return hypothesis.decided(
-        float(signs.mean()),
-        interval,
+        value,
+        over_both(interval, value, spread_of_twins(luck)),
         n=len(tested),
         hoped="above",
-        remark=f"{(signs > 0).sum()} concentrated, {(signs < 0).sum()} scattered; {sure} "
-        f"concentrated at a false discovery rate of {100 * LEVEL:.0f} %",
+        remark="; ".join(filter(None, (remark, beside_twins(luck)))),
     )
 
 
@@ -658,6 +789,11 @@ class Statement:
     in_points: bool = False  # whether its value is a difference of shares, told in points
 
 
+OF_CHANNELS = (
+    "The interval is a bootstrap over the channels of each layer and over the pictures, or their "
+    "groups: channels that like the same pictures move together. Where a route was trained twice, "
+    "the difference between its trainings widens it."
+)
 NO_CHANGE = "No comparison is of a network and its training."
 NOT_TRIED = "A study tests it with “causes: {word}”, or true, {of}."
 
@@ -681,21 +817,24 @@ STATEMENTS = {
             reading=(
                 "Spearman’s rank correlation of a channel’s class entropy after the training with "
                 "the depth of its layer: below 0, the deeper the fewer the classes that excite a "
-                "channel. The interval is a bootstrap over the channels of each layer."
+                f"channel. {OF_CHANNELS}"
             ),
             nothing=NO_CHANGE,
-            test=lambda results: map(classes_finding, results.changes),
+            test=lambda results: (
+                classes_finding(pair, results.twins_of(pair)) for pair in results.changes
+            ),
         ),
         Statement(
             key="classes_more",
             title="… and more so after the training than before",
             reading=(
                 "The same correlation after the training minus that before: below 0, the training "
-                "made the fall steeper. The interval is a bootstrap over the channels of each "
-                "layer."
+                f"made the fall steeper. {OF_CHANNELS}"
             ),
             nothing=NO_CHANGE,
-            test=lambda results: map(classes_more_finding, results.changes),
+            test=lambda results: (
+                classes_more_finding(pair, results.twins_of(pair)) for pair in results.changes
+            ),
         ),
         Statement(
             key="filters",
@@ -704,11 +843,12 @@ STATEMENTS = {
                 "A channel’s fall of class entropy is held against labels dealt out at random, in "
                 "a permutation test. The value is the share of channels that concentrated (p ≤ "
                 "0.05) minus the share that scattered (p ≥ 0.95): between two trainings of one "
-                "start as many do one as the other. The interval is a bootstrap over the channels "
-                "of each layer."
+                f"start as many do one as the other. {OF_CHANNELS}"
             ),
             nothing=NO_CHANGE,
-            test=lambda results: map(filters_finding, results.changes),
+            test=lambda results: (
+                filters_finding(pair, results.twins_of(pair)) for pair in results.changes
+            ),
             in_points=True,
         ),
         Statement(

@@ -171,6 +171,16 @@ def test_a_shard_that_is_cut_off(museum, memory, tmp_path, length):
     assert not (tmp_path / "pictures").exists()
 
 
+def test_a_bucket_of_files_without_end(museum, tmp_path, monkeypatch):
+    """A pattern that more files fit than can be asked about is refused, whatever the address."""
+    monkeypatch.setattr(remote, "MOST_FILES", 3)
+    error = refused(museum, tmp_path)
+    assert error.slug == "too-many-shards"
+    assert "4 files fit memory://museum/" in str(error)
+    monkeypatch.setattr(remote, "MOST_FILES", 4)
+    assert len(opened(museum, tmp_path).split("test")) == 8
+
+
 def test_a_shard_that_is_cut_off_later(museum, memory, tmp_path, monkeypatch):
     """A picture that has gone since the shards were read is a message, not half a picture."""
     monkeypatch.setattr(remote, "IN_A_ROW", 10**9)  # so that no block of it is in memory

@@ -13,10 +13,12 @@ from scipy.stats import kstest
 from overpaint.errors import MeasureError
 from overpaint.measures import specialised as module
 from overpaint.measures.classes import concentration
+from overpaint.measures.redrawn import Maximal
 from overpaint.measures.specialised import (
     Entropies,
     concentration_p,
     corrected,
+    critical,
     specialisation,
 )
 from overpaint.measures.specialists import specialised
@@ -245,6 +247,25 @@ def test_correction(p, gaps):
     assert (np.diff(q[order]) >= 0).all()
     holes = np.insert(np.array(p), [gap % (len(p) + 1) for gap in gaps], np.nan)
     assert corrected(holes)[~np.isnan(holes)] == pytest.approx(q)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_critical_fall_is_where_p_is_the_level(several):
+    """A channel's fall lies above the critical one where its p is at most the level, and at or
+    below the other where it is at least one minus it.
+    """
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (80, 3)) if several else rng.integers(0, 3, 80)
+    sets = [[rng.permutation(80)[:20] for _ in range(150)] for _ in range(2)]
+    p = specialisation(*sets, labels, classes=3, rng=rng)
+    low, high = critical(*sets, labels, classes=3, level=0.1, rng=rng)
+    entropies = Maximal.of(sets[0] + sets[1], labels, classes=3).entropies(np.ones((80, 1)))[:, 0]
+    falls = entropies[:150] - entropies[150:]
+    unsure = (np.abs(p - 0.1) < 0.03) | (np.abs(p - 0.9) < 0.03)
+    assert unsure.mean() < 0.25
+    np.testing.assert_array_equal((falls > high)[~unsure], (p <= 0.1)[~unsure])
+    np.testing.assert_array_equal((falls <= low)[~unsure], (p >= 0.9)[~unsure])
+    assert 3 < ((falls > high) & ~unsure).sum() < 30
 
 
 def test_the_ranked_list():

@@ -115,7 +115,6 @@ def farewell(number: int) -> None:
     let_go()
     with suppress(Exception):
         _end_children()
-    forget_mine()  # what another thread has begun meanwhile
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     if Processes.started().leads:
@@ -123,6 +122,7 @@ def farewell(number: int) -> None:
         text = f"{show_cursor}overpaint: stopped by {signal.Signals(number).name}: {kept()}"
         with suppress(OSError, ValueError):
             print(text, file=sys.stderr, flush=True)  # noqa: T201
+    forget_mine()  # what another thread has begun meanwhile
     os._exit(128 + number)
 
 

@@ -45,6 +45,9 @@ IN_A_ROW = 3
 LARGEST_LIST = 1 << 26
 """Bytes of the page in which a server of the web lists its files: some 500,000 of them."""
 
+MOST_FILES = 500_000
+"""That a pattern may name, of whatever kind of address: each takes memory, and is asked about."""
+
 TRIES = 3
 WAIT = 0.5
 """Seconds before a second try; each later one waits twice as long."""
@@ -118,6 +121,12 @@ class RemoteFolder:
             if is_missing(error) and not is_forbidden(error):
                 return []
             raise failure(error, f"{self.address}/{pattern}") from None
+        if len(infos) > MOST_FILES:
+            raise DatasetError(
+                "too-many-shards",
+                f"{len(infos):,} files fit {self.address}/{pattern}, above the limit of "
+                f"{MOST_FILES:,}: name the shards in splits, as train-{{000..099}}.tar",
+            )
         return sorted(
             RemoteFile(self, name.removeprefix(f"{root}/"), info["size"] or 0, token(info))
             for name, info in infos.items()

@@ -87,7 +87,7 @@ def concentration(labels_of_top: NDArray[Any], prior: NDArray[Any]) -> Concentra
     top = int(np.lexsort((-lift, -counts))[0])
     return Concentration(
         n=n,
-        entropy=float(_entropy(rates, single=labels.ndim == 1)),
+        entropy=float(entropy(rates, single=labels.ndim == 1)),
         gain=_gain(rates, prior, single=labels.ndim == 1),
         top_class=top,
         top_share=float(rates[top]),
@@ -132,7 +132,7 @@ def entropy_chance(
     else:
         picks = (rng.choice(len(labels), k, replace=False, shuffle=False) for _ in range(draws))
         present = np.array([labels[rows].sum(axis=0) for rows in picks])
-    entropies = _entropy(present / k, single=single)
+    entropies = entropy(present / k, single=single)
     low, high = np.quantile(entropies, [LEVEL / 2, 1 - LEVEL / 2])
     return EntropyChance(float(entropies.mean()), float(low), float(high))
 
@@ -151,7 +151,7 @@ def indicators(labels: NDArray[Any], classes: int) -> NDArray[np.int64]:
     return np.asarray(np.eye(classes, dtype=np.int64)[table] if table.ndim == 1 else table)
 
 
-def _entropy(rates: Table, *, single: bool) -> Table:
+def entropy(rates: Table, *, single: bool) -> Table:
     """Of shares [..., C] that sum to 1, or of presence rates [..., C]; 0..1."""
     if not single:
         return np.asarray((entr(rates) + entr(1 - rates)).mean(axis=-1) / np.log(2))

@@ -76,14 +76,44 @@ def specialisation(
     """
     if len(before) != len(after):
         raise MeasureError("channels-differ", f"{len(before)} channels before, {len(after)} after")
-    sizes = np.array(
-        [(len(a), len(b), len(np.intersect1d(a, b))) for a, b in zip(before, after, strict=True)],
-        np.intp,
-    ).reshape(-1, 3)
+    sizes = _sizes(before, after)
     tested = (sizes[:, 0] > 0) & (sizes[:, 1] > 0)
     return _p_values(
         before, after, sizes=sizes, tested=tested, labels=labels, classes=classes, rng=rng
     )
+
+
+def critical(
+    before: Sequence[Rows],
+    after: Sequence[Rows],
+    labels: NDArray[Any],
+    *,
+    classes: int,
+    level: float,
+    rng: np.random.Generator,
+) -> tuple[Table, Table]:
+    """The fall of class entropy at and below which a channel has p ≥ 1 − level, and that above
+    which it has p ≤ level, of `FIRST_DRAWS` permutations of labels.
+
+    >>> labels = np.repeat([0, 1], 50)
+    >>> before, after = [np.arange(0, 100, 5)], [np.arange(20)]
+    >>> rng = np.random.default_rng(0)
+    >>> low, high = critical(before, after, labels, classes=2, level=0.05, rng=rng)
+    >>> bool(-1 < low[0] < 0 < high[0] < 1)
+    True
+
+    Arguments and source as for `specialisation`.
+    """
+    alike, kind = np.unique(_sizes(before, after), axis=0, return_inverse=True)
+    entropies = Entropies(single=labels.ndim == 1, classes=classes)
+    blocks: list[list[Table]] = [[] for _ in alike]
+    for counts in _permuted(labels, entropies, alike, FIRST_DRAWS, rng):
+        for block, sizes in zip(blocks, alike, strict=True):
+            block.append(_statistic(counts, sizes, entropies))
+    null = np.sort([np.concatenate(block) for block in blocks], axis=1)
+    tail = int(level * FIRST_DRAWS)
+    low, high = null[:, tail] + TIE, null[:, FIRST_DRAWS - tail - 1] + TIE
+    return low[kind.reshape(-1)], high[kind.reshape(-1)]
 
 
 def concentration_p(
@@ -122,6 +152,14 @@ def corrected(p: NDArray[Any]) -> Table:
 
 
 # --- permutations --------------------------------------------------------------------------------
+
+
+def _sizes(before: Sequence[Rows], after: Sequence[Rows]) -> NDArray[np.intp]:
+    """Of each channel how many maximal images it has before, after and in both [channels, 3]."""
+    sizes = [
+        (len(a), len(b), len(np.intersect1d(a, b))) for a, b in zip(before, after, strict=True)
+    ]
+    return np.array(sizes, np.intp).reshape(-1, 3)
 
 
 def _p_values(

@@ -45,7 +45,7 @@ VERSIONS: dict[str, int] = {
     "scores": 2,
     "ensemble": 1,
     "repeats": 1,
-    "findings": 2,
+    "findings": 3,
     "renderings": 1,
     "thumbnails": 1,
     "advice": 2,

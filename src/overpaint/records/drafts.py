@@ -47,11 +47,17 @@ writes, it is none at once."""
 TOGETHER = 64
 """Files of a batch that are brought to the disk together."""
 
+MOMENT, MOMENTS = 0.02, 25
+"""Seconds between two looks at whether a thread has written on, and how many there are."""
+
 FLUSHES = 8
 """Files that are brought to the disk at once: journals of file systems join what comes together."""
 
 mine: set[Path] = set()
 """The drafts of this process that are neither finished nor given up."""
+
+removed: set[Path] = set()
+"""The folders of this process that were given up: a thread that was at one may write it anew."""
 
 
 @cache
@@ -140,6 +146,7 @@ def forget(draft: Path) -> None:
         is_folder = False
     if is_folder:
         shutil.rmtree(draft, ignore_errors=True)
+        removed.add(draft)
     else:
         with suppress(OSError):
             draft.unlink()
@@ -147,9 +154,20 @@ def forget(draft: Path) -> None:
 
 
 def forget_mine() -> None:
-    """Remove the drafts of this process, which ends."""
+    """Remove the drafts of this process, which ends.
+
+    Zarr's threads write on for a moment when a signal has ended what asked for it, and make their
+    folder anew.
+    """
     for draft in list(mine):
         forget(draft)
+    for _ in range(MOMENTS):
+        anew = [draft for draft in list(removed) if draft.exists()]
+        if not anew:
+            return
+        for draft in anew:
+            forget(draft)
+        time.sleep(MOMENT)
 
 
 def sweep(

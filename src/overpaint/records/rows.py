@@ -142,7 +142,7 @@ class LayerRow:
     cka_debiased_without: float | None = None  # without these pictures
     cka_debiased_partial: float | None = None  # without what the first layer before sees as alike
     cka_debiased_twins: float | None = None  # of `after` and another training of its route
-    beside_luck: float | None = None  # (1 − cka_debiased) / (1 − cka_debiased_twins)
+    beside_luck: float | None = None  # (1 − cka_debiased) / (1 − …_twins); of one pair, no interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +154,7 @@ class PictureRow:
     image: str
     alike: float  # cosine of its likenesses to all others, before and after; −1..1
     alike_twins: float | None = None  # of `after` and another training of its route
-    beside_luck: float | None = None  # (1 − alike) / (1 − alike_twins)
+    beside_luck: float | None = None  # (1 − alike) / (1 − alike_twins); of one pair, no interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +197,7 @@ class WeightRow:
     )
     intruders_chance: float | None = None  # where the two matrices have nothing in common
     l2_twins: float | None = None  # of `after` and another training of its route
-    beside_luck: float | None = None  # l2 / l2_twins
+    beside_luck: float | None = None  # l2 / l2_twins; of one pair, no interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -351,7 +351,7 @@ class ChannelRow:
     filter_change: float | None  # None where no single filter makes the channel
     status: str
     overlap_twins: float | None = None  # of `after` and another training of its route
-    beside_luck: float | None = None  # (1 − overlap) / (1 − overlap_twins)
+    beside_luck: float | None = None  # (1 − overlap) / (1 − …_twins); of one pair, no interval
 
     def side(self, side: Literal["before", "after"]) -> ChannelSide:
         """The classes of one network; the inverse of `ChannelSide.columns`."""

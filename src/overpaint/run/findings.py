@@ -1,17 +1,21 @@
 """The findings of a study, from its comparisons, scores and stored features."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from overpaint.findings import (
     STATEMENTS,
     ComparedPair,
     ComparedRoutes,
     Results,
+    Shown,
     TriedPair,
     findings,
 )
@@ -135,6 +139,18 @@ def _compared(work: Workspace, pair: Pair) -> ComparedPair:
 
         return stored(paths()[network], layer)
 
+    @cache
+    def shown() -> Shown:
+        split = work.split(facts.dataset, facts.maximal_split)
+        before, after = maximal_rows(place, split.images)
+        return Shown(
+            before=before,
+            after=after,
+            labels=split.labels,
+            classes=len(split.classes),
+            groups=[picture.group for picture in split.pictures],
+        )
+
     return ComparedPair(
         before=pair.before,
         after=pair.after,
@@ -144,7 +160,26 @@ def _compared(work: Workspace, pair: Pair) -> ComparedPair:
         groups=[picture.group for picture in work.split(facts.dataset, facts.cka_split).pictures],
         seed=work.study.seed,
         read=read,
+        shown=shown,
     )
+
+
+def maximal_rows(place: Path, images: Sequence[str]) -> list[list[NDArray[np.intp]]]:
+    """The rows in a split of the maximal images of each channel in a comparison's table, before and
+    after.
+    """
+    channels = read_table(place / "channels.parquet")
+    places = pd.MultiIndex.from_frame(channels[["layer", "channel"]])
+    maximal = read_table(place / "maximal.parquet")
+    channel = places.get_indexer(pd.MultiIndex.from_frame(maximal[["layer", "channel"]]))
+    row = pd.Index(images).get_indexer(pd.Index(maximal["image"]))
+    sides = []
+    for network in ("before", "after"):
+        of_network = np.flatnonzero((maximal["network"] == network) & (channel >= 0) & (row >= 0))
+        order = of_network[np.argsort(channel[of_network], kind="stable")]
+        ends = np.searchsorted(channel[order], np.arange(1, len(channels)))
+        sides.append(np.split(row[order], ends))
+    return sides
 
 
 def _difference_by_pictures(work: Workspace, single: str, double: str) -> Score:
