@@ -36,8 +36,8 @@ torch; torch-lucent is given what it needs to import beside libraries of today
 NO_GPU = """\
 ## On a GPU
 
-What `benchmarks/gpu.sh` gave on an H100 stands in [gpu.md](gpu.md). `make bench` on a machine with a
-card that CUDA reaches adds a section for it here.
+What `benchmarks/gpu.sh` gave on an H100 stands in [gpu.md](gpu.md). `make bench` on a machine with
+a card that CUDA reaches adds a section for it here.
 """
 
 
