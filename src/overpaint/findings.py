@@ -9,7 +9,7 @@ A statement is an entry of STATEMENTS: what it says, in words, and the function 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from overpaint.measures.cka import Grams
 from overpaint.measures.groups import Ints, group_numbers, how_many
 from overpaint.measures.verdicts import (
     depth_rank,
+    depth_ranks,
     over_both,
     over_channels,
     over_halves,
@@ -390,59 +391,60 @@ class Entropies:
             after=after,
         )
 
+    @property
+    def rank_before(self) -> float:
+        """How class entropy goes with depth before the training; MeasureError as `depth_rank`."""
+        return depth_rank(self.depths.tolist(), self.before.tolist())
 
-Values = NDArray[np.float64]
-
-
-def steeper(depths: Values, before: Values, after: Values) -> float:
-    """How class entropy goes with depth after a training, minus how it went before."""
-    ranks = (depth_rank(depths.tolist(), side.tolist()) for side in (before, after))
-    first, second = ranks
-    return second - first
+    @property
+    def rank_after(self) -> float:
+        """The same after it."""
+        return depth_rank(self.depths.tolist(), self.after.tolist())
 
 
 def classes_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ()) -> FindingRow:
     """Whether class entropy falls with depth, after the training."""
     measured = "rank correlation of class entropy with depth, after"
-    return _entropy_finding(
-        of_change(pair, "classes", measured, "channels"),
-        pair,
-        twins,
-        lambda depths, _, after: depth_rank(depths.tolist(), after.tolist()),
-    )
+    hypothesis = of_change(pair, "classes", measured, "channels")
+    return _entropy_finding(hypothesis, pair, twins, minus_before=False)
 
 
 def classes_more_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ()) -> FindingRow:
     """Whether class entropy falls with depth more after the training than before."""
     measured = "that correlation after minus before"
     hypothesis = of_change(pair, "classes_more", measured, "channels")
-    return _entropy_finding(hypothesis, pair, twins, steeper, largest=2)
+    return _entropy_finding(hypothesis, pair, twins, minus_before=True)
 
 
 def _entropy_finding(
     hypothesis: Hypothesis,
     pair: ComparedPair,
     twins: Sequence[ComparedPair],
-    trend: Callable[[Values, Values, Values], float],
     *,
-    largest: float = 1,
+    minus_before: bool,
 ) -> FindingRow:
     """Whether a trend of class entropies is below 0, over channels, pictures and trainings."""
-    entropies = Entropies.of(pair)
+    entropies, largest = Entropies.of(pair), 2 if minus_before else 1
     depths, before, after = entropies.depths, entropies.before, entropies.after
-    rng = generator(pair.seed, "channels", hypothesis.statement)
+
+    def trends(rows: Rows | slice, before: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
+        ranks = depth_ranks(depths[rows], after)
+        return ranks - depth_ranks(depths[rows], before) if minus_before else ranks
+
     try:
-        value = trend(depths, before, after)
+        value = entropies.rank_after - (entropies.rank_before if minus_before else 0)
         interval = over_channels(
-            lambda rows: trend(depths[rows], before[rows], after[rows]), depths, rng, draws=500
+            lambda rows: trends(rows, before[rows], after[rows]),
+            depths,
+            generator(pair.seed, "channels", hypothesis.statement),
+            draws=500,
         )
         if pair.shown:
             shown = pair.shown().only(entropies.channels)
             sides = redrawn_entropies(shown, before, after, pair.seed)
-            trends = [trend(depths, *draw) for draw in zip(*(s.T for s in sides), strict=True)]
-            interval = over_both(interval, value, float(np.std(trends)), largest=largest)
-        of_twins = [Entropies.of(twin) for twin in twins]
-        luck = [steeper(twin.depths, twin.before, twin.after) for twin in of_twins]
+            spread = float(np.nanstd(trends(slice(None), *(side.T for side in sides))))
+            interval = over_both(interval, value, spread, largest=largest)
+        luck = [twin.rank_after - twin.rank_before for twin in map(Entropies.of, twins)]
     except MeasureError as error:
         return hypothesis.untested(str(error))
     interval = over_both(interval, value, spread_of_twins(luck), largest=largest)
@@ -508,7 +510,7 @@ def filters_finding(pair: ComparedPair, twins: Sequence[ComparedPair] = ()) -> F
     sure = int((tested["specialised_q"] <= LEVEL).sum())
     value = float(signs.mean())
     interval = over_channels(
-        lambda rows: float(signs[rows].mean()),
+        lambda rows: signs[rows].mean(axis=-1),
         tested["layer"].to_numpy(),
         generator(pair.seed, "channels", "filters"),
     )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from overpaint.errors import MeasureError
 from overpaint.measures.verdicts import (
     depth_rank,
+    depth_ranks,
     over_channels,
     over_halves,
     verdict,
@@ -84,9 +85,31 @@ def test_few_pictures_have_no_halves():
     assert error.value.slug == "too-few-images"
 
 
-def test_channels_stay_in_their_layer():
-    """Each draw has as many channels of each layer as there are."""
+def test_channels_stay_in_their_layer(monkeypatch):
+    """Each draw has as many channels of each layer as there are, however many are drawn at once."""
     layers, seen = np.array([0, 0, 0, 1, 1]), []
-    over_channels(lambda rows: seen.append(layers[rows]) or 0.0, layers,
-                  np.random.default_rng(0), draws=20)  # fmt: skip
+
+    def statistic(rows):
+        seen.extend(layers[rows])
+        return rows.mean(axis=-1)
+
+    intervals = []
+    for cells in (5, 35, 2**20):
+        monkeypatch.setattr("overpaint.measures.verdicts.CELLS", cells)
+        rng = np.random.default_rng(0)
+        intervals.append(over_channels(statistic, layers, rng, draws=20))
+    assert len(seen) == 60
     assert all(np.bincount(drawn).tolist() == [3, 2] for drawn in seen)
+    assert len(set(intervals)) == 1
+
+
+def test_ranks_of_many_are_those_of_each():
+    """Ties and rows that are all alike included."""
+    rng = np.random.default_rng(0)
+    depths, values = rng.integers(0, 4, 30), rng.integers(0, 9, (6, 30))
+    values[3] = 5
+    ranks = depth_ranks(depths, values)
+    assert np.isnan(ranks[3])
+    for row in (0, 1, 2, 4, 5):
+        expected = depth_rank(depths.tolist(), values[row].tolist())
+        assert ranks[row] == pytest.approx(expected, abs=1e-12)

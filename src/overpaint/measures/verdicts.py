@@ -23,6 +23,9 @@ Verdict = Literal["yes", "no", "undecided"]
 MOST = 500
 """Pictures in a half: more would only cost time, and make no interval too narrow."""
 
+CELLS = 2**21
+"""Row numbers of drawn channels in memory at a time."""
+
 INTERVAL = (LEVEL / 2, 1 - LEVEL / 2)
 
 
@@ -59,6 +62,23 @@ def depth_rank(positions: Sequence[float], values: Sequence[float]) -> float:
 
     # as spearmanr, without its p-value, which takes most of its time
     return float(np.corrcoef(rankdata(positions), rankdata(values))[0, 1])
+
+
+def depth_ranks(positions: NDArray[Any], values: NDArray[Any]) -> NDArray[np.float64]:
+    """The same of many rows of positions and values [..., N] at once; NaN where all are alike.
+
+    >>> depth_ranks(np.array([0, 0, 1, 1]), np.array([[0.1, 0.2, 0.3, 0.4], [4, 3, 2, 1]])).round(3)
+    array([ 0.894, -0.894])
+    """
+    from scipy.stats import rankdata
+
+    x, y = (rankdata(part, axis=-1) for part in (positions, values))
+    x, y = (ranks - ranks.mean(axis=-1, keepdims=True) for ranks in (x, y))
+    with np.errstate(invalid="ignore"):
+        ranks: NDArray[np.float64] = (x * y).sum(axis=-1) / np.sqrt(
+            (x * x).sum(axis=-1) * (y * y).sum(axis=-1)
+        )
+    return ranks
 
 
 def over_permutations(
@@ -147,7 +167,7 @@ def over_halves(
 
 
 def over_channels(
-    statistic: Callable[[Rows], float],
+    statistic: Callable[[Rows], NDArray[np.float64]],
     layers: NDArray[Any],
     rng: np.random.Generator,
     *,
@@ -155,15 +175,19 @@ def over_channels(
 ) -> Interval:
     """The 95 % interval of a statistic of channels, bootstrapped within each layer.
 
+    `statistic` takes the row numbers of several draws [some, channels] and gives a value of each.
     layers: [channels], the layer of each. It says what other channels of such layers would give on
     the same images.
     """
     groups = [np.flatnonzero(layers == layer) for layer in np.unique(layers)]
-    values = [
-        statistic(np.concatenate([rng.choice(rows, len(rows)) for rows in groups]))
-        for _ in range(draws)
-    ]
-    return _quantiles(values)
+    step, values = max(1, CELLS // len(layers)), []
+    for start in range(0, draws, step):
+        rows = [
+            np.concatenate([rng.choice(group, len(group)) for group in groups])
+            for _ in range(min(step, draws - start))
+        ]
+        values.append(statistic(np.stack(rows)))
+    return _quantiles(np.concatenate(values))
 
 
 def over_both(interval: Interval, value: float, spread: float, *, largest: float = 1.0) -> Interval:
@@ -200,6 +224,6 @@ def spread_of_twins(differences: Sequence[float]) -> float:
     return float(np.sqrt(np.mean(np.square(differences)) / 2)) if len(differences) else 0.0
 
 
-def _quantiles(values: Sequence[float]) -> Interval:
+def _quantiles(values: Sequence[float] | NDArray[np.float64]) -> Interval:
     low, high = np.nanquantile(values, INTERVAL)
     return float(low), float(high)
