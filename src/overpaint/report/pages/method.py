@@ -70,7 +70,6 @@ class MethodPage:
     recipes: tuple[RecipeLine, ...]
     networks: tuple[Architecture, ...]
     small: str  # what few pictures mean for CKA in this study
-    charts: str  # what charts are written as
     versions: tuple[str, ...]
     hardware: tuple[str, ...]
     provenance: tuple[Provenance, ...]
@@ -81,13 +80,6 @@ class MethodPage:
 def method_page(site: Site, records: Records) -> MethodPage:
     """All that the page of the method shows."""
     made_of = manifests(records)
-    charts = (
-        "This study has so many charts that the site holds each as SVG only, and its table as "
-        "CSV; the command below writes all as PNG and PDF too."
-    )
-    if site.chart_formats:
-        formats = ", ".join(["SVG", *map(str.upper, site.chart_formats)])
-        charts = f"Every chart is here as {formats}, and the table that it is drawn from as CSV."
     weights = {
         f"network {network.name}": network.facts.weights for network in records.networks.values()
     }
@@ -119,7 +111,6 @@ def method_page(site: Site, records: Records) -> MethodPage:
         ),
         networks=tuple(_architectures(records)),
         small=_small(records),
-        charts=charts,
         versions=tuple(versions(made_of)),
         hardware=tuple(hardware(made_of)),
         provenance=tuple(
