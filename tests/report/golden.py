@@ -18,7 +18,6 @@ NAMES = {
     "before": "imagenet",
     "after": "fine_tuned",
     "layer": "mixed4d",
-    "channel": "3",
     "class": "浮世絵",
 }
 """Whose pages are kept: one of each kind that the report has."""

@@ -199,7 +199,7 @@
   const visible = (selector) => the(`:is(${selector}):not([hidden], [hidden] *)`);
 
   function follow(link) {
-    if (link) location.href = link.href;
+    link?.click();
     return Boolean(link);
   }
 
@@ -266,7 +266,7 @@
   function ordered(tiles, name) {
     if (!name) return tiles;
     const sign = FALLING.has(name) ? -1 : 1;
-    const value = (tile) => tile.getAttribute(`data-${name}`);
+    const value = (tile) => tile.getAttribute(`data-${name}`) ?? "";
     const compared = (a, b) => (name === "leading" ? a.localeCompare(b) : sign * (a - b));
     return [...tiles].sort((one, other) => {
       const [a, b] = [value(one), value(other)];
@@ -289,7 +289,7 @@
   // A bound that is not set bounds nothing; a value that is not there is within no other.
   function within(value, from, to) {
     if (!from && !to) return true;
-    return value !== "" && (!from || Number(value) >= from) && (!to || Number(value) <= to);
+    return Boolean(value) && (!from || Number(value) >= from) && (!to || Number(value) <= to);
   }
 
   // --- a channel of a layer: the layer's page shows any of them, from the scripts beside it
@@ -332,6 +332,16 @@
       const number = /^#(\d+)$/.exec(location.hash)?.[1];
       return number !== undefined && document.getElementById(`c${number}`) ? number : null;
     };
+    // From channel to channel without looking for the place of the next one in the hidden list, which
+    // takes the browser half a second among a thousand.
+    document.addEventListener("click", (event) => {
+      const hash = event.target.closest("a")?.getAttribute("href");
+      const isPlain = !(event.button || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
+      if (!isPlain || !/^#\d+$/.test(hash)) return;
+      event.preventDefault();
+      history.pushState(null, "", hash);
+      show();
+    });
     addEventListener("hashchange", show);
     show();
   }

@@ -238,9 +238,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         before=comparison.before,
         after=comparison.after,
         summary=summary(comparison),
-        mattered=None
-        if comparison.failed
-        else what_mattered(site, classes.records, gallery),
+        mattered=None if comparison.failed else what_mattered(site, classes.records, gallery),
         figures=() if comparison.failed else tuple(comparison_figures(site, comparison)),
         layers=tuple(
             LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order

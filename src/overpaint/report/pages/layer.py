@@ -115,9 +115,7 @@ def layer_page(channels: Channels, gallery: Gallery, layer: str) -> LayerPage:
         facts=tuple(_facts(channels, layer)),
         tiles=tiles,
         sheets=sheets(
-            picture
-            for tile in tiles
-            for picture in (*tile.faces, *tile.more[0], *tile.more[1])
+            picture for tile in tiles for picture in (*tile.faces, *tile.more[0], *tile.more[1])
         ),
         classes=tuple(sorted({row.top_class_after for row in of_layer if row.top_class_after})),
         previous=_beside(channels, place - 1),

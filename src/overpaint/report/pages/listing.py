@@ -86,9 +86,7 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
         title="Method",
         about="Definitions, settings, versions and digests",
         template="method",
-        rows=lambda subject: [
-            (addresses.METHOD, method.method_page(subject.site, subject.records))
-        ],
+        rows=lambda subject: [(addresses.METHOD, method.method_page(subject.records))],
     ),
 )
 

@@ -189,9 +189,7 @@ def _by_layer(gallery: Gallery, concepts: list[ConceptRow]) -> Iterable[LayerCon
         )
 
 
-def _card(
-    gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]
-) -> ConceptCard:
+def _card(gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]) -> ConceptCard:
     site, dataset = gallery.site, gallery.comparison.facts.dataset
     thumbs = tuple(
         Thumb(

@@ -8,7 +8,6 @@ from overpaint.records import LayerRow, Manifest
 from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.rows import Link
 from overpaint.report.parts.text import ABSENT, count, number, setting
-from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import Records
 from overpaint.study.recipe import in_use
@@ -77,7 +76,7 @@ class MethodPage:
     program: str
 
 
-def method_page(site: Site, records: Records) -> MethodPage:
+def method_page(records: Records) -> MethodPage:
     """All that the page of the method shows."""
     made_of = manifests(records)
     weights = {

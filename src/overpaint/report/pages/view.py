@@ -7,7 +7,7 @@ where it is said. Maximal images are written as digits, a picture's number and i
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,12 +49,12 @@ def scripts(channels: Channels, gallery: Gallery) -> Iterator[tuple[str, str]]:
 
 
 def script(name: str, about: str, shared: dict[str, Any], rows: list[Any]) -> str:
-    """A script that sets a variable to what is shared and to rows in which words are numbers.
+    r"""A script that sets a variable to what is shared and to rows in which words are numbers.
 
     >>> print(script("ROWS", "Two rows.", {"n": 2}, [["rock", "<b>"], ["rock", 7]]))
     // Two rows.
     window.OVERPAINT_ROWS = {"n":2,"words":["rock"],"rows":[
-    [0,"\\u003cb>"],
+    [0,"\u003cb>"],
     [0,7]
     ]};
     <BLANKLINE>
@@ -148,11 +148,10 @@ def _side(gallery: Gallery, images: "Images", side: int, row: ChannelRow) -> lis
     """A channel in one of the two networks."""
     unit = row.layer, row.channel
     picture, caption = gallery.rendering(gallery.networks[side], *unit)
-    numbers, positions = (
-        of_both[side] for of_both in (gallery.maximal.of(*unit), gallery.maximal.positions_of(*unit))
-    )
     is_located = row.layer in gallery.outlines[SIDES[side]]
-    return [caption, drawn(picture), images.written(numbers, positions if is_located else None)]
+    positions = gallery.maximal.positions_of(*unit)[side] if is_located else None
+    written = images.written(gallery.maximal.of(*unit)[side], positions)
+    return [caption, drawn(picture), written]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from markupsafe import Markup
 
 from overpaint.files import safe_name
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
@@ -185,7 +184,6 @@ class Gallery:
             strict=True,
         ):
             picture, (image, _, label) = self.thumb(number_of), self.maximal.pictures[number_of]
-            is_located = outline and picture and row >= 0
             thumbs.append(
                 Thumb(
                     picture=picture,
@@ -194,8 +192,8 @@ class Gallery:
                     shared=number_of in shared,
                     origin=self.origins.get(image, Origin()),
                     over=outline.draw(row, column, picture.width, picture.height)
-                    if outline and picture and is_located
-                    else Markup(""),
+                    if outline and picture and row >= 0
+                    else None,
                 )
             )
         rendered, caption = self.rendering(self.networks[side], layer, channel)

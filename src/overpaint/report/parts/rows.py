@@ -95,7 +95,7 @@ class Thumb:
     label: str
     shared: bool
     origin: Origin
-    over: Markup = Markup("")  # drawn over the picture
+    over: Markup | None = None  # drawn over the picture
 
 
 @dataclass(frozen=True, kw_only=True)

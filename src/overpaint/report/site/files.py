@@ -45,7 +45,8 @@ class Site:
         """
         text = spreadsheet.csv(frame)
         if len(text) <= IN_LINK:
-            return f"data:text/csv;charset=utf-8,{quote(text, safe=HARMLESS)}"
+            name = "-".join(map(slug, place.split("/")[-2:]))  # under which it will be kept
+            return f"data:text/csv;charset=utf-8;name={name}.csv,{quote(text, safe=HARMLESS)}"
         return self.text(f"data/{place}.csv", text)
 
     def figure(

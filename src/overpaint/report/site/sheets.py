@@ -48,7 +48,7 @@ def on_sheets(files: IncrementalFiles, folder: Path, dataset: str) -> dict[str, 
         -(-max(size[axis] for size in sizes.values()) // BLOCK) * BLOCK for axis in (0, 1)
     )
     across, down = max(1, SIDE // step_x), max(1, SIDE // step_y)
-    told = dict((name, rest) for name, *rest in files.pictures_below(folder))
+    told = {name: rest for name, *rest in files.pictures_below(folder)}
     places: dict[str, Place] = {}
     names = list(sizes)
     for number, first in enumerate(range(0, len(names), across * down)):
