@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "image", "path", "use"}
+VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
 @dataclass

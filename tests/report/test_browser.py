@@ -13,6 +13,9 @@ from playwright.sync_api import expect
 from site_walk import DESK, LOAD_IMAGES, PHONE, browsing, listen, walked
 from tiny_study import BREAKOUT, HOSTILE, SCRIPT
 
+from overpaint.records import ReceptiveFields, read_json
+from overpaint.report.parts.outline import outlines
+
 PAIR = "comparisons/imagenet--fine_tuned"
 LAYER = f"{PAIR}/mixed4d.html"
 CHANNEL = f"{LAYER}#3"
@@ -551,23 +554,26 @@ SHAPES = """all => all.map(each => [
 ])"""
 
 
-def test_what_a_channel_has_seen_is_drawn_by_the_script(reader, site):
-    """The script draws over the pictures of a channel what the card of one has without it."""
-    reader.go(f"{PAIR}.html")
-    cards = reader.page.locator(".card:has(.seen)")
-    link = cards.first.locator("h3 a").get_attribute("href")
-    expected = cards.first.locator(".maximal.before .seen").evaluate_all(SHAPES)
-    reader.go(f"comparisons/{link.rpartition('comparisons/')[2]}")
-    drawn = reader.page.locator(".maximal.before .seen").evaluate_all(SHAPES)
-    assert expected
-    for box, other in zip(expected, drawn, strict=False):
-        assert box[0] == other[0]
-        assert len(box) == len(other)
-        numbers, others = (
-            [float(part) for path in each[1:] for part in re.findall(r"[\d.]+", path)]
-            for each in (box, other)
-        )
-        assert numbers == pytest.approx(others, abs=0.3)
+def test_what_a_channel_has_seen_is_drawn_by_the_script(reader, site, whole):
+    """The script draws over the pictures of a channel what stands over those of a card."""
+    manifest = read_json(whole / PAIR / "manifest.json")
+    fields = manifest["facts"]["receptive_fields"]
+    images = channels(site, LAYER)[3].images
+    reader.go(CHANNEL)
+    for side, when in enumerate(("before", "after")):
+        outline = outlines(ReceptiveFields(**fields[when]))["mixed4d"]
+        drawn = reader.page.locator(f".maximal.{when} .seen").evaluate_all(SHAPES)
+        expected = [outline.draw(*image.place, 112, 84) for image in images[side]]
+        assert len(drawn) == len(expected) > 5
+        for (box, *paths), markup in zip(drawn, expected, strict=True):
+            assert f'viewBox="{box}"' in markup
+            numbers = [float(part) for path in paths for part in re.findall(r"[\d.]+", path)]
+            others = [
+                float(part)
+                for path in re.findall(r' d="(.*?)"', markup)
+                for part in re.findall(r"[\d.]+", path)
+            ]
+            assert numbers == pytest.approx(others, abs=0.2)
 
 
 def test_back_and_forward_through_channels(reader):

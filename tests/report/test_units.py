@@ -137,34 +137,22 @@ def test_a_channel_knows_where_it_responded(whole, shown):
         assert ("A dot marks" in read_page(whole / f"site/{PAIR}/{layer}.html").plain) == is_located
 
 
-def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole):
-    """Over each thumbnail of a card a dot where the response was strongest, and the box it saw."""
-    every = read_rows(whole / PAIR / "maximal.parquet", MaximalRow)
+def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole, shown):
+    """Over a thumbnail a dot where the response was strongest, and the box of what it saw."""
     field = read_json(whole / PAIR / "manifest.json")["facts"]["receptive_fields"]["before"]
-    shown = read_json(whole / PAIR / "manifest.json")["facts"]["shown"]
-    layer, channel = next(unit for unit in shown if unit[0] in field["layers"])
-    start, jump, size = field["layers"][layer]["rows"]
-    own = sorted(
-        (
-            each
-            for each in every
-            if (each.layer, each.channel, each.network) == (layer, channel, "before")
-        ),
-        key=lambda each: each.rank,
-    )[:4]
-    page = (whole / f"site/{PAIR}.html").read_text()
-    card = page.split(f'id="{slug(layer)}-{channel}"')[1].split("</article>")[0]
-    drawn = re.findall(r'<svg class="seen" (.*?)>(.*?)</svg></li>', card)[: len(own)]
-    for each, (frame, shapes) in zip(own, drawn, strict=True):
-        assert 'viewBox="0 0 112 84"' in frame
+    start, jump, size = field["layers"]["mixed4d"]["rows"]
+    outline = outlines(ReceptiveFields(**field))["mixed4d"]
+    for row, column in (image.place for image in shown["mixed4d", 3].images[0]):
+        drawn = outline.draw(row, column, 112, 84)
+        assert 'viewBox="0 0 112 84"' in drawn
         scale = 84 / 224  # the square of 84 pixels in the middle is all that the network is shown
-        top, bottom = start + jump * each.row, start + jump * each.row + size
-        left, right = start + jump * each.column, start + jump * each.column + size
+        top, bottom = start + jump * row, start + jump * row + size
+        left, right = start + jump * column, start + jump * column + size
         expected = [max(left, 0) * scale + 14, max(top, 0) * scale,
                     min(right, 224) * scale + 14, min(bottom, 224) * scale]  # fmt: skip
-        told = [float(found) for found in re.search(r"M(\S+) (\S+)H(\S+)V(\S+?)H", shapes).groups()]
+        told = [float(part) for part in re.search(r"M(\S+) (\S+)H(\S+)V(\S+?)H", drawn).groups()]
         assert np.abs(np.subtract(told, expected)).max() <= 0.25
-        x, y = map(float, re.search(r'd="M(\S+) (\S+)h0"', shapes).groups())
+        x, y = map(float, re.search(r'd="M(\S+) (\S+)h0"', drawn).groups())
         assert abs(x - min((left + right) / 2, 224) * scale - 14) <= 0.25
         assert abs(y - min((top + bottom) / 2, 224) * scale) <= 0.25
 
