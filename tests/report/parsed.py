@@ -78,6 +78,14 @@ def linked_tables(page: Page) -> dict[str, str]:
     }
 
 
+def all_tables(site: Path) -> dict[str, str]:
+    """Every table that a site offers, as CSV, by its name: files, and what stands in links."""
+    tables = {path.name: path.read_text("utf-8") for path in sorted(site.rglob("*.csv"))}
+    for page in pages(site).values():
+        tables |= linked_tables(page)
+    return tables
+
+
 def csv_at(site: Path, place: str) -> io.StringIO:
     """A table of the site: a file, or in a link of one of its pages."""
     path = site / f"data/{place}.csv"
