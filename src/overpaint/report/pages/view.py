@@ -45,7 +45,8 @@ def scripts(channels: Channels, gallery: Gallery) -> Iterator[tuple[str, str]]:
     for layer, of_layer in channels.by_layer.items():
         if of_layer:
             yield channels_at(comparison, layer), layer_script(channels, gallery, layer)
-    yield pictures_at(comparison), pictures_script(gallery)
+    if channels.rows:
+        yield pictures_at(comparison), pictures_script(gallery)
 
 
 def script(name: str, about: str, shared: dict[str, Any], rows: list[Any]) -> str:
