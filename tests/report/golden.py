@@ -18,7 +18,6 @@ NAMES = {
     "before": "imagenet",
     "after": "fine_tuned",
     "layer": "mixed4d",
-    "channel": "3",
     "class": "浮世絵",
 }
 """Whose pages are kept: one of each kind that the report has."""
@@ -39,11 +38,15 @@ def made(folder: Path) -> dict[str, str]:
     from overpaint.report.parts.addresses import address
 
     kept_as = NAMES | {"class": "ukiyo-e"}  # a file name that every system can have
+    places = [(page.address, address(page.address, NAMES)) for page in PAGES]
+    kept = {address(pattern, kept_as): place for pattern, place in places}
+    kept |= {  # what such a page shows of its channels
+        address(page.address, kept_as).replace(".html", ".js"): place.replace(".html", ".js")
+        for page, (_, place) in zip(PAGES, places, strict=True)
+        if page.scripts
+    }
     return {
-        address(page.address, kept_as): scrubbed(
-            (folder / "site" / address(page.address, NAMES)).read_text("utf-8")
-        )
-        for page in PAGES
+        name: scrubbed((folder / "site" / place).read_text("utf-8")) for name, place in kept.items()
     }
 
 

@@ -1,9 +1,13 @@
 """The pages of a site, parsed."""
 
+import io
+import json
 import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -63,3 +67,130 @@ def pages(site: Path) -> dict[str, Page]:
     return {
         path.relative_to(site).as_posix(): read_page(path) for path in sorted(site.rglob("*.html"))
     }
+
+
+def linked_tables(page: Page) -> dict[str, str]:
+    """The tables that stand in links of a page, as CSV, by the names under which they are kept."""
+    return {
+        named["download"]: unquote(named["href"].partition(",")[2])
+        for tag, named in page.tags
+        if tag == "a" and "download" in named
+    }
+
+
+def all_tables(site: Path) -> dict[str, str]:
+    """Every table that a site offers, as CSV, by its name: files, and what stands in links."""
+    tables = {path.name: path.read_text("utf-8") for path in sorted(site.rglob("*.csv"))}
+    for page in pages(site).values():
+        tables |= linked_tables(page)
+    return tables
+
+
+def csv_at(site: Path, place: str) -> io.StringIO:
+    """A table of the site: a file, or in a link of one of its pages."""
+    path = site / f"data/{place}.csv"
+    if path.is_file():
+        return io.StringIO(path.read_text("utf-8"))
+    name = "-".join(place.split("/")[-2:]) + ".csv"
+    texts = {text for page in pages(site).values()
+             for kept, text in linked_tables(page).items() if kept == name}  # fmt: skip
+    assert len(texts) == 1, f"{len(texts)} tables are called {name}"
+    return io.StringIO(texts.pop())
+
+
+# --- the scripts beside the pages of a comparison ----------------------------------------------
+
+
+def read_script(path: Path) -> dict[str, Any]:
+    """What a script sets its variable to."""
+    return json.loads(path.read_text("ascii").partition(" = ")[2].removesuffix(";\n"))
+
+
+@dataclass(frozen=True)
+class Image:
+    """A maximal image as a script has it: its picture, and the position, None where unknown."""
+
+    name: str
+    label: str
+    src: str | None
+    href: str | None
+    remark: str | None
+    place: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel as the script of its layer has it."""
+
+    number: int
+    remark: str
+    summary: str
+    facts: dict[str, tuple[str, str, str]]  # value, what qualifies it, where it leads
+    ranks: dict[str, tuple[str, str]]
+    captions: tuple[str, str]
+    drawn: tuple[list, list]
+    images: tuple[list[Image], list[Image]]
+    together: list[list]
+
+    @property
+    def plain(self) -> str:
+        """All its words with single blanks."""
+        cells = [cell for fact in (self.facts | self.ranks).items() for cell in (fact[0], *fact[1])]
+        return " ".join(" ".join([self.summary, self.remark, *self.captions, *cells]).split())
+
+
+def channels(site: Path, layer: str) -> dict[int, Channel]:
+    """All channels of a layer, by number, as its page shows them: `layer` is the page's address."""
+    data = read_script((site / layer).with_suffix(".js"))
+    pictures = read_script(site / f"{Path(layer).parent.as_posix()}.js")
+    found = {}
+    for number, *row in data["rows"]:
+        remark, which, values, facts, ranks, sides, together = _said(row, data["words"], skip={1})
+        start, *pieces = data["patterns"][which]
+        found[number] = Channel(
+            number=number,
+            remark=remark,
+            summary=start + "".join(map("".join, zip(values, pieces, strict=True))),
+            facts={name: (*rest, "", "", "")[:3] for name, *rest in facts},
+            ranks={name: (*rest, "")[:2] for name, *rest in ranks},
+            captions=tuple(side[0] for side in sides),
+            drawn=tuple(side[1] for side in sides),
+            images=tuple(_images(side[2], data, pictures) for side in sides),
+            together=together,
+        )
+    return found
+
+
+def _said(value: Any, words: list[str], skip: frozenset | set = frozenset()) -> Any:
+    if isinstance(value, list):
+        return [part if at in skip else _said(part, words) for at, part in enumerate(value)]
+    return words[value] if isinstance(value, int) else value
+
+
+def _images(written: str, data: dict, pictures: dict) -> list[Image]:
+    digits = {digit: value for value, digit in enumerate(data["digits"])}
+    of_picture, of_place = data["widths"]
+
+    def value(text: str) -> int:
+        total = 0
+        for digit in text:
+            total = total * len(digits) + digits[digit]
+        return total
+
+    found, step = [], of_picture + of_place
+    for at in range(0, len(written), step):
+        row = pictures["rows"][value(written[at : at + of_picture])]
+        words = [_said(cell, pictures["words"]) if i not in (3, 4, 5, 6) else cell
+                 for i, cell in enumerate(row)] + [None] * (9 - len(row))  # fmt: skip
+        place = value(written[at + of_picture : at + step]) - 1
+        found.append(
+            Image(
+                name=words[0],
+                label=words[1],
+                src=words[2],
+                href=words[7] or None,
+                remark=words[8] or None,
+                place=divmod(place, data["columns"]) if place >= 0 else None,
+            )
+        )
+    return found

@@ -1,6 +1,7 @@
 """A walk through a site in real Chromium, as a reader with no network would take it."""
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ PHONE, DESK = 390, 1200
 LOAD_IMAGES = """async () => {
   const images = [...document.images];
   for (const image of images) image.loading = "eager";
+  const sheets = new Set([...document.querySelectorAll("image")].map(each => each.href.baseVal));
+  for (const src of sheets) images.push(Object.assign(new Image(), { src }));
   await Promise.allSettled(images.map(image => image.decode()));
   return images.filter(image => !image.naturalWidth).map(image => image.src);
 }"""
@@ -59,8 +62,8 @@ def browsing() -> Iterator[Any]:
 
 
 def walk(site: Path) -> list[str]:
-    """Open every page of a site at both widths, but of a layer's channels only the first and the
-    last; returns what is wrong, which should be nothing.
+    """Open every page of a site at both widths, and of a layer's channels the first and the last;
+    returns what is wrong, which should be nothing.
     """
     with browsing() as browser:
         return walked(browser, site)
@@ -69,20 +72,17 @@ def walk(site: Path) -> list[str]:
 def walked(browser, site: Path) -> list[str]:
     """The same, in a browser that is open."""
     return [
-        f"{path.relative_to(site)}: {fault}"
-        for path in _opened(site)
-        for fault in _faults(browser, site, path)
+        f"{path.relative_to(site)}{channel}: {fault}"
+        for path in sorted(site.rglob("*.html"))
+        for channel in ("", *_ends(path))
+        for fault in _faults(browser, site, path, channel)
     ]
 
 
-def _opened(site: Path) -> list[Path]:
-    every = sorted(site.rglob("*.html"), key=lambda path: (path.parent, len(path.name), path.name))
-    channels: dict[Path, list[Path]] = {}
-    for path in every:
-        if path.stem.isdigit():
-            channels.setdefault(path.parent, []).append(path)
-    some = {path for own in channels.values() for path in (own[0], own[-1])}
-    return [path for path in every if path in some or not path.stem.isdigit()]
+def _ends(path: Path) -> list[str]:
+    """The first and the last channel of a layer's page, as they are asked for."""
+    numbers = re.findall(r'<a id="(\d+)"', path.read_text("utf-8"))
+    return [f"#{number}" for number in dict.fromkeys([*numbers[:1], *numbers[-1:]])]
 
 
 def listen(page, site: Path) -> list[str]:
@@ -95,11 +95,13 @@ def listen(page, site: Path) -> list[str]:
     return faults
 
 
-def _faults(browser, site: Path, path: Path) -> list[str]:
+def _faults(browser, site: Path, path: Path, channel: str) -> list[str]:
     page = browser.new_page(viewport={"width": PHONE, "height": 844})
     faults = listen(page, site)
     try:
-        page.goto(path.resolve().as_uri(), wait_until="load")
+        page.goto(path.resolve().as_uri() + channel, wait_until="load")
+        if channel:
+            page.wait_for_selector("#facts div", state="attached")
         faults += [f"broken image {src}" for src in page.evaluate(LOAD_IMAGES)]
         for width in (PHONE, DESK):
             page.set_viewport_size({"width": width, "height": 844})

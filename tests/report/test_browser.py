@@ -8,14 +8,17 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from parsed import read_page
+from parsed import channels, read_page, read_script
 from playwright.sync_api import expect
 from site_walk import DESK, LOAD_IMAGES, PHONE, browsing, listen, walked
 from tiny_study import BREAKOUT, HOSTILE, SCRIPT
 
+from overpaint.records import ReceptiveFields, read_json
+from overpaint.report.parts.outline import outlines
+
 PAIR = "comparisons/imagenet--fine_tuned"
 LAYER = f"{PAIR}/mixed4d.html"
-CHANNEL = f"{PAIR}/mixed4d/3.html"
+CHANNEL = f"{LAYER}#3"
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 
 
@@ -32,6 +35,12 @@ def browser():
         yield found
 
 
+def whereabouts(url: str) -> str:
+    """The file of an address, and the channel that it names."""
+    parts = urlparse(url)
+    return unquote(parts.path) + (f"#{parts.fragment}" if parts.fragment.isdigit() else "")
+
+
 class Reader:
     """Somebody who reads a site: where they are, and what went wrong."""
 
@@ -44,6 +53,8 @@ class Reader:
     def go(self, place: str) -> None:
         self.page.goto("about:blank")
         self.page.goto((self.site / place).as_uri() if "#" not in place else self.address(place))
+        if place.partition("#")[2].isdigit():
+            expect(self.page.locator("#facts div").first).to_be_attached()  # its data has come
 
     def address(self, place: str) -> str:
         path, _, fragment = place.partition("#")
@@ -51,15 +62,15 @@ class Reader:
 
     @property
     def at(self) -> str:
-        """The page, from the root of the site."""
-        return str(Path(unquote(urlparse(self.page.url).path)).relative_to(self.site))
+        """The page, or the channel on it, from the root of the site."""
+        return str(Path(whereabouts(self.page.url)).relative_to(self.site))
 
     def press(self, *keys: str) -> None:
         for key in keys:
             self.page.keyboard.press(key)
 
     def arrives(self, place: str) -> None:
-        self.page.wait_for_url(lambda url: unquote(urlparse(url).path).endswith(place))
+        self.page.wait_for_url(lambda url: whereabouts(url).endswith(place))
 
     def search(self, words: str) -> list[str]:
         """The results for words, typed into the box that `/` opens."""
@@ -147,6 +158,31 @@ def dangling(site: Path) -> list[str]:
 
 def test_every_link_and_anchor_resolves(site):
     assert dangling(site) == []
+
+
+def test_every_link_of_a_channel_resolves(site):
+    """So does all that the scripts have: classes, definitions, the channels beside, pictures."""
+    anchors = {path: {*read_page(path).ids} for path in site.rglob("*.html")}
+    count = 0
+    for page in (site / "comparisons").glob("*/*.html"):
+        if not page.with_suffix(".js").is_file():
+            continue
+        place = page.relative_to(site).as_posix()
+        data = read_script(page.with_suffix(".js"))
+        links = [href for href in data["names"].values() if href]
+        links += [end[1] for end in data["beside"] if end]
+        pictures = []
+        for channel in channels(site, place).values():
+            links += [fact[2] for fact in channel.facts.values() if fact[2]]
+            pictures += [drawing[0] for drawing in (*channel.drawn, *channel.together) if drawing]
+            pictures += [image.src for side in channel.images for image in side if image.src]
+        for link in links:
+            path, _, anchor = (link if not link.startswith("#") else place + link).partition("#")
+            assert not anchor or anchor in anchors[site / path], link
+            assert (site / path).is_file(), link
+        assert all((site / picture).is_file() for picture in pictures)
+        count += len(links) + len(pictures)
+    assert count > 1000
 
 
 def test_a_dangling_link_is_told(tmp_path):
@@ -331,13 +367,13 @@ def test_the_index_is_loaded_when_it_is_asked_for(reading, site, tmp_path):
 
 def test_arrows_lead_through_the_channels(reader):
     """Right and left, over the end of a layer too; `u` up to the place in the layer, and on."""
-    reader.go(f"{PAIR}/mixed4a/7.html")
+    reader.go(f"{PAIR}/mixed4a.html#7")
     reader.press("ArrowRight")
-    reader.arrives("mixed4d/0.html")
+    reader.arrives("mixed4d.html#0")
     reader.press("ArrowRight")
-    reader.arrives("mixed4d/1.html")
+    reader.arrives("mixed4d.html#1")
     reader.press("ArrowLeft")
-    reader.arrives("mixed4d/0.html")
+    reader.arrives("mixed4d.html#0")
     reader.press("u")
     reader.arrives(LAYER)
     assert reader.page.url.endswith("#c0")
@@ -366,10 +402,10 @@ def test_keys_do_nothing_while_something_else_is_done(reader, site):
     reader.page.locator(".scroll").first.focus()
     reader.press("ArrowRight", "ArrowLeft")
     assert reader.at == f"{PAIR}.html"
-    reader.go(f"{PAIR}/mixed5b/7.html")
+    reader.go(f"{PAIR}/mixed5b.html#7")
     reader.press("ArrowRight")
     reader.page.wait_for_timeout(100)
-    assert reader.at == f"{PAIR}/mixed5b/7.html"
+    assert reader.at == f"{PAIR}/mixed5b.html#7"
 
 
 def test_keys_can_be_turned_off(reader):
@@ -413,8 +449,8 @@ def test_channels_are_sorted(reader, site, order, sign):
     expected = sorted(
         told,
         key=lambda each: (
-            not told[each][f"data-{order}"],
-            sign * float(told[each][f"data-{order}"] or 0),
+            f"data-{order}" not in told[each],
+            sign * float(told[each].get(f"data-{order}", 0)),
         ),
     )
     assert reader.shown == expected
@@ -425,12 +461,16 @@ def test_channels_are_sorted(reader, site, order, sign):
 @pytest.mark.parametrize(
     ("label", "value", "belongs"),
     [
-        ("Led after by", SCRIPT, lambda each: each["data-leading"] == SCRIPT),
-        ("Led after by", HOSTILE[2], lambda each: each["data-leading"] == HOSTILE[2]),
-        ("Only", "dead", lambda each: each["data-dead"]),
-        ("Only", "alive", lambda each: not each["data-dead"]),
-        ("Only", "specialised", lambda each: each["data-q"] and float(each["data-q"]) <= 0.05),
-        ("Concentration from", "0.2", lambda each: float(each["data-concentration"] or -1) >= 0.2),
+        ("Led after by", SCRIPT, lambda each: each.get("data-leading") == SCRIPT),
+        ("Led after by", HOSTILE[2], lambda each: each.get("data-leading") == HOSTILE[2]),
+        ("Only", "dead", lambda each: "data-dead" in each),
+        ("Only", "alive", lambda each: "data-dead" not in each),
+        ("Only", "specialised", lambda each: float(each.get("data-q", 1)) <= 0.05),
+        (
+            "Concentration from",
+            "0.2",
+            lambda each: float(each.get("data-concentration", -1)) >= 0.2,
+        ),
         ("Filter change from", "0.2", lambda each: float(each["data-change"]) >= 0.2),
         ("Overlap to", "0.3", lambda each: float(each["data-overlap"]) <= 0.3),
     ],
@@ -477,15 +517,126 @@ def test_the_address_of_a_channel_in_its_layer_stands(reader):
     assert len(reader.shown) == 8
 
 
+# --- a channel ---------------------------------------------------------------------------------
+
+
+def test_a_channel_is_shown_as_its_data_have_it(reader, site):
+    """Name, title, sentence, numbers, ranks, pictures by rank, frames on those of both sides."""
+    for number, channel in channels(site, LAYER).items():
+        reader.go(f"{LAYER}#{number}")
+        page = reader.page
+        assert page.title() == f"mixed4d:{number} · imagenet → fine_tuned · overpaint"
+        assert page.locator("#unit h1").inner_text() == f"mixed4d : {number}"
+        assert page.locator("#summary").text_content() == channel.summary
+        for where, facts in (("#facts", channel.facts), ("#ranks", channel.ranks)):
+            told = page.locator(f"{where} > div").evaluate_all(
+                "all => all.map(each => [each.querySelector('dt').textContent,"
+                " each.querySelector('dd span').textContent,"
+                " each.querySelector('dd small')?.textContent ?? ''])"
+            )
+            assert told == [[name, *fact[:2]] for name, fact in facts.items()]
+        for when, images in zip(("before", "after"), channel.images, strict=True):
+            items = page.locator(f".maximal.{when} .thumbs > li")
+            names = items.evaluate_all(
+                "all => all.map(each => each.querySelector('.cell').getAttribute('aria-label'))"
+            )
+            shared = items.evaluate_all("all => all.map(each => each.className === 'shared')")
+            both = {image.name for image in channel.images[0]} & {
+                image.name for image in channel.images[1]
+            }
+            assert names == [image.name for image in images]
+            assert shared == [image.name in both for image in images]
+        assert not page.locator("#layer").is_visible()
+
+
+SHAPES = """all => all.map(each => [
+  each.getAttribute("viewBox"), ...[...each.children].map(path => path.getAttribute("d")),
+])"""
+
+
+def test_what_a_channel_has_seen_is_drawn_by_the_script(reader, site, whole):
+    """The script draws over the pictures of a channel what stands over those of a card."""
+    manifest = read_json(whole / PAIR / "manifest.json")
+    fields = manifest["facts"]["receptive_fields"]
+    images = channels(site, LAYER)[3].images
+    reader.go(CHANNEL)
+    for side, when in enumerate(("before", "after")):
+        outline = outlines(ReceptiveFields(**fields[when]))["mixed4d"]
+        drawn = reader.page.locator(f".maximal.{when} .seen").evaluate_all(SHAPES)
+        expected = [outline.draw(*image.place, 112, 84) for image in images[side]]
+        assert len(drawn) == len(expected) > 5
+        for (box, *paths), markup in zip(drawn, expected, strict=True):
+            assert f'viewBox="{box}"' in markup
+            numbers = [float(part) for path in paths for part in re.findall(r"[\d.]+", path)]
+            others = [
+                float(part)
+                for path in re.findall(r' d="(.*?)"', markup)
+                for part in re.findall(r"[\d.]+", path)
+            ]
+            assert numbers == pytest.approx(others, abs=0.2)
+
+
+def test_back_and_forward_through_channels(reader):
+    """The browser's own way back leads from channel to channel, and to the layer as it was."""
+    reader.go(f"{LAYER}#sort=overlap")
+    before = reader.shown
+    reader.page.locator(".tile:visible > a").first.click()
+    first = reader.page.locator("#number")
+    expect(first).to_have_text(before[0])
+    reader.press("ArrowRight", "ArrowRight")
+    expect(first).to_have_text(str(int(before[0]) + 2))
+    reader.page.go_back()
+    expect(first).to_have_text(str(int(before[0]) + 1))
+    reader.page.go_back()
+    expect(first).to_have_text(before[0])
+    reader.page.go_back()
+    expect(reader.page.locator("#unit")).to_be_hidden()
+    assert reader.shown == before
+    assert reader.page.title() == "mixed4d · imagenet → fine_tuned · overpaint"
+    reader.page.go_forward()
+    expect(first).to_have_text(before[0])
+
+
+def test_a_channel_that_is_not_there_is_the_layer(reader):
+    reader.go(LAYER)
+    reader.page.goto(reader.address(f"{LAYER}#99"))
+    assert len(reader.shown) == 8
+    assert not reader.page.locator("#unit").is_visible()
+
+
+def test_an_address_of_an_old_report_is_found(reader):
+    """What stood for a channel in a report before this one, put into the search, leads to it."""
+    reader.go("index.html")
+    assert reader.search(f"{PAIR}/mixed4d/3.html")[0] == "mixed4d:3"
+    reader.closes()
+    assert reader.search("mixed4d.html#3")[0] == "mixed4d:3"
+
+
+def test_without_its_data_a_channel_says_so(reading, site, tmp_path):
+    """Where the script of a layer is lost, the view says which; the layer still reads."""
+    shutil.copytree(site, tmp_path / "site")
+    (tmp_path / f"site/{PAIR}/mixed4d.js").unlink()
+    reader = reading((tmp_path / "site").resolve())
+    reader.page.goto(reader.address(CHANNEL))
+    expect(reader.page.locator("#summary")).to_contain_text("mixed4d.js")
+    reader.press("u")
+    expect(reader.page.locator("#unit")).to_be_hidden()
+    assert len(reader.shown) == 8
+    assert [each for each in reader.faults if "ERR_FILE_NOT_FOUND" not in each] == []
+    reader.faults.clear()
+
+
 # --- before and after --------------------------------------------------------------------------
 
 
 def shown_channel(site: Path) -> str:
     """A channel with feature visualisations of both networks."""
-    drawn = re.compile(r'<img src="[^"]*renderings')
-    pages = sorted((site / PAIR).glob("*/[0-9].html"))
-    both = (path for path in pages if len(drawn.findall(path.read_text("utf-8"))) == 2)
-    return str(next(both).relative_to(site))
+    return next(
+        f"{PAIR}/{path.name}#{number}"
+        for path in sorted((site / PAIR).glob("*.html"))
+        for number, channel in channels(site, f"{PAIR}/{path.name}").items()
+        if all(channel.drawn)
+    )
 
 
 def hidden(reader) -> str:
@@ -523,25 +674,38 @@ def test_what_is_printed(reader, site):
     assert left["y"] == right["y"]
     assert left["x"] + left["width"] <= right["x"]
     for what in (".tools", ".over-each-other", ".beside"):
-        assert not reader.page.locator(what).is_visible()
+        assert not reader.page.locator(f"{what}:visible").count()
 
 
 # --- without a script, and on a telephone ------------------------------------------------------
 
 
 def test_without_a_script_everything_reads(reading, site):
-    """All channels, both pictures, every link; nothing that would do nothing."""
+    """All channels with their numbers and pictures; nothing that would do nothing.
+
+    The address of a channel leads to it in the list, and a chosen one has a card.
+    """
     reader = reading(site, java_script_enabled=False)
     reader.go(LAYER)
-    channels = reader.shown
+    listed = reader.shown
     form = reader.page.locator("#choice").is_visible()
-    reader.go(shown_channel(site))
-    pictures = reader.page.locator("#slider img:visible").count()
+    place = shown_channel(site)
+    reader.page.goto(reader.address(place))
+    tile = reader.page.locator(".tile:has(> a:target)")
+    pictures = tile.locator("img:visible, svg:visible").count()
+    numbers = tile.locator("dd").all_inner_texts()
     buttons = reader.page.locator("button:visible, input:visible").count()
-    reader.page.locator("#next").click()
-    assert channels == [str(number) for number in range(8)]
+    view = reader.page.locator("#unit").is_visible()
+    reader.page.locator("[rel=prev]:visible").click()
+    reader.go(f"{PAIR}.html")
+    cards = reader.page.locator(".card h3 a").evaluate_all("all => all.map(each => each.href)")
+    assert listed == [str(number) for number in range(8)]
     assert not form
-    assert (pictures, buttons) == (2, 0)
+    assert not view
+    assert (pictures, buttons) == (2 + 2 * 3, 0)
+    assert len(numbers) == 6
+    assert all(numbers)
+    assert reader.address(place) in cards
 
 
 def test_on_a_telephone_all_can_be_touched(reading, site):

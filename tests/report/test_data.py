@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from parsed import Page, read_page
+from parsed import Page, csv_at, read_page
 from tiny_study import BREAKOUT, HOSTILE, SCRIPT, TINY, leak, pictures
 
 from overpaint.records import ImageRow, read_json, read_rows, table, write_json, write_rows
@@ -39,7 +39,7 @@ def rewrite(folder, change) -> None:
 
 def test_every_class_of_every_split_is_counted(whole):
     """The table counts what going through the pictures one by one counts, left out ones apart."""
-    found = pd.read_csv(whole / "site/data/datasets/classes-rasta.csv").set_index("label")
+    found = pd.read_csv(csv_at(whole / "site", "datasets/classes-rasta")).set_index("label")
     assert set(found.index) == set(HOSTILE)
     for label in HOSTILE:
         for split in ("train", "val", "test"):
@@ -126,7 +126,7 @@ def test_duplicates_are_named(page, whole):
     assert 'train <code dir="auto">train/000.jpg</code> = test' in told
     assert "3 more pictures in the table." in told
     assert BREAKOUT in page.words
-    found = pd.read_csv(whole / "site/data/datasets/rasta.duplicates.csv")
+    found = pd.read_csv(csv_at(whole / "site", "datasets/rasta.duplicates"))
     assert len(found) == 53
     assert "None was found." in plain(part(page, "data-iconart"))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from parsed import all_tables
 from site_walk import browsing
 from tiny_study import DEPTHS, HOSTILE, write_study
 
@@ -63,10 +64,16 @@ def hostile(tmp_path_factory) -> Path:
 
 
 def test_a_hostile_study_does_nothing_in_a_browser(hostile):
-    """On every page and every drawing: no dialog, no request elsewhere, no element of theirs."""
-    pages = sorted(hostile.rglob("*.html"))
+    """On every page, channel and drawing: no dialog, no request elsewhere, no element of theirs."""
+    files = sorted(hostile.rglob("*.html"))
     drawings = sorted(hostile.rglob("*.svg"))[:40]
-    assert len(pages) > 20
+    channels = [
+        f"{path.as_uri()}#{number}"
+        for path in files
+        for number in re.findall(r'<a id="(\d+)"', path.read_text("utf-8"))[:2]
+    ]
+    assert len(files) > 12
+    assert len(channels) == 2 * len(DEPTHS)
     assert drawings
     faults: list[str] = []
     with browsing() as browser:
@@ -81,9 +88,13 @@ def test_a_hostile_study_does_nothing_in_a_browser(hostile):
             ),
         )
         page.on("popup", lambda popup: faults.append(f"{page.url} opens {popup.url}"))
-        for path in [*pages, *drawings]:
-            page.goto(path.as_uri())
-            faults += [f"{path.name}: {fault}" for fault in page.evaluate(LOOK)]
+        for address in [*(path.as_uri() for path in [*files, *drawings]), *channels]:
+            page.goto("about:blank")
+            page.goto(address)
+            if address in channels:
+                page.wait_for_selector("#facts div", state="attached")
+                assert page.locator(".thumbs > li").count() > 5
+            faults += [f"{address}: {fault}" for fault in page.evaluate(LOOK)]
     assert faults == []
 
 
@@ -122,9 +133,9 @@ def test_every_page_forbids_what_it_does_not_need(hostile):
 
 def test_no_cell_of_a_spreadsheet_is_a_formula(hostile):
     """In the tables that the report offers, what begins like a formula is text."""
-    tables = sorted(hostile.rglob("*.csv"))
-    assert tables
-    for path in tables:
-        for row in path.read_text("utf-8-sig").splitlines():
+    tables = all_tables(hostile)
+    assert len(tables) > 10
+    for name, text in tables.items():
+        for row in text.splitlines():
             for cell in row.split(","):
-                assert not re.match(r'"?[=@\t]|"?[+-](?![\d.e])', cell), (path.name, cell)
+                assert not re.match(r'"?[=@\t]|"?[+-](?![\d.e])', cell), (name, cell)

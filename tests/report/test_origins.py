@@ -6,7 +6,7 @@ from html import unescape
 
 import pandas as pd
 import pytest
-from parsed import pages, read_page
+from parsed import channels, csv_at, pages, read_page
 from tiny_study import SCRIPT
 
 from overpaint.records import (
@@ -21,7 +21,8 @@ from overpaint.records import (
 from overpaint.report import build
 from overpaint.report.parts.origins import LONGEST, in_words, origin
 
-NETWORK, CHANNEL = "networks/fine_tuned.html", "comparisons/imagenet--fine_tuned/mixed4d/3.html"
+NETWORK, CARDS = "networks/fine_tuned.html", "comparisons/imagenet--fine_tuned.html"
+LAYER = "comparisons/imagenet--fine_tuned/mixed4d.html"
 ITEM = re.compile(r"<li[^>]*>(?:(?!</li>).)*</li>", re.DOTALL)
 LISTS = re.compile(r'<ol class="(?:thumbs|sure)">.*?</ol>', re.DOTALL)
 
@@ -45,7 +46,7 @@ def shown(folder, place: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("place", [NETWORK, CHANNEL])
+@pytest.mark.parametrize("place", [NETWORK, CARDS])
 def test_thumbnails_lead_back(lean, place):
     """Each is a link to its own source, with its rights in words, and gives away no referrer."""
     sources = {row.image: f'https://museum.org/{number}?a=1&b="2"'
@@ -58,8 +59,13 @@ def test_thumbnails_lead_back(lean, place):
             r'<a href="([^"]*)" rel="noreferrer" title="([^"]*)">(.*?)</a>', item
         ).groups()
         assert title == "Rights: in copyright"
-        picture = re.search(r' alt="([^"]*)"', inside) or re.search("no picture: (.*)<", inside)
+        picture = re.search(r' aria-label="([^"]*)"', inside) or re.search(
+            "no picture: (.*)<", inside
+        )
         assert unescape(href) == sources[unescape(picture[1])]
+    images = channels(lean / "site", LAYER)[3].images
+    for image in (image for side in images for image in side):
+        assert (image.href, image.remark) == (sources[image.name], "Rights: in copyright")
 
 
 @pytest.mark.usefixtures("quick")
@@ -73,7 +79,7 @@ def test_what_is_no_address_of_the_web_is_no_link(lean, source):
     """It is told as text, of its own words only, and leads nowhere."""
     say(lean, source.replace("{", "{{"))
     build(lean)
-    for place in (NETWORK, CHANNEL):
+    for place in (NETWORK, CARDS):
         page = read_page(lean / "site" / place)
         assert not page.foreign
         assert all(set(named) <= {"title"} for tag, named in page.tags
@@ -83,6 +89,10 @@ def test_what_is_no_address_of_the_web_is_no_link(lean, source):
             title = unescape(re.search('<div title="([^"]*)">', item)[1])
             assert title.startswith(f"Source: {' '.join(source.split())[:100]}")
             assert len(title) <= LONGEST + len("Source: ")
+    for image in channels(lean / "site", LAYER)[3].images[0]:
+        assert image.href is None
+        assert image.remark.startswith(f"Source: {' '.join(source.split())[:100]}")
+        assert len(image.remark) <= LONGEST + len("Source: ")
 
 
 @pytest.mark.usefixtures("quick")
@@ -91,14 +101,14 @@ def test_pictures_without_a_word_are_as_before(lean):
     path = lean / "datasets/rasta/images.parquet"
     build(lean)
     before = {place: page.text for place, page in pages(lean / "site").items()}
-    table = (lean / "site/data/datasets/rasta.csv").read_text()
+    table = csv_at(lean / "site", "datasets/rasta").read()
     frame = read_table(path)
     for changed in (frame.drop(columns=["source", "rights"]), frame.assign(source=None)):
         write_table(path, changed)
         write_manifest(path.parent, read_manifest(path.parent))
         build(lean)
         assert {place: page.text for place, page in pages(lean / "site").items()} == before
-        assert (lean / "site/data/datasets/rasta.csv").read_text() == table
+        assert csv_at(lean / "site", "datasets/rasta").read() == table
     assert "source" not in table.splitlines()[0]
 
 
@@ -118,19 +128,21 @@ def test_the_data_page_counts_sources_and_rights(lean):
         f"The source of {n} pictures and the rights of 10 are recorded: thumbnails lead to the one "
         "and name the other, and the table has both." in read_page(lean / "site/data.html").plain
     )
-    table = pd.read_csv(lean / "site/data/datasets/rasta.csv", keep_default_na=False)
+    table = pd.read_csv(csv_at(lean / "site", "datasets/rasta"), keep_default_na=False)
     assert table["rights"].tolist()[:11] == [rights] * 10 + [""]
 
 
 @pytest.mark.usefixtures("quick")
 def test_changed_rights_reach_pages_that_stand(lean):
-    """A page of a channel is made again when what is said of its pictures has changed."""
+    """What is shown of a channel is made again when other is said of its pictures."""
     for rights in ("CC0", "CC BY 4.0", ""):
         say(lean, "https://museum.org/{}", rights)
         build(lean)
-        for place in (NETWORK, CHANNEL):
+        for place in (NETWORK, CARDS):
             assert all(("title=" in item) == bool(rights) for item in shown(lean, place))
             assert all(f'title="Rights: {rights}"' in item for item in shown(lean, place) if rights)
+        images = channels(lean / "site", LAYER)[3].images[0]
+        assert {image.remark for image in images} == {f"Rights: {rights}" if rights else None}
 
 
 @pytest.mark.parametrize(

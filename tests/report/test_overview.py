@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from parsed import pages, read_page
+from parsed import csv_at, pages, read_page
 from tiny_study import FAILED, MAIN, SCRIPT
 
 from overpaint.records import (
@@ -90,7 +90,7 @@ def test_differences_are_told_with_their_interval(index, whole):
         "(95 % −1.1 to 7.1): not settled."
     )
     assert told in plain(part(index, "scores-iconart"))
-    row = pd.read_csv(whole / "site/data/overview/scores-iconart.differences.csv").iloc[0]
+    row = pd.read_csv(csv_at(whole / "site", "overview/scores-iconart.differences")).iloc[0]
     assert [f"{100 * row[name]:.1f}" for name in ("difference", "low", "high")] == \
         ["3.0", "-1.1", "7.1"]  # fmt: skip
     assert "Repeated trainings" not in part(index, "scores-rasta")

@@ -1,4 +1,4 @@
-"""The pages of layers, channels and classes, and the list of all of them, against the tables."""
+"""The pages of layers, the channels beside them, classes, the list of all, against the tables."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parsed import read_page
+from parsed import channels, csv_at, read_page, read_script
 from tiny_study import HOSTILE, SCRIPT, TINY
 
 from overpaint.defaults import SHOWN_IMAGES
@@ -43,11 +43,23 @@ def rows(whole) -> list[ChannelRow]:
 # --- channels ----------------------------------------------------------------------------------
 
 
-def test_every_channel_has_a_page_with_its_numbers(whole, rows):
-    """Each row of the table of channels has a page, and its numbers stand on it."""
+@pytest.fixture(scope="module")
+def shown(whole, rows) -> dict:
+    """What the pages of layers show of each channel, by layer and number."""
+    layers = dict.fromkeys(row.layer for row in rows)
+    return {
+        (layer, number): channel
+        for layer in layers
+        for number, channel in channels(whole / "site", f"{PAIR}/{layer}.html").items()
+    }
+
+
+def test_every_channel_is_shown_with_its_numbers(shown, rows):
+    """Each row of the table of channels has its numbers in the script of its layer."""
     assert len(rows) == len(TINY.layers) * 8
+    assert [*shown] == [(row.layer, row.channel) for row in rows]
     for row in rows:
-        page = read_page(whole / f"site/{PAIR}/{row.layer}/{row.channel}.html").plain
+        page = shown[row.layer, row.channel].plain
         for value in (row.overlap, row.overlap_chance, row.entropy_before, row.entropy_after,
                       row.concentration, row.filter_change, row.gain_after):  # fmt: skip
             assert number(value) in page
@@ -55,7 +67,7 @@ def test_every_channel_has_a_page_with_its_numbers(whole, rows):
             assert label is None or " ".join(label.split()) in page
 
 
-def test_ranks_count_those_before(whole, rows):
+def test_ranks_count_those_before(shown, rows):
     """A channel's rank is one more than the channels that stand before it; equals are alike."""
     keys = {
         "Most concentrated": lambda row: None if row.concentration is None else -row.concentration,
@@ -63,85 +75,86 @@ def test_ranks_count_those_before(whole, rows):
         "Least overlap": lambda row: row.overlap,
     }
     for row in rows:
-        text = read_page(whole / f"site/{PAIR}/{row.layer}/{row.channel}.html").text
+        ranks = shown[row.layer, row.channel].ranks
+        assert ranks.keys() == keys.keys()
         for words, key in keys.items():
-            shown = re.search(rf"<dt>{words}</dt><dd><span[^>]*>(.*?)</span>", text)[1]
+            rank, aside = ranks[words][:2]
             if key(row) is None:
-                assert shown == "–"
+                assert rank == "–"
                 continue
             known = [key(each) for each in rows if key(each) is not None]
-            assert int(shown) == 1 + sum(each < key(row) for each in known)
-            assert f"of {len(known)} channels" in text
+            assert int(rank) == 1 + sum(each < key(row) for each in known)
+            assert aside == f"of {len(known)} channels"
 
 
 def test_the_way_through_the_channels(whole, rows):
-    """From the first channel, `next` leads through all of them in order, and `previous` back."""
-    order = [f"{row.layer}:{row.channel}" for row in rows]
-    place, walked = f"{PAIR}/{rows[0].layer}/{rows[0].channel}.html", []
-    back = []
-    while place:
-        page = read_page(whole / "site" / place)
-        links = {named["id"]: named for tag, named in page.tags if tag == "a" and "id" in named}
-        walked.append(re.sub(r"\s", "", re.search(r"<h1>(.*?)</h1>", page.text)[1]))
-        back.append("previous" in links)
-        place = links["next"]["href"].removeprefix("../../../") if "next" in links else None
-    told = [re.sub(r"<[^>]*>", "", each) for each in walked]
-    assert told == order
-    assert back == [False] + [True] * (len(order) - 1)
+    """Each layer leads to the last channel of that before, and to the first of that after."""
+    layers = list(dict.fromkeys(row.layer for row in rows))
+    for at, layer in enumerate(layers):
+        before, after = read_script(whole / f"site/{PAIR}/{layer}.js")["beside"]
+        ends = [None, None]
+        if at:
+            last = [row for row in rows if row.layer == layers[at - 1]][-1]
+            ends[0] = [f"{last.layer}:{last.channel}", f"{PAIR}/{last.layer}.html#{last.channel}"]
+        if at + 1 < len(layers):
+            first = next(row for row in rows if row.layer == layers[at + 1])
+            ends[1] = [
+                f"{first.layer}:{first.channel}", f"{PAIR}/{first.layer}.html#{first.channel}"
+            ]  # fmt: skip
+        assert [before, after] == ends
 
 
-def test_a_channel_page_frames_what_both_sides_share(whole, rows):
-    """All maximal images stand on the page by rank, with a frame on those of both networks."""
+def test_a_channel_has_all_its_maximal_images(whole, shown, rows):
+    """All maximal images of a channel are shown by rank, with their names and their classes."""
     every = read_rows(whole / PAIR / "maximal.parquet", MaximalRow)
-    for row in rows[:12]:
-        own = {
-            side: [each for each in every
-                   if (each.layer, each.channel, each.network) == (row.layer, row.channel, side)]
-            for side in ("before", "after")
-        }  # fmt: skip
-        page = read_page(whole / f"site/{PAIR}/{row.layer}/{row.channel}.html")
-        shown = [named["alt"] for tag, named in page.tags
-                 if tag == "img" and "/rasta/" in named["src"]]  # fmt: skip
-        in_order = [
-            each.image for side in own.values() for each in sorted(side, key=lambda e: e.rank)
-        ]
-        assert shown == in_order
-        shared = {each.image for each in own["before"]} & {each.image for each in own["after"]}
-        framed = sum(named.get("class") == "shared" for tag, named in page.tags if tag == "li")
-        assert framed == 2 * len(shared)
+    for row in rows:
+        for side, images in zip(
+            ("before", "after"), shown[row.layer, row.channel].images, strict=True
+        ):
+            own = [
+                each
+                for each in every
+                if (each.layer, each.channel, each.network) == (row.layer, row.channel, side)
+            ]
+            own.sort(key=lambda each: each.rank)
+            assert [image.name for image in images] == [each.image for each in own]
+            assert [image.label for image in images] == [
+                " ".join(each.label.splitlines()) for each in own
+            ]
+            for image in images:
+                assert (whole / "site" / image.src).is_file()
 
 
-def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole):
-    """Over each thumbnail a dot where the strongest response was, and the box of what it saw."""
+def test_a_channel_knows_where_it_responded(whole, shown):
+    """Beside each image stands the position of the strongest response, where it tells anything."""
     every = read_rows(whole / PAIR / "maximal.parquet", MaximalRow)
+    for layer, is_located in (("mixed4d", True), ("mixed5b", False)):
+        own = [each for each in every
+               if (each.layer, each.channel, each.network) == (layer, 3, "before")]  # fmt: skip
+        own.sort(key=lambda each: each.rank)
+        places = [image.place for image in shown[layer, 3].images[0]]
+        assert places == [(each.row, each.column) if is_located else None for each in own]
+        assert ("A dot marks" in read_page(whole / f"site/{PAIR}/{layer}.html").plain) == is_located
+
+
+def test_what_a_channel_has_seen_is_drawn_over_the_picture(whole, shown):
+    """Over a thumbnail a dot where the response was strongest, and the box of what it saw."""
     field = read_json(whole / PAIR / "manifest.json")["facts"]["receptive_fields"]["before"]
     start, jump, size = field["layers"]["mixed4d"]["rows"]
-    own = sorted(
-        (
-            each
-            for each in every
-            if (each.layer, each.channel, each.network) == ("mixed4d", 3, "before")
-        ),
-        key=lambda each: each.rank,
-    )
-    text = (whole / f"site/{PAIR}/mixed4d/3.html").read_text().split('id="maximal"')[1]
-    drawn = re.findall(r"<svg (.*?)>(.*?)</svg></li>", text)[: len(own)]
-    for each, (frame, shapes) in zip(own, drawn, strict=True):
-        assert 'viewBox="0 0 112 84"' in frame
+    outline = outlines(ReceptiveFields(**field))["mixed4d"]
+    for row, column in (image.place for image in shown["mixed4d", 3].images[0]):
+        drawn = outline.draw(row, column, 112, 84)
+        assert 'viewBox="0 0 112 84"' in drawn
         scale = 84 / 224  # the square of 84 pixels in the middle is all that the network is shown
-        top, bottom = start + jump * each.row, start + jump * each.row + size
-        left, right = start + jump * each.column, start + jump * each.column + size
+        top, bottom = start + jump * row, start + jump * row + size
+        left, right = start + jump * column, start + jump * column + size
         expected = [max(left, 0) * scale + 14, max(top, 0) * scale,
                     min(right, 224) * scale + 14, min(bottom, 224) * scale]  # fmt: skip
-        told = [float(found) for found in re.search(r"M(\S+) (\S+)H(\S+)V(\S+?)H", shapes).groups()]
+        told = [float(part) for part in re.search(r"M(\S+) (\S+)H(\S+)V(\S+?)H", drawn).groups()]
         assert np.abs(np.subtract(told, expected)).max() <= 0.25
-        x, y = map(float, re.search(r'd="M(\S+) (\S+)h0"', shapes).groups())
+        x, y = map(float, re.search(r'd="M(\S+) (\S+)h0"', drawn).groups())
         assert abs(x - min((left + right) / 2, 224) * scale - 14) <= 0.25
         assert abs(y - min((top + bottom) / 2, 224) * scale) <= 0.25
-    last = (whole / f"site/{PAIR}/mixed5b/3.html").read_text().split('id="maximal"')[1]
-    assert "<svg" not in last  # its positions have seen everything
-    assert "A dot marks" in text
-    assert "A dot marks" not in last
 
 
 def test_a_box_of_all_that_is_shown_is_left_out():
@@ -169,8 +182,9 @@ def test_receptive_fields_that_make_no_sense(lean, field):
     manifest["facts"]["receptive_fields"] = {"before": field, "after": field}
     write_json(path, manifest)
     build(lean)
-    page = read_page(lean / f"site/{PAIR}/mixed4d/3.html")
-    assert "<svg" not in page.text.split('id="maximal"')[1]
+    assert read_script(lean / f"site/{PAIR}/mixed4d.js")["seen"] == [None, None]
+    assert 'class="seen"' not in read_page(lean / f"site/{PAIR}.html").text
+    assert channels(lean / "site", f"{PAIR}/mixed4d.html")[3].images[0]
     told = f"{PAIR}/manifest.json does not tell of “receptive_fields” as a run does."
     assert told in read_page(lean / "site/index.html").plain
 
@@ -215,11 +229,14 @@ def test_what_both_networks_want(lean):
         )
     write_rows(place / "renderings.parquet", found, PairRenderingRow)
     build(lean)
-    page = read_page(lean / f"site/{PAIR}/{layer}/{channel}.html")
-    assert "what both networks want: 1.25 in imagenet, 7.50 in fine_tuned" in page.plain
-    assert "what only the network after wants: 1.25 in imagenet" in page.plain
-    assert [named["src"].rpartition("-")[2] for tag, named in page.tags
-            if tag == "img" and "--" in named["src"]] == ["both.png", "only_after.png"]  # fmt: skip
+    together = channels(lean / "site", f"{PAIR}/{layer}.html")[channel].together
+    assert [drawing[-1] for drawing in together] == [
+        "what both networks want: 1.25 in imagenet, 7.50 in fine_tuned",
+        "what only the network after wants: 1.25 in imagenet, 7.50 in fine_tuned",
+    ]
+    for drawing, kind in zip(together, ("both", "only_after"), strict=True):
+        assert drawing[0].endswith(f"{channel}-{kind}.png")
+        assert (lean / "site" / drawing[0]).is_file()
 
 
 # --- layers ------------------------------------------------------------------------------------
@@ -237,11 +254,11 @@ def test_a_layer_tells_a_script_what_the_table_holds(whole, rows):
             for name, value in [("concentration", row.concentration), ("change", row.filter_change),
                                 ("overlap", row.overlap), ("q", row.specialised_q),
                                 ("entropy-after", row.entropy_after)]:  # fmt: skip
-                told = tile[f"data-{name}"]
-                assert told == "" if value is None else float(told) == pytest.approx(value, 1e-5)
-            assert tile["data-leading"] == (row.top_class_after or "")
-            assert tile["data-leading-before"] == (row.top_class_before or "")
-            assert tile["data-dead"] == ("after" if row.status == "dead_after" else "")
+                told = tile.get(f"data-{name}")
+                assert told is None if value is None else float(told) == pytest.approx(value, 1e-5)
+            assert tile.get("data-leading") == row.top_class_after
+            assert tile.get("data-leading-before") == row.top_class_before
+            assert tile.get("data-dead") == ("after" if row.status == "dead_after" else None)
     assert seen == by_unit.keys()
 
 
@@ -302,7 +319,9 @@ def test_the_index_names_every_page(whole, rows):
     classes = next(each["classes"] for each in entries if each.get("at") == f"{PAIR}.html")
     for entry in entries:
         channels = [at for at, lead in enumerate(entry.get("channels", [])) if lead is not None]
-        places += [entry["at"].replace(".html", f"/{at}.html") for at in channels]
+        if entry["kind"] == "layer":
+            page = read_page(whole / "site" / entry["at"])
+            assert {str(at) for at in channels} <= {*page.ids}
         if entry["kind"] == "layer" and entry["at"].startswith(f"{PAIR}/"):
             led |= {(entry["name"], at): entry["channels"][at] for at in channels}
     site = whole / "site"
@@ -323,9 +342,9 @@ def test_without_a_manifest_the_pages_stand(lean):
     """Where a comparison does not say on what it was made, its channels are still told of."""
     (lean / PAIR / "manifest.json").unlink()
     build(lean)
-    page = read_page(lean / f"site/{PAIR}/mixed4d/1.html")
-    assert "Maximal activation images" in page.plain
-    assert "no picture" in page.plain
+    images = channels(lean / "site", f"{PAIR}/mixed4d.html")[1].images
+    assert len(images[0]) > 5
+    assert {image.src for image in images[0]} == {None}
 
 
 @pytest.mark.usefixtures("quick")
@@ -334,11 +353,12 @@ def test_maximal_images_without_positions(lean):
     path = lean / PAIR / "maximal.parquet"
     write_table(path, read_table(path).drop(columns=["row", "column"]))
     build(lean)
-    text = (lean / f"site/{PAIR}/mixed4d/3.html").read_text().split('id="maximal"')[1]
-    assert text.count("<img") > 10
-    assert "<svg" not in text
-    assert "A dot marks" not in text
-    shown = pd.read_csv(lean / f"site/data/{PAIR}/table-maximal.csv")
+    images = channels(lean / "site", f"{PAIR}/mixed4d.html")[3].images
+    assert sum(map(len, images)) > 10
+    assert {image.place for side in images for image in side} == {None}
+    assert "A dot marks" not in read_page(lean / f"site/{PAIR}/mixed4d.html").plain
+    assert 'class="seen"' not in read_page(lean / f"site/{PAIR}.html").text
+    shown = pd.read_csv(csv_at(lean / "site", f"{PAIR}/table-maximal"))
     assert shown[["row", "column"]].isna().all(axis=None)
     assert "lacks the column “row”" in read_page(lean / "site/index.html").plain
 
@@ -352,7 +372,7 @@ def test_a_table_cut_off_in_the_middle(lean):
     path.write_bytes(data)
     build(lean)
     assert "maximal.parquet cannot be read." in read_page(lean / "site/index.html").plain
-    assert (lean / f"site/{PAIR}/mixed4d/1.html").is_file()
+    assert 1 in channels(lean / "site", f"{PAIR}/mixed4d.html")
 
 
 # --- a million rows ----------------------------------------------------------------------------

@@ -12,13 +12,11 @@ from overpaint.machine import refusals_told
 from overpaint.records import Listing, StudyFolder
 from overpaint.records.drafts import sweep
 from overpaint.records.lock import held
-from overpaint.report.charts import formats
 from overpaint.report.pages.listing import (
     NAVIGATION,
     OF_COMPARISON,
     OF_NETWORK,
     OF_STUDY,
-    PAGES,
     Page,
 )
 from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
@@ -49,19 +47,11 @@ def build(folder: Path, *, wait: bool = False, say: Callable[[str], None] = lamb
 
 
 def _bring_up_to_date(records: Records, listing: Listing) -> Path:
-    charts = sum(page.charts(records) for page in PAGES if page.charts)
-    site = Site(
-        IncrementalFiles(records.folder.site, records.folder.site_state, listing),
-        () if charts > MANY else tuple(formats.WRITERS),
-    )
+    site = Site(IncrementalFiles(records.folder.site, records.folder.site_state, listing))
     with site.files.batch, showable(records.folder):
         write_pages(site, records)
         site.files.finish()
     return records.folder.site / "index.html"
-
-
-MANY = 120
-"""A site of more charts has them as SVG only: PNG and PDF cost 0.2 s and 400 kB for each."""
 
 
 @contextmanager
@@ -91,7 +81,7 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
 
     def write(pages: Sequence[Page[Any]], subject: StudySubject) -> None:
         for page in reversed(pages):
-            if page.charts or not charts_only:
+            if page.has_charts or not charts_only:
                 page.write(subject)
 
     for pair in comparisons:

@@ -1,4 +1,5 @@
-// What pages do beyond being read: search, keys, the choice of a layer's channels, the slider.
+// What pages do beyond being read: search, keys, the choice of a layer's channels, each of them, the
+// slider.
 // A classic script, because a page from disk may load no other; without it every page still reads.
 // Names come from studies and are set as text or as attributes only, never as markup.
 "use strict";
@@ -37,13 +38,18 @@
   let index = null;
 
   function loaded() {
-    index ??= new Promise((resolve, reject) => {
-      const script = element("script", { src: `${root}assets/index.js` });
-      script.addEventListener("load", () => resolve(readable(window.OVERPAINT_INDEX)));
+    index ??= beside(`${root}assets/index.js`).then(() => readable(window.OVERPAINT_INDEX));
+    return index;
+  }
+
+  // A script that lies beside the pages.
+  function beside(src) {
+    return new Promise((resolve, reject) => {
+      const script = element("script", { src });
+      script.addEventListener("load", resolve);
       script.addEventListener("error", reject);
       document.head.append(script);
     });
-    return index;
   }
 
   // "Naïve" is found by "naive".
@@ -74,9 +80,10 @@
     return key.startsWith(asked) ? 1 : key.includes(asked) ? 2 : 3;
   }
 
-  // "mixed4d:164", "mixed4d 164", or a number alone.
+  // "mixed4d:164", "mixed4d 164", a number alone, or an address such as "…/mixed4d.html#164" or, of
+  // an old report, "…/mixed4d/164.html".
   function channels(entries, asked) {
-    const [, layer, number] = /^(?:(.+?)[\s:]+)?(\d+)$/.exec(asked) ?? [];
+    const [, layer, number] = /^(?:(?:.*\/)?(.+?)(?:\.html#|[\s:/]+))?(\d+)(?:\.html)?$/.exec(asked) ?? [];
     if (number === undefined) return [];
     const at = Number(number);
     return entries
@@ -88,8 +95,7 @@
   function channel(layer, at) {
     const leading = layer.classes[layer.channels[at]];
     const of = leading === undefined ? layer.of : `${layer.of} · led by ${leading}`;
-    const place = layer.at.replace(/\.html$/, `/${at}.html`);
-    return { kind: "channel", name: `${layer.name}:${at}`, key: `${layer.key}:${at}`, at: place, of };
+    return { kind: "channel", name: `${layer.name}:${at}`, key: `${layer.key}:${at}`, at: `${layer.at}#${at}`, of };
   }
 
   // --- search
@@ -121,6 +127,7 @@
       if (event.key === "Escape") made.close(); // else the box is cleared first, by some browsers
       else walk(event, [box, ...results.querySelectorAll("a")]);
     });
+    results.addEventListener("click", (event) => event.target.closest("a") && made.close());
     return () => {
       open(made);
       box.select();
@@ -188,23 +195,23 @@
     return () => open(made);
   }
 
-  function follow(link, anchor = "") {
-    if (link) location.href = link.href + anchor;
+  // The first of such links that is not hidden with what stands around it.
+  const visible = (selector) => the(`:is(${selector}):not([hidden], [hidden] *)`);
+
+  function follow(link) {
+    link?.click();
     return Boolean(link);
   }
 
   // The first link above the heading leads up; from a channel, to its place in the layer.
-  function up() {
-    const unit = the("#unit");
-    return follow(the(".kicker a") ?? the(".home"), unit ? `#c${unit.dataset.channel}` : "");
-  }
+  const up = () => follow(visible(".kicker a") ?? the(".home"));
 
   const ACTS = {
     "/": () => searching(),
     "?": () => helping(),
     u: up,
-    ArrowLeft: () => follow(the("#previous")),
-    ArrowRight: () => follow(the("#next")),
+    ArrowLeft: () => follow(visible("[rel=prev]")),
+    ArrowRight: () => follow(visible("[rel=next]")),
   };
 
   function pressed(event) {
@@ -259,7 +266,7 @@
   function ordered(tiles, name) {
     if (!name) return tiles;
     const sign = FALLING.has(name) ? -1 : 1;
-    const value = (tile) => tile.getAttribute(`data-${name}`);
+    const value = (tile) => tile.getAttribute(`data-${name}`) ?? "";
     const compared = (a, b) => (name === "leading" ? a.localeCompare(b) : sign * (a - b));
     return [...tiles].sort((one, other) => {
       const [a, b] = [value(one), value(other)];
@@ -282,7 +289,224 @@
   // A bound that is not set bounds nothing; a value that is not there is within no other.
   function within(value, from, to) {
     if (!from && !to) return true;
-    return value !== "" && (!from || Number(value) >= from) && (!to || Number(value) <= to);
+    return Boolean(value) && (!from || Number(value) >= from) && (!to || Number(value) <= to);
+  }
+
+  // --- a channel of a layer: the layer's page shows any of them, from the scripts beside it
+
+  function view() {
+    const unit = the("#unit");
+    if (!unit) return;
+    const layer = the("#layer");
+    const nameOfLayer = document.title;
+    const { layer: name, channels, pictures } = unit.dataset;
+    let data = null;
+
+    const load = () => {
+      data ??= Promise.all([beside(channels), beside(pictures)]).then(() =>
+        read(window.OVERPAINT_LAYER, window.OVERPAINT_PICTURES, name));
+      return data;
+    };
+    const show = async () => {
+      const number = asked();
+      const cameFromLayer = unit.hidden;
+      unit.hidden = number === null;
+      layer.hidden = number !== null;
+      if (number === null) {
+        document.title = nameOfLayer;
+        if (!cameFromLayer) document.getElementById(location.hash.slice(1))?.scrollIntoView({ behavior: "instant" });
+        return;
+      }
+      if (cameFromLayer) scrollTo({ top: 0, behavior: "instant" });
+      document.title = `${name}:${number} · ${nameOfLayer.slice(nameOfLayer.indexOf(" · ") + 3)}`;
+      the("#up").href = `#c${number}`;
+      the("#number").textContent = number;
+      try {
+        const all = await load();
+        if (asked() === number) fill(unit, all, all.rows.get(number));
+      } catch {
+        the("#summary").textContent = `The data of this layer, ${channels} or ${pictures}, is missing from this site.`;
+      }
+    };
+    const asked = () => {
+      const number = /^#(\d+)$/.exec(location.hash)?.[1];
+      return number !== undefined && document.getElementById(`c${number}`) ? number : null;
+    };
+    // From channel to channel without looking for the place of the next one in the hidden list, which
+    // takes the browser half a second among a thousand.
+    document.addEventListener("click", (event) => {
+      const hash = event.target.closest("a")?.getAttribute("href");
+      const isPlain = !(event.button || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey);
+      if (!isPlain || !/^#\d+$/.test(hash)) return;
+      event.preventDefault();
+      history.pushState(null, "", hash);
+      show();
+    });
+    addEventListener("hashchange", show);
+    show();
+  }
+
+  // The data of a layer with its words in their places, and the way from each channel to the next.
+  function read(layer, pictures, name) {
+    const said = ({ words, rows }) => {
+      const word = (value) => (typeof value === "number" ? words[value] : value);
+      return { word, rows };
+    };
+    const { word, rows } = said(layer);
+    const link = (row) => ({ text: `${name}:${row[0]}`, href: `#${row[0]}` });
+    const end = (pair) => pair && { text: pair[0], href: root + pair[1] };
+    const [first, last] = layer.beside.map(end);
+    const all = new Map(rows.map((row, at) => [String(row[0]), {
+      row,
+      previous: at ? link(rows[at - 1]) : first,
+      next: at + 1 < rows.length ? link(rows[at + 1]) : last,
+    }]));
+    const thumbs = said(pictures);
+    const digits = new Map([...layer.digits].map((digit, value) => [digit, value]));
+    return { ...layer, word, rows: all, digits, thumbs, sheets: pictures.sheets };
+  }
+
+  function fill(unit, data, { row, previous, next }) {
+    const { word, names, patterns } = data;
+    const [, remark, which, values, facts, ranks, sides, together] = row;
+    const [start, ...pieces] = patterns[which];
+    the("#summary").textContent = start + pieces.map((piece, at) => word(values[at]) + piece).join("");
+    say(the("#remark"), word(remark));
+    lead(unit.querySelector("[rel=prev]"), previous);
+    lead(unit.querySelector("[rel=next]"), next);
+
+    const drawn = sides.some(([, drawing]) => drawing.length);
+    say(the("#undrawn"), drawn ? "" : `Not drawn: ${word(sides[1][0])}.`);
+    const halves = [...unit.querySelectorAll(".maximal")];
+    const figures = sides.map(([caption, drawing], at) =>
+      rendering(drawing.map(word), ["before", "after"][at], halves[at].dataset.network, word(caption)));
+    the("#slider").replaceChildren(...(drawn ? figures : []));
+    the("#slider").classList.remove("three");
+    slider();
+    the("#together").replaceChildren(...together.map((each) => {
+      const [src, width, height, alt, what] = each.map(word);
+      return element("figure", { class: "rendering" }, image(root + src, width, height, alt), element("figcaption", {}, what));
+    }));
+    the("#together").hidden = !together.length;
+
+    the("#facts").replaceChildren(...facts.map((each) => fact(each.map(word), names)));
+    the("#ranks").replaceChildren(...ranks.map((each) => fact(each.map(word), names)));
+
+    const images = sides.map(([, , written]) => unwritten(word(written), data));
+    const shared = new Set(images[0].map(({ number }) => number));
+    const both = new Set(images[1].map(({ number }) => number).filter((number) => shared.has(number)));
+    halves.forEach((half, at) => {
+      const lost = images[at].filter(({ number }) => data.thumbs.rows[number][2] == null).length;
+      const { network } = half.dataset;
+      half.querySelector("small").textContent = `${network}, ${images[at].length}${lost ? `, ${lost} without a thumbnail` : ""}`;
+      half.querySelector("ol").replaceChildren(...images[at].map((each) => thumb(each, both.has(each.number), data, at)));
+      half.querySelector("ol").hidden = !images[at].length;
+      half.querySelector(".remark").hidden = images[at].length > 0;
+    });
+  }
+
+  function say(paragraph, text) {
+    paragraph.textContent = text;
+    paragraph.hidden = !text;
+  }
+
+  function lead(link, to) {
+    link.hidden = !to;
+    if (!to) return;
+    link.href = to.href;
+    link.querySelector("bdi").textContent = to.text;
+  }
+
+  const image = (src, width, height, alt) => element("img", { src, width, height, alt, loading: "lazy" });
+
+  function rendering([src, width, height, alt], when, network, caption) {
+    const shown = src === undefined ? element("div", { class: "absent" }, "not drawn") : image(root + src, width, height, alt);
+    const words = element("figcaption", {}, element("b", {}, when), ` · ${network}`, element("small", {}, caption));
+    return element("figure", { class: `rendering ${when}` }, shown, words);
+  }
+
+  function fact([name, value, aside, href], names) {
+    const linked = (text, to) => {
+      if (!to) return text;
+      return element("a", { href: to.startsWith("#") ? to : root + to }, text);
+    };
+    const told = element("span", { dir: "auto" }, linked(value ?? "", href));
+    const more = aside ? [element("small", {}, aside)] : [];
+    return element("div", {}, element("dt", {}, linked(name, names[name])), element("dd", {}, told, ...more));
+  }
+
+  // Maximal images from their digits: of each the number of a picture, then that of a position.
+  function unwritten(written, { digits, widths, columns }) {
+    const [ofPicture, ofPlace] = widths;
+    const value = (from, width) => [...written.substr(from, width)].reduce((sum, digit) => sum * digits.size + digits.get(digit), 0);
+    const images = [];
+    for (let at = 0; at < written.length; at += ofPicture + ofPlace) {
+      const place = value(at + ofPicture, ofPlace) - 1;
+      const position = place < 0 ? null : [Math.floor(place / columns), place % columns];
+      images.push({ number: value(at, ofPicture), position });
+    }
+    return images;
+  }
+
+  function thumb({ number, position }, isShared, { thumbs, sheets, seen }, side) {
+    const { word, rows } = thumbs;
+    const [name, label, place, width, height, x, y, source, about] = rows[number];
+    const src = word(place);
+    const [href, remark] = [word(source), word(about)];
+    const title = remark ? { title: remark } : {};
+    let shown = element("div", { class: "absent", title: word(name) }, "no picture");
+    if (src != null) shown = sheets[src] ? cell(src, sheets[src], [x, y, width, height], word(name)) : image(root + src, width, height, word(name));
+    if (href) shown = element("a", { href, rel: "noreferrer", ...title }, shown);
+    else if (remark) shown = element("div", title, shown);
+    const words = element("span", {}, word(label));
+    if (isShared) words.prepend(element("i", { class: "unseen" }, "in both rows: "));
+    const item = element("li", isShared ? { class: "shared" } : {}, shown, words);
+    if (position && src != null && seen[side]) item.append(outline(seen[side], position, width, height));
+    return item;
+  }
+
+  function drawing(tag, attributes, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+  }
+
+  // A thumbnail on a sheet.
+  function cell(src, [width, height], box, name) {
+    const sheet = drawing("image", { href: root + src, width, height });
+    return drawing("svg", {
+      class: "cell", viewBox: box.join(" "), preserveAspectRatio: "xMidYMid slice", role: "img", "aria-label": name,
+    }, sheet);
+  }
+
+  // The box that a position has seen and its middle, over a picture: as report/parts/outline.py.
+  function outline({ rows, columns, size, resize, crop_mode: mode }, [row, column], width, height) {
+    const [x, y] = fitted(width, height, resize, mode).map((resized, axis) => {
+      const length = [width, height][axis];
+      let first = resized >= size ? Math.floor((resized - size) / 2) : -Math.floor((size - resized) / 2);
+      if (mode !== "center" && resized >= size) first = Math.round((resized - size) / 2);
+      const along = (end) => {
+        const place = first + Math.min(Math.max(end, 0), size);
+        return Number(((Math.min(Math.max(place, 0), resized) * length) / resized).toFixed(1));
+      };
+      const line = [columns, rows][axis];
+      const start = line.start + [column, row][axis] * line.jump;
+      const ends = [start, start + line.size].map(along);
+      return { ends, middle: along(start + line.size / 2), whole: String(ends) === String([0, size].map(along)) };
+    });
+    const box = `M${x.ends[0]} ${y.ends[0]}H${x.ends[1]}V${y.ends[1]}H${x.ends[0]}z`;
+    const paths = [...(x.whole && y.whole ? [] : [box]), `M${x.middle} ${y.middle}h0`];
+    return drawing("svg", {
+      class: "seen", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "xMidYMid slice", "aria-hidden": "true",
+    }, ...paths.map((d) => drawing("path", { d })));
+  }
+
+  // The size that a picture is resized to: as fitted_size in pixels/images.py.
+  function fitted(width, height, resize, mode) {
+    if (mode === "squash") return [resize, resize];
+    const side = mode === "border" ? Math.max(width, height) : Math.min(width, height);
+    return [width, height].map((length) => Math.max(1, (length * resize) / side));
   }
 
   // --- before and after, over each other
@@ -329,5 +553,5 @@
   the(".top").append(element("span", { class: "tools" }, button("Search", "/", searching), button("Keys", "?", helping)));
   document.addEventListener("keydown", pressed);
   choice();
-  slider();
+  view();
 })();

@@ -10,6 +10,7 @@ from overpaint.errors import RecordError
 from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow, StudyFolder
 from overpaint.report.build_site import copy_assets, showable
+from overpaint.report.charts import formats
 from overpaint.report.export.against_rows import (
     AgainstPage,
     SettingDifference,
@@ -72,7 +73,7 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     check_reported(first.folder)
     listing = listing_of(first.folder) if out is None else exported(first.folder, out)
     with into(out or first.folder.site, listing) as draft, showable(first.folder):
-        site = Site(IncrementalFiles(draft))
+        site = Site(IncrementalFiles(draft), chart_formats=tuple(formats.WRITERS))
         with site.files.batch:
             page = against_page(site, place, names, first, second)
             templates = Templates.of(site, names[0], navigation=NAVIGATION if out is None else ())

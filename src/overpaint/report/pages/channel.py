@@ -1,14 +1,13 @@
-"""Channels: the page of each, the cards of the chosen ones, and what is said of any of them."""
+"""Channels: the cards of the chosen ones, and what is said of any of them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from overpaint.defaults import SHOWN_IMAGES
 from overpaint.records import ChannelRow
-from overpaint.report.parts.gallery import Gallery, Side, marks
+from overpaint.report.parts.gallery import Gallery, Side
 from overpaint.report.parts.maximal import SIDES
-from overpaint.report.parts.rows import Fact, Link, Picture
+from overpaint.report.parts.rows import Fact, Link
 from overpaint.report.parts.text import (
     ABSENT,
     count,
@@ -22,7 +21,6 @@ from overpaint.report.parts.text import (
     times,
 )
 from overpaint.report.site.files import method
-from overpaint.report.site.templates import root
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -81,24 +79,10 @@ class Channels:
             }
         return ranks
 
-    @cached_property
-    def units(self) -> list[Unit]:
-        """All of them, in order."""
-        return list(self.rows)
-
-    @cached_property
-    def _places(self) -> dict[Unit, int]:
-        return {unit: place for place, unit in enumerate(self.units)}
-
-    def beside(self, unit: Unit, step: int) -> Link | None:
-        """The channel after or before one, on to the next layer at the end of one."""
-        place = self._places[unit] + step
-        return self.link(*self.units[place]) if 0 <= place < len(self.units) else None
-
     def link(self, layer: str, channel: int) -> Link:
-        """A channel, leading to its page where it has one."""
-        has_page = (layer, channel) in self.rows
-        href = self.comparison.channel(layer, channel) if has_page else None
+        """A channel, leading to what is shown of it, where there is anything."""
+        is_there = (layer, channel) in self.rows
+        href = self.comparison.channel(layer, channel) if is_there else None
         return Link(f"{layer}:{channel}", href=href)
 
 
@@ -137,50 +121,7 @@ def leading(row: ChannelRow, side: str) -> ClassShare:
     )
 
 
-# --- pages and cards ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChannelPage:
-    """The page of a channel."""
-
-    comparison: Link
-    layer: Link
-    channel: int
-    summary: str
-    sides: tuple[Side, ...]
-    together: tuple[tuple[Picture, str], ...]
-    facts: tuple[Fact, ...]
-    ranks: tuple[Fact, ...]
-    remark: str
-    marks: str  # what is drawn over its maximal images
-    previous: Link | None
-    next: Link | None
-
-
-def channel_page(channels: Channels, gallery: Gallery, row: ChannelRow) -> ChannelPage:
-    """All that the page of a channel shows."""
-    comparison, unit = channels.comparison, (row.layer, row.channel)
-    sides = gallery.sides(*unit, SHOWN_IMAGES, root(comparison.channel(*unit)))
-    ranks = []
-    for name, (words, _) in CRITERIA.items():
-        rank, n = channels.ranks[name].get(unit, (None, 0))
-        aside = f"of {count(n)} channels" if rank is not None else ""
-        ranks.append(Fact(name=Link(words), value=Link(count(rank)), aside=aside))
-    return ChannelPage(
-        comparison=Link(comparison.title, href=comparison.address()),
-        layer=Link(row.layer, href=comparison.layer(row.layer)),
-        channel=row.channel,
-        summary=sentence(row, comparison),
-        sides=sides,
-        together=tuple(gallery.together(*unit)),
-        facts=tuple(facts(channels, row)),
-        ranks=tuple(ranks),
-        remark=remark(row, comparison.facts.k),
-        marks=marks(sides),
-        previous=channels.beside(unit, -1),
-        next=channels.beside(unit, 1),
-    )
+# --- cards -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +141,7 @@ class Card:
         cls, channels: Channels, gallery: Gallery, layer: str, channel: int, missing: list[str]
     ) -> "Card":
         """A chosen channel on the page of its comparison; what is missing is noted."""
-        sides = gallery.sides(layer, channel, SHORT, root(channels.comparison.address()))
+        sides = tuple(gallery.side(side, layer, channel, SHORT) for side in (0, 1))
         for side in sides:
             name = f"{layer}:{channel} of {side.network}"
             if side.rendering is None:
@@ -228,18 +169,43 @@ def sentence(row: ChannelRow, comparison: ComparisonRecords) -> str:
 
     It tells of entropy where the channel has one before and after, or else of overlap.
     """
+    which, values = blanks(row)
+    pieces = patterns(comparison)[which]
+    return pieces[0] + "".join(map("".join, zip(values, pieces[1:], strict=True)))
+
+
+def patterns(comparison: ComparisonRecords) -> tuple[list[str], list[str]]:
+    """The sentences that are said of the channels of a comparison, each in pieces between which
+    the values stand: of overlap, and of entropy.
+    """
     start = f"From {comparison.before} to {comparison.after}, its"
-    if row.concentration is None:
-        return (
-            f"{start} maximal activation images overlap by {number(row.overlap)} "
-            f"(chance {number(row.overlap_chance)})."
-        )
     return (
-        f"{start} class entropy went from "
-        f"{number(row.entropy_before)} to {number(row.entropy_after)} "
-        f"(chance {number(row.entropy_chance)}); {percent(row.top_share_after)} of its maximal "
-        f"activation images are now of {row.top_class_after or ABSENT}."
+        [f"{start} maximal activation images overlap by ", " (chance ", ")."],
+        [
+            f"{start} class entropy went from ",
+            " to ",
+            " (chance ",
+            "); ",
+            " of its maximal activation images are now of ",
+            ".",
+        ],
     )
+
+
+def blanks(row: ChannelRow) -> tuple[int, list[str]]:
+    """Which of these sentences is said of a channel, and the values that fill it."""
+    if row.concentration is None:
+        return 0, [number(row.overlap), number(row.overlap_chance)]
+    entropies = map(number, (row.entropy_before, row.entropy_after, row.entropy_chance))
+    return 1, [*entropies, percent(row.top_share_after), row.top_class_after or ABSENT]
+
+
+def standing(channels: Channels, row: ChannelRow) -> Iterable[Fact]:
+    """Its rank among all channels, by each criterion."""
+    for name, (words, _) in CRITERIA.items():
+        rank, n = channels.ranks[name].get((row.layer, row.channel), (None, 0))
+        aside = f"of {count(n)} channels" if rank is not None else ""
+        yield Fact(name=Link(words), value=Link(count(rank)), aside=aside)
 
 
 def few_facts(channels: Channels, row: ChannelRow) -> Iterable[Fact]:

@@ -37,7 +37,6 @@ from overpaint.report.parts.text import (
     times,
 )
 from overpaint.report.site.files import Site
-from overpaint.report.site.templates import root
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -239,9 +238,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         before=comparison.before,
         after=comparison.after,
         summary=summary(comparison),
-        mattered=None
-        if comparison.failed
-        else what_mattered(site, classes.records, gallery, root(comparison.address())),
+        mattered=None if comparison.failed else what_mattered(site, classes.records, gallery),
         figures=() if comparison.failed else tuple(comparison_figures(site, comparison)),
         layers=tuple(
             LayerLine.of(comparison, layer, layers.get(layer)) for layer in comparison.order

@@ -139,7 +139,9 @@ class DatasetSection:
         images, facts = dataset.images, dataset.facts
         left_out = rows(images[images["status"] != "ok"], ImageRow)
         flat = images.assign(labels=[" · ".join(labels) for labels in images["labels"]])
+        # The digests of the files are in the table of the study folder alone.
         unsaid = [name for name in ("source", "rights") if (images[name] == "").all()]
+        unsaid.append("digest")
         duplicates = pd.DataFrame(facts.duplicates)
         counts = class_counts(dataset.usable, _classes(dataset))
         # Reasons alike are told together.

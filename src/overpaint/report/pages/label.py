@@ -11,7 +11,7 @@ from overpaint.report.pages.channel import Channels, leading
 from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.maximal import SIDES
-from overpaint.report.parts.rows import Cell, Fact, Link, Picture
+from overpaint.report.parts.rows import Cell, Fact, Link, Picture, Sheet, sheets
 from overpaint.report.parts.text import ABSENT, count, counted, number, percent
 from overpaint.report.site.files import method
 from overpaint.report.study.reader import rows
@@ -126,6 +126,7 @@ class ClassPage:
     layers: tuple[LayerCount, ...]
     led: tuple[ClassChannels, ...]
     responding: tuple[tuple[str, tuple[ClassChannelLine, ...]], ...]  # by network
+    sheets: tuple[Sheet, ...]  # of their pictures
     previous: Link | None
     next: Link | None
     missing: tuple[str, ...]
@@ -152,6 +153,8 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
         )
         if lines:
             responding.append((network, lines))
+    led = _led(channels, gallery, after, 1), _led(channels, gallery, before, 0)
+    lists = [each.lines for each in led] + [lines for _, lines in responding]
     return ClassPage(
         comparison=Link(comparison.title, href=comparison.address()),
         label=label,
@@ -170,8 +173,9 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
             )
             for layer, of_layer in channels.by_layer.items()
         ),
-        led=(_led(channels, gallery, after, 1), _led(channels, gallery, before, 0)),
+        led=led,
         responding=tuple(responding),
+        sheets=sheets(line.picture for lines in lists for line in lines),
         previous=classes.beside(label, -1),
         next=classes.beside(label, 1),
         missing=tuple(comparison.notes),

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from overpaint.defaults import LEVEL
 from overpaint.records import ChannelRow, LayerRow
+from overpaint.report.pages import view
 from overpaint.report.pages.channel import Channels, remark
 from overpaint.report.parts.gallery import Gallery
-from overpaint.report.parts.rows import Fact, Link, Picture
+from overpaint.report.parts.rows import Fact, Link, Picture, Sheet, sheets
 from overpaint.report.parts.text import ABSENT, count, counted, number, p_value, times
 from overpaint.report.site.files import method
 from overpaint.report.study.reader import rows
@@ -21,8 +22,8 @@ class Tile:
 
     id: str
     link: Link
-    before: Picture | None
-    after: Picture | None
+    faces: tuple[Picture | None, Picture | None]  # before and after
+    more: tuple[tuple[Picture, ...], tuple[Picture, ...]]  # those that excite it most besides
     data: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     led_before: str  # the class that leads it
@@ -33,14 +34,14 @@ class Tile:
     def of(cls, channels: Channels, gallery: Gallery, row: ChannelRow) -> "Tile":
         """The tile of a channel."""
         unit = row.layer, row.channel
-        before, after = (gallery.face(side, *unit) for side in (0, 1))
+        faces = gallery.face(0, *unit), gallery.face(1, *unit)
         # Without the sign where it is that of equality.
         q = p_value(row.specialised_q).removeprefix("p\xa0").removeprefix("=\xa0")
         return cls(
             id=f"c{row.channel}",
-            link=Link(str(row.channel), href=channels.comparison.channel(*unit)),
-            before=before,
-            after=after,
+            link=Link(str(row.channel), href=f"#{row.channel}"),
+            faces=faces,
+            more=(gallery.more(0, *unit), gallery.more(1, *unit)),
             data=(
                 ("channel", str(row.channel)),
                 ("concentration", _plain(row.concentration)),
@@ -70,13 +71,18 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerPage:
-    """The page of a layer: all its channels."""
+    """The page of a layer: all its channels; and, filled by a script, any one of them."""
 
     comparison: Link
     layer: str
+    networks: tuple[str, str]
+    data: str  # the script that has what is shown of each of its channels
+    pictures: str  # that of the pictures
+    marks: str
     summary: str
     facts: tuple[Fact, ...]
     tiles: tuple[Tile, ...]
+    sheets: tuple[Sheet, ...]  # of their pictures
     classes: tuple[str, ...]  # those that lead a channel after, for a choice by script
     previous: Link | None
     next: Link | None
@@ -97,12 +103,20 @@ def layer_page(channels: Channels, gallery: Gallery, layer: str) -> LayerPage:
             + (f", {count(special)} of them specialised (q ≤ {LEVEL})" if tested else "")
             + (f"; {count(dead)} dead before or after." if dead else ".")
         )
+    tiles = tuple(Tile.of(channels, gallery, row) for row in of_layer)
     return LayerPage(
         comparison=Link(comparison.title, href=comparison.address()),
         layer=layer,
+        networks=gallery.networks,
+        data=view.channels_at(comparison, layer),
+        pictures=view.pictures_at(comparison),
+        marks=gallery.marks(layer),
         summary=summary,
         facts=tuple(_facts(channels, layer)),
-        tiles=tuple(Tile.of(channels, gallery, row) for row in of_layer),
+        tiles=tiles,
+        sheets=sheets(
+            picture for tile in tiles for picture in (*tile.faces, *tile.more[0], *tile.more[1])
+        ),
         classes=tuple(sorted({row.top_class_after for row in of_layer if row.top_class_after})),
         previous=_beside(channels, place - 1),
         next=_beside(channels, place + 1),

@@ -7,24 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from overpaint.report.charts.comparison import CHARTS
 from overpaint.report.pages import (
-    channel,
     comparison,
     data,
     findings,
     label,
     layer,
-    mattered,
     method,
     network,
     overview,
+    view,
 )
 from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
 from overpaint.report.parts import addresses
 from overpaint.report.parts.rows import Link
 from overpaint.report.site.search import Entry
-from overpaint.report.study.reading import Records
 
 Subject = TypeVar("Subject", bound=StudySubject)
 
@@ -37,14 +34,17 @@ class Page(Generic[Subject]):
     about: str  # what it shows, as the documentation has it
     template: str
     rows: Callable[[Subject], Iterable[tuple[str, object]]]  # the address and the row of each
-    charts: Callable[[Records], int] | None = None  # how many all of this kind have at most
+    scripts: Callable[[Subject], Iterable[tuple[str, str]]] | None = None  # that they load
+    has_charts: bool = False
     entries: Callable[[Subject], Iterable[Entry]] | None = None  # what search finds, if anything
     title: str = ""  # in the navigation, if it stands there
 
     def write(self, subject: Subject) -> None:
-        """Write all pages of this kind that a subject has."""
+        """Write all pages of this kind that a subject has, and what they load."""
         for place, row in self.rows(subject):
             subject.templates.page(self.template, place, row)
+        for place, text in self.scripts(subject) if self.scripts else ():
+            subject.site.text(place, text)
 
     def index(self, subject: Subject) -> Iterable[Entry]:
         """What search finds of the pages of this kind that a subject has."""
@@ -62,7 +62,7 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
         rows=lambda subject: [
             (addresses.OVERVIEW, overview.overview(subject.site, subject.records))
         ],
-        charts=lambda records: 1 + len(overview.fitted(records)),
+        has_charts=True,
     ),
     Page(
         address=addresses.FINDINGS,
@@ -79,16 +79,14 @@ OF_STUDY: tuple[Page[StudySubject], ...] = (
         about="The datasets, and what makes scores on them doubtful",
         template="data",
         rows=lambda subject: [(addresses.DATA, data.data_page(subject.site, subject.records))],
-        charts=lambda records: len(records.datasets),
+        has_charts=True,
     ),
     Page(
         address=addresses.METHOD,
         title="Method",
         about="Definitions, settings, versions and digests",
         template="method",
-        rows=lambda subject: [
-            (addresses.METHOD, method.method_page(subject.site, subject.records))
-        ],
+        rows=lambda subject: [(addresses.METHOD, method.method_page(subject.records))],
     ),
 )
 
@@ -103,9 +101,7 @@ OF_NETWORK: tuple[Page[NetworkSubject], ...] = (
                 network.network_page(subject.site, subject.records, subject.network),
             )
         ],
-        charts=lambda records: sum(
-            len(network.FIGURES) - (trained.lora is None) for trained in records.trained
-        ),
+        has_charts=True,
         entries=lambda subject: [
             {
                 "kind": "network",
@@ -142,7 +138,7 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
                 comparison.comparison_page(subject.site, subject.classes, subject.gallery),
             )
         ],
-        charts=lambda records: (len(CHARTS) + mattered.FIGURES) * len(records.comparisons),
+        has_charts=True,
         entries=lambda subject: [
             {
                 "kind": "comparison",
@@ -154,7 +150,7 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
     ),
     Page(
         address=addresses.LAYER,
-        about="A layer of them: all its channels; a channel at `#c164`",
+        about="A layer of them: all its channels, and any one of them, as `#164`",
         template="layer",
         rows=lambda subject: (
             (
@@ -163,19 +159,8 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
             )
             for name in subject.comparison.order
         ),
+        scripts=lambda subject: view.scripts(subject.channels, subject.gallery),
         entries=_layer_entries,
-    ),
-    Page(
-        address=addresses.CHANNEL,
-        about="A channel",
-        template="channel",
-        rows=lambda subject: (
-            (
-                subject.comparison.channel(row.layer, row.channel),
-                channel.channel_page(subject.channels, subject.gallery, row),
-            )
-            for row in subject.channels.rows.values()
-        ),
     ),
     Page(
         address=addresses.CLASS,

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import pandas as pd
-from markupsafe import Markup
 
 from overpaint.defaults import LEVEL
 from overpaint.records import BetweenRow, ConceptImageRow, ConceptRow, LayerRow, ProbeRow
@@ -27,9 +26,6 @@ from overpaint.report.site.files import Site, method
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
 from overpaint.study.causes import parent_of_task
-
-FIGURES = 3
-"""The most charts of the section."""
 
 LAYERS, A_LAYER = 3, 3
 """The layers whose difference concepts are shown as pictures, and how many of each."""
@@ -70,7 +66,7 @@ class ConceptCard:
     share: str
     held_by: str
     facts: tuple[tuple[str, Cell], ...]
-    thumbs: Markup
+    thumbs: tuple[Thumb, ...]
     more: str
 
 
@@ -97,7 +93,7 @@ class Mattered:
     absent: str  # how what was not tried comes to be tried
 
 
-def what_mattered(site: Site, records: Records, gallery: Gallery, at: str) -> Mattered:
+def what_mattered(site: Site, records: Records, gallery: Gallery) -> Mattered:
     """The section of a comparison, for a page with the root `at`."""
     comparison = gallery.comparison
     score = "mAP" if comparison.facts.multi_label else "top-1"
@@ -108,7 +104,7 @@ def what_mattered(site: Site, records: Records, gallery: Gallery, at: str) -> Ma
     return Mattered(
         lead=mattered.sentence(table, score, _rank(records, comparison)) if len(table) else "",
         figures=tuple(_figures(site, records, comparison, table, score)),
-        concepts=tuple(_by_layer(gallery, concepts, at)),
+        concepts=tuple(_by_layer(gallery, concepts)),
         concepts_reading=_concepts_reading(comparison, concepts),
         tables=tuple(_tables(comparison, table, concepts)),
         data=tuple(_data(site, comparison)),
@@ -169,7 +165,7 @@ def _tasks(records: Records, comparison: ComparisonRecords) -> tuple[str, str]:
 # --- difference concepts -------------------------------------------------------------------------
 
 
-def _by_layer(gallery: Gallery, concepts: list[ConceptRow], at: str) -> Iterable[LayerConcepts]:
+def _by_layer(gallery: Gallery, concepts: list[ConceptRow]) -> Iterable[LayerConcepts]:
     """The surest concepts of the layers that changed most."""
     comparison = gallery.comparison
     by_layer: dict[str, list[ConceptRow]] = {}
@@ -182,7 +178,7 @@ def _by_layer(gallery: Gallery, concepts: list[ConceptRow], at: str) -> Iterable
     cka = comparison.layers.drop_duplicates("layer").set_index("layer")[comparison.trusted]
     for layer in mattered.where_it_changed_most(comparison, by_layer)[:LAYERS]:
         cards = tuple(
-            _card(gallery, concept, pictures.get((layer, concept.held_by, concept.number), []), at)
+            _card(gallery, concept, pictures.get((layer, concept.held_by, concept.number), []))
             for concept in by_layer[layer][:A_LAYER]
         )
         known = layer in cka.index and pd.notna(cka[layer])
@@ -193,23 +189,16 @@ def _by_layer(gallery: Gallery, concepts: list[ConceptRow], at: str) -> Iterable
         )
 
 
-def _card(
-    gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow], at: str
-) -> ConceptCard:
-    site, dataset = gallery.templates.site, gallery.comparison.facts.dataset
-    end = Markup("</li>\n")
-    thumbs = Markup("").join(
-        gallery.templates.thumb(
-            at,
-            Thumb(
-                picture=thumbnail(site, gallery.folder, dataset, picture.image, picture.digest),
-                image=picture.image,
-                label=picture.label or ABSENT,
-                shared=False,
-                origin=gallery.origins.get(picture.image, Origin()),
-            ),
+def _card(gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]) -> ConceptCard:
+    site, dataset = gallery.site, gallery.comparison.facts.dataset
+    thumbs = tuple(
+        Thumb(
+            picture=thumbnail(site, gallery.folder, dataset, picture.image, picture.digest),
+            image=picture.image,
+            label=picture.label or ABSENT,
+            shared=False,
+            origin=gallery.origins.get(picture.image, Origin()),
         )
-        + end
         for picture in pictures[:PICTURES]
     )
     more = f"{number(concept.gain, 2)} more, {_within(concept.low, concept.high)}"
@@ -440,7 +429,8 @@ def _data(site: Site, comparison: ComparisonRecords) -> Iterable[Link]:
         "forgetting": causes.forgetting,
         "probes": causes.probes,
         "concepts": causes.concepts,
-        "pictures of concepts": causes.concept_images,
+        # by their names; the digests of the files are in the study folder
+        "pictures of concepts": causes.concept_images.drop(columns="digest", errors="ignore"),
     }
     for name, frame in tables.items():
         if not frame.empty:

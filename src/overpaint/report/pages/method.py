@@ -8,7 +8,6 @@ from overpaint.records import LayerRow, Manifest
 from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.rows import Link
 from overpaint.report.parts.text import ABSENT, count, number, setting
-from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import Records
 from overpaint.study.recipe import in_use
@@ -70,7 +69,6 @@ class MethodPage:
     recipes: tuple[RecipeLine, ...]
     networks: tuple[Architecture, ...]
     small: str  # what few pictures mean for CKA in this study
-    charts: str  # what charts are written as
     versions: tuple[str, ...]
     hardware: tuple[str, ...]
     provenance: tuple[Provenance, ...]
@@ -78,16 +76,9 @@ class MethodPage:
     program: str
 
 
-def method_page(site: Site, records: Records) -> MethodPage:
+def method_page(records: Records) -> MethodPage:
     """All that the page of the method shows."""
     made_of = manifests(records)
-    charts = (
-        "This study has so many charts that the site holds each as SVG only, and its table as "
-        "CSV; the command below writes all as PNG and PDF too."
-    )
-    if site.chart_formats:
-        formats = ", ".join(["SVG", *map(str.upper, site.chart_formats)])
-        charts = f"Every chart is here as {formats}, and the table that it is drawn from as CSV."
     weights = {
         f"network {network.name}": network.facts.weights for network in records.networks.values()
     }
@@ -119,7 +110,6 @@ def method_page(site: Site, records: Records) -> MethodPage:
         ),
         networks=tuple(_architectures(records)),
         small=_small(records),
-        charts=charts,
         versions=tuple(versions(made_of)),
         hardware=tuple(hardware(made_of)),
         provenance=tuple(

@@ -71,7 +71,7 @@ class ComparisonSubject(StudySubject):
         """The pictures of the two."""
         dataset = self.records.datasets.get(self.comparison.facts.dataset)
         return Gallery(
-            templates=self.templates,
+            site=self.site,
             folder=self.records.folder,
             comparison=self.comparison,
             maximal=read_maximal(self.comparison),

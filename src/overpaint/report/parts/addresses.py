@@ -15,7 +15,7 @@ METHOD = "method.html"
 NETWORK = "networks/<network>.html"
 COMPARISON = "comparisons/<before>--<after>.html"
 LAYER = "comparisons/<before>--<after>/<layer>.html"
-CHANNEL = "comparisons/<before>--<after>/<layer>/<channel>.html"
+CHANNEL = "comparisons/<before>--<after>/<layer>.html#<channel>"
 CLASS = "comparisons/<before>--<after>/classes/<class>.html"
 
 
@@ -28,7 +28,7 @@ def address(pattern: str, names: dict[str, str]) -> str:
     A layer that is called as the folder of the classes' pages has another one.
 
     >>> address(CHANNEL, {"before": "a", "after": "b", "layer": "classes", "channel": "3"})
-    'comparisons/a--b/layer-classes-d40c85f4/3.html'
+    'comparisons/a--b/layer-classes-d40c85f4.html#3'
     """
     if names.get("layer", "").lower() == "classes":
         names = names | {"layer": f"layer {names['layer']}"}

@@ -9,17 +9,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from markupsafe import Markup
-from numpy.typing import NDArray
 
 from overpaint.files import safe_name
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
-from overpaint.report.parts.maximal import SIDES, Maximal, Numbers
-from overpaint.report.parts.outline import Outline, outlines
+from overpaint.report.parts.maximal import SIDES, Maximal
+from overpaint.report.parts.outline import Outline
+from overpaint.report.parts.outline import outlines as outlines_of
 from overpaint.report.parts.rows import Origin, Picture, Thumb
 from overpaint.report.parts.text import ABSENT, number, slug
 from overpaint.report.site.files import Site
-from overpaint.report.site.templates import Templates
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -29,10 +27,11 @@ MARKS = (
     "A dot marks the position of the layer's map that responded most, a box what of the picture it "
     "has seen; where there is no box, that is all the network was shown."
 )
+MORE = 3
+"""The maximal images that the page of a layer shows of a channel, beside its face."""
+
 OF_BOTH = {"both": "what both networks want", "only_after": "what only the network after wants"}
 """What was drawn of two networks at once."""
-
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,15 +42,17 @@ class Side:
     network: str
     rendering: Picture | None
     caption: str
-    thumbs: Markup  # items of a list, one for each maximal image
-    n: int
-    lost: int  # maximal images without a thumbnail
-    located: bool  # whether it is drawn over any where the channel responded
+    thumbs: tuple[Thumb, ...]
+
+    @property
+    def lost(self) -> int:
+        """Its maximal images without a thumbnail."""
+        return sum(thumb.picture is None for thumb in self.thumbs)
 
 
 def marks(sides: Iterable[Side]) -> str:
     """What is drawn over the maximal images of a page, in words; nothing where nothing is."""
-    return MARKS if any(side.located for side in sides) else ""
+    return MARKS if any(thumb.over for side in sides for thumb in side.thumbs) else ""
 
 
 def rendering(
@@ -77,13 +78,12 @@ def thumbnail(
 class Gallery:
     """The pictures of one comparison."""
 
-    templates: Templates
+    site: Site
     folder: StudyFolder
     comparison: ComparisonRecords
     maximal: Maximal
     origins: Mapping[str, Origin]  # by picture, where something is said of it
     _thumbs: dict[int, Picture | None] = field(default_factory=dict)
-    _items: dict[tuple[int, bool, str], Markup] = field(default_factory=dict)
 
     @property
     def networks(self) -> tuple[str, str]:
@@ -111,7 +111,7 @@ class Gallery:
         row = self._rendered.get((network, layer, channel))
         if row is None and (layer, channel) not in self._chosen:
             return None, "not among the channels that were drawn"
-        picture = rendering(self.templates.site, self.folder, network, layer, channel)
+        picture = rendering(self.site, self.folder, network, layer, channel)
         if row is None or picture is None:
             return picture, LOST
         rose = f"objective {number(row.objective_start, 2)} → {number(row.objective_end, 2)}"
@@ -134,7 +134,7 @@ class Gallery:
             if row.kind in OF_BOTH and path.resolve().is_relative_to(below.resolve()):
                 place = f"{self.comparison.name}/{slug(layer)}/{channel}-{row.kind}.png"
                 alt_text = f"Feature visualisation of {layer}:{channel}, {OF_BOTH[row.kind]}"
-                picture = self.templates.site.pair_rendering(path, place, alt_text)
+                picture = self.site.pair_rendering(path, place, alt_text)
                 status = "" if row.status in ("ok", None) else f"; {row.status}"
                 if picture:
                     before, after = number(row.before, 2), number(row.after, 2)
@@ -148,7 +148,7 @@ class Gallery:
         if at not in self._thumbs:
             image, digest, _ = self.maximal.pictures[at]
             dataset = self.comparison.facts.dataset
-            self._thumbs[at] = thumbnail(self.templates.site, self.folder, dataset, image, digest)
+            self._thumbs[at] = thumbnail(self.site, self.folder, dataset, image, digest)
         return self._thumbs[at]
 
     def face(self, side: int, layer: str, channel: int) -> Picture | None:
@@ -157,69 +157,58 @@ class Gallery:
         numbers = self.maximal.of(layer, channel)[side]
         return picture or (self.thumb(int(numbers[0])) if len(numbers) else None)
 
-    def sides(self, layer: str, channel: int, most: int, at: str) -> tuple[Side, ...]:
-        """A channel in both networks, with at most so many images, for pages with the root `at`."""
-        numbers = [of_side[:most] for of_side in self.maximal.of(layer, channel)]
-        places = self.maximal.positions_of(layer, channel)
-        shared = np.intersect1d(numbers[0], numbers[1])
-        sides = []
-        for when, network, pictures, positions in zip(
-            SIDES, self.networks, numbers, places, strict=True
+    def more(self, side: int, layer: str, channel: int) -> tuple[Picture, ...]:
+        """The thumbnails of the images that excite a channel most, but for one that is its face."""
+        face = self.face(side, layer, channel)
+        thumbs = map(self.thumb, self.maximal.of(layer, channel)[side][: MORE + 1].tolist())
+        return tuple(thumb for thumb in thumbs if thumb and thumb != face)[:MORE]
+
+    def marks(self, layer: str) -> str:
+        """What is drawn over the maximal images of a layer's channels, in words."""
+        is_located = any(
+            (self.maximal.positions[unit] >= 0).any()
+            for unit in self.maximal.positions
+            if unit[0] == layer and unit[2] in SIDES and layer in self.outlines[unit[2]]
+        )
+        return MARKS if is_located else ""
+
+    def side(self, side: int, layer: str, channel: int, most: int) -> Side:
+        """A channel in the network before (0) or after (1), with at most so many images."""
+        numbers = self.maximal.of(layer, channel)
+        shared = np.intersect1d(numbers[0][:most], numbers[1][:most]).tolist()
+        outline = self.outlines[SIDES[side]].get(layer)
+        thumbs = []
+        for number_of, (row, column) in zip(
+            numbers[side][:most].tolist(),
+            self.maximal.positions_of(layer, channel)[side][:most].tolist(),
+            strict=True,
         ):
-            drawing = self._outlines[when].get(layer)
-            over = [Markup("")] * len(pictures)
-            if drawing:
-                at_most = zip(pictures.tolist(), positions[: len(pictures)].tolist(), strict=True)
-                over = [self._over(drawing, number, *place) for number, place in at_most]
-            picture, caption = self.rendering(network, layer, channel)
-            sides.append(
-                Side(
-                    when=when,
-                    network=network,
-                    rendering=picture,
-                    caption=caption,
-                    thumbs=self._strip(pictures, np.isin(pictures, shared), over, at),
-                    n=len(pictures),
-                    lost=sum(self.thumb(number) is None for number in pictures.tolist()),
-                    located=any(over),
+            picture, (image, _, label) = self.thumb(number_of), self.maximal.pictures[number_of]
+            thumbs.append(
+                Thumb(
+                    picture=picture,
+                    image=image,
+                    label=label or ABSENT,
+                    shared=number_of in shared,
+                    origin=self.origins.get(image, Origin()),
+                    over=outline.draw(row, column, picture.width, picture.height)
+                    if outline and picture and row >= 0
+                    else None,
                 )
             )
-        return tuple(sides)
-
-    def _strip(self, numbers: Numbers, shared: Flags, over: list[Markup], at: str) -> Markup:
-        items = zip(numbers.tolist(), shared.tolist(), over, strict=True)
-        end = Markup("</li>\n")
-        return Markup("").join(
-            self._item(number, is_shared, at) + outline + end
-            for number, is_shared, outline in items
+        rendered, caption = self.rendering(self.networks[side], layer, channel)
+        return Side(
+            when=SIDES[side],
+            network=self.networks[side],
+            rendering=rendered,
+            caption=caption,
+            thumbs=tuple(thumbs),
         )
-
-    def _item(self, number: int, shared: bool, at: str) -> Markup:
-        """An item without its end: the same in the hundreds of lists where its picture stands."""
-        key = number, shared, at
-        if key not in self._items:
-            image, _, label = self.maximal.pictures[number]
-            thumb = Thumb(
-                picture=self.thumb(number),
-                image=image,
-                label=label or ABSENT,
-                shared=shared,
-                origin=self.origins.get(image, Origin()),
-            )
-            self._items[key] = self.templates.thumb(at, thumb)
-        return self._items[key]
 
     # --- what of a picture a channel has seen --------------------------------------------------
 
     @cached_property
-    def _outlines(self) -> dict[str, dict[str, Outline]]:
+    def outlines(self) -> dict[str, dict[str, Outline]]:
         """For each side the layers whose positions can be told apart."""
         fields = self.comparison.facts.receptive_fields
-        return {side: outlines(fields.get(side)) for side in SIDES}
-
-    def _over(self, outline: Outline, number: int, row: int, column: int) -> Markup:
-        """What is drawn over a thumbnail."""
-        thumb = self.thumb(number)
-        if thumb is None or row < 0:
-            return Markup("")
-        return outline.draw(row, column, thumb.width, thumb.height)
+        return {side: outlines_of(fields.get(side)) for side in SIDES}

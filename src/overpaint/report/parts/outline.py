@@ -26,7 +26,7 @@ class Outline:
         >>> line = Line(-16, 4, 33)
         >>> outline = Outline(rows=line, columns=line, size=32, resize=32)
         >>> print(outline.draw(2, 7, 64, 64))
-        <svg viewBox="0 0 64 64" preserveAspectRatio="xMidYMid slice" \
+        <svg class="seen" viewBox="0 0 64 64" preserveAspectRatio="xMidYMid slice" \
 aria-hidden="true"><path d="M24 0H64V50H24z"/><path d="M57 17h0"/></svg>
 
         Of a box that holds all that the network is shown there is the middle alone.
@@ -54,7 +54,7 @@ def _drawing(outline: Outline, row: int, column: int, width: int, height: int) -
     a, b, c, d = map(_short, field)
     box = "" if field == whole else f'<path d="M{a} {b}H{c}V{d}H{a}z"/>'
     return Markup(  # noqa: S704  (every part is a number)
-        f'<svg viewBox="0 0 {width} {height}" preserveAspectRatio="xMidYMid slice" '
+        f'<svg class="seen" viewBox="0 0 {width} {height}" preserveAspectRatio="xMidYMid slice" '
         f'aria-hidden="true">{box}{dot}</svg>'
     )
 

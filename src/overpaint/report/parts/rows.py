@@ -4,7 +4,11 @@ A page's own rows stand beside the page. Addresses are relative to the site's ro
 put the way to the root before them.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from markupsafe import Markup
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,36 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Many thumbnails in one picture."""
+
+    src: str
+    width: int
+    height: int
+
+    @property
+    def id(self) -> str:
+        """What a page calls it that shows parts of it many times."""
+        return f"sheet-{PurePosixPath(self.src).stem}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Picture:
-    """A picture in the site, with its size in pixels."""
+    """A picture in the site, with its size in pixels; a part of a sheet, or a file of its own."""
 
     src: str
     width: int
     height: int
     alt: str
+    sheet: Sheet | None = None
+    x: int = 0  # its corner on the sheet
+    y: int = 0
+
+
+def sheets(pictures: Iterable[Picture | None]) -> tuple[Sheet, ...]:
+    """The sheets of which pictures are parts."""
+    found = {picture.sheet for picture in pictures if picture and picture.sheet}
+    return tuple(sorted(found, key=lambda sheet: sheet.src))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +69,7 @@ class Figure:
     reading: str
     picture: Picture | None  # None: there was nothing to draw
     data: str | None
-    downloads: tuple[Link, ...] = ()  # the chart as SVG, PNG and PDF
+    downloads: tuple[Link, ...] = ()  # the chart as SVG, and what else it is written as
     definition: str = ""  # where what it shows is defined
 
     @property
@@ -68,6 +95,7 @@ class Thumb:
     label: str
     shared: bool
     origin: Origin
+    over: Markup | None = None  # drawn over the picture
 
 
 @dataclass(frozen=True, kw_only=True)

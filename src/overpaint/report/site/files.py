@@ -1,9 +1,10 @@
 """The files of a site while it is made: charts, tables and copies of pictures, safely named."""
 
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import altair as alt
 import pandas as pd
@@ -14,6 +15,13 @@ from overpaint.report.parts.rows import Figure, Link, Picture
 from overpaint.report.parts.text import slug
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.site.sheets import Place, on_sheets
+
+IN_LINK = 24_000
+"""The letters of a table that is in its link itself: a study has hundreds of small ones."""
+
+HARMLESS = ",.:/=-_()"
+"""What stands in such a link as it is, beside letters and digits."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +29,10 @@ class Site:
     """The site while it is brought up to date; what its methods return is relative to its root."""
 
     files: IncrementalFiles
-    chart_formats: tuple[str, ...] = tuple(formats.WRITERS)
-    """What a chart is written as, beside SVG: nothing more where there are very many charts."""
+    chart_formats: tuple[str, ...] = ()
+    """What a chart is written as beside SVG: the pages of a study have nothing more."""
+
+    _sheets: dict[Path, dict[str, Place]] = field(default_factory=dict, init=False)
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""
@@ -30,8 +40,14 @@ class Site:
         return place
 
     def data(self, place: str, frame: pd.DataFrame) -> str:
-        """Write a table as CSV: `data/<place>.csv`."""
-        return self.text(f"data/{place}.csv", spreadsheet.csv(frame))
+        """Write a table as CSV, and return its address: `data/<place>.csv`, or, of a small one,
+        a link that has all of it.
+        """
+        text = spreadsheet.csv(frame)
+        if len(text) <= IN_LINK:
+            name = "-".join(map(slug, place.split("/")[-2:]))  # under which it will be kept
+            return f"data:text/csv;charset=utf-8;name={name}.csv,{quote(text, safe=HARMLESS)}"
+        return self.text(f"data/{place}.csv", text)
 
     def figure(
         self,
@@ -77,8 +93,23 @@ class Site:
         return self._picture(source, f"pictures/renderings/{place}", alt_text)
 
     def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
-        """Copy a thumbnail; None when it is missing or no picture."""
-        return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
+        """A thumbnail on a sheet, or copied as a file; None when it is missing or no picture."""
+        if source.parent not in self._sheets:
+            self._sheets[source.parent] = on_sheets(self.files, source.parent, dataset)
+        if not (places := self._sheets[source.parent]):
+            return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
+        if (place := places.get(source.name)) is None:
+            return None
+        self.files.places.add(place.sheet.src)
+        return Picture(
+            src=place.sheet.src,
+            width=place.width,
+            height=place.height,
+            alt=image,
+            sheet=place.sheet,
+            x=place.x,
+            y=place.y,
+        )
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
         size = size_of(source)

@@ -18,7 +18,7 @@ SIGNS = (
 
 PLACES = re.compile(
     r"(index|findings|data|method|against-[^/]+)\.html|assets/[^/]+|"
-    r"networks/[^/]+\.html|comparisons/.+\.html|charts/.+\.(svg|png|pdf)|"
+    r"networks/[^/]+\.html|comparisons/.+\.(html|js)|charts/.+\.(svg|png|pdf)|"
     r"data/.+\.csv|tables/.+\.(csv|tex|md)|pictures/.+\.(png|jpg)"
 )
 """What such a site has, and may be written anew."""

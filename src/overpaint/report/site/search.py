@@ -9,7 +9,7 @@ INDEX = "assets/index.js"
 HEAD = """\
 // Every page of the site: {kind, name, at, of}; `at` is its address from the root, `of` the
 // comparison it belongs to. A layer has its channels too: channel number n is at
-// at.replace(".html", "/n.html"), channels[n] is the number of its leading class after in `classes`
+// at + "#" + n, channels[n] is the number of its leading class after in `classes`
 // of the entry of its comparison, -1 where it has none, and null where there is no channel n.
 """
 

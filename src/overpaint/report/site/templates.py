@@ -8,14 +8,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from overpaint.errors import printable, shortened
-from overpaint.report.parts.rows import Link, Thumb
+from overpaint.report.parts.rows import Link
 from overpaint.report.site.files import Site
 
 LONGEST = 2500
 """The letters of a text on a page, above the longest message; its table has it whole."""
 
 
-def _fit_for_a_page(value: Any) -> Any:
+def fit_for_a_page(value: Any) -> Any:
     """What a template is to print, a text not longer than `LONGEST` and without signs that would
     turn the direction of what follows.
     """
@@ -38,7 +38,7 @@ class Templates:
             loader=PackageLoader("overpaint.report"),
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
-            finalize=_fit_for_a_page,
+            finalize=fit_for_a_page,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
@@ -51,18 +51,11 @@ class Templates:
         text = self.templates.get_template(f"{template}.html").render(page=page, root=root(place))
         self.site.text(place, text)
 
-    def thumb(self, at: str, thumb: Thumb) -> Markup:
-        """A maximal image as an item of a list, for pages from which the root is `at`; without its
-        end, for something may still be drawn over the picture.
-        """
-        macros: Any = self.templates.get_template("macros.html").module
-        return Markup(macros.thumb(at, thumb))  # noqa: S704  (the macro has escaped it)
-
 
 def root(place: str) -> str:
     """The way from a page to the root of the site.
 
-    >>> root("index.html"), root("comparisons/a--b/mixed4d/7.html")
-    ('', '../../../')
+    >>> root("index.html"), root("comparisons/a--b/mixed4d.html")
+    ('', '../../')
     """
     return "../" * place.count("/")

@@ -1,0 +1,84 @@
+"""Thumbnails of a collection on sheets: one picture of many, where there would be many files."""
+
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from overpaint.pixels.images import size_of
+from overpaint.report.parts.rows import Sheet
+from overpaint.report.parts.text import slug
+from overpaint.report.site.incremental import IncrementalFiles
+
+MOST = 2000
+"""Of a collection with more thumbnails each is a file: a page would load all sheets of so many."""
+
+SIDE = 1024
+"""The longest side of a sheet, in pixels, as far as more than one thumbnail fits."""
+
+BLOCK = 16
+"""Thumbnails begin at a multiple of so many pixels, so that JPEG blends none into the next."""
+
+QUALITY = 85
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a thumbnail lies: its size, its sheet, and its corner on that."""
+
+    width: int
+    height: int
+    sheet: Sheet
+    x: int
+    y: int
+
+
+def on_sheets(files: IncrementalFiles, folder: Path, dataset: str) -> dict[str, Place]:
+    """Put the thumbnails of a folder on sheets, by file name; nothing where there are too many."""
+    names = [name for name, *_ in files.pictures_below(folder)]
+    names = [name for name in names if re.fullmatch(r"[0-9a-f]{24}\.jpg", name)]
+    if len(names) > MOST:
+        return {}
+    sizes = {name: size for name in names if (size := size_of(folder / name))}
+    if not sizes:
+        return {}
+    step_x, step_y = (
+        -(-max(size[axis] for size in sizes.values()) // BLOCK) * BLOCK for axis in (0, 1)
+    )
+    across, down = max(1, SIDE // step_x), max(1, SIDE // step_y)
+    told = {name: rest for name, *rest in files.pictures_below(folder)}
+    places: dict[str, Place] = {}
+    names = list(sizes)
+    for number, first in enumerate(range(0, len(names), across * down)):
+        on_it = names[first : first + across * down]
+        rows = -(-len(on_it) // across)
+        corners = {
+            name: (step_x * (at % across), step_y * (at // across)) for at, name in enumerate(on_it)
+        }
+        sheet = Sheet(
+            src=f"pictures/{slug(dataset)}-{number + 1}.jpg",
+            width=step_x * min(across, len(on_it)),
+            height=step_y * rows,
+        )
+        made_from = [[name, *told[name], *corner] for name, corner in corners.items()]
+        files.cached(sheet.src, made_from, lambda: drawn(folder, sheet, corners))  # noqa: B023
+        for name, (x, y) in corners.items():
+            width, height = sizes[name]
+            places[name] = Place(width=width, height=height, sheet=sheet, x=x, y=y)
+    return places
+
+
+def drawn(folder: Path, sheet: Sheet, corners: dict[str, tuple[int, int]]) -> bytes:
+    """A sheet as JPEG; a thumbnail that cannot be decoded is left blank."""
+    picture = Image.new("RGB", (sheet.width, sheet.height), "#888")
+    for name, corner in corners.items():
+        try:
+            with Image.open(folder / name, formats=["JPEG"]) as thumbnail:
+                picture.paste(thumbnail.convert("RGB"), corner)
+        except (OSError, ValueError, SyntaxError):
+            continue
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=QUALITY, optimize=True)
+    return data.getvalue()
