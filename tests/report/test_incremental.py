@@ -121,7 +121,7 @@ def test_what_is_no_longer_wanted_is_removed(tmp_path):
     assert not any("comparisons" in name for name in contents(folder))
 
 
-@pytest.mark.parametrize("after", [1, 20, 60])
+@pytest.mark.parametrize("after", [1, 8, 20])
 def test_a_build_that_is_cut_off(lean, monkeypatch, after):
     """Cut off anywhere, the site can be read, and the next build makes it what it should be."""
     build(lean)

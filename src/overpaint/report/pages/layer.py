@@ -54,7 +54,7 @@ class Tile:
                 ("leading-before", row.top_class_before or ""),
                 ("leading", row.top_class_after or ""),
                 ("dead", DEAD.get(row.status, "")),
-                ("status", row.status or "ok"),
+                ("status", "" if row.status == "ok" else row.status or ""),
             ),
             facts=(
                 ("overlap", number(row.overlap)),
