@@ -100,7 +100,9 @@ def test_a_link_in_a_place_of_ours_is_refused(warm, place, tmp_path, name):
     assert {**contents(tmp_path), "place.output": ""} == {**before, "place.output": ""}
 
 
-@pytest.mark.parametrize("name", ["assets", "comparisons", "index.html", "pictures/photographs"])
+@pytest.mark.parametrize(
+    "name", ["assets", "comparisons", "index.html", "pictures", "pictures/photographs-1.jpg"]
+)
 def test_a_link_in_the_site_is_not_written_through(warm, place, tmp_path, name):
     """Where a folder or a page of the site is a link, the report is refused."""
     path, theirs = place / "out/site" / name, tmp_path / "theirs"
