@@ -54,6 +54,11 @@ class Page(HTMLParser):
         ]
 
     @property
+    def unlinked(self) -> str:
+        """The text without the tables that stand in its links."""
+        return re.sub(r'href="data:text[^"]*"', "", self.text)
+
+    @property
     def plain(self) -> str:
         """The words with single blanks."""
         return " ".join(self.words.split())

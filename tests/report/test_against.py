@@ -48,7 +48,7 @@ def page(whole, twin, tmp_path):
 
 
 def part(page, title: str) -> str:
-    text = page.text.split(f'<h2 id="{title}"')[1].split("<h2 ")[0]
+    text = page.unlinked.split(f'<h2 id="{title}"')[1].split("<h2 ")[0]
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 

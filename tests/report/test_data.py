@@ -19,9 +19,8 @@ def page(whole) -> Page:
 
 
 def part(page: Page, title: str) -> str:
-    """The text of the section with a heading, without the tables that stand in its links."""
-    text = re.sub(r'href="data:[^"]*"', "", page.text)
-    return text.split(f'<h2 id="{title}"')[1].split("<h2 ")[0]
+    """The text of the section with a heading."""
+    return page.unlinked.split(f'<h2 id="{title}"')[1].split("<h2 ")[0]
 
 
 def plain(text: str) -> str:

@@ -38,7 +38,7 @@ def records(whole) -> Records:
 
 def part(page, title: str) -> str:
     """The text of the section with a heading."""
-    return page.text.split(f'<h2 id="{title}"')[1].split("<h2 ")[0]
+    return page.unlinked.split(f'<h2 id="{title}"')[1].split("<h2 ")[0]
 
 
 def plain(text: str) -> str:
