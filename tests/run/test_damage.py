@@ -143,7 +143,8 @@ DAMAGES = [
     ("datasets/photographs/pictures/labels.csv", empty, "pictures/labels.csv is empty"),
     ("study.yaml", cut, "study.yaml: "),
     ("site/findings.html", change, "site/findings.html was changed"),
-    ("site/comparisons/source--tuned/mixed3b/1.html", cut, "1.html is cut off"),
+    ("site/comparisons/source--tuned/mixed3b.html", cut, "mixed3b.html is cut off"),
+    ("site/comparisons/source--tuned/mixed3b.js", cut, "mixed3b.js is cut off"),
     ("site/pictures/renderings/source/mixed3b/1.png", lose, "1.png is lost"),
 ]
 """A file, what happens to it, and what the next run says."""

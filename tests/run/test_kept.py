@@ -221,22 +221,24 @@ def test_sources_of_a_table_reach_the_report_and_nothing_is_trained_again(copy, 
     shutil.copytree(root, tmp_path / "art")
     write_table_of(copy, file, "https://museum.org/{}", "CC0")
     carry_out(folder, TABLE)
-    of_network, channel = (folder / "site" / place for place in (
-        "networks/tuned.html", "comparisons/source--tuned/mixed3b/1.html"))  # fmt: skip
+    page = folder / "site/networks/tuned.html"
+    channels = folder / "site/comparisons/source--tuned.js"  # its pictures
     link = re.compile(r'<a href="https://museum\.org/\d+" rel="noreferrer" '
-                      r'title="Rights: CC0"><img [^>]*></a>')  # fmt: skip
-    for page in (of_network, channel):
-        assert len(link.findall(page.read_text())) >= 4
+                      r'title="Rights: CC0"><svg ')  # fmt: skip
+    assert len(link.findall(page.read_text())) >= 4
+    assert len(re.findall(r'"https://museum\.org/\d+","Rights: CC0"', channels.read_text())) >= 4
     write_table_of(copy, file, "javascript:alert({})", "CC BY 4.0")
     assert made(carry_out(folder, TABLE)) == {"site.json"}
-    title = re.compile(r'<div title="Source: javascript:alert\(\d+\). Rights: CC BY 4.0"><img ')
-    for page in (of_network, channel):
-        assert len(title.findall(page.read_text())) >= 4
-        assert 'href="javascript' not in page.read_text()
+    title = re.compile(r'<div title="Source: javascript:alert\(\d+\). Rights: CC BY 4.0"><svg ')
+    assert len(title.findall(page.read_text())) >= 4
+    assert 'href="javascript' not in page.read_text()
+    title = re.compile(r'"","Source: javascript:alert\(\d+\). Rights: CC BY 4.0"')
+    assert len(title.findall(channels.read_text())) >= 4
+    assert '"javascript:' not in channels.read_text()
     write_table_of(copy, file, "", "")
     assert made(carry_out(folder, TABLE)) == {"site.json"}
-    for page in (of_network, channel):
-        assert "title=" not in page.read_text()
+    assert "title=" not in page.read_text()
+    assert "Rights" not in channels.read_text()
 
 
 def test_a_dry_run_says_what_would_be_made_and_writes_nothing(copy):

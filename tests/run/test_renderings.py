@@ -125,7 +125,8 @@ def test_both_networks_at_once(done):
     for row in found:
         assert row.reach_after == reached.get(row.channel)
         assert Image.open(place / f"mixed3b/{row.channel}-{row.kind}.png").size == (32, 32)
-    pages = "".join(path.read_text() for path in (done / "site").rglob("*.html"))
+    site = [path for ending in ("html", "js") for path in (done / "site").rglob(f"*.{ending}")]
+    pages = "".join(path.read_text() for path in site)
     assert "4-both.png" in pages
     assert "4-only_after.png" in pages
 
