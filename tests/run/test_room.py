@@ -79,7 +79,7 @@ def test_missing_room_is_refused_before_anything_is_trained(tmp_path, monkeypatc
     """The message says what is needed, for what, and what is free; nothing was begun."""
     monkeypatch.setattr(module, "free_at", lambda _: 1_000_000)
     with pytest.raises(
-        MachineError, match=r"needs about \d+ MB .*the report.* has 1.0 MB left"
+        MachineError, match=r"needs about [\d.]+ MB .*the report.* has 1.0 MB left"
     ) as e:
         carry_out(tmp_path / "run")
     assert e.value.slug == "no-space"

@@ -40,15 +40,16 @@ THUMBNAIL = 2_600
 ROW = 11
 """Bytes of a maximal image in a table."""
 
-PAGE = 4_800
-SHOWN = 345
-"""Bytes of a channel's page, and of each maximal image on it."""
+CHANNEL = 2_600
+SHOWN = 20
+"""Bytes of a channel on the page of its layer and in the script beside it, and of each of its
+maximal images there."""
 
 TRIED = 30_000
 """Bytes of the tables of what other weights would do in a pair."""
 
-CHART, SVG, MANY = 300_000, 32_000, 120
-"""Bytes of a chart in all its formats, and of the SVG alone, as it is where charts are so many."""
+SVG = 32_000
+"""Bytes of a chart."""
 
 MARGIN = 1.15
 """Times what is reckoned that is asked for."""
@@ -178,8 +179,8 @@ def _of_pages(
         width, images = sum(channels.values()), min(study.maximal_images, counts[dataset][split])
         if not lies:
             needs["comparisons"] += width * (300 + 2 * images * ROW) + 40_000
-        pages = width * (PAGE + SHOWN * 2 * min(images, SHOWN_IMAGES) + 800 + FILE)
-        of_site += pages + len(channels) * 60_000
+        of_site += width * (CHANNEL + SHOWN * 2 * min(images, SHOWN_IMAGES))
+        of_site += len(channels) * 20_000
         charts += 10
         pictures_of[dataset] = max(
             pictures_of[dataset], min(2 * width * images, counts[dataset][split])
@@ -198,8 +199,7 @@ def _of_pages(
         if not folder.thumbnails(dataset).exists():
             of_test = min(counts[dataset]["test"], 60 * len(trained))
             needs["thumbnails"] += (pictures + of_test) * (THUMBNAIL + FILE)
-    in_all = 10 * len(study.compare) + 2 * len(trained) + 3 * len(study.datasets) + 2
-    of_site += charts * (SVG if in_all > MANY else CHART)
+    of_site += charts * SVG
     needs["the report"] = of_site + needs["renderings"] + needs["thumbnails"]
     return needs
 
