@@ -138,7 +138,8 @@ def _write(file: Path, what: str) -> None:
         since=time.strftime("%Y-%m-%d %H:%M:%S"),
     )
     # in its place: the lock is ours, and who reads a half takes it for that of an unknown
-    file.write_text(json.dumps(asdict(holder)), encoding="utf-8")
+    with refusals_told(file):  # a full disk does not say of which file it is said
+        file.write_text(json.dumps(asdict(holder)), encoding="utf-8")
 
 
 def _read(file: Path) -> Holder | None:
