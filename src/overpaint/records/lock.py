@@ -27,6 +27,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from overpaint.errors import RecordError
+from overpaint.machine import refusals_told
 from overpaint.records.drafts import runs_still, started, this_kernel, this_machine
 
 BEAT = 5.0
