@@ -1,10 +1,13 @@
 """Forwards that begin behind a layer say what whole forwards say, or are not used."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from overpaint.causes.onwards import Onwards
+from overpaint.causes.variants import Variant, said_of, said_of_each
+from overpaint.datasets.opening import ENTRY, open_dataset
 from overpaint.networks import build
 from overpaint.networks.own import wrap
 
@@ -16,7 +19,7 @@ NETWORKS = [
 ]
 
 
-def pictures(count):
+def drawn(count):
     return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(count))
 
 
@@ -26,7 +29,7 @@ def test_behind_each_layer_are_the_logits_of_a_whole_forward(name):
     """To the bit, for batches of other sizes than the one that was tried, and without a trace."""
     network = build(name, classes=("a", "b", "c"), seed=0).eval()
     size = 224 if "vit" in name else 64
-    images = nn.functional.interpolate(pictures(5), size)
+    images = nn.functional.interpolate(drawn(5), size)
     onwards = Onwards(network)
     able = onwards.tried(network, images)
     assert len(able) > 0.6 * len(network.layers)
@@ -45,7 +48,7 @@ def test_behind_each_layer_are_the_logits_of_a_whole_forward(name):
 def test_what_runs_before_is_not_run():
     """The convolutions before a layer are not called, those behind it are."""
     network = build("inception_small", classes=("a", "b"), seed=0).eval()
-    images, called = pictures(2), []
+    images, called = drawn(2), []
     onwards = Onwards(network)
     with onwards.recording() as outputs:
         network(images)
@@ -71,10 +74,31 @@ class Reaching(nn.Module):
         return self.head(self.three(self.two(first).relu_() + first).mean((2, 3)))
 
 
+def reaching(seed):
+    torch.manual_seed(seed)
+    return wrap(Reaching(), preprocessing={"size": 32}, classes=["bird", "tree"],
+                layers=["one", "two", "three"]).eval()  # fmt: skip
+
+
 @torch.inference_mode()
 def test_a_layer_that_is_reached_past_is_seen():
     """Behind it no forward begins; one before and one behind it are as good as ever."""
-    torch.manual_seed(0)
-    network = wrap(Reaching(), preprocessing={"size": 32}, classes=["a", "b"],
-                   layers=["one", "two", "three"]).eval()  # fmt: skip
-    assert Onwards(network).tried(network, pictures(2)) == {"one", "three"}
+    network = reaching(0)
+    assert Onwards(network).tried(network, drawn(2)) == {"one", "three"}
+
+
+@pytest.mark.parametrize("behind", ["one", "two", "three"])
+def test_variants_say_what_they_say_alone(pictures, tmp_path, behind):
+    """Also where a layer is reached past, and where the last batch is smaller than the first."""
+    (pictures / "red").rename(pictures / "bird")
+    (pictures / "blue").rename(pictures / "tree")
+    entry = ENTRY.validate_python({"kind": "folder", "root": pictures})
+    dataset, _ = open_dataset("colours", entry, workplace=tmp_path / "work")
+    images, network, old = dataset.split("train"), reaching(1), reaching(2).tensors()
+    above = ["one", "two", "three"][: ["one", "two", "three"].index(behind) + 1]
+    back = {name: value for name, value in old.items() if name.partition(".")[0] not in above}
+    alone = said_of(network, images, back).logits
+    variants = [Variant(tensors={}), Variant(tensors=back, behind=behind)]
+    _, said = said_of_each(network, images, variants)
+    assert np.array_equal(said.logits, alone)
+    assert not np.array_equal(said.logits, said_of(network, images).logits)

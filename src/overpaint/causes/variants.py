@@ -117,22 +117,8 @@ def said_of(network: Network, split: Split, tensors: Mapping[str, Tensor] | None
 
     In evaluation mode, on the best device, float32. The network is afterwards as it was.
     """
-    pixels = pixels_of(split, network.preprocessing)
-    pixels.keep()
-    modes = [(module, module.training) for module in network.modules()]
-    variant = _Variant(network, tensors or {})
-    try:
-        with on_best_device(variant) as device, torch.inference_mode(), exact():
-            variant.settle(device)
-            pixels.draw(None, crop=False, flip=False)
-            parts = [
-                variant(as_float(batch, device)).double().cpu()
-                for batch, _ in at_device(pixels, in_order(len(pixels), BATCH), device)
-            ]
-    finally:
-        network.train()  # what was computed from other weights in evaluation mode is forgotten
-        back_to(modes)
-    return Said(torch.cat(parts).numpy(), split.multi_label)
+    [said] = said_of_each(network, split, [Variant(tensors=tensors or {})])
+    return said
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -155,31 +141,43 @@ def said_of_each(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Said]:
     """What a network says of a split with the tensors of each of some variants; as `said_of` of
-    each, bit for bit, but what two say alike is reckoned once. The first has none.
+    each, bit for bit, but what two say alike is reckoned once. Where one begins behind a layer, the
+    first has no tensors.
     """
     pixels = pixels_of(split, network.preprocessing)
     pixels.keep()
     modes = [(module, module.training) for module in network.modules()]
-    running = [_Variant(network, variant.tensors) for variant in variants]
     parts: list[list[Tensor]] = [[] for _ in variants]
-    able: set[str] | None = None
     begun_from = {variant.like for variant in variants if variant.behind}
+    able: set[str] | None = None
     try:
-        with on_best_device(*running) as device, torch.inference_mode(), exact():
-            onwards = Onwards(network)
+        with on_best_device(network) as device, torch.inference_mode(), exact():
+            onwards = Onwards(network) if begun_from else None
+            # each once, however many variants have it
+            there = {
+                id(tensor): tensor.to(device)
+                for variant in variants
+                for tensor in variant.tensors.values()
+            }
+            running = [
+                _Variant(
+                    network, {name: there[id(tensor)] for name, tensor in each.tensors.items()}
+                )
+                for each in variants
+            ]
             pixels.draw(None, crop=False, flip=False)
             order = in_order(len(pixels), BATCH)
             for number, (batch, _) in enumerate(at_device(pixels, order, device), start=1):
                 images = as_float(batch, device)
                 outputs: dict[int, dict[str, Tensor]] = {}
                 for at, (variant, run) in enumerate(zip(variants, running, strict=True)):
-                    run.settle(device)
-                    if able is None:
+                    run.forget()
+                    if onwards and able is None:
                         able = onwards.tried(run, images)
-                    if variant.behind in able:
+                    if onwards and able and variant.behind in able:
                         with onwards.behind(variant.behind, outputs[variant.like][variant.behind]):
                             logits = run(images)
-                    elif at in begun_from:
+                    elif onwards and at in begun_from:
                         with onwards.recording() as outputs[at]:
                             logits = run(images)
                     else:
@@ -188,7 +186,7 @@ def said_of_each(
                 if progress:
                     progress(number, len(order))
     finally:
-        network.train()
+        network.train()  # what was computed from other weights in evaluation mode is forgotten
         back_to(modes)
     return [Said(torch.cat(part).numpy(), split.multi_label) for part in parts]
 
@@ -201,9 +199,8 @@ class _Variant(nn.Module):
         self.network = network
         self.tensors = {f"body.{name}": tensor for name, tensor in tensors.items()}
 
-    def settle(self, device: torch.device) -> None:
-        """Have everything on the device, and nothing remembered that came from other weights."""
-        self.tensors = {name: tensor.to(device) for name, tensor in self.tensors.items()}
+    def forget(self) -> None:
+        """Have nothing remembered that came from other weights."""
         self.network.train()
         self.network.eval()
 

@@ -17,9 +17,9 @@ from overpaint.report.study.reading import DatasetRecords, Records
 SPLITS = {"train": "to train on", "val": "to validate on", "test": "to test on"}
 
 BY_CKA = (
-    "How alike two networks see was measured layer by layer, on the features' means over "
-    "positions, by debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021), with 95 % "
-    "intervals by a jackknife over {units}."
+    "How alike two networks see was measured layer by layer, on features ({reductions}), by "
+    "debiased linear CKA (Kornblith et al. 2019; Nguyen et al. 2021), with 95 % intervals by a "
+    "jackknife over {units}."
 )
 BY_MAXIMAL = (
     "For each channel the {most} pictures of the training split that excite it most were taken, in "
@@ -91,9 +91,11 @@ def _networks(records: Records) -> Iterator[str]:
             continue
         size = facts.preprocessing.size if facts.preprocessing else None
         shown = f", on pictures of {size} × {size} pixels" if size else ""
-        weights = "" if facts.dataset else " with its published weights"
-        if network.manifest.settings.get("weights") == "random":
-            weights = "" if facts.dataset else " with random weights"
+        named = records.study.all_networks[network.name].weights
+        weights = " as its code makes it" if facts.code else " with its published weights"
+        if named:
+            weights = " with random weights" if named == "random" else " with the weights of a file"
+        weights = "" if facts.dataset else weights
         yield (
             f"{network.name} is {facts.architecture}{weights} "
             f"({count(facts.parameters)} parameters{shown})."
@@ -135,7 +137,12 @@ def _measures(records: Records) -> Iterator[str]:
     pairs = [f"{pair.before} with {pair.after}" for pair in compared]
     yield f"Compared were {'; '.join(pairs)}."
     grouped = any(pair.layers["n_groups"].notna().any() for pair in compared)
-    yield BY_CKA.format(units="groups" if grouped else "pictures")
+    reductions = dict.fromkeys(
+        {"mean": "the mean over positions", "max": "the largest over positions"}.get(name, name)
+        for pair in compared
+        for name in pair.layers["reduction"].dropna()
+    )
+    yield BY_CKA.format(units="groups" if grouped else "pictures", reductions="; ".join(reductions))
     pictures = sorted({row.n_images for pair in compared for row in
                        rows(pair.layers.head(1), LayerRow)})  # fmt: skip
     if pictures:

@@ -25,7 +25,7 @@ from overpaint.report.parts.text import (
 from overpaint.report.site.files import Site, method
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
-from overpaint.study.causes import parent_of_task
+from overpaint.study.causes import are_twins, parent_of_task
 
 LAYERS, A_LAYER = 3, 3
 """The layers whose difference concepts are shown as pictures, and how many of each."""
@@ -94,7 +94,7 @@ class Mattered:
 
 
 def what_mattered(site: Site, records: Records, gallery: Gallery) -> Mattered:
-    """The section of a comparison, for a page with the root `at`."""
+    """The section of a comparison."""
     comparison = gallery.comparison
     score = "mAP" if comparison.facts.multi_label else "top-1"
     table = mattered.change_beside_cost(comparison)
@@ -109,7 +109,7 @@ def what_mattered(site: Site, records: Records, gallery: Gallery) -> Mattered:
         tables=tuple(_tables(comparison, table, concepts)),
         data=tuple(_data(site, comparison)),
         remarks=tuple(comparison.causes.facts.notes + comparison.causes.concept_facts.notes),
-        absent=_absent(comparison),
+        absent=_absent(records, comparison),
     )
 
 
@@ -438,7 +438,7 @@ def _data(site: Site, comparison: ComparisonRecords) -> Iterable[Link]:
             yield Link(name, href=site.data(place, frame))
 
 
-def _absent(comparison: ComparisonRecords) -> str:
+def _absent(records: Records, comparison: ComparisonRecords) -> str:
     """What was not tried, and how it comes to be; what a comparison cannot have is not named."""
     causes = comparison.causes
     tried = {
@@ -447,6 +447,8 @@ def _absent(comparison: ComparisonRecords) -> str:
         "what layers know": causes.probes,
         "difference concepts": causes.concepts,
     }
+    if are_twins(records.study, comparison.before, comparison.after):
+        del tried["setting layers back"]  # there is nothing to set back to
     lacking = [name for name, frame in tried.items() if frame.empty]
     if not lacking:
         return ""
