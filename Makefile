@@ -15,8 +15,11 @@ demo: .venv/ready
 	$(BIN)/overpaint run demo
 	@echo "The report: $(CURDIR)/runs/demo/site/index.html"
 
+# Threads of one file's tests in the way of another's would slow both tenfold.
+test: export OMP_NUM_THREADS = 1
+test: export MKL_NUM_THREADS = 1
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile
 
 test-lowest: .venv-lowest/ready
 	OVERPAINT_LOWEST=1 .venv-lowest/bin/python -m pytest --ignore=tests/report/test_browser.py
