@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from overpaint.errors import MeasureError
 from overpaint.findings import (
     STATEMENTS,
     ComparedPair,
@@ -140,12 +141,22 @@ def test_grams_give_the_cka_of_a_half():
     """CKA from a part of the Gram matrices is that of the features of these pictures."""
     features = noisy((1.0,) * 5, "after")
     x, y = features["before", "conv1"] + 7, features["after", "conv1"]
-    rows = np.array([3, 5, 8, 9, 40, 77, 78, 100, 111, 119])
+    few = np.isin(np.arange(120), [3, 5, 8, 9, 40, 77, 78, 100, 111, 119])
     sampled = Sampled.of([(x, y)], 0)
     assert sampled.n == 120
-    assert sampled.layers[0].cka_debiased(rows) == pytest.approx(
-        linear_cka(x[rows], y[rows], debiased=True), abs=1e-9
+    assert sampled.layers[0].cka_debiased(np.stack([few, ~few])) == pytest.approx(
+        [linear_cka(x[rows], y[rows], debiased=True) for rows in (few, ~few)], abs=1e-9
     )
+
+
+def test_a_half_of_equals_has_no_cka():
+    """Pictures that are all alike in a layer are refused, however much the others differ."""
+    x, y = np.zeros((40, 3)), np.random.default_rng(0).standard_normal((40, 3))
+    x[:20] = np.random.default_rng(1).standard_normal((20, 3)) * 1e3
+    x[20:] += 0.1
+    with pytest.raises(MeasureError, match="equally far apart") as error:
+        Sampled.of([(x, y)], 0).layers[0].cka_debiased(np.arange(40)[None] >= 20)
+    assert error.value.slug == "degenerate-features"
 
 
 def channel_table(before, after, *, width=40):

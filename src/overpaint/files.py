@@ -15,6 +15,7 @@ import json
 import os
 import re
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -102,6 +103,7 @@ RESERVED = {"con", "prn", "aux", "nul", *_PORTS}
 """What Windows calls devices, whatever ending follows."""
 
 
+@lru_cache(maxsize=2**16)
 def safe_name(text: str) -> str:
     """A name that is safe as a file, an address and an anchor; an ordinary name is its own.
 

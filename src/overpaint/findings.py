@@ -320,12 +320,12 @@ class Sampled:
         self, statistic: Callable[[list[float]], float], rng: np.random.Generator
     ) -> tuple[float, float]:
         """Of a statistic of the layers' debiased CKAs, over halves of pictures or of groups."""
-        return over_halves(
-            lambda rows: statistic([layer.cka_debiased(rows) for layer in self.layers]),
-            len(self.layers[0].x),
-            rng,
-            groups=self.groups,
-        )
+
+        def of_each(chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+            ckas = zip(*(layer.cka_debiased(chosen) for layer in self.layers), strict=True)
+            return np.array([statistic(list(values)) for values in ckas])
+
+        return over_halves(of_each, len(self.layers[0].x), rng, groups=self.groups)
 
 
 # --- low layers change less ----------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_halves_cover():
     for trial in range(200):
         rng = np.random.default_rng(trial)
         values = rng.standard_normal(60)
-        low, high = over_halves(lambda rows, v=values: v[rows].mean(), 60, rng)
+        low, high = over_halves(lambda chosen, v=values: chosen @ v / chosen.sum(axis=1), 60, rng)
         held += low <= 0 <= high
     assert 180 <= held <= 199
 
@@ -72,16 +72,21 @@ def test_halves_cover():
 def test_halves_are_halves():
     """Each half has half of the pictures, none twice, and of many pictures 500."""
     seen = []
-    over_halves(lambda rows: seen.append(rows) or 0.0, 41, np.random.default_rng(0), draws=5)
-    over_halves(lambda rows: seen.append(rows) or 0.0, 9000, np.random.default_rng(0), draws=1)
-    assert [len(set(rows.tolist())) for rows in seen] == [20] * 5 + [500]
-    assert len({tuple(rows) for rows in seen[:5]}) == 5
+
+    def statistic(chosen):
+        seen.extend(chosen)
+        return np.zeros(len(chosen))
+
+    over_halves(statistic, 41, np.random.default_rng(0), draws=5)
+    over_halves(statistic, 9000, np.random.default_rng(0), draws=1)
+    assert [int(chosen.sum()) for chosen in seen] == [20] * 5 + [500]
+    assert len({tuple(chosen) for chosen in seen[:5]}) == 5
 
 
 def test_few_pictures_have_no_halves():
     """Nine pictures are refused."""
     with pytest.raises(MeasureError) as error:
-        over_halves(lambda _rows: 0.0, 9, np.random.default_rng(0))
+        over_halves(lambda chosen: np.zeros(len(chosen)), 9, np.random.default_rng(0))
     assert error.value.slug == "too-few-images"
 
 

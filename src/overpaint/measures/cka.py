@@ -323,9 +323,9 @@ class Grams:
 
     >>> rng = np.random.default_rng(0)
     >>> x, y = rng.standard_normal((2, 50, 8))
-    >>> rows = np.arange(0, 50, 2)
-    >>> value = Grams.of(x, y).cka_debiased(rows)
-    >>> abs(value - linear_cka(x[rows], y[rows], debiased=True)) < 1e-12
+    >>> chosen = np.arange(50) % np.array([[2], [3]]) == 0  # every second, every third
+    >>> values = Grams.of(x, y).cka_debiased(chosen)
+    >>> bool(abs(values[1] - linear_cka(x[::3], y[::3], debiased=True)) < 1e-12)
     True
     """
 
@@ -337,20 +337,41 @@ class Grams:
         """Of two tables; errors as of `linear_cka`."""
         return cls(Centred.of(x).gram, Centred.of(y).gram)
 
-    def cka_debiased(self, rows: NDArray[np.intp]) -> float:
-        """`linear_cka` of some of the images, but the products of features are not made anew."""
-        chosen = [gram[np.ix_(rows, rows)] for gram in (self.x, self.y)]
-        means = [gram.mean(axis=0) for gram in chosen]
-        k, g = (
-            gram - mean - mean[:, None] + mean.mean()
-            for gram, mean in zip(chosen, means, strict=True)
+    def cka_debiased(self, chosen: NDArray[np.bool_]) -> Array:
+        """`linear_cka` of each of some selections [D, N], true where an image is chosen: [D].
+
+        No product of features is made anew, and no selection has a matrix of its own: the sums of
+        all selections come from products of `chosen` and the whole matrices. Raises MeasureError
+        `degenerate-features` where that is so of any selection.
+        """
+        s = chosen.astype(np.float64)
+        n = s.sum(axis=1)
+        # About the mean of the chosen, whose part in each sum is known without a centred matrix.
+        u, v = ((s @ gram) / n[:, None] for gram in (self.x, self.y))  # each with the chosen
+        mean_u, mean_v = ((s * means).sum(axis=1) / n for means in (u, v))
+        a, b = (
+            s * (np.diagonal(gram) - 2 * means + mean[:, None])
+            for gram, means, mean in ((self.x, u, mean_u), (self.y, v, mean_v))
         )
-        a, b = np.diagonal(k), np.diagonal(g)
+        u, v = s * u, s * v
         xy, xx, yy = (
-            Sums(len(s), *map(np.asarray, (np.vdot(s, t), c @ d, c.sum(), d.sum())))
-            for s, t, c, d in ((k, g, a, b), (k, k, a, a), (g, g, b, b))
+            Sums(
+                n=n,
+                squares=row_sums(s @ (k * g), s) - 2 * n * row_sums(p, q) + n**2 * mean_p * mean_q,
+                products=row_sums(c, d),
+                a=c.sum(axis=1),
+                b=d.sum(axis=1),
+            )
+            for k, g, p, q, mean_p, mean_q, c, d in (
+                (self.x, self.y, u, v, mean_u, mean_v, a, b),
+                (self.x, self.x, u, u, mean_u, mean_u, a, a),
+                (self.y, self.y, v, v, mean_v, mean_v, b, b),
+            )
         )
-        return float(cka_of(xy, xx, yy, debiased=True))
+        for gram, pair in ((self.x, xx), (self.y, yy)):
+            if lost(pair.squares, row_sums(s @ gram**2, s)).any():  # a selection of equals
+                raise MeasureError("degenerate-features", DEGENERATE)
+        return cka_of(xy, xx, yy, debiased=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,7 +126,7 @@ def unseen(images: int) -> float:
 
 
 def over_halves(
-    statistic: Callable[[Rows], float],
+    statistic: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
     images: int,
     rng: np.random.Generator,
     *,
@@ -136,11 +136,14 @@ def over_halves(
     """The 95 % interval of a statistic of images, from random halves of them, or of their groups.
 
     >>> values = np.arange(100.0)
-    >>> low, high = over_halves(lambda rows: values[rows].mean(), 100, np.random.default_rng(0))
+    >>> def means(chosen):
+    ...     return chosen @ values / chosen.sum(axis=1)
+    >>> low, high = over_halves(means, 100, np.random.default_rng(0))
     >>> low < 49.5 < high
     True
 
-    `statistic` takes row numbers. A half, drawn without replacement, differs from the whole as much
+    `statistic` takes several selections [draws, images], true where an image is in it, and gives a
+    value of each. A half, drawn without replacement, differs from the whole as much
     as the whole from another such collection: the spread over halves is that of the statistic. A
     bootstrap would repeat images, which CKA takes for similarity. A statistic that is biased in
     small samples makes the interval reach further to that side. Of a large collection a "half" is
@@ -154,16 +157,16 @@ def over_halves(
     if images < 10:
         raise MeasureError("too-few-images", f"halves need at least 10 images; got {images}")
     if groups is None:
-        half = min(images // 2, MOST)
-        halves = [np.sort(rng.permutation(images)[:half]) for _ in range(draws)]
+        half, places = min(images // 2, MOST), np.arange(images)
+        chosen = [np.isin(places, rng.permutation(images)[:half]) for _ in range(draws)]
     else:
         count = how_many(groups) or 0
         if count < 4:
             raise MeasureError(
                 "too-few-groups", f"halves of groups need at least 4 groups; got {count}"
             )
-        halves = [np.flatnonzero(rng.permutation(count)[groups] < count // 2) for _ in range(draws)]
-    return _quantiles([statistic(rows) for rows in halves])
+        chosen = [rng.permutation(count)[groups] < count // 2 for _ in range(draws)]
+    return _quantiles(statistic(np.stack(chosen)))
 
 
 def over_channels(

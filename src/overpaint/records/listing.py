@@ -60,7 +60,8 @@ class Listing:
             self._checked.add(folder)
         path = self.root / place
         refuse_link(path)
-        if place not in self.places | self.rewritable and os.path.lexists(path):
+        is_ours = place in self.places or place in self.rewritable
+        if not is_ours and os.path.lexists(path):
             raise RecordError(
                 "not-ours",
                 f"{path} is there already and was not written by overpaint: move it away, and run "

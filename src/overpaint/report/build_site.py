@@ -7,6 +7,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from altair.utils.schemapi import debug_mode
+
 from overpaint.errors import RecordError
 from overpaint.machine import refusals_told
 from overpaint.records import Listing, StudyFolder
@@ -68,6 +70,7 @@ def showable(folder: StudyFolder) -> Iterator[None]:
         ) from error
 
 
+@debug_mode(False)  # Altair would hold each part of each chart against a schema: the tests do
 def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
     """Write every page of a study, with all that it shows; or only those that have charts."""
     templates = Templates.of(site, records.study.study, navigation=NAVIGATION)

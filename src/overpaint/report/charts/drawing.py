@@ -18,12 +18,12 @@ CROWDED = 640
 """A chart that needs more pixels than these would be too small in one column."""
 
 
-def svg(chart: alt.TopLevelMixin) -> str:
+def svg(chart: alt.TopLevelMixin | dict[str, Any]) -> str:
     """A chart as the text of an SVG file."""
     return draw(chart, _PAGE)
 
 
-def svg_for_print(chart: alt.TopLevelMixin) -> str:
+def svg_for_print(chart: alt.TopLevelMixin | dict[str, Any]) -> str:
     """A chart for a page of a paper: on white, as wide as one column or as both.
 
     Its size is in inches, its coordinates are those of the drawing for a page.
@@ -37,30 +37,31 @@ def svg_for_print(chart: alt.TopLevelMixin) -> str:
     return drawing[: start.start()] + size + drawing[start.end() :]
 
 
-def draw(chart: alt.TopLevelMixin, theme: dict[str, Any]) -> str:
-    """A chart as SVG in a theme: the `config` of Vega-Lite."""
-    spec = _fit_to_draw(chart.to_dict()) | {"config": theme}
+def draw(chart: alt.TopLevelMixin | dict[str, Any], theme: dict[str, Any]) -> str:
+    """A chart, or its Vega-Lite, as SVG in a theme: the `config` of Vega-Lite."""
+    described = chart if isinstance(chart, dict) else chart.to_dict()
+    spec = fit_to_draw(described) | {"config": theme}
     return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
 
 
 LONGEST = 160
 """The letters of a text in a chart: each is measured, and 160 pixels of them are shown."""
 
-CODE = ("calculate", "expr", "labelExpr", "filter", "test")
-"""Keys of Vega-Lite whose texts are no labels."""
+CODE = ("calculate", "expr", "labelExpr", "filter", "test", "datasets")
+"""Keys of Vega-Lite whose texts are no labels; rows of a table became fit when they became JSON."""
 
 
-def _fit_to_draw(part: Any) -> Any:
+def fit_to_draw(part: Any) -> Any:
     """A part of a chart in which what is longer than `LONGEST` has an ellipsis in its middle, and
     what XML does not take is written out: there the drawing would end the process.
     """
     if isinstance(part, dict):
         return {
-            _fit_to_draw(name): value if name in CODE else _fit_to_draw(value)
+            fit_to_draw(name): value if name in CODE else fit_to_draw(value)
             for name, value in part.items()
         }
     if isinstance(part, list):
-        return [_fit_to_draw(value) for value in part]
+        return [fit_to_draw(value) for value in part]
     if isinstance(part, str):
         if len(part) > LONGEST:
             part = f"{part[: LONGEST - 30]}…{part[-29:]}"  # two long labels may begin alike

@@ -3,6 +3,7 @@
 Every chart is drawn from the table that lies beside it as CSV.
 """
 
+import json
 from collections.abc import Sequence
 
 import altair as alt
@@ -23,18 +24,22 @@ from overpaint.report.charts.colours import (
     SHADES,
     SHAPES,
 )
+from overpaint.report.charts.drawing import fit_to_draw
 
 NAMED = 15
 """The most classes whose confusions are written as numbers into the heat map."""
 
 
 def inline(frame: pd.DataFrame) -> alt.InlineData:
-    """A table as a chart holds it; what is not there is null."""
+    """A table as a chart holds it: as JSON, in which what is not there is null.
+
+    Altair would copy a list row by row with every property that a chart is given.
+    """
     names = list(map(str, frame.columns))
     plain = frame.astype(object).where(frame.notna(), None)
-    return alt.InlineData(
-        values=[dict(zip(names, row, strict=True)) for row in plain.to_numpy().tolist()]
-    )
+    rows = [dict(zip(names, row, strict=True)) for row in plain.to_numpy().tolist()]
+    values = json.dumps(fit_to_draw(rows), allow_nan=False, default=str)
+    return alt.InlineData(values=values, format=alt.JsonDataFormat(type="json"))
 
 
 def width_of(steps: int) -> int:

@@ -63,7 +63,7 @@ class Site:
         """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        svg = self.files.cached(src, spec, lambda: drawing.svg(chart).encode()).decode()
+        svg = self.files.cached(src, spec, lambda: drawing.svg(spec).encode()).decode()
         size = ET.fromstring(svg)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
         downloads = [Link(text="SVG", href=src)]
