@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import altair as alt
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the modules beside the tests are no package
@@ -29,8 +30,10 @@ _WRITTEN = {kind: functools.cache(write) for kind, write in formats.WRITERS.item
 
 
 def _drawn_once(chart, theme) -> str:
-    key = json.dumps([chart.to_dict(), theme], sort_keys=True)
+    described = chart if isinstance(chart, dict) else chart.to_dict()
+    key = json.dumps([described, theme], sort_keys=True)
     if key not in _DRAWN:
+        alt.Chart.from_dict(described)  # a build holds no chart against Vega-Lite's schema
         _DRAWN[key] = _draw(chart, theme)
     return _DRAWN[key]
 
