@@ -314,6 +314,10 @@ def report(
     archive: Annotated[
         Path | None, typer.Option("--zip", help="A ZIP file of the site, to put on a server.")
     ] = None,
+    one_file: Annotated[
+        Path | None,
+        typer.Option(help="An HTML file of the main pages and their pictures, to send by mail."),
+    ] = None,
 ) -> None:
     """Write the report of a study folder anew; needs no network and no pictures.
 
@@ -322,6 +326,7 @@ def report(
     from overpaint.report import build
     from overpaint.report.export import against as two
     from overpaint.report.export import figures as exports
+    from overpaint.report.export import one_file as mail
 
     if against is None:
         _refuse_idle(context, "without --against, whose page it is for", "out")
@@ -333,6 +338,8 @@ def report(
         typer.echo(two.against(folder, against, out))
     if archive:
         typer.echo(exports.archive(folder / "site", archive))
+    if one_file:
+        typer.echo(mail.one_file(folder, one_file))
     say_what_is_damaged(folder)
 
 
