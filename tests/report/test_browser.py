@@ -14,6 +14,7 @@ from site_walk import DESK, LOAD_IMAGES, PHONE, browsing, listen, walked
 from tiny_study import BREAKOUT, HOSTILE, SCRIPT
 
 from overpaint.records import ReceptiveFields, read_json
+from overpaint.report.export.one_file import one_file
 from overpaint.report.parts.outline import outlines
 
 PAIR = "comparisons/imagenet--fine_tuned"
@@ -123,6 +124,12 @@ def reader(reading, site) -> Reader:
 def test_the_site_opens_from_disk(browser, site):
     """Every page opens from disk: no message, no request elsewhere, no overflow, all pictures."""
     assert walked(browser, site) == []
+
+
+def test_the_report_in_one_file_opens_from_disk(browser, whole, tmp_path):
+    """So does the report in one file, and all its pictures are in it."""
+    one_file(whole, tmp_path / "report.html")
+    assert walked(browser, tmp_path.resolve()) == []
 
 
 def test_the_walk_objects(browser, tmp_path):
