@@ -28,6 +28,8 @@ def spoil(folder: Path, seed: int) -> list[str]:
         files = sorted(
             path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()
         )
+        if not files:
+            break  # a folder in the place of each
         records = [path for path in files if path.suffix in (".json", ".parquet", ".yaml")]
         file = chance.choice(records or files)
         ways = [WAYS[chance.choice(sorted(WAYS))], OF_KIND.get(file.suffix, cut)]

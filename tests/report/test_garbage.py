@@ -16,6 +16,7 @@ from garbage import spoil
 from tiny_study import DEPTHS, HOSTILE, Plan, write_study
 
 from overpaint.errors import OverpaintError
+from overpaint.records import read_table, write_table
 from overpaint.report import build
 from overpaint.report.charts import drawing, formats
 
@@ -82,6 +83,18 @@ def test_a_column_of_another_type(folder, quick, table, columns):
     """A column that holds what a run never writes leaves the report to the others."""
     rewrite(folder / COMPARISON / f"{table}.parquet", **columns)
     assert build(folder).is_file()
+
+
+@pytest.mark.parametrize(("table", "column"), [("causes", "alpha"), ("concepts", "q")])
+@pytest.mark.parametrize("rows", [slice(None), slice(0, 1)], ids=["all", "one"])
+def test_a_number_that_each_row_needs(folder, quick, table, column, rows):
+    """Rows without a number that tells what they are of are left out, and said."""
+    name = {"causes": "between", "concepts": "concepts"}[table]
+    path = folder / f"{table}/imagenet--fine_tuned/{name}.parquet"
+    frame = read_table(path)
+    frame.loc[frame.index[rows], column] = float("nan")
+    write_table(path, frame)
+    assert f"of its rows no “{column}”" in build(folder).read_text(encoding="utf-8")
 
 
 MANIFESTS = [

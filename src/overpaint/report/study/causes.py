@@ -24,6 +24,9 @@ from overpaint.records import (
 )
 from overpaint.report.study.reader import Reader
 
+NEEDED: dict[type, str] = {BetweenRow: "alpha", ConceptRow: "q"}
+"""Numbers without which a row says nothing: of no run they are missing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CauseRecords:
@@ -94,4 +97,8 @@ def _read(reader: Reader, place: Path, name: str, row: type) -> pd.DataFrame:
         reader.check(place)
     if row in (RewindRow, BetweenRow) and not path.is_file():
         return table([], row)  # of three causes one or two may be asked for
-    return reader.table(path, row)
+    frame = reader.table(path, row)
+    if (number := NEEDED.get(row)) and frame[number].isna().any():
+        reader.say(path, f"holds in {frame[number].isna().sum():,} of its rows no “{number}”")
+        frame = frame.dropna(subset=[number])
+    return frame
