@@ -67,6 +67,17 @@ def routes(records: Records, dataset: str) -> list[Route]:
     return sorted([*trained, *ensembles], key=lambda route: -route.mean)
 
 
+def fitted(records: Records) -> list[str]:
+    """The datasets that networks were fitted to, in the order of the study."""
+    fits = {network.fit for network in records.study.all_networks.values()}
+    return [name for name in records.study.datasets if name in fits]
+
+
+def contests(records: Records) -> list[str]:
+    """The datasets on which several routes were scored."""
+    return [dataset for dataset in fitted(records) if len(routes(records, dataset)) > 1]
+
+
 # --- which is best -----------------------------------------------------------------------------
 
 

@@ -402,6 +402,10 @@ class Records:
         )
         return first + name[len(trained) :]
 
+    def title(self, name: str) -> str:
+        """What a network is called where it is read."""
+        return self.study.title_of(name)
+
     def is_control(self, pair: ComparisonRecords) -> bool:
         """Whether a comparison is of two trainings that differ by their seed only."""
         routes = self.route(pair.before), self.route(pair.after)
