@@ -28,10 +28,10 @@ _DRAWN: dict[str, str] = {}
 _WRITTEN = {kind: functools.cache(write) for kind, write in formats.WRITERS.items()}
 
 
-def _drawn_once(chart, theme) -> str:
-    key = json.dumps([chart.to_dict(), theme], sort_keys=True)
+def _drawn_once(chart, theme, *, linked=True) -> str:
+    key = json.dumps([chart.to_dict(), theme, linked], sort_keys=True)
     if key not in _DRAWN:
-        _DRAWN[key] = _draw(chart, theme)
+        _DRAWN[key] = _draw(chart, theme, linked=linked)
     return _DRAWN[key]
 
 
@@ -53,5 +53,5 @@ def lean(tmp_path, drawn_once) -> Path:
 def quick(monkeypatch):
     """Charts are described but not drawn, which is most of the time of a build."""
     empty = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    monkeypatch.setattr(drawing, "svg", lambda chart: empty if chart else "")
+    monkeypatch.setattr(drawing, "svg", lambda chart, root="": empty if chart else root)
     monkeypatch.setattr(formats, "WRITERS", dict.fromkeys(formats.WRITERS, lambda svg: b""))

@@ -350,14 +350,16 @@ class Study(Entry):
 
     def _check_titles(self) -> None:
         """No two networks are called the same where they are read."""
-        named: dict[str, str] = {name: name for name in self.nodes()}
-        for name, network in self.networks.items():
-            if network.title is None or network.title == name:
-                continue
-            if (other := named.setdefault(network.title, name)) != name:
-                raise Misplaced(("networks", name, "title"), "name-taken", (
-                    f"network {name!r} has the title {network.title!r}, which network {other!r} is "
-                    "called; give it another"))  # fmt: skip
+        called: dict[str, str] = {}
+        for node in self.nodes():
+            title = self.title_of(node)
+            if (other := called.setdefault(title, node)) != node:
+                titles = [name.removesuffix(".init") for name in (node, other)]
+                name = next(name for name in titles if self.all_networks[name].title)
+                first = name if name in self.networks else name.rpartition(".")[0]
+                raise Misplaced(("networks", first, "title"), "name-taken", (
+                    f"the networks {other!r} and {node!r} would both be called {title!r}: give "
+                    "one another title"))  # fmt: skip
 
     def _check_mixed(self, name: str, network: NetworkEntry) -> None:
         """What is mixed are networks that are not, the second of them trained; nothing comes from

@@ -72,7 +72,7 @@ def answers(records: Records) -> Iterable[Answer]:
                 clauses=(
                     _won(records, dataset, best, rest),
                     _luck(records, dataset, best, rest),
-                    _layers(records, pair, records.title(best.name)),
+                    _layers(pair, records.title(best.name)),
                     _mattered(pair),
                 ),
             )
@@ -80,7 +80,7 @@ def answers(records: Records) -> Iterable[Answer]:
         pairs = [pair for pair in records.comparisons.values() if not records.is_control(pair)]
         for pair in [pair for pair in pairs if extremes(pair)][:1]:
             yield Answer(
-                about=f"From {records.title(pair.before)} to {records.title(pair.after)}",
+                about=f"From {pair.title_before} to {pair.title_after}",
                 clauses=(
                     Clause(
                         question=QUESTIONS[0],
@@ -88,7 +88,7 @@ def answers(records: Records) -> Iterable[Answer]:
                         text="no network of the study is scored",
                         link=Link("comparison", href=pair.address()),
                     ),
-                    _layers(records, pair, ""),
+                    _layers(pair, ""),
                     _mattered(pair),
                 ),
             )
@@ -210,7 +210,7 @@ def _luck(records: Records, dataset: str, best: Route, rest: list[Route]) -> Cla
     return Clause(question=QUESTIONS[1], answer=answer, text=text, link=link)
 
 
-def _layers(records: Records, pair: ComparisonRecords | None, winner: str) -> Clause:
+def _layers(pair: ComparisonRecords | None, winner: str) -> Clause:
     measured = extremes(pair) if pair else None
     if pair is None or measured is None:
         return Clause(
@@ -224,7 +224,7 @@ def _layers(records: Records, pair: ComparisonRecords | None, winner: str) -> Cl
     beside = layers[most].beside_luck
     luck = f", {times(beside)} what two trainings differ by" if beside is not None else ""
     text = (
-        f"most from {records.title(pair.before)} to {records.title(pair.after)}: 1 − CKA "
+        f"most from {pair.title_before} to {pair.title_after}: 1 − CKA "
         f"{number(change_of_layer(pair, layers[most]), 2)}{luck}"
     )
     if least != most:

@@ -7,6 +7,7 @@ import pandas as pd
 from overpaint.findings import STATEMENTS
 from overpaint.records import ChannelRow
 from overpaint.report.charts import plots
+from overpaint.report.charts.comparison import at_layers
 from overpaint.report.export import tables
 from overpaint.report.pages.answer import Answer, answers
 from overpaint.report.pages.channel import sentence
@@ -99,7 +100,7 @@ class ComparisonLine:
         facts = comparison.facts
         on = f"{facts.dataset}/{facts.cka_split or ABSENT}" if facts.dataset else ABSENT
         if comparison.failed:
-            on = f"not made: {listed(comparison.failed)} failed"
+            on = f"not made: {listed(map(comparison.study.title_of, comparison.failed))} failed"
         overlap = number(known(comparison.channels["overlap"].mean()))
         chance = number(known(comparison.channels["overlap_chance"].mean()))
         most, least = (
@@ -231,7 +232,7 @@ def _reading(lineage: Tree) -> str:
 def all_missing(records: Records) -> list[str]:
     """What failed, is missing or cannot be read, a sentence each."""
     notes = [
-        *(f"{name} failed: {why}" for name, why in records.failures.items()),
+        *(f"{records.title(name)} failed: {why}" for name, why in records.failures.items()),
         *records.notes,
         *(note for dataset in records.datasets.values() for note in dataset.notes),
         *(note for network in records.networks.values() for note in network.notes),
@@ -252,7 +253,7 @@ def _score_findings(records: Records) -> list[Finding]:
     ):  # a source alone on its own task has not won
         if text := best_route(records, dataset):
             best = next(route for route in routes(records, dataset) if not route.members)
-            aside = f"{best.name}, {score_name(best.main)} on {dataset}"
+            aside = f"{records.title(best.name)}, {score_name(best.main)} on {dataset}"
             findings.append(
                 Finding(
                     figure=Cell(percent(best.mean), aside=aside),
@@ -290,11 +291,11 @@ def _changed(
     is_control: bool,
 ) -> str:
     """Which layers changed; of two trainings that differ by their seed, how much is luck."""
-    start, changed = f"From {comparison.before} to {comparison.after}", "changed"
+    start, changed = f"From {comparison.title_before} to {comparison.title_after}", "changed"
     if is_control:
         start = (
-            f"Between {comparison.before} and {comparison.after}, by luck alone, as only their "
-            "seeds differ"
+            f"Between {comparison.title_before} and {comparison.title_after}, by luck alone, as "
+            "only their seeds differ"
         )
         changed = "differs"
     name, n = _cka_name(comparison), count(comparison.layers["n_images"].max())
@@ -322,7 +323,7 @@ def _changes(site: Site, records: Records) -> Figure | None:
         cka = comparison.trusted
         curve = comparison.layers[["layer", cka, f"{cka}_low", f"{cka}_high"]]
         curve = curve.set_axis(["layer", "value", "low", "high"], axis=1).dropna(subset="value")
-        curves.append(curve.assign(what=comparison.title))
+        curves.append(at_layers(comparison, curve.assign(what=comparison.title)))
     long = pd.concat(curves, ignore_index=True)
     start = f"The first {CURVES} comparisons: a" if len(measured) == CURVES else "A"
     ends = [
@@ -339,7 +340,7 @@ def _changes(site: Site, records: Records) -> Figure | None:
         ),
         alt_text=f"Debiased CKA by layer: {'; '.join(ends)}",
         chart=plots.curves(long, long["what"].drop_duplicates().tolist(), "linear CKA, debiased"),
-        table=long,
+        table=long.drop(columns="href"),
     )
 
 

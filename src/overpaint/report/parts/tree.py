@@ -117,12 +117,11 @@ class Tree:
             ]
             comparison = records.comparisons.get(f"{parents[name]}--{name}")
             score = network.scores and network.scores.scores[network.scores.main]
-            title = records.title(name)
             return Node(
                 id=anchor(name),
                 starts=(anchor(starts[name]),) if name in starts else (),
-                link=_link(records, network),
-                name=name if title != name else "",
+                link=_link(network),
+                name=name if network.title != name else "",
                 kind=f"{kind} best" if name in best else kind,
                 best_on=best.get(name, ""),
                 origin=origin(records, name),
@@ -134,7 +133,7 @@ class Tree:
                 repeats=tuple(
                     Repeat(
                         id=anchor(repeat.name),
-                        link=_link(records, repeat),
+                        link=_link(repeat),
                         score=cell.value if (cell := _score(repeat)) else "",
                     )
                     for repeat in repeats
@@ -164,6 +163,12 @@ def parent_of(records: Records, name: str) -> str | None:
     return planned or (f"{name}.init" if f"{name}.init" in records.networks else None)
 
 
+def begin_of(records: Records, name: str) -> str:
+    """What a network began from, as a reader knows it: a network, or what is loaded."""
+    parent = parent_of(records, name)
+    return records.title(parent) if parent else origin(records, name)
+
+
 def origin(records: Records, name: str) -> str:
     """What a network was loaded from, or where it began."""
     entry = records.study.all_networks.get(name)
@@ -188,9 +193,8 @@ def anchor(name: str) -> str:
     return f"network-{slug(name)}"
 
 
-def _link(records: Records, network: NetworkRecords) -> Link:
-    title = records.title(network.name)
-    return Link(title, href=network_page(network.name) if network.trained else None)
+def _link(network: NetworkRecords) -> Link:
+    return Link(network.title, href=network_page(network.name) if network.trained else None)
 
 
 def _score(network: NetworkRecords) -> Cell | None:
