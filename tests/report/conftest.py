@@ -29,12 +29,12 @@ _DRAWN: dict[str, str] = {}
 _WRITTEN = {kind: functools.cache(write) for kind, write in formats.WRITERS.items()}
 
 
-def _drawn_once(chart, theme) -> str:
+def _drawn_once(chart, theme, *, linked=True) -> str:
     described = chart if isinstance(chart, dict) else chart.to_dict()
-    key = json.dumps([described, theme], sort_keys=True)
+    key = json.dumps([described, theme, linked], sort_keys=True)
     if key not in _DRAWN:
         alt.Chart.from_dict(described)  # a build holds no chart against Vega-Lite's schema
-        _DRAWN[key] = _draw(chart, theme)
+        _DRAWN[key] = _draw(chart, theme, linked=linked)
     return _DRAWN[key]
 
 
@@ -56,5 +56,5 @@ def lean(tmp_path, drawn_once) -> Path:
 def quick(monkeypatch):
     """Charts are described but not drawn, which is most of the time of a build."""
     empty = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    monkeypatch.setattr(drawing, "svg", lambda chart: empty if chart else "")
+    monkeypatch.setattr(drawing, "svg", lambda chart, root="": empty if chart else root)
     monkeypatch.setattr(formats, "WRITERS", dict.fromkeys(formats.WRITERS, lambda svg: b""))

@@ -24,6 +24,7 @@ NAMES = {
 
 PROGRAMS = "overpaint|torch|torchvision|timm|numpy|pillow|pandas|altair"
 SCRUBBED = (
+    (r'(<svg aria-hidden="true")[^>]*class="marks".*?</svg>(?=</div>)', r"\1>DRAWING</svg>"),
     (rf"\b({PROGRAMS})(\s+)\d+(\.\w+)+(\+\w+)?", r"\1\2VERSION"),
     (r"version = \{[^}]*\}", "version = {VERSION}"),
     (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
@@ -53,7 +54,7 @@ def made(folder: Path) -> dict[str, str]:
 def scrubbed(text: str) -> str:
     """A page without what no change of the report can be told by."""
     for pattern, word in SCRUBBED:
-        text = re.sub(pattern, word, text)
+        text = re.sub(pattern, word, text, flags=re.DOTALL)
     return text
 
 

@@ -168,7 +168,9 @@ def test_a_label_of_100_000_letters(folder, monkeypatch):
 
 def main(first: int, last: int) -> None:
     """Spoil so many folders, and print what ends otherwise than in a report or a message."""
-    drawing.svg = lambda chart: '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    drawing.svg = lambda chart, root="": (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    )
     formats.WRITERS = dict.fromkeys(formats.WRITERS, lambda svg: b"")
     place = Path("garbage")
     sound = write_study(place / "sound", SMALL, lean=True)

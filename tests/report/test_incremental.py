@@ -56,7 +56,7 @@ def test_a_second_build_writes_nothing(lean, monkeypatch):
     """Where nothing changed no file is touched, the state beside the site neither."""
     build(lean)
     state = (lean / "site.json").stat().st_mtime_ns
-    monkeypatch.setattr(drawing, "svg", lambda chart: pytest.fail("a chart was drawn again"))
+    monkeypatch.setattr(drawing, "svg", lambda chart, root: pytest.fail("a chart was drawn again"))
     monkeypatch.setattr(
         subjects, "read_maximal", lambda pair: pytest.fail("the channels were read again")
     )

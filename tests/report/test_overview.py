@@ -175,8 +175,8 @@ def test_without_a_record_of_repeats(records):
 def test_repeats_stand_in_one_box(index):
     """The lineage has one box a route; its repeats and their mean stand in it, with anchors."""
     tree = part(index, "lineage")
-    assert len(re.findall(r'<div class="node ', tree)) == 10
-    boxes = re.split(r'<div class="node ', tree)
+    assert len(re.findall(r'<article class="node ', tree)) == 10
+    boxes = re.split(r'<article class="node ', tree)
     box = next(each for each in boxes if 'id="network-double"' in each)
     assert 'id="network-double.2"' in box
     assert 'id="network-double.3"' in box
@@ -319,11 +319,11 @@ def test_failures_are_told_once(index):
 
 def test_failures_in_the_lineage(index):
     """The box of a failed network says so, and so does that of its descendant."""
-    boxes = re.split(r'<div class="node ', part(index, "lineage"))
+    boxes = re.split(r'<article class="node ', part(index, "lineage"))
     failed = [each for each in boxes if each.startswith("trained failed")]
     assert [re.search('id="(.*?)"', each)[1] for each in failed] == \
         ["network-broken", "network-after_broken"]  # fmt: skip
-    assert all(re.search(r"failed$", plain(each.split("</div>")[0])) for each in failed)
+    assert all(" failed mode_" in plain(each.split("</article>")[0]) for each in failed)
 
 
 def test_pages_of_what_failed(whole):

@@ -194,6 +194,21 @@ def test_a_recipe_field_with_a_neutral_default_makes_nothing_again(copy, monkeyp
     assert "to make  networks/tuned: recipe.warm_up is 2, was at its default" in said
 
 
+def test_a_changed_title_redoes_the_report_alone(copy):
+    """What a network is called enters no key: the run makes nothing, and the pages have it."""
+    titled = STUDY.replace("tuned: {from", 'tuned: {title: "tuned, but gently", from')
+    assert titled != STUDY
+    artefacts = files(copy)
+    assert made(carry_out(copy, titled)) == {"site.json"}
+    of_run = {name for name in artefacts if not name.startswith(("site", "study.yaml", "."))}
+    after = files(copy)
+    assert {name: after[name][1] for name in of_run} == {
+        name: artefacts[name][1] for name in of_run
+    }
+    assert "tuned, but gently" in (copy / "site/index.html").read_text("utf-8")
+    assert (copy / "site/networks/tuned.html").is_file()
+
+
 TABLE = """\
 study: table
 datasets:

@@ -185,3 +185,44 @@ def test_a_mix_is_of_the_second_network(tmp_path):
     mix = study.all_networks["mix"]
     assert (mix.fit, mix.recipe, mix.parents) == ("art", None, ("imagenet", "tuned"))
     assert read(tmp_path, study.to_yaml()) == study
+
+
+# --- titles ------------------------------------------------------------------------------------
+
+
+def test_a_network_is_called_by_its_title(tmp_path):
+    """A repeat has its number besides, an initialisation what it is; without a title, the name."""
+    text = GOOD.replace("  tuned:\n", "  tuned:\n    title: ' doucement réglé '\n    repeats: 2\n")
+    study = read(tmp_path, text)
+    names = ("imagenet", "tuned", "tuned.2", "tuned.init", "tuned.2.init", "elsewhere")
+    assert [study.title_of(name) for name in names] == [
+        "imagenet",
+        "doucement réglé",
+        "doucement réglé (2)",
+        "doucement réglé, before training",
+        "doucement réglé (2), before training",
+        "elsewhere",
+    ]
+    assert read(tmp_path, study.to_yaml()).title_of("tuned") == "doucement réglé"
+
+
+@pytest.mark.parametrize(
+    ("title", "slug"),
+    [
+        ("''", "bad-value"),
+        (f"'{61 * 'a'}'", "bad-value"),
+        ('"a\\nb"', "bad-value"),
+        ('"a\\tb"', "bad-value"),
+        ('"\\e[2Ja"', "bad-value"),
+        ('"\\u202egnp"', "bad-value"),
+        ("again", "name-taken"),
+        ("imagenet", "name-taken"),
+    ],
+)
+def test_a_title_that_none_can_be(tmp_path, title, slug):
+    """It is of 1 to 60 letters in one line, without signs that steer, and no other's name."""
+    text = GOOD.replace("  tuned:\n", f"  tuned:\n    title: {title}\n")
+    with pytest.raises(StudyError) as caught:
+        read(tmp_path, text)
+    assert caught.value.slug == slug
+    assert "line 6" in str(caught.value) or "title" in str(caught.value)

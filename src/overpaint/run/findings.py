@@ -66,7 +66,12 @@ def keep_findings(work: Workspace) -> None:
         inputs=comparisons | scores | causes | probes,
         settings={
             "statements": list(STATEMENTS),
-            "networks": study.model_dump(mode="json", include={"networks"}, exclude_defaults=True),
+            "networks": {
+                "networks": {
+                    name: entry.model_dump(mode="json", exclude={"title"}, exclude_defaults=True)
+                    for name, entry in study.networks.items()
+                }
+            },
         },
         seed=study.seed,
     )

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from overpaint.defaults import CONCEPT_IMAGES, SHOWN_IMAGES
 from overpaint.errors import RecordError
 from overpaint.files import File
-from overpaint.measures.most_confident import most_confident
+from overpaint.measures.most_confident import confused_pairs, most_confident
 from overpaint.pixels.images import read, thumbnail
 from overpaint.records import (
     VERSIONS,
@@ -73,6 +73,9 @@ def _pictures(work: Workspace, dataset: str) -> dict[str, str]:
         if entry.fit == dataset and not work.has_failed(name):
             predictions = read_table(work.folder.network(name) / "predictions.parquet")
             images = {guess.image for guesses in most_confident(predictions) for guess in guesses}
+            if not read_manifest(work.folder.network(name)).facts.get("multi_label"):
+                pairs = confused_pairs(predictions)
+                images |= {guess.image for pair in pairs for guess in pair.pictures}
             test = work.split(dataset, "test").pictures
             pictures |= {
                 picture.image: picture.digest for picture in test if picture.image in images

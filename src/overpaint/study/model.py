@@ -27,7 +27,7 @@ from overpaint.datasets.entry import Entry, Name, possible
 from overpaint.datasets.kinds import DatasetEntry
 from overpaint.datasets.remote import address
 from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
-from overpaint.errors import StudyError, nearest
+from overpaint.errors import StudyError, nearest, printable
 from overpaint.files import absolute
 from overpaint.seeds import seed_for
 from overpaint.study.asked import Causes
@@ -56,6 +56,23 @@ Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 # --- networks ----------------------------------------------------------------------------------
 
+LONGEST_TITLE = 60
+"""Letters of a title: it stands in tables, charts and boxes as a name does."""
+
+
+def _in_one_line(title: str) -> str:
+    """A title without blanks at its ends; a ValueError for one that no line can show."""
+    title = title.strip()
+    if not 1 <= len(title) <= LONGEST_TITLE:
+        raise ValueError(f"has {len(title)} letters: give 1 to {LONGEST_TITLE}")
+    if printable(title) != title or len(title.split("\t")) + len(title.splitlines()) > 2:
+        raise ValueError(f"{title!r} has signs that cannot be shown: give words in one line")
+    return title
+
+
+Title = Annotated[str, AfterValidator(_in_one_line)]
+"""What something is called in words: any letters, in one line."""
+
 
 class Mixed(Entry):
     """A network on the straight way between two, its head that of the second."""
@@ -80,6 +97,8 @@ class NetworkEntry(Entry):
     seed: Seed | None = None
     repeats: Annotated[int, Field(ge=1, le=100)] = 1
     """Trainings that differ by the seed only: NAME, NAME.2, NAME.3 …"""
+    title: Title | None = None
+    """What it is called in the report, in words; files and addresses keep its name."""
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:
@@ -91,7 +110,7 @@ class NetworkEntry(Entry):
         idle = [
             field.alias or name
             for name, field in type(self).model_fields.items()
-            if name != "mixed" and getattr(self, name) != field.get_default()
+            if name not in ("mixed", "title") and getattr(self, name) != field.get_default()
         ]
         if self.mixed and idle:
             raise ValueError(f"'mixed' is all that is said of a mixed network: leave {idle[0]} out")
@@ -313,6 +332,7 @@ class Study(Entry):
                 raise Misplaced(("networks", name, "fit"), "unknown-dataset", (
                     f"network {name!r} is fitted to dataset {network.fit!r}; {known}"))  # fmt: skip
         self.lineage()
+        self._check_titles()
         for name, network in self.networks.items():
             self._check_mixed(name, network)
         if (trainings := sum(entry.repeats for entry in self.networks.values())) > 2 * MANY:
@@ -327,6 +347,19 @@ class Study(Entry):
         if self.render:
             self._check_render(self.render)
         return self
+
+    def _check_titles(self) -> None:
+        """No two networks are called the same where they are read."""
+        called: dict[str, str] = {}
+        for node in self.nodes():
+            title = self.title_of(node)
+            if (other := called.setdefault(title, node)) != node:
+                titles = [name.removesuffix(".init") for name in (node, other)]
+                name = next(name for name in titles if self.all_networks[name].title)
+                first = name if name in self.networks else name.rpartition(".")[0]
+                raise Misplaced(("networks", first, "title"), "name-taken", (
+                    f"the networks {other!r} and {node!r} would both be called {title!r}: give "
+                    "one another title"))  # fmt: skip
 
     def _check_mixed(self, name: str, network: NetworkEntry) -> None:
         """What is mixed are networks that are not, the second of them trained; nothing comes from
@@ -480,6 +513,18 @@ class Study(Entry):
         if not entry.draws_everything:
             found |= self._origins(entry.parent) if entry.parent else {f"{entry.load} of a file"}
         return found
+
+    def title_of(self, network: str) -> str:
+        """What a network is called in a report: its title, or else its name; of a repeat with its
+        number, of an initialisation with what it is.
+        """
+        trained = network.removesuffix(".init")
+        entry = self.all_networks.get(trained)
+        if entry is None or entry.title is None:
+            return network
+        number = "" if trained in self.networks else f" ({trained.rpartition('.')[2]})"
+        start = ", before training" if network != trained else ""
+        return f"{entry.title}{number}{start}"
 
     def seed_of(self, network: str) -> int:
         """The seed of a network's training: its own, or else the study's."""

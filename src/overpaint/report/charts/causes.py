@@ -19,7 +19,7 @@ from overpaint.report.charts.colours import (
     PAPER,
     SHAPES,
 )
-from overpaint.report.charts.plots import inline, layer_axis, width_of
+from overpaint.report.charts.plots import inline, layer_axis, linked, width_of
 
 PANEL = 132
 """The width of a panel in pixels: two with the names of layers fit a phone."""
@@ -52,9 +52,11 @@ def change_and_cost(layers: pd.DataFrame, score: str) -> alt.TopLevelMixin:
             alt.X(f"{column}_low:Q", axis=axis, scale=scale),
             alt.X2(f"{column}_high:Q"),
         )
-        point = base.mark_point(
-            shape=shape, size=64, stroke=colour, strokeWidth=2, opacity=1
-        ).encode(row(named=named), alt.X(f"{column}:Q", axis=axis, scale=scale), fill=fill)
+        point = (
+            linked(base, layers)
+            .mark_point(shape=shape, size=64, stroke=colour, strokeWidth=2, opacity=1)
+            .encode(row(named=named), alt.X(f"{column}:Q", axis=axis, scale=scale), fill=fill)
+        )
         return [rule, point]
 
     change = panel("change", "change: 1 − CKA", AFTER, "circle", named=True, fill=alt.value(AFTER))
@@ -141,7 +143,9 @@ def probes(layers: pd.DataFrame, names: Sequence[str], score: str) -> alt.TopLev
         .encode(alt.Y("low:Q", axis=axis), alt.Y2("high:Q"), colour)
     )
     line = base.mark_line(strokeWidth=2).encode(y, colour, dash)
-    point = base.mark_point(filled=True, size=46, opacity=1).encode(y, colour, shape)
+    point = (
+        linked(base, layers).mark_point(filled=True, size=46, opacity=1).encode(y, colour, shape)
+    )
     chance = base.mark_line(color=CHANCE, strokeWidth=1.5, strokeDash=[1, 3]).encode(
         alt.Y("mean(chance):Q", axis=axis)
     )

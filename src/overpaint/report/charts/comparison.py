@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 
 from overpaint.report.charts import plots, tables
+from overpaint.report.charts.drawing import link
 from overpaint.report.parts.rows import Figure
 from overpaint.report.parts.text import BIASED, count, counted, number, of_groups
 from overpaint.report.site.files import Site, method, no_figure
@@ -35,6 +36,12 @@ def comparison_figures(site: Site, comparison: ComparisonRecords) -> list[Figure
             figure = no_figure(chart.name, chart.title, why)
         figures.append(replace(figure, definition=method(chart.measure)))
     return figures
+
+
+def at_layers(comparison: ComparisonRecords, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table by layer with what each row opens: the layer's page, where it has one."""
+    pages = {layer: link(comparison.layer(layer)) for layer in comparison.order}
+    return frame.assign(href=[pages.get(layer) for layer in frame["layer"]])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +80,7 @@ def similarity(comparison: ComparisonRecords) -> Drawing | None:
             f"Linear CKA by layer: {number(first['value'])} at {first['layer']}, "
             f"{number(last['value'])} at {last['layer']}."
         ),
-        chart=plots.similarity(long),
+        chart=plots.similarity(at_layers(comparison, long)),
         table=long,
     )
 
@@ -95,7 +102,7 @@ def weights(comparison: ComparisonRecords) -> Drawing | None:
         alt_text=(
             f"Weight distance by layer; the largest is {number(most['l2'])} at {most['layer']}."
         ),
-        chart=plots.weight_distance(moved),
+        chart=plots.weight_distance(at_layers(comparison, moved)),
         table=moved,
     )
 
@@ -126,7 +133,7 @@ def anatomy(comparison: ComparisonRecords) -> Drawing | None:
             f"the smallest effective rank is {number(least['effective_rank'], 1)} of "
             f"{count(least['directions'])} at {least['layer']}."
         ),
-        chart=plots.anatomy(changed),
+        chart=plots.anatomy(at_layers(comparison, changed)),
         table=changed,
     )
 
@@ -167,7 +174,7 @@ def overlap(comparison: ComparisonRecords) -> Drawing | None:
             "thin line across is chance: two random choices of so many pictures."
         ),
         alt_text=_box_alt("Overlap of the maximal activation images", table),
-        chart=plots.box_plots(table, "overlap", ["overlap"]),
+        chart=plots.box_plots(at_layers(comparison, table), "overlap", ["overlap"]),
         table=table,
     )
 
@@ -193,7 +200,9 @@ def entropy(comparison: ComparisonRecords) -> Drawing | None:
             f"most: {BOX} The thin line across is the entropy of as many random pictures."
         ),
         alt_text=_box_alt("Normalised class entropy before and after", table),
-        chart=plots.box_plots(table, "class entropy", list(columns.values())),
+        chart=plots.box_plots(
+            at_layers(comparison, table), "class entropy", list(columns.values())
+        ),
         table=table,
     )
 
@@ -214,6 +223,10 @@ def scatter(comparison: ComparisonRecords) -> Drawing | None:
         return None
     points = tables.evenly(channels, "entropy_after")
     sample = f", a sample even by rank of the entropy, of {count(len(channels))} channels"
+    pages = [
+        link(comparison.channel(layer, int(channel)))
+        for layer, channel in zip(points["layer"], points["channel"], strict=True)
+    ]
     sample = sample if len(points) < len(channels) else ""
     return Drawing(
         reading=(
@@ -221,7 +234,7 @@ def scatter(comparison: ComparisonRecords) -> Drawing | None:
             "left are channels that left their old pictures for those of few classes."
         ),
         alt_text=f"Scatter plot of overlap and class entropy after, {count(len(points))} channels.",
-        chart=plots.scatter(points, comparison.order),
+        chart=plots.scatter(points.assign(href=pages), comparison.order),
         table=points,
     )
 
@@ -236,7 +249,8 @@ def matrix(comparison: ComparisonRecords) -> Drawing | None:
     high = pairs.nlargest(1, column).iloc[0]
     return Drawing(
         reading=(
-            f"{name} of each layer of {comparison.before} (a row) with each of {comparison.after} "
+            f"{name} of each layer of {comparison.title_before} (a row) with each of "
+            f"{comparison.title_after} "
             f"(a column) on {count(pairs['n_images'].max())} pictures; the darker, the more alike. "
             "On the diagonal stand the values of the first chart; a layer that is most like one "
             "further up or down has taken over another part of the work."
@@ -247,7 +261,10 @@ def matrix(comparison: ComparisonRecords) -> Drawing | None:
             f"{high['layer_before']} with {high['layer_after']}."
         ),
         chart=plots.layer_matrix(
-            pairs, column, (comparison.before, comparison.after), comparison.order
+            at_layers(comparison, pairs.assign(layer=pairs["layer_before"])),
+            column,
+            (comparison.title_before, comparison.title_after),
+            comparison.order,
         ),
         table=pairs,
     )
@@ -269,7 +286,7 @@ def procrustes(comparison: ComparisonRecords) -> Drawing | None:
             f"Procrustes distance by layer; the largest is {number(most['procrustes'])} at "
             f"{most['layer']}."
         ),
-        chart=plots.procrustes(layers),
+        chart=plots.procrustes(at_layers(comparison, layers)),
         table=layers,
     )
 
@@ -295,7 +312,9 @@ def neighbours(comparison: ComparisonRecords) -> Drawing | None:
             f"Shared nearest neighbours by layer: {number(first['value'])} at {first['layer']}, "
             f"{number(last['value'])} at {last['layer']}."
         ),
-        chart=plots.curves(long, list(NEIGHBOURS.values()), "shared nearest neighbours"),
+        chart=plots.curves(
+            at_layers(comparison, long), list(NEIGHBOURS.values()), "shared nearest neighbours"
+        ),
         table=long[["layer", "what", "value"]],
     )
 

@@ -18,9 +18,50 @@ CROWDED = 640
 """A chart that needs more pixels than these would be too small in one column."""
 
 
-def svg(chart: alt.TopLevelMixin | dict[str, Any]) -> str:
-    """A chart as the text of an SVG file."""
-    return draw(chart, _PAGE)
+LINK = "https://site.invalid/"
+"""What stands before the address of a page in the site, for the drawer takes whole addresses."""
+
+
+def link(address: str | None) -> str | None:
+    """What a mark of a chart opens: a page of the site, or nothing."""
+    return LINK + address if address else None
+
+
+def svg(chart: alt.TopLevelMixin | dict[str, Any], root: str = "") -> str:
+    """A chart as the text of an SVG file; `root` leads from there to the root of the site, where
+    its links begin.
+    """
+    drawing = draw(chart, _PAGE).replace(f'xlink:href="{LINK}', f'tabindex="-1" href="{root}')
+    for pattern, replacement in _SLIMMER:
+        drawing = pattern.sub(replacement, drawing)
+    return drawing.replace("<svg ", f'<svg font-family="{SANS}" ', 1)
+
+
+def _rounded(place: re.Match[str]) -> str:
+    """A place in hundredths of a pixel."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", place[0])
+
+
+def _hexadecimal(colour: re.Match[str]) -> str:
+    return '="#{:02x}{:02x}{:02x}"'.format(*map(int, colour.groups()))
+
+
+_SLIMMER: tuple[tuple[re.Pattern[str], Any], ...] = (
+    (re.compile(r'(?<= )(d|transform|x|y|x1|x2|y1|y2|width|height)="[^"<>]*"'), _rounded),
+    (
+        re.compile(
+            r'<path transform="translate\(([\d.]+),([\d.]+)\)" '
+            r'd="M([\d.]+),0A\3,\3,0,1,1,-\3,0A\3,\3,0,1,1,\3,0"'
+        ),
+        r'<circle cx="\1" cy="\2" r="\3"',
+    ),
+    (re.compile(r'<path class="(back|fore)ground" aria-hidden="true"[^<>]*/>'), ""),
+    (re.compile(r' (class="mark-[^"<>]*"|role="[^"<>]*"|aria-[a-z]*="[^"<>]*"|opacity="1")'), ""),
+    (re.compile(rf' font-family="{SANS}"'), ""),
+    (re.compile(r'="rgb\((\d+), (\d+), (\d+)\)"'), _hexadecimal),
+    (re.compile(r'(<circle [^<>]*fill="#[^<>]*) stroke-width="2"(?![^<>]*stroke=)'), r"\1"),
+)
+"""What makes a drawing half as long, as it looks: it lies in a page with its links."""
 
 
 def svg_for_print(chart: alt.TopLevelMixin | dict[str, Any]) -> str:
@@ -28,7 +69,7 @@ def svg_for_print(chart: alt.TopLevelMixin | dict[str, Any]) -> str:
 
     Its size is in inches, its coordinates are those of the drawing for a page.
     """
-    drawing = draw(chart, _PRINT)
+    drawing = draw(chart, _PRINT, linked=False)
     start = re.search(r'width="([\d.]+)" height="([\d.]+)"', drawing)
     assert start is not None
     width, height = (float(side) for side in start.groups())
@@ -37,11 +78,23 @@ def svg_for_print(chart: alt.TopLevelMixin | dict[str, Any]) -> str:
     return drawing[: start.start()] + size + drawing[start.end() :]
 
 
-def draw(chart: alt.TopLevelMixin | dict[str, Any], theme: dict[str, Any]) -> str:
-    """A chart, or its Vega-Lite, as SVG in a theme: the `config` of Vega-Lite."""
+def draw(
+    chart: alt.TopLevelMixin | dict[str, Any], theme: dict[str, Any], *, linked: bool = True
+) -> str:
+    """A chart, or its Vega-Lite, as SVG in a theme: the `config` of Vega-Lite. Print has no links,
+    for they lead to pages beside it.
+    """
     described = chart if isinstance(chart, dict) else chart.to_dict()
     spec = fit_to_draw(described) | {"config": theme}
+    if not linked:
+        spec = _without_links(spec)
     return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
+
+
+def _without_links(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _without_links(value) for name, value in part.items() if name != "href"}
+    return [_without_links(value) for value in part] if isinstance(part, list) else part
 
 
 LONGEST = 160
@@ -63,7 +116,7 @@ def fit_to_draw(part: Any) -> Any:
     if isinstance(part, list):
         return [fit_to_draw(value) for value in part]
     if isinstance(part, str):
-        if len(part) > LONGEST:
+        if len(part) > LONGEST and not part.startswith(LINK):
             part = f"{part[: LONGEST - 30]}…{part[-29:]}"  # two long labels may begin alike
         return printable(part)
     return part

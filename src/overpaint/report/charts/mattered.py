@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from overpaint.records import CausesFacts, Score
+from overpaint.records import Score
 from overpaint.report.charts import causes
-from overpaint.report.charts.comparison import Drawing
+from overpaint.report.charts.comparison import Drawing, at_layers
 from overpaint.report.parts.text import counted, listed, number, percent, points
 from overpaint.report.study.reading import ComparisonRecords
 
@@ -75,7 +75,7 @@ def change_beside_cost(comparison: ComparisonRecords) -> pd.DataFrame:
     return table
 
 
-def rewinds(table: pd.DataFrame, score: str) -> Drawing | None:
+def rewinds(comparison: ComparisonRecords, table: pd.DataFrame, score: str) -> Drawing | None:
     """Change beside the cost of setting back, by layer."""
     if table.empty:
         return None
@@ -100,7 +100,9 @@ def rewinds(table: pd.DataFrame, score: str) -> Drawing | None:
             f"changed by {number(dearest['change'])}."
         ),
         chart=causes.change_and_cost(
-            table.assign(**{name: 100 * table[name] for name in ("cost", "cost_low", "cost_high")}),
+            at_layers(comparison, table).assign(
+                **{name: 100 * table[name] for name in ("cost", "cost_low", "cost_high")}
+            ),
             score,
         ),
         table=table,
@@ -136,7 +138,7 @@ def way(comparison: ComparisonRecords, tasks: tuple[str, str], score: str) -> Dr
         reading=(
             "Networks on the straight way from the weights before to those after, and a little "
             f"beyond. {both}Bands are 95\xa0% intervals over {n}; dotted lines are chance."
-            f"{outcome(comparison.causes.facts, score)}"
+            f"{outcome(comparison, score)}"
         ),
         alt_text=f"{score} along the way from before to after: {listed(told)}.",
         chart=causes.way(places, names, score),
@@ -144,9 +146,9 @@ def way(comparison: ComparisonRecords, tasks: tuple[str, str], score: str) -> Dr
     )
 
 
-def outcome(facts: CausesFacts, score: str) -> str:
+def outcome(comparison: ComparisonRecords, score: str) -> str:
     """What the way comes to, in sentences: its best place, its barrier, what was forgotten."""
-    told = []
+    facts, told = comparison.causes.facts, []
     if facts.best_alpha is not None and facts.best and facts.best_gain:
         told.append(
             f"Best by validation is α\xa0=\xa0{facts.best_alpha:g}: "
@@ -157,8 +159,8 @@ def outcome(facts: CausesFacts, score: str) -> str:
         told.append(f"Half-way stands a barrier of {_with_ends(facts.barrier)}.")
     if facts.lost:
         told.append(
-            f"Of the task of {facts.parent} ({facts.parent_dataset}) {_with_ends(facts.lost)} were "
-            f"lost, on {counted(facts.lost.n, 'picture')}."
+            f"Of the task of {comparison.study.title_of(facts.parent)} ({facts.parent_dataset}) "
+            f"{_with_ends(facts.lost)} were lost, on {counted(facts.lost.n, 'picture')}."
         )
     return "".join(f" {sentence}" for sentence in told)
 
@@ -172,15 +174,17 @@ def knows(comparison: ComparisonRecords, score: str) -> Drawing | None:
     """What the layers of the networks know of the classes, by a linear probe."""
     probes = comparison.causes.probes
     linear = probes[probes["method"] == "linear"].dropna(subset="value")
-    names = linear["network"].drop_duplicates().tolist()[:SHOWN_PROBES]
-    linear = linear[linear["network"].isin(names)].sort_values("position", kind="stable")
+    shown = linear["network"].drop_duplicates().tolist()[:SHOWN_PROBES]
+    linear = linear[linear["network"].isin(shown)].sort_values("position", kind="stable")
+    linear = linear.assign(what=linear["network"].map(comparison.study.title_of))
+    names = list(map(comparison.study.title_of, shown))
     if linear.empty:
         return None
     told = [
         f"{name} from {percent(rows['value'].iloc[0])} at {rows['layer'].iloc[0]} to "
         f"{percent(rows['value'].iloc[-1])} at {rows['layer'].iloc[-1]}"
         for name in names
-        if len(rows := linear[linear["network"] == name])
+        if len(rows := linear[linear["what"] == name])
     ]
     return Drawing(
         reading=(
@@ -191,7 +195,7 @@ def knows(comparison: ComparisonRecords, score: str) -> Drawing | None:
             "intervals; the dotted line is chance."
         ),
         alt_text=f"Linear probes by layer: {'; '.join(told)}.",
-        chart=causes.probes(linear.rename(columns={"network": "what"}), names, score),
+        chart=causes.probes(at_layers(comparison, linear), names, score),
         table=linear,
     )
 

@@ -5,6 +5,7 @@ Every chart is drawn from the table that lies beside it as CSV.
 
 import json
 from collections.abc import Sequence
+from typing import TypeVar
 
 import altair as alt
 import numpy as np
@@ -42,6 +43,14 @@ def inline(frame: pd.DataFrame) -> alt.InlineData:
     return alt.InlineData(values=values, format=alt.JsonDataFormat(type="json"))
 
 
+Linked = TypeVar("Linked", bound=alt.Chart)
+
+
+def linked(chart: Linked, frame: pd.DataFrame) -> Linked:
+    """Marks that open what they stand for, where the table has a column `href`."""
+    return chart.encode(href=alt.Href("href:N")) if "href" in frame else chart
+
+
 def width_of(steps: int) -> int:
     """As wide as the layers' names need, within reason."""
     return int(np.clip(420 / max(steps, 1), 16, 60)) * max(steps, 2)
@@ -73,7 +82,7 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
         alt.Y("low:Q", scale=scale, title="linear CKA"), alt.Y2("high:Q"), colour
     )
     line = base.mark_line(strokeWidth=2).encode(alt.Y("value:Q", scale=scale), colour, dash)
-    point = base.mark_point(filled=True, size=36, opacity=1).encode(
+    point = linked(base.mark_point(filled=True, size=36, opacity=1), layers).encode(
         alt.Y("value:Q", scale=scale), colour
     )
     steps = layers["layer"].nunique()
@@ -107,7 +116,9 @@ def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLev
         alt.Y("low:Q", scale=scale, title=title), alt.Y2("high:Q"), colour
     )
     line = base.mark_line(strokeWidth=2).encode(y, colour, dash)
-    point = base.mark_point(filled=True, size=42, opacity=1).encode(y, colour, shape)
+    point = linked(base.mark_point(filled=True, size=42, opacity=1), layers).encode(
+        y, colour, shape
+    )
     marks = [band, line, point] if many <= 2 else [line, point]
     return alt.layer(*marks).properties(width=width_of(len(order)), height=260)
 
@@ -119,7 +130,7 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
     """
     scale = alt.Scale(domain=list(SPLITS), range=list(PARTS))
     return (
-        alt.Chart(inline(counts.assign(place=counts["split"].map(SPLITS.index))))
+        linked(alt.Chart(inline(counts.assign(place=counts["split"].map(SPLITS.index)))), counts)
         .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)
         .encode(
             alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1)),
@@ -231,7 +242,7 @@ def _stems(
         layer_axis(order, named=named), alt.Y(f"{column}:Q", title=title, scale=scale)
     )
     stem = base.mark_rule(color=AFTER, opacity=0.5).encode(alt.Y2(datum=0))
-    head = base.mark_point(color=AFTER, filled=True, size=50, opacity=1)
+    head = linked(base, frame).mark_point(color=AFTER, filled=True, size=50, opacity=1)
     marks = [stem, head]
     if chance:
         width = width_of(len(order)) / max(len(order), 1)
@@ -262,15 +273,23 @@ def box_plots(table: pd.DataFrame, title: str, names: Sequence[str]) -> alt.TopL
     whisker = base.mark_rule().encode(
         alt.Y("q05:Q", scale=scale, title=title), alt.Y2("q95:Q"), colour
     )
-    box = base.mark_bar(fillOpacity=0.35, strokeWidth=1).encode(
-        alt.Y("q25:Q", scale=scale),
-        alt.Y2("q75:Q"),
-        colour,
-        stroke=alt.Stroke(
-            "what:N", legend=None, scale=alt.Scale(domain=list(names), range=colours)
-        ),
+    box = (
+        linked(base, table)
+        .mark_bar(fillOpacity=0.35, strokeWidth=1)
+        .encode(
+            alt.Y("q25:Q", scale=scale),
+            alt.Y2("q75:Q"),
+            colour,
+            stroke=alt.Stroke(
+                "what:N", legend=None, scale=alt.Scale(domain=list(names), range=colours)
+            ),
+        )
     )
-    middle = base.mark_tick(thickness=3, opacity=1).encode(alt.Y("median:Q", scale=scale), colour)
+    middle = (
+        linked(base, table)
+        .mark_tick(thickness=3, opacity=1)
+        .encode(alt.Y("median:Q", scale=scale), colour)
+    )
     by_layer = table.drop_duplicates("layer").dropna(subset="chance")
     chance = (
         alt.Chart(inline(by_layer))
@@ -288,7 +307,7 @@ def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
         domain=list(order), scheme=alt.SchemeParams(name="viridis", extent=[0, 0.88])
     )
     return (
-        alt.Chart(inline(channels))
+        linked(alt.Chart(inline(channels)), channels)
         .mark_point(filled=True, size=28, opacity=0.6)
         .encode(
             alt.X(
@@ -308,7 +327,7 @@ def scatter(channels: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
 
 def intervals(scores: pd.DataFrame, title: str) -> alt.TopLevelMixin:
     """Scores with their intervals, a row a route, best first; chance as a line through all."""
-    base = alt.Chart(inline(scores)).encode(
+    base = linked(alt.Chart(inline(scores)), scores).encode(
         alt.Y("route:N", sort=None, title=None, axis=alt.Axis(labelLimit=220, labelFontSize=13))
     )
     most = float(np.ceil(scores["high"].max() * 10) / 10)
@@ -375,7 +394,7 @@ def layer_matrix(
     Columns: layer_before, layer_after and that of the measure.
     """
     before, after = networks
-    base = alt.Chart(inline(pairs)).encode(
+    base = linked(alt.Chart(inline(pairs)), pairs).encode(
         alt.X("layer_after:N", sort=list(order), title=after, axis=_class_axis(-45)),
         alt.Y("layer_before:N", sort=list(order), title=before, axis=_class_axis(0)),
     )
@@ -385,7 +404,7 @@ def layer_matrix(
 
 def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
     """Confusions of the classes: a row is what a picture shows, a column what it was taken for."""
-    base = alt.Chart(inline(pairs)).encode(
+    base = linked(alt.Chart(inline(pairs)), pairs).encode(
         alt.X("predicted:N", sort=list(classes), title="taken for", axis=_class_axis(-45)),
         alt.Y("true:N", sort=list(classes), title="shows", axis=_class_axis(0)),
     )

@@ -188,7 +188,7 @@ def setting_differences(first: Records, second: Records) -> Iterable[SettingDiff
 def unshared(first: Records, second: Records) -> Iterable[Unshared]:
     """What only one of the two has, by kind."""
     arrows = [
-        [comparison.title for comparison in measured(records).values()]
+        [f"{pair.before} → {pair.after}" for pair in measured(records).values()]
         for records in (first, second)
     ]
     kinds: dict[str, tuple[Collection[str], Collection[str]]] = {

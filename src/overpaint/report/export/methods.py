@@ -97,7 +97,7 @@ def _networks(records: Records) -> Iterator[str]:
             weights = " with random weights" if named == "random" else " with the weights of a file"
         weights = "" if facts.dataset else weights
         yield (
-            f"{network.name} is {facts.architecture}{weights} "
+            f"{network.title} is {facts.architecture}{weights} "
             f"({count(facts.parameters)} parameters{shown})."
         )
 
@@ -109,8 +109,8 @@ def _trainings(records: Records) -> Iterator[str]:
         facts, repeats = network.facts, records.study.repeated(network.name)
         if facts.mixed:
             yield (
-                f"{network.name} lies on the straight way between the weights of "
-                f"{' and '.join(facts.mixed)}, at {number(facts.alpha)} of it."
+                f"{network.title} lies on the straight way between the weights of "
+                f"{' and '.join(records.titles(facts.mixed))}, at {number(facts.alpha)} of it."
             )
             continue
         fields = {
@@ -119,8 +119,8 @@ def _trainings(records: Records) -> Iterator[str]:
             if key not in ("name", "seed")
         }
         recipe = (facts.recipe or {}).get("name", "its recipe")
-        start = f"from {facts.parent}" if facts.parent else "from random weights"
-        text = f"{network.name} was trained {start} on {facts.dataset} by {recipe} ("
+        start = f"from {records.title(facts.parent)}" if facts.parent else "from random weights"
+        text = f"{network.title} was trained {start} on {facts.dataset} by {recipe} ("
         text += "; ".join(f"{key} {value}" for key, value in fields.items()) + ")"
         if len(repeats) > 1:
             text += f", {len(repeats)} times, with seeds "
@@ -134,7 +134,7 @@ def _measures(records: Records) -> Iterator[str]:
     compared = [pair for pair in records.comparisons.values() if pair.manifest]
     if not compared:
         return
-    pairs = [f"{pair.before} with {pair.after}" for pair in compared]
+    pairs = [f"{pair.title_before} with {pair.title_after}" for pair in compared]
     yield f"Compared were {'; '.join(pairs)}."
     grouped = any(pair.layers["n_groups"].notna().any() for pair in compared)
     reductions = dict.fromkeys(

@@ -25,7 +25,7 @@ from overpaint.report.parts.text import (
     percent,
     points,
 )
-from overpaint.report.parts.tree import origin, parent_of, training
+from overpaint.report.parts.tree import begin_of, training
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
@@ -90,11 +90,10 @@ def score_grid(records: Records, dataset: str, scored: list[Route]) -> Grid:
         chance.append(" to ".join(map(_bare, sorted({min(levels), max(levels)}))))
     lines = tuple(
         (
-            route.name,
-            f"ensemble of {listed(route.members)}"
+            records.title(route.name),
+            f"ensemble of {listed(records.titles(route.members))}"
             if route.members
-            else f"{parent_of(records, route.name) or origin(records, route.name)} → "
-            f"{training(records, route.name)}",
+            else f"{begin_of(records, route.name)} → {training(records, route.name)}",
             *(_score_cell(_scores(route, kind)) for kind in kinds),
             count(len(route.values)),
             count(max(score.n for score in first.scores.values())),
@@ -219,8 +218,8 @@ def change(comparison: ComparisonRecords) -> Change:
     weights, facts = comparison.weights, comparison.facts
     changed = layers[layers["cka"] < 1]
     return Change(
-        before=comparison.before,
-        after=comparison.after,
+        before=comparison.title_before,
+        after=comparison.title_after,
         dataset=facts.dataset or None,
         pictures=known(comparison.layers["n_images"].max()),
         layers=len(layers),

@@ -4,6 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import pandas as pd
+
+from overpaint.defaults import LEVEL
+from overpaint.measures.specialists import specialised
 from overpaint.records import ChannelRow
 from overpaint.report.parts.gallery import Gallery, Side
 from overpaint.report.parts.maximal import SIDES
@@ -86,6 +90,20 @@ class Channels:
         return Link(f"{layer}:{channel}", href=href)
 
 
+def most_specialised(channels: pd.DataFrame, most: int) -> list[Unit]:
+    """The channels that specialised most: the surest, or else those that concentrated most, or that
+    kept the fewest of their images where no class is theirs.
+    """
+    measured = channels.dropna(subset="concentration")
+    best = specialised(measured, LEVEL)
+    if best.empty:
+        best = measured.nlargest(most, "concentration")
+    if best.empty:
+        best = channels.nsmallest(most, "overlap")
+    units = zip(best["layer"], best["channel"], strict=True)
+    return [(str(layer), int(channel)) for layer, channel in units][:most]
+
+
 CRITERIA = {
     "concentration": ("Most concentrated", False),
     "filter_change": ("Most changed filter", False),
@@ -132,9 +150,15 @@ class Card:
     link: Link
     layer: str
     channel: int
+    was_chosen: bool  # to be drawn
     sides: tuple[Side, ...]
     numbers: tuple[Fact, ...]
     remark: str
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether there is, or was to be, a feature visualisation of it."""
+        return self.was_chosen or any(side.rendering for side in self.sides)
 
     @classmethod
     def of(
@@ -142,9 +166,10 @@ class Card:
     ) -> "Card":
         """A chosen channel on the page of its comparison; what is missing is noted."""
         sides = tuple(gallery.side(side, layer, channel, SHORT) for side in (0, 1))
+        was_chosen = gallery.was_chosen(layer, channel)
         for side in sides:
             name = f"{layer}:{channel} of {side.network}"
-            if side.rendering is None:
+            if side.rendering is None and was_chosen:
                 missing.append(f"{name}: {side.caption}.")
             if side.lost:
                 missing.append(f"{name}: {counted(side.lost, 'thumbnail')} missing.")
@@ -155,6 +180,7 @@ class Card:
             link=channels.link(layer, channel),
             layer=layer,
             channel=channel,
+            was_chosen=was_chosen,
             sides=sides,
             numbers=tuple(few_facts(channels, row)) if row else (),
             remark=remark(row, channels.comparison.facts.k) if row else no_record,
@@ -178,7 +204,7 @@ def patterns(comparison: ComparisonRecords) -> tuple[list[str], list[str]]:
     """The sentences that are said of the channels of a comparison, each in pieces between which
     the values stand: of overlap, and of entropy.
     """
-    start = f"From {comparison.before} to {comparison.after}, its"
+    start = f"From {comparison.title_before} to {comparison.title_after}, its"
     return (
         [f"{start} maximal activation images overlap by ", " (chance ", ")."],
         [

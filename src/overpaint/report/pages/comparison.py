@@ -18,6 +18,7 @@ from overpaint.report.pages.channel import (
     anchor,
     in_words,
     leading,
+    most_specialised,
 )
 from overpaint.report.pages.label import Classes
 from overpaint.report.pages.mattered import Mattered, beside_luck, what_mattered
@@ -42,6 +43,9 @@ from overpaint.report.study.reading import ComparisonRecords
 
 CARDS = 150
 """The most channels that get a card of their own; a page has to stay light."""
+
+UNCHOSEN = 8
+"""The cards where no channel was chosen to be drawn: of those that specialised most."""
 
 CONCENTRATED = 30
 """The rows of the table of channels."""
@@ -210,6 +214,7 @@ class ComparisonPage:
     doubts: tuple[DoubtLine, ...]
     weights: tuple[WeightLine, ...]
     classes: tuple[ClassCount, ...]
+    chosen: str  # what the channels of the cards are
     cards: tuple[Card, ...]
     more_cards: str
     marks: str  # what is drawn over maximal images
@@ -224,7 +229,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
     """All that the page of a comparison shows."""
     channels = classes.channels
     comparison, chosen = channels.comparison, channels.comparison.facts.shown
-    units = chosen[:CARDS]
+    units = chosen[:CARDS] or most_specialised(comparison.channels, UNCHOSEN)
     layers = {row.layer: row for row in rows(comparison.layers, LayerRow)}
     measured = comparison.channels.dropna(subset="concentration")
     best = specialised(measured, LEVEL)
@@ -232,11 +237,11 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
         best = measured.nlargest(CONCENTRATED, "concentration")
     missing = list(comparison.notes)
     cards = tuple(Card.of(channels, gallery, *unit, missing) for unit in units)
-    rest = len(chosen) - len(cards)
+    rest = max(len(chosen) - len(cards), 0)
     return ComparisonPage(
         name=comparison.name,
-        before=comparison.before,
-        after=comparison.after,
+        before=comparison.title_before,
+        after=comparison.title_after,
         summary=summary(comparison),
         mattered=None if comparison.failed else what_mattered(site, classes.records, gallery),
         figures=() if comparison.failed else tuple(comparison_figures(site, comparison)),
@@ -254,6 +259,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
             )
             for label in classes.order
         ),
+        chosen="Chosen channels" if chosen else "The channels that specialised most",
         cards=cards,
         more_cards=(
             f"{counted(rest, 'more chosen channel')} only in the pages of the layers."
@@ -276,7 +282,8 @@ def summary(comparison: ComparisonRecords) -> str:
     """What was compared, on what, in one sentence."""
     facts = comparison.facts
     if comparison.failed:
-        return f"This comparison was not made: {listed(comparison.failed)} failed."
+        failed = listed(map(comparison.study.title_of, comparison.failed))
+        return f"This comparison was not made: {failed} failed."
     if comparison.manifest is None:
         return "This comparison has not been measured yet."
     left_out = ""

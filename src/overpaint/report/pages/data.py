@@ -10,6 +10,7 @@ import pandas as pd
 from overpaint.defaults import SPLITS
 from overpaint.records import ImageRow, LeakRow
 from overpaint.report.charts import plots
+from overpaint.report.charts.drawing import link
 from overpaint.report.parts.addresses import DATA
 from overpaint.report.parts.rows import Figure, Link
 from overpaint.report.parts.text import ABSENT, count, counted, listed, percent, slug
@@ -66,15 +67,16 @@ class DatasetLine:
 class ClassLine:
     """A class of a dataset and how many pictures show it."""
 
+    id: str
     label: str
     cells: tuple[str, ...]  # train, val, test, all, share of the pictures
 
     @classmethod
-    def of(cls, row: Any, pictures: int) -> "ClassLine":
+    def of(cls, row: Any, pictures: int, anchor: str) -> "ClassLine":
         """A row of `class_counts`, of so many pictures."""
         label, *by_split, total = row
         share = percent(total / pictures if pictures else None)
-        return cls(label=str(label), cells=(*map(count, by_split), count(total), share))
+        return cls(id=anchor, label=str(label), cells=(*map(count, by_split), count(total), share))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,8 +165,8 @@ class DatasetSection:
             ),
             figure=_figure(site, dataset, counts),
             classes=tuple(
-                ClassLine.of(line, len(dataset.usable))
-                for line in counts[:LINES].itertuples(index=False)
+                ClassLine.of(line, len(dataset.usable), _class_anchor(dataset, place))
+                for place, line in enumerate(counts[:LINES].itertuples(index=False))
             ),
             more_classes=_more(len(counts) - LINES, "class"),
             leaks=tuple(map(LeakLine.of, facts.leak)),
@@ -217,6 +219,11 @@ def _anchor(dataset: DatasetRecords) -> str:
     return f"data-{slug(dataset.name)}"
 
 
+def _class_anchor(dataset: DatasetRecords, place: int) -> str:
+    """The anchor of a class, by its place among the most frequent."""
+    return f"{_anchor(dataset)}-class-{place}"
+
+
 def _labels(dataset: DatasetRecords) -> str:
     return "several a picture" if dataset.facts.multi_label else "one a picture"
 
@@ -266,6 +273,8 @@ def _figure(site: Site, dataset: DatasetRecords, counts: pd.DataFrame) -> Figure
         return no_figure(name, title, "No picture is recorded.")
     bars = counts[:BARS]
     long = bars.melt(["label"], list(SPLITS), "split", "pictures")
+    places = {label: place for place, label in enumerate(bars["label"])}
+    opened = [link(f"{DATA}#{_class_anchor(dataset, places[label])}") for label in long["label"]]
     most, least = counts.iloc[0], counts.iloc[-1]
     rest = f" The {BARS} most frequent of {len(counts)} classes are drawn." if len(
         counts) > BARS else ""  # fmt: skip
@@ -280,7 +289,7 @@ def _figure(site: Site, dataset: DatasetRecords, counts: pd.DataFrame) -> Figure
             f"Pictures by class: {count(most['all'])} show {most['label']}, the most frequent; "
             f"{count(least['all'])} show {least['label']}, the rarest."
         ),
-        chart=plots.class_bars(long, bars["label"].tolist()),
+        chart=plots.class_bars(long.assign(href=opened), bars["label"].tolist()),
         table=counts,
     )
 

@@ -9,6 +9,7 @@ from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow
 from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import ABSENT, counted, listed, number, of_groups, points
+from overpaint.report.parts.titles import titled
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import Records
 
@@ -31,14 +32,17 @@ class FindingLine:
         """The line of a finding."""
         comparison = records.comparisons.get(f"{row.before}--{row.after}")
         return cls(
-            link=Link(row.subject, href=comparison.address() if comparison else None),
+            link=Link(
+                titled(records.study, row.subject),
+                href=comparison.address() if comparison else None,
+            ),
             verdict=row.verdict,
             value=value_cell(row),
             chance=ABSENT if row.chance is None else _value(row, row.chance),
             n=of_groups(counted(row.n, row.unit.removesuffix("s")), row.n_groups)
             if row.n
             else ABSENT,
-            remark=row.remark,
+            remark=titled(records.study, row.remark),
         )
 
 

@@ -138,7 +138,7 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
     before, after = (classes.led[side].get(label, []) for side in SIDES)
     layers_before, layers_after = (Counter(row.layer for row in led) for led in (before, after))
     responding = []
-    for side, network in reversed([*enumerate(gallery.networks)]):
+    for side, network in reversed([*enumerate(gallery.titles)]):
         lines = tuple(
             ClassChannelLine(
                 link=channels.link(row.layer, int(row.channel)),
@@ -161,7 +161,7 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
         summary=(
             f"Of {counted(len(channels.rows), 'channel')}, {count(len(before))} had {label} as "
             f"the class most frequent among their maximal activation images in "
-            f"{comparison.before}; in {comparison.after} it is {count(len(after))}."
+            f"{comparison.title_before}; in {comparison.title_after} it is {count(len(after))}."
         ),
         scores=tuple(_scores(classes, label)),
         layers=tuple(
@@ -220,7 +220,7 @@ def _led(channels: Channels, gallery: Gallery, led: list[ChannelRow], side: int)
     rest = len(led) - len(lines)
     return ClassChannels(
         when=SIDES[side],
-        network=gallery.networks[side],
+        network=gallery.titles[side],
         n=counted(len(led), "channel"),
         lines=tuple(lines),
         more=f"{counted(rest, 'more channel')}." if rest else "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from overpaint.defaults import LEVEL
 from overpaint.records import ChannelRow, LayerRow
 from overpaint.report.pages import view
-from overpaint.report.pages.channel import Channels, remark
+from overpaint.report.pages.channel import Card, Channels, most_specialised, remark
 from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.rows import Fact, Link, Picture, Sheet, sheets
 from overpaint.report.parts.text import ABSENT, count, counted, number, p_value, times
@@ -14,6 +14,10 @@ from overpaint.report.study.reader import rows
 
 DEAD = {"dead": "both", "dead_before": "before", "dead_after": "after"}
 """In which network a channel of a status has no positive value."""
+
+
+CARDS, UNDRAWN = 3, 2
+"""The channels that have a card on the page of their layer: of those drawn, or else of all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,8 @@ class LayerPage:
     marks: str
     summary: str
     facts: tuple[Fact, ...]
+    chosen: str  # what the channels of the cards are
+    cards: tuple[Card, ...]
     tiles: tuple[Tile, ...]
     sheets: tuple[Sheet, ...]  # of their pictures
     classes: tuple[str, ...]  # those that lead a channel after, for a choice by script
@@ -104,15 +110,21 @@ def layer_page(channels: Channels, gallery: Gallery, layer: str) -> LayerPage:
             + (f"; {count(dead)} dead before or after." if dead else ".")
         )
     tiles = tuple(Tile.of(channels, gallery, row) for row in of_layer)
+    drawn = [unit for unit in comparison.facts.shown if unit[0] == layer]
+    table, missing = comparison.channels, list(comparison.notes)
+    units = drawn or most_specialised(table[table["layer"] == layer], UNDRAWN)
+    cards = tuple(Card.of(channels, gallery, *unit, missing) for unit in units[:CARDS])
     return LayerPage(
         comparison=Link(comparison.title, href=comparison.address()),
         layer=layer,
-        networks=gallery.networks,
+        networks=gallery.titles,
         data=view.channels_at(comparison, layer),
         pictures=view.pictures_at(comparison),
         marks=gallery.marks(layer),
         summary=summary,
         facts=tuple(_facts(channels, layer)),
+        chosen="Chosen channels" if drawn else "The channels that specialised most",
+        cards=cards,
         tiles=tiles,
         sheets=sheets(
             picture for tile in tiles for picture in (*tile.faces, *tile.more[0], *tile.more[1])
@@ -120,7 +132,7 @@ def layer_page(channels: Channels, gallery: Gallery, layer: str) -> LayerPage:
         classes=tuple(sorted({row.top_class_after for row in of_layer if row.top_class_after})),
         previous=_beside(channels, place - 1),
         next=_beside(channels, place + 1),
-        missing=tuple(comparison.notes),
+        missing=tuple(dict.fromkeys(missing)),
     )
 
 

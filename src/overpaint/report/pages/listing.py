@@ -105,7 +105,12 @@ OF_NETWORK: tuple[Page[NetworkSubject], ...] = (
         entries=lambda subject: [
             {
                 "kind": "network",
-                "name": subject.network.name,
+                "name": subject.network.title,
+                **(
+                    {"of": subject.network.name}
+                    if subject.network.title != subject.network.name
+                    else {}
+                ),
                 "at": addresses.network_page(subject.network.name),
             }
         ],

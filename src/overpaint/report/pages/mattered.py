@@ -135,7 +135,7 @@ def _figures(
 ) -> Iterable[Figure]:
     drawings = (
         ("rewinds", "Change, and what it costs to take it back", "rewind",
-         mattered.rewinds(table, score)),
+         mattered.rewinds(comparison, table, score)),
         ("way", "The way from before to after", "between",
          mattered.way(comparison, _tasks(records, comparison), score)),
         ("probes", "What each layer knows of the classes", "probe",
@@ -159,7 +159,10 @@ def _tasks(records: Records, comparison: ComparisonRecords) -> tuple[str, str]:
     study, dataset = records.study, comparison.facts.dataset or ABSENT
     parent = parent_of_task(study, comparison.before, comparison.after)
     fit = study.all_networks[parent].fit if parent else ABSENT
-    return f"on {dataset}", f"on {fit}, by the head of {parent}"
+    return (
+        f"on {dataset}",
+        f"on {fit}, by the head of {records.title(parent) if parent else ABSENT}",
+    )
 
 
 # --- difference concepts -------------------------------------------------------------------------
@@ -335,7 +338,7 @@ def _tables(
             words=2,
             lines=tuple(
                 Line(
-                    head=Link(row.network),
+                    head=Link(comparison.study.title_of(row.network)),
                     cells=(
                         Cell(row.layer),
                         Cell(row.method),

@@ -103,7 +103,7 @@ def method_page(records: Records) -> MethodPage:
         heads=heads,
         recipes=tuple(
             RecipeLine(
-                network=Link(name, href=network_page(name)),
+                network=Link(records.title(name), href=network_page(name)),
                 fields=tuple(fields.get(key, ABSENT) for key in heads),
             )
             for name, fields in recipes.items()
@@ -158,7 +158,7 @@ def _architectures(records: Records) -> Iterable[Architecture]:
             "; ".join(f"{key} {setting(value)}" for key, value in pixels.items()) or ABSENT,
         )
         if network.manifest:
-            alike.setdefault(described, []).append(network.name)
+            alike.setdefault(described, []).append(network.title)
     for (architecture, parameters, preprocessing), names in alike.items():
         yield Architecture(
             names=", ".join(names),

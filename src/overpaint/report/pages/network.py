@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from overpaint.measures.most_confident import Guess, most_confident
+from overpaint.measures.most_confident import (
+    OF_A_PAIR,
+    Guess,
+    confused_pairs,
+    most_confident,
+)
 from overpaint.records import ClassRow, LoraRow, SvmRow
 from overpaint.report.charts import plots, tables
+from overpaint.report.charts.drawing import link
 from overpaint.report.parts.addresses import network_page as address
 from overpaint.report.parts.gallery import thumbnail
 from overpaint.report.parts.routes import score_name
-from overpaint.report.parts.rows import Cell, Figure, Link, Origin, Picture
+from overpaint.report.parts.rows import Cell, Figure, Link, Origin, Picture, Sheet, sheets
 from overpaint.report.parts.scores import GROUP_SIDES, GROUPS
 from overpaint.report.parts.text import (
     ABSENT,
@@ -33,7 +39,7 @@ SQUARE = 60
 """The most classes whose confusions are drawn."""
 
 CONFUSED = 10
-"""The rows of the table of confusions."""
+"""The rows of the table of confusions; more of them have their pictures."""
 
 OF_AN_SVM = ("name", "train", "reinit", "optimiser", "as_published")
 """The fields of a recipe that mean something where no descent is made."""
@@ -55,27 +61,34 @@ class Surest:
 class ClassScores:
     """How well a class is told from the others."""
 
+    id: str
     label: str
     n: str
     scores: tuple[str, ...]
 
     @classmethod
-    def of(cls, row: ClassRow, *, several: bool) -> "ClassScores":
+    def of(cls, row: ClassRow, place: int, *, several: bool) -> "ClassScores":
         """The line of a class; precision at 20 is of several labels a picture only."""
         scores = [row.precision, row.recall, row.f1, row.average_precision]
         if several:
             scores.append(row.precision_at_20)
-        return cls(label=row.label, n=count(row.n), scores=tuple(map(percent, scores)))
+        return cls(
+            id=f"class-{place}", label=row.label, n=count(row.n), scores=tuple(map(percent, scores))
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Confusion:
-    """A class that was taken for another."""
+    """A class that was taken for another, with pictures of both."""
 
+    id: str
     label: str
     predicted: str
     n: str
-    share: str
+    share: str  # of the pictures that show the class
+    taken: tuple[Surest, ...]  # that show the one and were taken for the other
+    right: tuple[Surest, ...]  # that show the other, and were named so
+    more: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +142,7 @@ class NetworkPage:
     """The page of a trained network."""
 
     name: str
+    title: str
     summary: str
     fields: tuple[tuple[str, str], ...]
     scores: tuple[tuple[str, Cell], ...]
@@ -137,6 +151,8 @@ class NetworkPage:
     classes: tuple[ClassScores, ...]
     classes_data: str | None
     confused: tuple[Confusion, ...]
+    listed: int  # how many of them stand in the table
+    sheets: tuple[Sheet, ...]  # of their pictures
     comparisons: tuple[Link, ...]
     siblings: tuple[Link, ...]  # itself and the others of its route, where it was repeated
     svm: tuple[SvmLine, ...]
@@ -160,28 +176,35 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
     if scores and scores.without_positives:
         without = ", ".join(scores.without_positives)
         remarks.append(f"Without a picture in the split, so not scored: {without}.")
+    confused = tuple(_confused(site, records, network))
     figures = [make(site, network) for make in FIGURES] if not network.failed else []
     return NetworkPage(
         name=name,
+        title=network.title,
         summary=summary(records, network),
         fields=_fields(records, network),
         scores=tuple(_scores(network)),
         figures=tuple(figure for figure in figures if figure),
         several=several,
         classes=tuple(
-            ClassScores.of(row, several=several) for row in (scores.classes if scores else ())
+            ClassScores.of(row, place, several=several)
+            for place, row in enumerate(scores.classes if scores else ())
         ),
         classes_data=(
             site.data(f"networks/{name}/classes", pd.DataFrame(scores.classes)) if scores else None
         ),
-        confused=tuple(_confused(network)),
+        confused=confused,
+        listed=CONFUSED,
+        sheets=sheets(guess.picture for pair in confused for guess in (*pair.taken, *pair.right)),
         comparisons=tuple(
             Link(comparison.title, href=comparison.address())
             for comparison in records.comparisons.values()
             if name in (comparison.before, comparison.after)
         ),
         siblings=tuple(
-            Link(sibling, href=address(sibling)) for sibling in siblings if len(siblings) > 1
+            Link(records.title(sibling), href=address(sibling))
+            for sibling in siblings
+            if len(siblings) > 1
         ),
         svm=tuple(map(SvmLine.of, [] if network.svm is None else rows(network.svm, SvmRow))),
         svm_data=(
@@ -201,18 +224,20 @@ def network_page(site: Site, records: Records, network: NetworkRecords) -> Netwo
 def summary(records: Records, network: NetworkRecords) -> str:
     """Where the network comes from, what was trained, in one or two sentences."""
     entry, facts = records.study.all_networks[network.name], network.facts
-    parent = facts.parent or entry.parent or entry.load
+    parent = facts.parent or entry.parent
+    start = records.title(parent) if parent else entry.load
     recipe = facts.recipe or {}
     by = (
         f"{recipe['name']}, which auto took: {recipe['auto']}" if "auto" in recipe else entry.recipe
     )
     if facts.mixed:
+        first, second = records.titles((facts.mixed[0], facts.mixed[-1]))
         at = f" at α = {number(facts.alpha, 2)}" if facts.alpha is not None else ""
         return (
-            f"Mixed, not trained: it lies on the straight way from {facts.mixed[0]} to "
-            f"{facts.mixed[-1]}{at}, and has the classes of the second."
+            f"Mixed, not trained: it lies on the straight way from {first} to "
+            f"{second}{at}, and has the classes of the second."
         )
-    text = f"From {parent}, fitted to {entry.fit} by the recipe {by}."
+    text = f"From {start}, fitted to {entry.fit} by the recipe {by}."
     if network.failed:
         return f"{text} It failed, and there is nothing of it."
     trained = f" It {facts.trained}." if facts.trained else ""
@@ -326,7 +351,7 @@ def confusions(site: Site, network: NetworkRecords) -> Figure:
             f"Confusion matrix of {len(classes)} classes; {count(right)} of "
             f"{count(pairs['n'].sum())} pictures on the diagonal."
         ),
-        chart=plots.heat_map(pairs, classes),
+        chart=plots.heat_map(pairs.assign(href=_opened(network, pairs, classes)), classes),
         table=pairs,
     )
 
@@ -374,11 +399,46 @@ def _pairs(network: NetworkRecords) -> pd.DataFrame | None:
 # --- tables ------------------------------------------------------------------------------------
 
 
-def _confused(network: NetworkRecords) -> Iterable[Confusion]:
-    """The classes that were most often taken for another."""
+def _pair_anchor(classes: list[str], label: str, predicted: str) -> str:
+    """The anchor of a pair of classes that was confused."""
+    return f"confused-{classes.index(label)}-{classes.index(predicted)}"
+
+
+def _opened(network: NetworkRecords, pairs: pd.DataFrame, classes: list[str]) -> list[str | None]:
+    """What each cell of the confusions opens: the pictures of its pair, or else its class."""
+    page = address(network.name)
+    pictured = {(pair.label, pair.predicted) for pair in confused_pairs(network.predictions)}
+    opened = []
+    for label, predicted, n, _ in pairs.to_numpy().tolist():
+        at = f"class-{classes.index(label)}"
+        if (label, predicted) in pictured:
+            at = _pair_anchor(classes, label, predicted)
+        opened.append(link(f"{page}#{at}") if n else None)
+    return opened
+
+
+def _confused(site: Site, records: Records, network: NetworkRecords) -> Iterable[Confusion]:
+    """The classes that were most often taken for another, with pictures where these are told."""
     pairs = _pairs(network)
     if pairs is None:
         return
+    classes = pairs["true"].drop_duplicates().tolist()
+    pictures = {(pair.label, pair.predicted): pair for pair in confused_pairs(network.predictions)}
     wrong = pairs[(pairs["true"] != pairs["predicted"]) & (pairs["n"] > 0)]
-    for true, predicted, n, share in wrong.nlargest(CONFUSED, "n").to_numpy().tolist():
-        yield Confusion(label=true, predicted=predicted, n=count(n), share=percent(share))
+    in_order = wrong.sort_values("n", ascending=False, kind="stable").to_numpy().tolist()
+    for place, (label, predicted, n, share) in enumerate(in_order):
+        pair = pictures.get((label, predicted))
+        if pair is None and place >= CONFUSED:
+            continue
+        taken = pair.taken if pair else ()
+        rest = len(taken) - OF_A_PAIR
+        yield Confusion(
+            id=_pair_anchor(classes, label, predicted),
+            label=label,
+            predicted=predicted,
+            n=counted(n, "picture"),
+            share=percent(share),
+            taken=tuple(_guesses(site, records, network, list(taken[:OF_A_PAIR]))),
+            right=tuple(_guesses(site, records, network, list(pair.right if pair else ()))),
+            more=f"{count(rest)} more" if rest > 0 else "",
+        )

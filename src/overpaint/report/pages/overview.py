@@ -7,18 +7,27 @@ import pandas as pd
 from overpaint.findings import STATEMENTS
 from overpaint.records import ChannelRow
 from overpaint.report.charts import plots
+from overpaint.report.charts.comparison import at_layers
 from overpaint.report.export import tables
+from overpaint.report.pages.answer import Answer, answers
 from overpaint.report.pages.channel import sentence
 from overpaint.report.pages.data import DatasetLine
 from overpaint.report.pages.findings import together
 from overpaint.report.parts.addresses import FINDINGS
 from overpaint.report.parts.advice import AdviceTable
+from overpaint.report.parts.edges import extremes
 from overpaint.report.parts.gallery import rendering
-from overpaint.report.parts.routes import best_route, routes, score_name
+from overpaint.report.parts.routes import (
+    best_route,
+    contests,
+    fitted,
+    routes,
+    score_name,
+)
 from overpaint.report.parts.rows import Cell, Figure, Link, Picture
 from overpaint.report.parts.scores import ScoreTable, score_table
 from overpaint.report.parts.text import ABSENT, count, counted, known, listed, number, percent, slug
-from overpaint.report.parts.tree import Node, tree
+from overpaint.report.parts.tree import Tree
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
@@ -91,12 +100,12 @@ class ComparisonLine:
         facts = comparison.facts
         on = f"{facts.dataset}/{facts.cka_split or ABSENT}" if facts.dataset else ABSENT
         if comparison.failed:
-            on = f"not made: {listed(comparison.failed)} failed"
+            on = f"not made: {listed(map(comparison.study.title_of, comparison.failed))} failed"
         overlap = number(known(comparison.channels["overlap"].mean()))
         chance = number(known(comparison.channels["overlap_chance"].mean()))
         most, least = (
             Link(layer, href=comparison.address(f"layer-{slug(layer)}")) if layer else Link(ABSENT)
-            for layer in _extremes(comparison)
+            for layer in extremes(comparison) or ("", "")
         )
         return cls(
             link=Link(comparison.title, href=comparison.address()),
@@ -115,6 +124,9 @@ class Overview:
 
     title: str
     summary: str
+    answers: tuple[Answer, ...]
+    tree: Tree
+    reading: str  # how the lineage is to be read
     missing: tuple[str, ...]
     won: tuple[Finding, ...]  # a dataset each
     changed: tuple[Finding, ...]  # a comparison each
@@ -122,7 +134,6 @@ class Overview:
     changes: Figure | None  # None where nothing was compared
     exhibits: tuple[Exhibit, ...]
     statements: tuple[StatementLine, ...]
-    tree: tuple[Node, ...]
     advice: AdviceTable | None
     scores: tuple[ScoreTable, ...]
     comparisons: tuple[ComparisonLine, ...]
@@ -132,7 +143,7 @@ class Overview:
 
 def overview(site: Site, records: Records) -> Overview:
     """All that the first page shows."""
-    changed = change_findings(records)
+    changed, lineage = change_findings(records), Tree.of(site, records)
     rest = len(changed) - CURVES
     return Overview(
         title=records.study.study,
@@ -152,7 +163,9 @@ def overview(site: Site, records: Records) -> Overview:
             )
             for key, stated in STATEMENTS.items()
         ),
-        tree=tuple(tree(records)),
+        answers=tuple(answers(records)),
+        tree=lineage,
+        reading=_reading(lineage),
         advice=AdviceTable.of(site, records),
         scores=tuple(score_table(site, records, name) for name in fitted(records)),
         comparisons=tuple(map(ComparisonLine.of, records.comparisons.values())),
@@ -182,16 +195,44 @@ def summary(records: Records) -> str:
     )
 
 
-def fitted(records: Records) -> list[str]:
-    """The datasets that networks were fitted to, in the order of the study."""
-    fits = {network.fit for network in records.study.all_networks.values()}
-    return [name for name in records.study.datasets if name in fits]
+def _reading(lineage: Tree) -> str:
+    """How the lineage is to be read, as far as it shows something."""
+    edges = [node.edge for node in lineage.nodes if node.edge]
+    reading = (
+        "Each box is a network, what it was trained by, and how it scores: the dark mark, in the "
+        "pale bar of its 95\xa0% interval, beside chance."
+    )
+    kinds = {edge.kind for edge in edges}
+    if "drawn" in kinds:
+        reading += (
+            " The two pictures are what excites one of its channels most, before → after: of those "
+            "drawn, the channel that kept the fewest of its maximal activation images."
+        )
+    if "maximal" in kinds:
+        drawn = "Where none was drawn, they" if "drawn" in kinds else "The two pictures"
+        reading += (
+            f" {drawn} are of the dataset: those that most excite the channel that kept the fewest "
+            "of its maximal activation images, before → after."
+        )
+    if edges:
+        reading += (
+            " The bars beneath are its layers, from first to last: how far each changed (1 − CKA)"
+        )
+        reading += (
+            "; a line across is luck, as far as two trainings of one route differ"
+            if any(edge.has_luck for edge in edges)
+            else ""
+        )
+        missed = any(bar.missed for edge in edges for bar in edge.bars)
+        foot = "; a foot marks a layer that is missed for certain when it alone is set back"
+        reading += f"{foot if missed else ''}."
+    return reading
 
 
 def all_missing(records: Records) -> list[str]:
     """What failed, is missing or cannot be read, a sentence each."""
     notes = [
-        *(f"{name} failed: {why}" for name, why in records.failures.items()),
+        *(f"{records.title(name)} failed: {why}" for name, why in records.failures.items()),
         *records.notes,
         *(note for dataset in records.datasets.values() for note in dataset.notes),
         *(note for network in records.networks.values() for note in network.notes),
@@ -207,11 +248,12 @@ def all_missing(records: Records) -> list[str]:
 
 def _score_findings(records: Records) -> list[Finding]:
     findings = []
-    contests = [dataset for dataset in fitted(records) if len(routes(records, dataset)) > 1]
-    for dataset in contests or fitted(records):  # a source alone on its own task has not won
+    for dataset in contests(records) or fitted(
+        records
+    ):  # a source alone on its own task has not won
         if text := best_route(records, dataset):
             best = next(route for route in routes(records, dataset) if not route.members)
-            aside = f"{best.name}, {score_name(best.main)} on {dataset}"
+            aside = f"{records.title(best.name)}, {score_name(best.main)} on {dataset}"
             findings.append(
                 Finding(
                     figure=Cell(percent(best.mean), aside=aside),
@@ -226,8 +268,8 @@ def change_findings(records: Records) -> list[Finding]:
     """What changed most and least in each comparison."""
     findings = []
     for comparison in records.comparisons.values():
-        most, least = _extremes(comparison)
-        if most is not None and least is not None:
+        if measured := extremes(comparison):
+            most, least = measured
             value = comparison.layers.set_index("layer")[comparison.trusted]
             is_control = records.is_control(comparison)
             findings.append(
@@ -249,11 +291,11 @@ def _changed(
     is_control: bool,
 ) -> str:
     """Which layers changed; of two trainings that differ by their seed, how much is luck."""
-    start, changed = f"From {comparison.before} to {comparison.after}", "changed"
+    start, changed = f"From {comparison.title_before} to {comparison.title_after}", "changed"
     if is_control:
         start = (
-            f"Between {comparison.before} and {comparison.after}, by luck alone, as only their "
-            "seeds differ"
+            f"Between {comparison.title_before} and {comparison.title_after}, by luck alone, as "
+            "only their seeds differ"
         )
         changed = "differs"
     name, n = _cka_name(comparison), count(comparison.layers["n_images"].max())
@@ -273,7 +315,7 @@ def _cka_name(comparison: ComparisonRecords) -> str:
 
 def _changes(site: Site, records: Records) -> Figure | None:
     """The curves of the first comparisons in one chart."""
-    measured = [pair for pair in records.comparisons.values() if _extremes(pair)[0]][:CURVES]
+    measured = [pair for pair in records.comparisons.values() if extremes(pair)][:CURVES]
     if not measured:
         return None
     curves = []
@@ -281,7 +323,7 @@ def _changes(site: Site, records: Records) -> Figure | None:
         cka = comparison.trusted
         curve = comparison.layers[["layer", cka, f"{cka}_low", f"{cka}_high"]]
         curve = curve.set_axis(["layer", "value", "low", "high"], axis=1).dropna(subset="value")
-        curves.append(curve.assign(what=comparison.title))
+        curves.append(at_layers(comparison, curve.assign(what=comparison.title)))
     long = pd.concat(curves, ignore_index=True)
     start = f"The first {CURVES} comparisons: a" if len(measured) == CURVES else "A"
     ends = [
@@ -298,17 +340,8 @@ def _changes(site: Site, records: Records) -> Figure | None:
         ),
         alt_text=f"Debiased CKA by layer: {'; '.join(ends)}",
         chart=plots.curves(long, long["what"].drop_duplicates().tolist(), "linear CKA, debiased"),
-        table=long,
+        table=long.drop(columns="href"),
     )
-
-
-def _extremes(comparison: ComparisonRecords) -> tuple[str | None, str | None]:
-    """The layers that changed most and least."""
-    measured = comparison.layers.dropna(subset=comparison.trusted)
-    if measured.empty:
-        return None, None
-    values = measured.set_index("layer")[comparison.trusted]
-    return str(values.idxmin()), str(values.idxmax())
 
 
 def chosen_channels(records: Records) -> list[tuple[ChannelRow, ComparisonRecords]]:

@@ -39,10 +39,14 @@ class AdviceLine:
                 if len(begun.values) > 1:
                     how_sure = f"mean of {len(begun.values)} trainings"
                 aside = f"{score_name(begun.main)}, {how_sure}"
-                results.append(Cell(f"{begun.name} {percent(begun.mean)}", aside=aside))
+                results.append(
+                    Cell(f"{records.title(begun.name)} {percent(begun.mean)}", aside=aside)
+                )
         return cls(
             on=f"{row.dataset}/{row.split}",
-            start=Link(row.network, href=f"#{anchor(row.network)}" if is_here else None),
+            start=Link(
+                records.title(row.network), href=f"#{anchor(row.network)}" if is_here else None
+            ),
             logme=number(row.logme),
             neighbours=Cell(percent(row.neighbour), aside=within),
             baseline=Cell(percent(row.own_score), aside=row.own_task)

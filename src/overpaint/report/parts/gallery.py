@@ -90,6 +90,11 @@ class Gallery:
         """The network before and that after."""
         return self.comparison.before, self.comparison.after
 
+    @property
+    def titles(self) -> tuple[str, str]:
+        """What the two are called on pages."""
+        return self.comparison.title_before, self.comparison.title_after
+
     # --- feature visualisations ----------------------------------------------------------------
 
     @cached_property
@@ -103,6 +108,10 @@ class Gallery:
     @cached_property
     def _chosen(self) -> set[tuple[str, int]]:
         return set(self.comparison.facts.shown)
+
+    def was_chosen(self, layer: str, channel: int) -> bool:
+        """Whether a channel was to be drawn."""
+        return bool(self.comparison.renderings) and (layer, channel) in self._chosen
 
     def rendering(self, network: str, layer: str, channel: int) -> tuple[Picture | None, str]:
         """The feature visualisation of a channel, and what is to be said of it."""
@@ -138,7 +147,7 @@ class Gallery:
                 status = "" if row.status in ("ok", None) else f"; {row.status}"
                 if picture:
                     before, after = number(row.before, 2), number(row.after, 2)
-                    reached = f"{before} in {self.networks[0]}, {after} in {self.networks[1]}"
+                    reached = f"{before} in {self.titles[0]}, {after} in {self.titles[1]}"
                     yield picture, f"{OF_BOTH[row.kind]}: {reached}{status}"
 
     # --- maximal images ------------------------------------------------------------------------
@@ -199,7 +208,7 @@ class Gallery:
         rendered, caption = self.rendering(self.networks[side], layer, channel)
         return Side(
             when=SIDES[side],
-            network=self.networks[side],
+            network=self.titles[side],
             rendering=rendered,
             caption=caption,
             thumbs=tuple(thumbs),

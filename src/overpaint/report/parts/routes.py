@@ -67,6 +67,17 @@ def routes(records: Records, dataset: str) -> list[Route]:
     return sorted([*trained, *ensembles], key=lambda route: -route.mean)
 
 
+def fitted(records: Records) -> list[str]:
+    """The datasets that networks were fitted to, in the order of the study."""
+    fits = {network.fit for network in records.study.all_networks.values()}
+    return [name for name in records.study.datasets if name in fits]
+
+
+def contests(records: Records) -> list[str]:
+    """The datasets on which several routes were scored."""
+    return [dataset for dataset in fitted(records) if len(routes(records, dataset)) > 1]
+
+
 # --- which is best -----------------------------------------------------------------------------
 
 
@@ -77,7 +88,7 @@ def best_route(records: Records, dataset: str) -> str:
     if not trained:
         return ""
     best, *rest = trained
-    start, name = f"On {dataset}, {best.name} classifies best", score_name(best.main)
+    start, name = f"On {dataset}, {records.title(best.name)} classifies best", score_name(best.main)
     chance = f"where chance is {percent(best.score.chance)}"
     pictures = of_groups(counted(best.score.n, "picture"), best.score.n_groups)
     if len(best.values) == 1:
@@ -91,8 +102,9 @@ def best_route(records: Records, dataset: str) -> str:
     top = scored[0]
     if not top.members:
         return text
+    members = listed(records.titles(top.members))
     return (
-        f"{text} The ensemble {top.name} of {listed(top.members)} scores higher still: "
+        f"{text} The ensemble {top.name} of {members} scores higher still: "
         f"{with_interval(top.score)}."
     )
 
@@ -104,8 +116,8 @@ def _lead(records: Records, best: Route, rest: list[Route]) -> str:
         return f"It is the only {kind} scored on it."
     second = rest[0]
     if best.mean == second.mean:
-        return f"{second.name} is level with it."
-    start = f"That is {points(best.mean - second.mean)} points above {second.name}"
+        return f"{records.title(second.name)} is level with it."
+    start = f"That is {points(best.mean - second.mean)} points above {records.title(second.name)}"
     if len(best.values) == len(second.values) == 1:
         how_sure = "their intervals overlap, so the order is not settled"
         if best.score.low > second.score.high:

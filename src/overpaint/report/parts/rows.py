@@ -4,6 +4,7 @@ A page's own rows stand beside the page. Addresses are relative to the site's ro
 put the way to the root before them.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -71,6 +72,14 @@ class Figure:
     data: str | None
     downloads: tuple[Link, ...] = ()  # the chart as SVG, and what else it is written as
     definition: str = ""  # where what it shows is defined
+    drawing: str = (
+        ""  # the SVG itself, where its marks are links: no picture of a page can have any
+    )
+
+    def inline(self, root: str) -> Markup:
+        """The drawing for a page, from which `root` leads to where links begin."""
+        drawing = re.sub(r'(tabindex="-1" href=")(?:\.\./)*', rf"\g<1>{root}", self.drawing)
+        return Markup(drawing.replace("<svg ", '<svg aria-hidden="true" ', 1))  # noqa: S704  (ours)
 
     @property
     def wide(self) -> bool:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from overpaint.records import Score, Scores, Spread
 from overpaint.report.charts import plots
+from overpaint.report.charts.drawing import link
 from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.routes import Route, apart, routes, score_name
 from overpaint.report.parts.rows import Cell, Figure, Link
@@ -20,7 +21,7 @@ from overpaint.report.parts.text import (
     points,
     slug,
 )
-from overpaint.report.parts.tree import origin, parent_of, training
+from overpaint.report.parts.tree import begin_of, training
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.study.reading import Records
 
@@ -57,11 +58,11 @@ class RepeatLine:
     values: str
 
     @classmethod
-    def of(cls, name: str, spread: Spread) -> "RepeatLine":
+    def of(cls, name: str, title: str, spread: Spread) -> "RepeatLine":
         """The line of a route."""
         deviation = ABSENT if spread.deviation is None else f"{points(spread.deviation)} points"
         return cls(
-            route=Link(name, href=network_page(name)),
+            route=Link(title, href=network_page(name)),
             score=score_name(spread.score),
             n=count(spread.n),
             mean=percent(spread.mean),
@@ -125,14 +126,19 @@ def score_table(site: Site, records: Records, dataset: str) -> ScoreTable:
         ),
         lines=tuple(line for route in scored for line in _lines(records, route, columns)),
         chance=tuple(chance),
-        figure=_figure(site, dataset, scored),
-        unscored=(*(name for name in waiting if not records.networks[name].failed), *ensembles),
-        failed=tuple(name for name in waiting if records.networks[name].failed),
+        figure=_figure(site, records, dataset, scored),
+        unscored=(
+            *(records.title(name) for name in waiting if not records.networks[name].failed),
+            *ensembles,
+        ),
+        failed=tuple(records.title(name) for name in waiting if records.networks[name].failed),
         aside=f"Without a picture in the split: {', '.join(without)}." if without else "",
         groups=GROUPS if has_groups else "",
-        repeated=tuple(RepeatLine.of(name, spread) for name, spread in spreads.items()),
+        repeated=tuple(
+            RepeatLine.of(name, records.title(name), spread) for name, spread in spreads.items()
+        ),
         apart=tuple(
-            apart(first, second, gap)
+            apart(records.title(first), records.title(second), gap)
             for (first, second), gap in records.repeats.differences.items()
             if first in spreads
         ),
@@ -155,10 +161,17 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
     """A line a network, the repeats of a training after it."""
     for number, (name, scores) in enumerate(route.scores.items()):
         if route.members:
-            link, way, kind = Link(name), f"ensemble of {listed(route.members)}", "ensemble"
+            link, way, kind = (
+                Link(name),
+                f"ensemble of {listed(records.titles(route.members))}",
+                "ensemble",
+            )
         else:
-            link, kind = Link(name, href=network_page(name)), "repeat" if number else ""
-            begin = parent_of(records, name) or origin(records, name)
+            link, kind = (
+                Link(records.title(name), href=network_page(name)),
+                "repeat" if number else "",
+            )
+            begin = begin_of(records, name)
             way = "another seed" if number else f"{begin} → {training(records, name)}"
         cells = []
         for column in columns:
@@ -186,14 +199,19 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
 # --- the chart ---------------------------------------------------------------------------------
 
 
-def _figure(site: Site, dataset: str, scored: list[Route]) -> Figure:
+def _page_of(records: Records, name: str) -> str | None:
+    """What a mark of a score opens: the network's page, and nothing for an ensemble."""
+    return link(network_page(name)) if name in records.networks else None
+
+
+def _figure(site: Site, records: Records, dataset: str, scored: list[Route]) -> Figure:
     name = f"scores-{slug(dataset)}-chart"
     if not scored:
         return no_figure(name, "In a chart", "No network has been scored on it yet.")
     table = pd.DataFrame(
         [
-            {"dataset": dataset, "route": route.name, "network": network, "score": kind,
-             "pictures": side and f"of {side} groups", **asdict(score)}
+            {"dataset": dataset, "route": records.title(route.name), "network": network,
+             "score": kind, "pictures": side and f"of {side} groups", **asdict(score)}
             for route in scored
             for network, scores in route.scores.items()
             for (kind, side), score in {
@@ -216,9 +234,15 @@ def _figure(site: Site, dataset: str, scored: list[Route]) -> Figure:
         ),
         alt_text=(
             f"{score_name(main)} on {dataset}: "
-            + "; ".join(f"{route.name} {', '.join(map(percent, route.values))}" for route in scored)
+            + "; ".join(
+                f"{records.title(route.name)} {', '.join(map(percent, route.values))}"
+                for route in scored
+            )
         ),
-        chart=plots.intervals(marks, score_name(main)),
+        chart=plots.intervals(
+            marks.assign(href=[_page_of(records, name) for name in marks["network"]]),
+            score_name(main),
+        ),
         table=table,
     )
     return replace(figure, id=name)

@@ -7,10 +7,13 @@ their seed only.
 from dataclasses import dataclass
 from statistics import fmean
 
+from overpaint.records import Score
 from overpaint.report.parts.addresses import network_page
-from overpaint.report.parts.routes import score_name
+from overpaint.report.parts.edges import Edge
+from overpaint.report.parts.routes import contests, routes, score_name
 from overpaint.report.parts.rows import Cell, Link
-from overpaint.report.parts.text import interval, known, number, percent, setting, slug
+from overpaint.report.parts.text import interval, percent, setting, slug
+from overpaint.report.site.files import Site
 from overpaint.report.study.reading import NetworkRecords, Records
 
 
@@ -24,70 +27,129 @@ class Repeat:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScoreBar:
+    """A score with its interval and the level of chance, in hundredths of all right."""
+
+    value: float
+    low: float
+    width: float  # of the interval
+    chance: float
+
+    @classmethod
+    def of(cls, score: Score) -> "ScoreBar":
+        """The bar of a score."""
+        value, low, high, chance = (
+            round(100 * end, 1) for end in (score.value, score.low, score.high, score.chance)
+        )
+        return cls(value=value, low=low, width=round(max(high - low, 0.0), 1), chance=chance)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """A network in the lineage, the training that led to it, and what was trained from it."""
 
     id: str
+    starts: tuple[str, ...]  # the anchors of initialisations that have no box of their own
     link: Link
-    kind: str  # "trained", "loaded" or "random"; and "failed"
+    name: str  # as the study has it, where it has a title
+    kind: str  # "trained", "loaded" or "random"; and "failed", "best"
+    best_on: str  # the dataset on which it scores best, of several routes
     origin: str
     training: str
     dataset: str
     score: Cell | None
-    change: Link | None  # how much its training changed inside
+    bar: ScoreBar | None
+    edge: Edge | None  # what its training changed inside; None where that was not compared
     repeats: tuple[Repeat, ...]
     mean: str  # over the network and its repeats
     children: tuple["Node", ...]
 
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """The lineage: the networks that come from no other, with all that comes from them inside."""
+
+    roots: tuple[Node, ...]
+    levels: int  # of networks, each from the one before
+
+    @property
+    def nodes(self) -> list[Node]:
+        """All its networks, parents before children."""
+        nodes = list(self.roots)
+        for node in nodes:
+            nodes.extend(node.children)
+        return nodes
+
     @classmethod
-    def of(cls, records: Records, parents: dict[str, str | None], name: str) -> "Node":
-        """The box of a network, with all that comes from it inside."""
-        network = records.networks[name]
-        entry = records.study.all_networks.get(name)
-        kind = "random" if entry is None or entry.weights == "random" else "loaded"
-        kind = "trained" if network.trained else kind
-        repeats = [
-            repeat
-            for repeat in records.networks.values()
-            if repeat.name != name and records.route(repeat.name) == name
-        ]
-        comparison = records.comparisons.get(f"{parents[name]}--{name}")
-        cka = None if comparison is None else known(comparison.layers[comparison.trusted].mean())
-        change = None
-        if comparison is not None and cka is not None:
-            change = Link(f"CKA {number(cka)}", href=comparison.address())
+    def of(cls, site: Site, records: Records) -> "Tree":
+        """The lineage of a study.
+
+        An initialisation that is compared with nothing has no box: it stands in that of what was
+        trained from it.
+        """
+        compared = {
+            name for pair in records.comparisons.values() for name in (pair.before, pair.after)
+        }
+        names = [name for name in records.networks if records.route(name) == name]
+        boxes = [name for name in names if not name.endswith(".init") or name in compared]
+        starts = {name.removesuffix(".init"): name for name in names if name not in boxes}
+        parents = {
+            name: parent if (parent := parent_of(records, name)) in boxes else None
+            for name in boxes
+        }
+        best = {
+            route.name: dataset
+            for dataset in contests(records)
+            for route in [route for route in routes(records, dataset) if not route.members][:1]
+        }
+
+        def node(name: str) -> Node:
+            """The box of a network, with all that comes from it inside."""
+            network = records.networks[name]
+            entry = records.study.all_networks.get(name)
+            kind = "random" if entry is None or entry.weights == "random" else "loaded"
+            kind = "trained" if network.trained else kind
+            kind += " failed" if network.failed else ""
+            repeats = [
+                repeat
+                for repeat in records.networks.values()
+                if repeat.name != name and records.route(repeat.name) == name
+            ]
+            comparison = records.comparisons.get(f"{parents[name]}--{name}")
+            score = network.scores and network.scores.scores[network.scores.main]
+            return Node(
+                id=anchor(name),
+                starts=(anchor(starts[name]),) if name in starts else (),
+                link=_link(network),
+                name=name if network.title != name else "",
+                kind=f"{kind} best" if name in best else kind,
+                best_on=best.get(name, ""),
+                origin=origin(records, name),
+                training=training(records, name),
+                dataset=(entry.fit or "") if entry else "",
+                score=_score(network),
+                bar=ScoreBar.of(score) if score else None,
+                edge=Edge.of(site, records, comparison) if comparison else None,
+                repeats=tuple(
+                    Repeat(
+                        id=anchor(repeat.name),
+                        link=_link(repeat),
+                        score=cell.value if (cell := _score(repeat)) else "",
+                    )
+                    for repeat in repeats
+                ),
+                mean=_mean([network, *repeats]) if repeats else "",
+                children=tuple(node(child) for child, parent in parents.items() if parent == name),
+            )
+
+        def depth(name: str) -> int:
+            parent = parents[name]
+            return 1 if parent is None else 1 + depth(parent)
+
         return cls(
-            id=anchor(name),
-            link=_link(network),
-            kind=f"{kind}{' failed' if network.failed else ''}",
-            origin=origin(records, name),
-            training=training(records, name),
-            dataset=(entry.fit or "") if entry else "",
-            score=_score(network),
-            change=change,
-            repeats=tuple(
-                Repeat(
-                    id=anchor(repeat.name),
-                    link=_link(repeat),
-                    score=score.value if (score := _score(repeat)) else "",
-                )
-                for repeat in repeats
-            ),
-            mean=_mean([network, *repeats]) if repeats else "",
-            children=tuple(
-                cls.of(records, parents, child)
-                for child, parent in parents.items()
-                if parent == name
-            ),
+            roots=tuple(node(name) for name, parent in parents.items() if parent is None),
+            levels=max(map(depth, boxes), default=0),
         )
-
-
-def tree(records: Records) -> list[Node]:
-    """The boxes of the networks that come from no other, with all that comes from them inside."""
-    parents = {
-        name: parent_of(records, name) for name in records.networks if records.route(name) == name
-    }
-    return [Node.of(records, parents, name) for name, parent in parents.items() if parent is None]
 
 
 def parent_of(records: Records, name: str) -> str | None:
@@ -101,11 +163,17 @@ def parent_of(records: Records, name: str) -> str | None:
     return planned or (f"{name}.init" if f"{name}.init" in records.networks else None)
 
 
+def begin_of(records: Records, name: str) -> str:
+    """What a network began from, as a reader knows it: a network, or what is loaded."""
+    parent = parent_of(records, name)
+    return records.title(parent) if parent else origin(records, name)
+
+
 def origin(records: Records, name: str) -> str:
     """What a network was loaded from, or where it began."""
     entry = records.study.all_networks.get(name)
     if entry is None:
-        return f"where {name.removesuffix('.init')} began, drawn at random"
+        return f"where {records.title(name.removesuffix('.init'))} began, drawn at random"
     return entry.load or ""
 
 
@@ -126,7 +194,7 @@ def anchor(name: str) -> str:
 
 
 def _link(network: NetworkRecords) -> Link:
-    return Link(network.name, href=network_page(network.name) if network.trained else None)
+    return Link(network.title, href=network_page(network.name) if network.trained else None)
 
 
 def _score(network: NetworkRecords) -> Cell | None:

@@ -63,7 +63,8 @@ class Site:
         """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        svg = self.files.cached(src, spec, lambda: drawing.svg(spec).encode()).decode()
+        root = "../" * src.count("/")
+        svg = self.files.cached(src, spec, lambda: drawing.svg(spec, root).encode()).decode()
         size = ET.fromstring(svg)  # noqa: S314  (drawn here a line above)
         width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
         downloads = [Link(text="SVG", href=src)]
@@ -78,6 +79,7 @@ class Site:
             picture=Picture(src=src, width=width, height=height, alt=alt_text),
             data=self.data(place, table),
             downloads=tuple(downloads),
+            drawing=svg if "<a " in svg else "",
             definition=definition,
         )
 

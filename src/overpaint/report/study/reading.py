@@ -5,6 +5,7 @@ a failure kept from being made is no omission: the failure is told instead, once
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -105,6 +106,7 @@ class NetworkRecords:
     """A network as it lies in the folder; all but its manifest is of a trained one."""
 
     name: str
+    title: str  # what it is called on pages
     trained: bool
     manifest: Manifest | None
     facts: NetworkFacts
@@ -126,6 +128,7 @@ class NetworkRecords:
         failed = _why(failures, name)
         network = cls(
             name=name,
+            title=study.title_of(name),
             trained=trained,
             manifest=None,
             facts=NetworkFacts(),
@@ -164,6 +167,7 @@ class ComparisonRecords:
 
     before: str
     after: str
+    study: Study
     manifest: Manifest | None
     facts: ComparisonFacts
     layers: pd.DataFrame
@@ -189,6 +193,7 @@ class ComparisonRecords:
         comparison = cls(
             before=before,
             after=after,
+            study=study,
             manifest=None,
             facts=ComparisonFacts(),
             layers=table([], LayerRow),
@@ -247,7 +252,17 @@ class ComparisonRecords:
     @property
     def title(self) -> str:
         """What it is called on pages."""
-        return f"{self.before} → {self.after}"
+        return f"{self.title_before} → {self.title_after}"
+
+    @property
+    def title_before(self) -> str:
+        """What the network before is called on pages."""
+        return self.study.title_of(self.before)
+
+    @property
+    def title_after(self) -> str:
+        """What that after is called."""
+        return self.study.title_of(self.after)
 
     def address(self, at: str = "") -> str:
         """The address of its page in the site, or of an anchor on it."""
@@ -328,7 +343,7 @@ class EnsembleRecords:
     ) -> "EnsembleRecords":
         """Read an ensemble."""
         reader, place, members = Reader(folder.root), folder.ensemble(name), study.ensembles[name]
-        failed = [member for member in members if _why(failures, member)]
+        failed = [study.title_of(member) for member in members if _why(failures, member)]
         if failed:
             notes = [f"Ensemble {name} was not made: {', '.join(failed)} failed."]
             return cls(
@@ -402,10 +417,18 @@ class Records:
         )
         return first + name[len(trained) :]
 
+    def title(self, name: str) -> str:
+        """What a network is called where it is read."""
+        return self.study.title_of(name)
+
     def is_control(self, pair: ComparisonRecords) -> bool:
         """Whether a comparison is of two trainings that differ by their seed only."""
         routes = self.route(pair.before), self.route(pair.after)
         return pair.before != pair.after and routes[0] == routes[1]
+
+    def titles(self, names: Iterable[str]) -> list[str]:
+        """What networks are called where they are read."""
+        return list(map(self.title, names))
 
     def findings_of(self, comparison: ComparisonRecords) -> list[FindingRow]:
         """The statements that were put to a comparison."""
