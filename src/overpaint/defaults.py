@@ -35,5 +35,11 @@ MOST_TAUGHT = 5000
 MOST_PARTED = 1000
 """Pictures at most that difference concepts are sought among: the time grows with their square."""
 
+MOST_MAPPED = 3000
+"""Pictures at most that lie in the plane of a network: a map of more shows none."""
+
+NEAREST = 6
+"""The nearest neighbours of a picture that are told and shown."""
+
 CONCEPT_IMAGES = 8
 """Pictures of a difference concept that are shown, the most typical first."""

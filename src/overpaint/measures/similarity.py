@@ -67,7 +67,7 @@ def procrustes(x: Table | Centred, y: Table | Centred, cross: Array | None = Non
     if x.equals(y):
         return 0.0
     if x.wide or y.wide:
-        cross = _root(x.gram).T @ _root(y.gram)
+        cross = root(x.gram).T @ root(y.gram)
     elif cross is None:  # xᵀ y, from slices
         step = row_step(x.width, y.width)
         parts = zip(x.by_rows(step), y.by_rows(step), strict=True)
@@ -76,7 +76,7 @@ def procrustes(x: Table | Centred, y: Table | Centred, cross: Array | None = Non
     return float(np.sqrt(max(2 - 2 * shared, 0.0)))
 
 
-def _root(gram: Array) -> Array:
+def root(gram: Array) -> Array:
     """An S with S Sᵀ = K: features [N, N] that are as good as those K was made from."""
     values, vectors = eigh(gram)
     # What is below the rounding of the largest is 0; its root would be 1e-8 and no more small.
