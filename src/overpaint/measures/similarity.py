@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, svdvals
 
+from overpaint.defaults import NEIGHBOURS
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import (
     Array,
@@ -26,9 +27,6 @@ from overpaint.measures.centred import (
 )
 from overpaint.measures.hsic import row_sums
 from overpaint.seeds import generator
-
-NEIGHBOURS = 10
-"""How many nearest neighbours an image has."""
 
 QUERIES = 1024
 """Images whose neighbours are sought, of more drawn at random: the time is linear from here on."""
