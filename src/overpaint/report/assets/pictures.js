@@ -211,11 +211,25 @@
       plane.append(mark);
       return mark;
     });
+    const sights = planes.map((plane) => {
+      const [, , width, height] = plane.getAttribute("viewBox").split(" ");
+      plane.parentElement.style.aspectRatio = `${width} / ${height}`; // also while the plane is larger
+      return plane.parentElement;
+    });
     let marked = -1;
 
-    const mark = (number) => {
+    // Of a plane that is larger than its sight, the part where a picture lies, or the middle.
+    const look = (side, number) => {
+      const sight = sights[side];
+      const { width } = planes[side].viewBox.baseVal;
+      const [x, y] = (number < 0 ? ["scrollWidth", "scrollHeight"].map((name) => sight[name] / 2)
+        : places[side][number].map((place) => ((place + 16) * sight.scrollWidth) / width));
+      sight.scrollTo(x - sight.clientWidth / 2, y - sight.clientHeight / 2);
+    };
+    const mark = (number, from = -1) => {
       if (number === marked) return;
       marked = number;
+      if (number >= 0) [0, 1].filter((side) => side !== from).forEach((side) => look(side, number));
       panel.hidden = number < 0;
       marks.forEach((group, side) => {
         group.replaceChildren();
@@ -269,10 +283,10 @@
       for (const tile of tiles[side]) tile.setAttribute("tabindex", "-1");
       stop(side, 0);
       const number = (event) => tiles[side].indexOf(event.target.closest(".plane > a"));
-      plane.addEventListener("pointerover", (event) => number(event) >= 0 && mark(number(event)));
+      plane.addEventListener("pointerover", (event) => number(event) >= 0 && mark(number(event), side));
       plane.addEventListener("focusin", (event) => {
         stop(side, number(event));
-        mark(number(event));
+        mark(number(event), side);
       });
       // A finger cannot hover: its first touch marks, the next on the same picture follows.
       let touched = -1;
@@ -281,7 +295,7 @@
         if (event.pointerType !== "touch" || at < 0 || at === touched) return;
         touched = at;
         event.preventDefault();
-        mark(at);
+        mark(at, side);
       });
       plane.addEventListener("keydown", (event) => {
         if (event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
@@ -312,6 +326,7 @@
         for (const side of tiles) side[at].setAttribute("class", faint[at] ? `${frame} faint` : frame);
       });
       for (const plane of planes) plane.setAttribute("class", `plane${larger.value ? ` larger-${larger.value}` : ""}`);
+      [0, 1].forEach((side) => look(side, marked));
       if (marked >= 0 && faint[marked]) mark(-1);
       for (const side of [0, 1]) {
         const first = faint.indexOf(false);

@@ -20,6 +20,9 @@ from overpaint.report.study.reader import rows
 TILE = 24
 """The side of a picture on a plane, in the units of the drawing."""
 
+CROWD = 1.5
+"""A plane is so many pictures wide, times the root of their number."""
+
 FRAMES = 24
 """How many frames can be told apart, six colours in four kinds of line."""
 
@@ -69,7 +72,7 @@ class MapPage:
 
     comparison: Link
     summary: str
-    side: int  # of a plane, in the units of the drawing
+    size: tuple[int, int]  # of a plane, in the units of the drawing
     planes: tuple[Side, Side]
     classes: tuple[Kind, ...]
     groups: tuple[Kind, ...]
@@ -99,15 +102,19 @@ def map_page(site: Site, classes: Classes, gallery: Gallery) -> MapPage:
     of_group = {name: place for place, name in enumerate(common)}
     counts = Counter(groups.values())
 
-    side = round(TILE / min(max(0.8 / sqrt(len(pictures)), 0.022), 0.08))
+    # Both planes in one frame, as wide and as high as they are, and no flatter than a landscape.
     places = comparison.plane[["x_before", "y_before", "x_after", "y_after"]].to_numpy(float)
-    reach = float(np.abs(places).max(initial=0.0)) or 1.0
-    corners = np.rint((side - TILE) * (0.5 + places * [1, -1, 1, -1] / (2 * reach))).astype(int)
+    places = places.reshape(-1, 2, 2) * [1, -1]
+    first, extent = places.min(axis=(0, 1)), np.ptp(places, axis=(0, 1))
+    extent = np.maximum(extent, extent.max() / 2) if extent.any() else np.ones(2)
+    width = TILE * min(max(CROWD * sqrt(len(pictures)), 12), 45)
+    size = np.rint(width * extent / extent[0])
+    slack = (extent - np.ptp(places, axis=(0, 1))) / 2
+    corners = np.rint((size - TILE) * (places - first + slack) / extent).astype(int)
     planes = []
     for column, (when, network) in enumerate(zip(SIDES, gallery.networks, strict=True)):
         tiles = []
-        for row, corner in zip(pictures, corners[:, 2 * column : 2 * column + 2], strict=True):
-            x, y = corner.tolist()
+        for row, (x, y) in zip(pictures, corners[:, column].tolist(), strict=True):
             kinds = labels[row.image]
             tiles.append(
                 Tile(
@@ -125,7 +132,7 @@ def map_page(site: Site, classes: Classes, gallery: Gallery) -> MapPage:
     return MapPage(
         comparison=Link(comparison.title, href=comparison.address()),
         summary=summary(comparison.facts.dataset, comparison.facts.cka_split, facts),
-        side=side,
+        size=(int(size[0]), int(size[1])),
         planes=(planes[0], planes[1]),
         classes=tuple(
             Kind(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from overpaint.defaults import NEIGHBOURS, SHOWN_IMAGES
+from overpaint.defaults import NEIGHBOURS
 from overpaint.records import PlaneRow
 from overpaint.report.pages.view import DIGITS, in_digits, script, signs
 from overpaint.report.parts.addresses import network_page, picture_anchor
@@ -342,7 +342,8 @@ class Excited:
         names = [picture.image for picture in maximal.pictures]
         places = {layer: place for place, layer in enumerate(order)}
         last = max((channel for _, channel, _ in maximal.rows), default=0)
-        widths = (signs(len(order)), signs(last + 1), signs(SHOWN_IMAGES + 1))
+        most = max(map(len, maximal.rows.values()), default=0)
+        widths = (signs(len(order)), signs(last + 1), signs(most + 1))
         by_picture: dict[str, list[list[Any]]] = {name: [[0, ""], [0, ""]] for name in names}
         for at, side in enumerate(SIDES):
             units = [unit for unit in maximal.rows if unit[2] == side and unit[0] in places]
