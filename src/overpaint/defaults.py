@@ -35,5 +35,14 @@ MOST_TAUGHT = 5000
 MOST_PARTED = 1000
 """Pictures at most that difference concepts are sought among: the time grows with their square."""
 
+MOST_MAPPED = 3000
+"""Pictures at most that lie in the plane of a network: a map of more shows none."""
+
+NEIGHBOURS = 10
+"""How many nearest neighbours a picture has, where it is asked how many of them are kept."""
+
+NEAREST = 6
+"""Of these the first, that are told and shown by name."""
+
 CONCEPT_IMAGES = 8
 """Pictures of a difference concept that are shown, the most typical first."""

@@ -19,6 +19,7 @@ NAMES = {
     "after": "fine_tuned",
     "layer": "mixed4d",
     "class": "浮世絵",
+    "dataset": "rasta",
 }
 """Whose pages are kept: one of each kind that the report has."""
 

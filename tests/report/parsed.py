@@ -46,7 +46,7 @@ class Page(HTMLParser):
     @property
     def foreign(self) -> list[tuple[str, dict]]:
         """What runs or frames something, but for the site's own script."""
-        own = re.compile(r"(\.\./)*assets/report\.js")
+        own = re.compile(r"(\.\./)*assets/(report|pictures)\.js")
         return [
             (tag, named)
             for tag, named in self.tags
@@ -197,5 +197,85 @@ def _images(written: str, data: dict, pictures: dict) -> list[Image]:
                 remark=words[8] or None,
                 place=divmod(place, data["columns"]) if place >= 0 else None,
             )
+        )
+    return found
+
+
+# --- the script beside the page of a dataset's pictures -----------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What two networks make of a picture."""
+
+    title: str
+    kept: str
+    near: tuple[list[str], list[str]]
+    total: tuple[int, int]
+    excited: tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]]  # layer, channel, rank
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as the script of its dataset has it."""
+
+    name: str
+    summary: str
+    facts: list[tuple[str, str, str]]
+    src: str | None
+    said: dict[str, list[tuple[str, str, bool]]]  # by network
+    seen: list[Seen]
+
+
+def collection(site: Path, dataset: str = "rasta") -> dict[str, Shown]:
+    """All pictures of a dataset that have a page, by name."""
+    data = read_script(site / f"pictures/{dataset}.js")
+    words, digits = data["words"], {sign: n for n, sign in enumerate(data["digits"])}
+
+    def word(value: Any) -> str:
+        return words[value] if isinstance(value, int) else value
+
+    names = [word(row[0]) for row in data["rows"]]
+
+    def unwritten(written: str, pair: dict) -> list[tuple[str, int, int]]:
+        signs, found = list(written), []
+        while signs:
+            numbers = []
+            for width in pair["widths"]:
+                number = 0
+                for sign in signs[:width]:
+                    number = number * len(digits) + digits[sign]
+                del signs[:width]
+                numbers.append(number)
+            found.append((pair["layers"][numbers[0]][0], *numbers[1:]))
+        return found
+
+    found = {}
+    for name, summary, facts, thumb, said, seen in data["rows"]:
+        of_pairs = []
+        for pair, told in zip(data["pairs"], seen, strict=True):
+            near, excited = told or ([], [])
+            kept, *sides = near or ("", [], [])
+            before, after = excited or ([0, ""], [0, ""])
+            of_pairs.append(
+                Seen(
+                    title=pair["title"],
+                    kept=word(kept),
+                    near=tuple([names[at] for at in side] for side in sides),
+                    total=(before[0], after[0]),
+                    excited=tuple(unwritten(word(side[1]), pair) for side in (before, after)),
+                )
+            )
+        found[word(name)] = Shown(
+            name=word(name),
+            summary=word(summary),
+            facts=[tuple(map(word, fact)) for fact in facts],
+            src=word(thumb[0]) if thumb else None,
+            said={
+                network: [(word(label), word(share), bool(right)) for label, share, right in told]
+                for (network, _), told in zip(data["networks"], said, strict=True)
+                if told
+            },
+            seen=of_pairs,
         )
     return found

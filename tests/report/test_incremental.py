@@ -17,7 +17,7 @@ from overpaint.records import (
 )
 from overpaint.report import build
 from overpaint.report.charts import drawing
-from overpaint.report.pages import subjects
+from overpaint.report.parts import gallery
 from overpaint.report.site import incremental
 
 PAIR = "comparisons/imagenet--fine_tuned"
@@ -58,7 +58,7 @@ def test_a_second_build_writes_nothing(lean, monkeypatch):
     state = (lean / "site.json").stat().st_mtime_ns
     monkeypatch.setattr(drawing, "svg", lambda chart, root: pytest.fail("a chart was drawn again"))
     monkeypatch.setattr(
-        subjects, "read_maximal", lambda pair: pytest.fail("the channels were read again")
+        gallery, "read_maximal", lambda pair: pytest.fail("the channels were read again")
     )
     assert rebuilt(lean) == set()
     assert (lean / "site.json").stat().st_mtime_ns == state

@@ -15,6 +15,8 @@ def test_every_page_of_the_site_is_of_one_kind(whole):
     counts = Counter()
     for name in pages(whole / "site"):
         kinds = [address for address, pattern in patterns.items() if re.fullmatch(pattern, name)]
+        if len(kinds) > 1:  # a map lies among the layers, none of which is called so
+            kinds = [address for address in kinds if not address.endswith("<layer>.html")]
         assert len(kinds) == 1, (name, kinds)
         counts[kinds[0]] += 1
     assert counts.keys() == patterns.keys()

@@ -1,12 +1,17 @@
-"""Where pictures come from: links to the web and nothing else, rights in words, little weight."""
+"""Where pictures come from: links to the web and nothing else, rights in words, little weight.
+
+A thumbnail leads to the page of its picture, and from there to the source.
+"""
 
 import re
+import shutil
 from dataclasses import replace
 from html import unescape
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
-from parsed import channels, csv_at, pages, read_page
+from parsed import channels, collection, csv_at, pages, read_page
 from tiny_study import SCRIPT
 
 from overpaint.records import (
@@ -48,24 +53,39 @@ def shown(folder, place: str) -> list[str]:
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("place", [NETWORK, CARDS])
 def test_thumbnails_lead_back(lean, place):
-    """Each is a link to its own source, with its rights in words, and gives away no referrer."""
+    """Each leads to the page of its picture, which has its source; with its rights in words."""
     sources = {row.image: f'https://museum.org/{number}?a=1&b="2"'
                for number, row in enumerate(read_rows(
                    lean / "datasets/rasta/images.parquet", ImageRow))}  # fmt: skip
     say(lean, 'https://museum.org/{}?a=1&b="2"', "http://rightsstatements.org/vocab/InC/1.0/")
     build(lean)
+    told = collection(lean / "site")
     for item in shown(lean, place):
         href, title, inside = re.search(
-            r'<a href="([^"]*)" rel="noreferrer" title="([^"]*)">(.*?)</a>', item
+            r'<a href="([^"]*)" title="([^"]*)">(.*?)</a>', item
         ).groups()
         assert title == "Rights: in copyright"
-        picture = re.search(r' aria-label="([^"]*)"', inside) or re.search(
-            "no picture: (.*)<", inside
-        )
-        assert unescape(href) == sources[unescape(picture[1])]
+        picture = unescape(re.search(r' aria-label="([^"]*)"', inside)[1])
+        page, _, anchor = unescape(href).partition("#")
+        assert (lean / "site" / place).parent.joinpath(page).resolve() == (
+            lean / "site/pictures/rasta.html"
+        ).resolve()
+        assert unquote(anchor) == picture
+        source = sources[picture]
+        assert ("Source", source, source) in told[picture].facts
     images = channels(lean / "site", LAYER)[3].images
     for image in (image for side in images for image in side):
-        assert (image.href, image.remark) == (sources[image.name], "Rights: in copyright")
+        assert (image.href, image.remark) == (None, "Rights: in copyright")
+
+
+@pytest.mark.usefixtures("quick")
+def test_thumbnails_of_no_page_lead_to_the_source(lean):
+    """Where the pictures of the network page have no thumbnail, their place leads to the source."""
+    say(lean, "https://museum.org/{}")
+    shutil.rmtree(lean / "thumbnails")
+    build(lean)
+    for item in shown(lean, NETWORK):
+        assert re.search(r'<a href="https://museum.org/\d+" rel="noreferrer"', item)
 
 
 @pytest.mark.usefixtures("quick")
@@ -82,11 +102,13 @@ def test_what_is_no_address_of_the_web_is_no_link(lean, source):
     for place in (NETWORK, CARDS):
         page = read_page(lean / "site" / place)
         assert not page.foreign
-        assert all(set(named) <= {"title"} for tag, named in page.tags
-                   if tag == "div" and "Source" in named.get("title", ""))  # fmt: skip
+        assert all(set(named) <= {"title", "href"} for _, named in page.tags
+                   if "Source" in named.get("title", ""))  # fmt: skip
         for item in shown(lean, place):
-            assert "<a" not in item
-            title = unescape(re.search('<div title="([^"]*)">', item)[1])
+            href, title = map(
+                unescape, re.search('<a href="([^"]*)" title="([^"]*)">', item).groups()
+            )
+            assert "pictures/rasta.html#" in href
             assert title.startswith(f"Source: {' '.join(source.split())[:100]}")
             assert len(title) <= LONGEST + len("Source: ")
     for image in channels(lean / "site", LAYER)[3].images[0]:

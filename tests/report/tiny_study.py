@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from overpaint.measures.most_confident import most_confident
 from overpaint.records import (
     AdviceRow,
     BetweenRow,
@@ -25,6 +24,7 @@ from overpaint.records import (
     LayerRow,
     MatrixRow,
     MaximalRow,
+    PlaneRow,
     ProbeRow,
     RenderingRow,
     ResponseRow,
@@ -518,11 +518,9 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     train = [row for row in pictures(dataset, plan) if row.split == "train" and row.status == "ok"]
     maximal = maximal_table(draw, channels, train, plan)
     write_table(place / "maximal.parquet", maximal)
-    sure = {
-        guess.image for side in most_confident(predictions(after, dataset, plan)) for guess in side
-    }
-    tested = {row.digest for row in scored_pictures(dataset, plan) if row.image in sure}
-    for key in {*maximal["digest"]} | tested:
+    tested = scored_pictures(dataset, plan)
+    write_rows(place / "plane.parquet", plane_rows(before, after, tested), PlaneRow)
+    for key in {*maximal["digest"]} | {row.digest for row in tested}:
         write_texture(folder.thumbnail(dataset, key), int(key[:6], 16), (112, 84))
     for network in (before, after):
         write_renderings(folder, network, shown, plan)
@@ -530,10 +528,37 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
         "dataset": dataset, "cka_split": "test", "maximal_split": "train",
         "n_cka": plan.pictures // 6, "n_maximal": len(train), "k": plan.k,
         "classes": len(plan.classes), "multi_label": dataset == "iconart", "shown": shown,
+        "plane": {"layer_before": list(plan.layers)[-1], "layer_after": list(plan.layers)[-1],
+                  "n": len(tested), "of": len(tested), "kept": 0.4, "chance": 0.05,
+                  "trust_before": 0.912, "trust_after": 0.934},
         "duplicates": 2, "receptive_fields": dict.fromkeys(("before", "after"), sees(plan)),
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
     write_causes(folder, before, after, plan)
+
+
+def plane_rows(before: str, after: str, tested: list[ImageRow]) -> list[PlaneRow]:
+    """The pictures in a cloud before, and by their classes after; who is near, by their order."""
+    draw, names = generator(0, "plane", before, after), [row.image for row in tested]
+    classes = sorted({row.labels[0] for row in tested})
+    found = []
+    for number, row in enumerate(tested):
+        x, y = draw.normal(0, 0.7, 2).tolist()
+        turn = 2 * np.pi * classes.index(row.labels[0]) / len(classes)
+        near = [names[(number + step) % len(names)] for step in range(1, min(8, len(names)))]
+        found.append(
+            PlaneRow(
+                image=row.image,
+                x_before=x,
+                y_before=y,
+                x_after=float(np.cos(turn)) + 0.2 * x,
+                y_after=float(np.sin(turn)) + 0.2 * y,
+                kept=(number % 11) / 10,
+                nearest_before=near[:6],
+                nearest_after=near[1:7],
+            )
+        )
+    return found
 
 
 def write_causes(folder: StudyFolder, before: str, after: str, plan: Plan) -> None:

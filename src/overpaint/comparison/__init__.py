@@ -8,6 +8,7 @@ Everything here is a pure function of features, labels and weights; no network r
     weights.py    how far kernels and filters moved, and in how many directions
     luck.py       what a training changed, beside what another seed changes
     channels.py   the pictures that excite each channel, and the classes that they show
+    plane.py      the pictures in a plane by the last layer of each
     concepts.py   the pictures that one of two networks holds together more than the other
     probes.py     what each layer of some networks knows of the classes
 """
@@ -31,6 +32,7 @@ from overpaint.comparison.channels import (
     with_p_values,
 )
 from overpaint.comparison.layers import ComparedPictures, LayerSums, matrix_rows
+from overpaint.comparison.plane import plane_table
 from overpaint.comparison.sources import InMemory, Positions, Source, Stored
 from overpaint.comparison.weights import filter_changes, weight_tables
 from overpaint.datasets import Split
@@ -48,6 +50,8 @@ from overpaint.records import (
     MatrixRow,
     MaximalRow,
     PictureRow,
+    PlaneFacts,
+    PlaneRow,
     ResponseRow,
     table,
 )
@@ -81,6 +85,8 @@ class Comparison:
     maximal: pd.DataFrame  # MaximalRow
     responses: pd.DataFrame  # ResponseRow
     pictures: pd.DataFrame  # PictureRow
+    plane: pd.DataFrame  # PlaneRow
+    plane_facts: PlaneFacts | None  # None where no planes were asked for
     duplicates: int  # images that show a picture again, left out of all but layers and weights
     notes: tuple[str, ...]  # what to know of the two networks, in words
     of: Compared | None = None  # of a comparison made in Python, for its report
@@ -149,6 +155,7 @@ def tables(
     compared: Split | None = None,
     negative: bool = False,
     related: bool = True,
+    mapped: bool = True,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Compare two networks layer by layer, reading the features of a layer a few images at a time.
@@ -159,7 +166,7 @@ def tables(
     `related` has no common start; its filters are matched before the distance of the weights is
     taken once more. A pair whose channels differ in number has no rows by channel. `negative`:
     images rank among the maximal ones whatever the sign of their value, for layers before an
-    activation.
+    activation. `mapped`: the pictures that the layers are compared by are laid out in planes.
     """
     layers, channels, maximal, responses, by_picture = [], [], [], [], []
     ranked: dict[str, list[NDArray[np.intp]]] = {"before": [], "after": []}
@@ -210,6 +217,9 @@ def tables(
                 responses += response_rows(layer, side, once)
         if progress:
             progress(position + 1, len(shared))
+    plane, plane_facts = table([], PlaneRow), None
+    if mapped and compared:
+        plane, plane_facts = plane_table(before, after, compared.images, seed=seed)
     weights, spectra = weight_tables(*pair, related=related)
     return Comparison(
         layers=table(layers, LayerRow),
@@ -220,6 +230,8 @@ def tables(
         maximal=pd.concat(maximal) if maximal else table([], MaximalRow),
         responses=table(responses, ResponseRow),
         pictures=pd.concat(by_picture, ignore_index=True) if by_picture else table([], PictureRow),
+        plane=plane,
+        plane_facts=plane_facts,
         duplicates=len(split) - len(once),
         notes=notes(*pair, related=related),
     )

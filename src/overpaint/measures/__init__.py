@@ -7,6 +7,7 @@ How alike layers are
     matrix          CKA of each layer of a network with each layer of another
     mergeable       CKA of images that come in shards
     similarity      Procrustes distance, nearest neighbours in common
+    plane           pictures in a plane by each of two networks, and how far to trust it
     concepts        groups of pictures that one network holds together and the other does not
     weights         how far the weights of a layer moved, and each filter
     anatomy         how many directions that change has, and which of them are new

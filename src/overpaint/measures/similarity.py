@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import eigh, svdvals
 
+from overpaint.defaults import NEIGHBOURS
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import (
     Array,
@@ -26,9 +27,6 @@ from overpaint.measures.centred import (
 )
 from overpaint.measures.hsic import row_sums
 from overpaint.seeds import generator
-
-NEIGHBOURS = 10
-"""How many nearest neighbours an image has."""
 
 QUERIES = 1024
 """Images whose neighbours are sought, of more drawn at random: the time is linear from here on."""
@@ -67,7 +65,7 @@ def procrustes(x: Table | Centred, y: Table | Centred, cross: Array | None = Non
     if x.equals(y):
         return 0.0
     if x.wide or y.wide:
-        cross = _root(x.gram).T @ _root(y.gram)
+        cross = root(x.gram).T @ root(y.gram)
     elif cross is None:  # xᵀ y, from slices
         step = row_step(x.width, y.width)
         parts = zip(x.by_rows(step), y.by_rows(step), strict=True)
@@ -76,7 +74,7 @@ def procrustes(x: Table | Centred, y: Table | Centred, cross: Array | None = Non
     return float(np.sqrt(max(2 - 2 * shared, 0.0)))
 
 
-def _root(gram: Array) -> Array:
+def root(gram: Array) -> Array:
     """An S with S Sᵀ = K: features [N, N] that are as good as those K was made from."""
     values, vectors = eigh(gram)
     # What is below the rounding of the largest is 0; its root would be 1e-8 and no more small.

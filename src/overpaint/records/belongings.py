@@ -18,7 +18,7 @@ from overpaint.errors import RecordError
 from overpaint.files import open_regular, read_regular
 from overpaint.records.drafts import PARTIAL, is_draft, put_in_place, sync
 
-_TABLES = "layers|matrix|weights|spectra|channels|maximal|responses|pictures"
+_TABLES = "layers|matrix|weights|spectra|channels|maximal|responses|pictures|plane"
 _SCORED = r"manifest\.json|predictions\.parquet|scores\.json|scores\.manifest\.json"
 _PICTURES = (
     r"atelier\.json|labels\.csv|export\.json|pictures\.parquet|looks\.parquet|[^/]+/\d{5,7}\.\w+"

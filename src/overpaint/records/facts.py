@@ -111,6 +111,26 @@ class ReceptiveFields:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlaneFacts:
+    """Which pictures lie in the planes of two networks, and how far those are to be trusted.
+
+    Neighbours are the 10 nearest pictures by the features of the layer.
+    """
+
+    layer_before: str = ""  # the last of each network
+    layer_after: str = ""
+    n: int = 0  # pictures
+    of: int = 0  # pictures of the split, of which they are a draw where they are fewer
+    kept: float | None = None  # share of neighbours before that are neighbours after
+    chance: float | None = None  # the same of unrelated features
+    trust_before: float | None = (
+        None  # whether who is near in the plane is so by the features; 0..1
+    )
+    trust_after: float | None = None
+    status: str = "ok"  # or why there are no planes
+
+
+@dataclass(frozen=True, kw_only=True)
 class ComparisonFacts:
     """What two networks were compared on, and which of their channels are to be looked at."""
 
@@ -126,6 +146,7 @@ class ComparisonFacts:
     notes: list[str] = field(default_factory=list)
     shown: list[tuple[str, int]] = field(default_factory=list)  # layer and channel, in order
     receptive_fields: dict[str, ReceptiveFields] = field(default_factory=dict)  # before, after
+    plane: PlaneFacts | None = None  # None in old records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -158,6 +158,24 @@ class PictureRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PlaneRow:
+    """A picture in the plane of each of two networks, by the last layer of each.
+
+    Both planes are about their mean, of mean square 1, and that after is turned onto that before.
+    Near in a plane is roughly near by the features; sizes of and ways between clusters say nothing.
+    """
+
+    image: str
+    x_before: float
+    y_before: float  # upwards
+    x_after: float
+    y_after: float
+    kept: float  # share of its 10 nearest pictures by the features before that are so after
+    nearest_before: list[str]  # by the features, the nearest first
+    nearest_after: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class MatrixRow:
     """How alike a layer of one network and a layer of another see the images of a split."""
 

@@ -17,11 +17,17 @@ from overpaint.records.lock import held
 from overpaint.report.pages.listing import (
     NAVIGATION,
     OF_COMPARISON,
+    OF_DATASET,
     OF_NETWORK,
     OF_STUDY,
     Page,
 )
-from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
+from overpaint.report.pages.subjects import (
+    ComparisonSubject,
+    DatasetSubject,
+    NetworkSubject,
+    StudySubject,
+)
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.site.owned import check_reported, listing_of
@@ -81,6 +87,15 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
         ComparisonSubject(templates, records, comparison)
         for comparison in records.comparisons.values()
     ]
+    datasets = [
+        DatasetSubject(
+            templates,
+            records,
+            dataset,
+            tuple(pair for pair in comparisons if pair.comparison.facts.dataset == name),
+        )
+        for name, dataset in records.datasets.items()
+    ]
 
     def write(pages: Sequence[Page[Any]], subject: StudySubject) -> None:
         for page in reversed(pages):
@@ -93,9 +108,13 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
     for trained in networks:
         name = f"network {trained.network.name}"
         site.files.part(name, trained.made_from(), partial(write, OF_NETWORK, trained))
+    for collection in datasets:
+        name = f"pictures of {collection.dataset.name}"
+        site.files.part(name, collection.made_from(), partial(write, OF_DATASET, collection))
     entries = [
         *(entry for page in OF_STUDY for entry in page.index(study)),
         *(entry for trained in networks for page in OF_NETWORK for entry in page.index(trained)),
+        *(entry for each in datasets for page in OF_DATASET for entry in page.index(each)),
         *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.index(pair)),
     ]
     site.text(INDEX, index_script(entries))

@@ -15,6 +15,7 @@ from overpaint.records import (
     MatrixRow,
     MaximalRow,
     PictureRow,
+    PlaneRow,
     ReceptiveFields,
     ResponseRow,
     SpectrumRow,
@@ -52,6 +53,7 @@ TABLES: dict[str, type] = {
     "maximal": MaximalRow,
     "responses": ResponseRow,
     "pictures": PictureRow,
+    "plane": PlaneRow,
 }
 """The tables of a comparison and their rows."""
 
@@ -203,7 +205,7 @@ def _compare(work: Workspace, pair: Pair, wanted: Manifest) -> None:
         related = work.study.related(*pair.pair)
         made = compared(before, after, related=related, progress=advance)
         for twin in others:
-            made = with_luck(made, compared(after, twin))
+            made = with_luck(made, compared(after, twin, mapped=False))
         write_comparison(work, pair, made, cka_split, maximal_split, wanted)
 
 
@@ -240,6 +242,7 @@ def write_comparison(
                 side: receptive_fields_of(work.opened(name))
                 for side, name in zip(("before", "after"), pair.pair, strict=True)
             },
+            plane=made.plane_facts,
         )
         write_manifest(draft, with_facts(wanted, facts))
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from overpaint.datasets.atelier import AtelierEntry
-from overpaint.defaults import SHOWN_IMAGES
+from overpaint.defaults import MOST_MAPPED, SHOWN_IMAGES
 from overpaint.errors import MachineError
 from overpaint.machine import free_at, in_bytes
 from overpaint.run.comparisons import Needed, looked_at, reductions_of, splits_of
@@ -44,6 +44,12 @@ CHANNEL = 2_600
 SHOWN = 20
 """Bytes of a channel on the page of its layer and in the script beside it, and of each of its
 maximal images there."""
+
+PLACED, MAPPED = 120, 450
+"""Bytes of a picture in the table of a map, and on the map."""
+
+PICTURED = 700
+"""Bytes of a picture in the list of its dataset's, and in the script beside it."""
 
 TRIED = 30_000
 """Bytes of the tables of what other weights would do in a pair."""
@@ -165,6 +171,7 @@ def _of_pages(
     trained = [name for name, entry in study.all_networks.items() if entry.fit]
     charts = 0 if has_site else 2 * len(trained) + 3 * len(study.datasets) + 2
     pictures_of: Counter[str] = Counter()  # dataset -> pictures
+    mapped_of: Counter[str] = Counter()  # likewise, of those on maps
     for pair in study.compare:
         before, after = (extents.get(name.removesuffix(".init")) for name in pair.pair)
         lies = lies_at(folder.comparison(*pair.pair))
@@ -177,8 +184,13 @@ def _of_pages(
             if layer in after.channels
         }
         width, images = sum(channels.values()), min(study.maximal_images, counts[dataset][split])
+        (on, compared), _ = splits_of(work, pair)
+        mapped = min(counts[on][compared], MOST_MAPPED)
+        mapped_of[dataset] = max(mapped_of[dataset], mapped)
         if not lies:
             needs["comparisons"] += width * (300 + 2 * images * ROW) + 40_000
+            needs["comparisons"] += mapped * PLACED
+        of_site += mapped * MAPPED
         of_site += width * (CHANNEL + SHOWN * 2 * min(images, SHOWN_IMAGES))
         of_site += len(channels) * 20_000
         charts += 10
@@ -197,9 +209,9 @@ def _of_pages(
         needs["causes"] = TRIED * len(lacking)
     for dataset, pictures in pictures_of.items():
         if not folder.thumbnails(dataset).exists():
-            of_test = min(counts[dataset]["test"], 60 * len(trained))
+            of_test = max(mapped_of[dataset], min(counts[dataset]["test"], 60 * len(trained)))
             needs["thumbnails"] += (pictures + of_test) * (THUMBNAIL + FILE)
-    of_site += charts * SVG
+    of_site += charts * SVG + (pictures_of.total() + mapped_of.total()) * PICTURED
     needs["the report"] = of_site + needs["renderings"] + needs["thumbnails"]
     return needs
 

@@ -65,6 +65,12 @@ def _pictures(work: Workspace, dataset: str) -> dict[str, str]:
         if facts_of(read_manifest(place), ComparisonFacts).dataset != dataset:
             continue
         pictures |= _of_first_ranks(place / "maximal.parquet", SHOWN_IMAGES)
+        mapped = {*read_table(place / "plane.parquet")["image"]}
+        pictures |= {
+            picture.image: picture.digest
+            for picture in work.split(*splits_of(work, pair)[0]).pictures
+            if picture.image in mapped
+        }
     for pair in pairs_with_concepts(work):
         if splits_of(work, pair)[0][0] == dataset:
             path = work.folder.concepts(*pair.pair) / "images.parquet"

@@ -32,7 +32,7 @@
 
   // --- the index of all pages, loaded when it is first asked for
 
-  const KINDS = ["page", "network", "comparison", "layer", "channel", "class"];
+  const KINDS = ["page", "network", "comparison", "map", "pictures", "layer", "channel", "class"];
   const MOST = 40; // results that are listed
 
   let index = null;
@@ -346,12 +346,14 @@
     show();
   }
 
+  // What a script says: its rows, and what a cell of them means.
+  function said({ words, rows }) {
+    const word = (value) => (typeof value === "number" ? words[value] : value);
+    return { word, rows };
+  }
+
   // The data of a layer with its words in their places, and the way from each channel to the next.
   function read(layer, pictures, name) {
-    const said = ({ words, rows }) => {
-      const word = (value) => (typeof value === "number" ? words[value] : value);
-      return { word, rows };
-    };
     const { word, rows } = said(layer);
     const link = (row) => ({ text: `${name}:${row[0]}`, href: `#${row[0]}` });
     const end = (pair) => pair && { text: pair[0], href: root + pair[1] };
@@ -363,7 +365,7 @@
     }]));
     const thumbs = said(pictures);
     const digits = new Map([...layer.digits].map((digit, value) => [digit, value]));
-    return { ...layer, word, rows: all, digits, thumbs, sheets: pictures.sheets };
+    return { ...layer, word, rows: all, digits, thumbs, sheets: pictures.sheets, page: pictures.page };
   }
 
   function fill(unit, data, { row, previous, next }) {
@@ -451,7 +453,7 @@
     return images;
   }
 
-  function thumb({ number, position }, isShared, { thumbs, sheets, seen }, side) {
+  function thumb({ number, position }, isShared, { thumbs, sheets, seen, page }, side) {
     const { word, rows } = thumbs;
     const [name, label, place, width, height, x, y, source, about] = rows[number];
     const src = word(place);
@@ -459,7 +461,8 @@
     const title = remark ? { title: remark } : {};
     let shown = element("div", { class: "absent", title: word(name) }, "no picture");
     if (src != null) shown = sheets[src] ? cell(src, sheets[src], [x, y, width, height], word(name)) : image(root + src, width, height, word(name));
-    if (href) shown = element("a", { href, rel: "noreferrer", ...title }, shown);
+    if (page && src != null) shown = element("a", { href: `${root}${page}#${encodeURIComponent(word(name))}`, ...title }, shown);
+    else if (href) shown = element("a", { href, rel: "noreferrer", ...title }, shown);
     else if (remark) shown = element("div", title, shown);
     const words = element("span", {}, word(label));
     if (isShared) words.prepend(element("i", { class: "unseen" }, "in both rows: "));
@@ -557,4 +560,5 @@
   document.addEventListener("keydown", pressed);
   choice();
   view();
+  window.OVERPAINT = { root, the, element, drawing, image, cell, beside, said, say, lead, folded, count };
 })();

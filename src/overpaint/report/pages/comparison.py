@@ -21,6 +21,7 @@ from overpaint.report.pages.channel import (
     most_specialised,
 )
 from overpaint.report.pages.label import Classes
+from overpaint.report.pages.map import why_none
 from overpaint.report.pages.mattered import Mattered, beside_luck, what_mattered
 from overpaint.report.parts.gallery import Gallery, marks
 from overpaint.report.parts.maximal import SIDES, Maximal
@@ -222,6 +223,8 @@ class ComparisonPage:
     channels: tuple[ChannelLine, ...]
     remarks: tuple[str, ...]
     data: tuple[Link, ...]
+    map: Link | None
+    no_map: str  # why there is none
     missing: tuple[str, ...]
 
 
@@ -273,6 +276,10 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
             for row in rows(best.head(CONCENTRATED), ChannelRow)
         ),
         remarks=tuple(_remarks(comparison)),
+        map=Link("Map of the pictures", href=comparison.map) if comparison.map else None,
+        no_map=""
+        if comparison.map or not comparison.manifest
+        else why_none(comparison.facts.plane),
         data=tuple(_tables(site, classes, gallery.maximal, units)),
         missing=tuple(dict.fromkeys(missing)),
     )

@@ -12,7 +12,7 @@ from overpaint.report.parts.addresses import network_page
 from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.maximal import SIDES
 from overpaint.report.parts.rows import Cell, Fact, Link, Picture, Sheet, sheets
-from overpaint.report.parts.text import ABSENT, count, counted, number, percent
+from overpaint.report.parts.text import ABSENT, count, counted, number, percent, slug
 from overpaint.report.site.files import method
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import Records
@@ -59,6 +59,15 @@ class Classes:
         for row in rows(first, ResponseRow):
             responding.setdefault((row.label, row.network), []).append(row)
         return responding
+
+    @cached_property
+    def mapped(self) -> set[str]:
+        """The classes of the pictures on the map."""
+        dataset = self.records.datasets.get(self.channels.comparison.facts.dataset)
+        if dataset is None:
+            return set()
+        on_it = dataset.usable["image"].isin(self.channels.comparison.plane["image"])
+        return {label for labels in dataset.usable[on_it]["labels"] for label in labels}
 
     @cached_property
     def scores(self) -> dict[str, ClassRow]:
@@ -127,6 +136,7 @@ class ClassPage:
     led: tuple[ClassChannels, ...]
     responding: tuple[tuple[str, tuple[ClassChannelLine, ...]], ...]  # by network
     sheets: tuple[Sheet, ...]  # of their pictures
+    map: Link | None  # its pictures on the map
     previous: Link | None
     next: Link | None
     missing: tuple[str, ...]
@@ -176,6 +186,9 @@ def class_page(classes: Classes, gallery: Gallery, label: str) -> ClassPage:
         led=led,
         responding=tuple(responding),
         sheets=sheets(line.picture for lines in lists for line in lines),
+        map=Link("On the map", href=f"{comparison.map}#class-{slug(label)}")
+        if comparison.map and label in classes.mapped
+        else None,
         previous=classes.beside(label, -1),
         next=classes.beside(label, 1),
         missing=tuple(comparison.notes),

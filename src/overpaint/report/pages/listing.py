@@ -13,12 +13,19 @@ from overpaint.report.pages import (
     findings,
     label,
     layer,
+    map,  # noqa: A004  (a map of pictures)
     method,
     network,
     overview,
+    picture,
     view,
 )
-from overpaint.report.pages.subjects import ComparisonSubject, NetworkSubject, StudySubject
+from overpaint.report.pages.subjects import (
+    ComparisonSubject,
+    DatasetSubject,
+    NetworkSubject,
+    StudySubject,
+)
 from overpaint.report.parts import addresses
 from overpaint.report.parts.rows import Link
 from overpaint.report.site.search import Entry
@@ -168,6 +175,21 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
         entries=_layer_entries,
     ),
     Page(
+        address=addresses.MAP,
+        about="The map of its pictures, by the last layer before and after",
+        template="map",
+        rows=lambda subject: (
+            (place, map.map_page(subject.site, subject.classes, subject.gallery))
+            for place in (subject.comparison.map,)
+            if place
+        ),
+        entries=lambda subject: (
+            {"kind": "map", "name": subject.comparison.title, "at": place}
+            for place in (subject.comparison.map,)
+            if place
+        ),
+    ),
+    Page(
         address=addresses.CLASS,
         about="A class: the channels that speak for it",
         template="class",
@@ -190,7 +212,30 @@ OF_COMPARISON: tuple[Page[ComparisonSubject], ...] = (
     ),
 )
 
-PAGES: tuple[Page[Any], ...] = (*OF_STUDY, *OF_NETWORK, *OF_COMPARISON)
+OF_DATASET: tuple[Page[DatasetSubject], ...] = (
+    Page(
+        address=addresses.PICTURES,
+        about="The pictures of a dataset, and any one of them, as `#NAME`",
+        template="pictures",
+        rows=lambda subject: (
+            (place, picture.pictures_page(subject.collection))
+            for place in (subject.dataset.page,)
+            if subject.collection.images
+        ),
+        scripts=lambda subject: (
+            (place, picture.pictures_script(subject.collection))
+            for place in (subject.collection.script,)
+            if subject.collection.images
+        ),
+        entries=lambda subject: (
+            {"kind": "pictures", "name": f"Pictures of {subject.dataset.name}", "at": place}
+            for place in (subject.dataset.page,)
+            if subject.collection.images
+        ),
+    ),
+)
+
+PAGES: tuple[Page[Any], ...] = (*OF_STUDY, *OF_NETWORK, *OF_COMPARISON, *OF_DATASET)
 
 NAVIGATION = tuple(Link(page.title, href=page.address) for page in PAGES if page.title)
 """What stands on top of every page."""

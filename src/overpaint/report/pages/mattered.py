@@ -9,7 +9,7 @@ from overpaint.defaults import LEVEL
 from overpaint.records import BetweenRow, ConceptImageRow, ConceptRow, LayerRow, ProbeRow
 from overpaint.report.charts import mattered
 from overpaint.report.parts.gallery import Gallery, thumbnail
-from overpaint.report.parts.rows import Cell, Figure, Link, Origin, Thumb
+from overpaint.report.parts.rows import Cell, Figure, Link, Thumb
 from overpaint.report.parts.text import (
     ABSENT,
     count,
@@ -194,16 +194,18 @@ def _by_layer(gallery: Gallery, concepts: list[ConceptRow]) -> Iterable[LayerCon
 
 def _card(gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]) -> ConceptCard:
     site, dataset = gallery.site, gallery.comparison.facts.dataset
-    thumbs = tuple(
-        Thumb(
-            picture=thumbnail(site, gallery.folder, dataset, picture.image, picture.digest),
-            image=picture.image,
-            label=picture.label or ABSENT,
-            shared=False,
-            origin=gallery.origins.get(picture.image, Origin()),
+    thumbs = []
+    for row in pictures[:PICTURES]:
+        picture = thumbnail(site, gallery.folder, dataset, row.image, row.digest)
+        thumbs.append(
+            Thumb(
+                picture=picture,
+                image=row.image,
+                label=row.label or ABSENT,
+                shared=False,
+                origin=gallery.origin(row.image, picture),
+            )
         )
-        for picture in pictures[:PICTURES]
-    )
     more = f"{number(concept.gain, 2)} more, {_within(concept.low, concept.high)}"
     coherence = f"{number(concept.coherence_before, 2)} → {number(concept.coherence_after, 2)}"
     facts = [
@@ -220,7 +222,7 @@ def _card(gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]
         share=f"{percent(concept.top_share)} of {counted(concept.n, 'picture')}",
         held_by=_held(concept),
         facts=tuple(facts),
-        thumbs=thumbs,
+        thumbs=tuple(thumbs),
         more=f"{counted(len(pictures) - PICTURES, 'more picture')} in the table."
         if len(pictures) > PICTURES
         else "",

@@ -1,7 +1,7 @@
 """The page of a trained network: its recipe, its training, its scores class by class."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -283,13 +283,15 @@ def _guesses(
 ) -> Iterable[Surest]:
     """Pictures that the network was sure of, in small."""
     dataset = records.study.all_networks[network.name].fit or ""
-    images, origins = records.datasets[dataset].images, records.datasets[dataset].origins
+    images = records.datasets[dataset].images
     images = images[images["image"].isin([guess.image for guess in guesses])]
     digests = dict(zip(images["image"], images["digest"], strict=True))
     for guess in guesses:
+        picture = thumbnail(site, records.folder, dataset, guess.image, digests.get(guess.image))
+        origin = records.datasets[dataset].origin(guess.image)
         yield Surest(
-            picture=thumbnail(site, records.folder, dataset, guess.image, digests.get(guess.image)),
-            origin=origins.get(guess.image, Origin()),
+            picture=picture,
+            origin=origin if picture else replace(origin, page=None),
             image=guess.image,
             labels=" · ".join(guess.labels) or "none of the classes",
             named=guess.named,

@@ -6,12 +6,18 @@ from typing import Any
 
 from overpaint.report.pages.channel import Channels
 from overpaint.report.pages.label import Classes
+from overpaint.report.pages.picture import Collection
 from overpaint.report.parts.gallery import Gallery
-from overpaint.report.parts.maximal import read_maximal
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import digests
 from overpaint.report.site.templates import Templates
-from overpaint.report.study.reading import ComparisonRecords, NetworkRecords, Records, probes_beside
+from overpaint.report.study.reading import (
+    ComparisonRecords,
+    DatasetRecords,
+    NetworkRecords,
+    Records,
+    probes_beside,
+)
 
 
 @dataclass(frozen=True)
@@ -74,8 +80,7 @@ class ComparisonSubject(StudySubject):
             site=self.site,
             folder=self.records.folder,
             comparison=self.comparison,
-            maximal=read_maximal(self.comparison),
-            origins=dataset.origins if dataset else {},
+            dataset=dataset,
         )
 
     def made_from(self) -> list[Any]:
@@ -100,4 +105,37 @@ class ComparisonSubject(StudySubject):
             [asdict(row) for row in self.records.findings_of(self.comparison)],
             digests(folder.root, sorted(paths)),
             [self.site.files.pictures_below(place) for place in pictures],
+        ]
+
+
+@dataclass(frozen=True)
+class DatasetSubject(StudySubject):
+    """A dataset of which pages show pictures."""
+
+    dataset: DatasetRecords
+    comparisons: tuple[ComparisonSubject, ...]  # on it
+
+    @cached_property
+    def collection(self) -> Collection:
+        """The pictures, and what is known of each."""
+        galleries = [pair.gallery for pair in self.comparisons]
+        return Collection(self.site, self.records, self.dataset, galleries)
+
+    def made_from(self) -> list[Any]:
+        """All that the page of its pictures depends on."""
+        folder, name = self.records.folder, self.dataset.name
+        paths = [folder.study, folder.failures]
+        paths += [folder.dataset(name) / file for file in ("manifest.json", "images.parquet")]
+        for network, entry in self.records.study.all_networks.items():
+            if entry.fit == name:
+                paths.append(folder.network(network) / "predictions.parquet")
+        for pair in self.comparisons:
+            place = folder.comparison(pair.comparison.before, pair.comparison.after)
+            files = ("manifest.json", "plane.parquet", "maximal.parquet", "channels.parquet")
+            paths += [place / file for file in (*files, "responses.parquet")]
+        return [
+            self.dataset.notes,
+            [pair.comparison.name for pair in self.comparisons],
+            digests(folder.root, sorted(paths)),
+            self.site.files.pictures_below(folder.thumbnails(name)),
         ]

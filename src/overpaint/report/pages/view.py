@@ -186,14 +186,20 @@ class Images:
         if positions is not None and len(positions):
             row, column = positions.T
             places = np.where(row < 0, 0, row * self.columns + column + 1)
-        digits = np.concatenate(
-            [
-                values[:, None] // BASE ** np.arange(width)[::-1] % BASE
-                for values, width in ((numbers, self.picture_width), (places, self.place_width))
-            ],
-            axis=1,
-        )
-        return CODES[digits].tobytes().decode()
+        return in_digits((numbers, self.picture_width), (places, self.place_width))
+
+
+def in_digits(*columns: tuple[Numbers, int]) -> str:
+    """Rows of numbers as signs, so many for each number of a column.
+
+    >>> in_digits((np.array([0, 91]), 2), (np.array([1, 2]), 1))
+    '##$$$%'
+    """
+    digits = np.concatenate(
+        [values[:, None] // BASE ** np.arange(width)[::-1] % BASE for values, width in columns],
+        axis=1,
+    )
+    return CODES[digits].tobytes().decode()
 
 
 def signs(n: int) -> int:
@@ -214,21 +220,25 @@ def signs(n: int) -> int:
 def pictures_script(gallery: Gallery) -> str:
     """The pictures among which the maximal images of a comparison are, by number."""
     rows: list[Any] = []
-    sheets = {}
+    sheets, page = {}, ""
+    if gallery.dataset:
+        page = gallery.dataset.page
     for number, (image, _, label) in enumerate(gallery.maximal.pictures):
-        thumb, origin = gallery.thumb(number), gallery.origins.get(image)
+        thumb = gallery.thumb(number)
+        origin = gallery.origin(image, thumb)
         row: list[Any] = [image, label or ABSENT]
         if thumb:
             row += [thumb.src, thumb.width, thumb.height]
         if thumb and thumb.sheet:
             sheets[thumb.src] = [thumb.sheet.width, thumb.sheet.height]
             row += [thumb.x, thumb.y]
-        if origin:
-            row += [None] * (7 - len(row)) + [origin.href or "", origin.remark]
+        href = "" if origin.page else origin.href or ""
+        if href or origin.remark:
+            row += [None] * (7 - len(row)) + [href, origin.remark]
         rows.append(row)
     return script(
         "PICTURES",
         "The pictures of a comparison, for the pages of its layers: see docs/report.md.",
-        {"sheets": sheets},
+        {"sheets": sheets, "page": page},
         rows,
     )

@@ -5,8 +5,9 @@ and eight digits of its digest.
 """
 
 import re
+from urllib.parse import quote
 
-from overpaint.report.parts.text import slug
+from overpaint.report.parts.text import as_printed, slug
 
 OVERVIEW = "index.html"
 FINDINGS = "findings.html"
@@ -17,6 +18,11 @@ COMPARISON = "comparisons/<before>--<after>.html"
 LAYER = "comparisons/<before>--<after>/<layer>.html"
 CHANNEL = "comparisons/<before>--<after>/<layer>.html#<channel>"
 CLASS = "comparisons/<before>--<after>/classes/<class>.html"
+MAP = "comparisons/<before>--<after>/map.html"
+PICTURES = "pictures/<dataset>.html"
+
+NO_LAYER = ("classes", "map")
+"""What lies beside the pages of layers and is called otherwise."""
 
 
 def address(pattern: str, names: dict[str, str]) -> str:
@@ -25,12 +31,12 @@ def address(pattern: str, names: dict[str, str]) -> str:
     >>> address(LAYER, {"before": "a", "after": "b", "layer": "mixed4d"})
     'comparisons/a--b/mixed4d.html'
 
-    A layer that is called as the folder of the classes' pages has another one.
+    A layer that is called as the folder of the classes' pages, or as the map, has another one.
 
     >>> address(CHANNEL, {"before": "a", "after": "b", "layer": "classes", "channel": "3"})
     'comparisons/a--b/layer-classes-d40c85f4.html#3'
     """
-    if names.get("layer", "").lower() == "classes":
+    if names.get("layer", "").lower() in NO_LAYER:
         names = names | {"layer": f"layer {names['layer']}"}
     return re.sub("<(.*?)>", lambda match: slug(names[match[1]]), pattern)
 
@@ -42,3 +48,21 @@ def network_page(name: str, anchor: str = "") -> str:
     'networks/double.2.html#classes'
     """
     return f"{address(NETWORK, {'network': name})}{'#' if anchor else ''}{anchor}"
+
+
+def picture_page(dataset: str, image: str) -> str:
+    """The address of a picture on the page of its dataset.
+
+    >>> picture_page("rasta", "test/a b.jpg")
+    'pictures/rasta.html#test%2Fa%20b.jpg'
+    """
+    return f"{address(PICTURES, {'dataset': dataset})}#{picture_anchor(image)}"
+
+
+def picture_anchor(image: str) -> str:
+    """The anchor of a picture, which a script makes of its name by `encodeURIComponent`.
+
+    >>> picture_anchor("'><b>.jpg")
+    "'%3E%3Cb%3E.jpg"
+    """
+    return quote(as_printed(image), safe="!*'()")

@@ -4,22 +4,22 @@ A picture is copied into the site when a page asks for it, once for all pages.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from overpaint.files import safe_name
 from overpaint.records import PairRenderingRow, RenderingRow, StudyFolder
-from overpaint.report.parts.maximal import SIDES, Maximal
+from overpaint.report.parts.maximal import SIDES, Maximal, read_maximal
 from overpaint.report.parts.outline import Outline
 from overpaint.report.parts.outline import outlines as outlines_of
 from overpaint.report.parts.rows import Origin, Picture, Thumb
 from overpaint.report.parts.text import ABSENT, number, slug
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
-from overpaint.report.study.reading import ComparisonRecords
+from overpaint.report.study.reading import ComparisonRecords, DatasetRecords
 
 UNASKED = "no feature visualisation was asked for"
 LOST = "the feature visualisation is missing"
@@ -81,8 +81,7 @@ class Gallery:
     site: Site
     folder: StudyFolder
     comparison: ComparisonRecords
-    maximal: Maximal
-    origins: Mapping[str, Origin]  # by picture, where something is said of it
+    dataset: DatasetRecords | None
     _thumbs: dict[int, Picture | None] = field(default_factory=dict)
 
     @property
@@ -94,6 +93,11 @@ class Gallery:
     def titles(self) -> tuple[str, str]:
         """What the two are called on pages."""
         return self.comparison.title_before, self.comparison.title_after
+
+    @cached_property
+    def maximal(self) -> Maximal:
+        """The maximal images of all channels, read when they are first asked for."""
+        return read_maximal(self.comparison)
 
     # --- feature visualisations ----------------------------------------------------------------
 
@@ -160,6 +164,25 @@ class Gallery:
             self._thumbs[at] = thumbnail(self.site, self.folder, dataset, image, digest)
         return self._thumbs[at]
 
+    def tiles(self) -> dict[str, Picture]:
+        """The thumbnails of the pictures in the planes, all of them on sheets."""
+        if self.dataset is None:
+            return {}
+        name, digests = self.dataset.name, self.dataset.digests
+        sources = {
+            image: self.folder.thumbnail(name, digests[image])
+            for image in self.comparison.plane["image"]
+            if re.fullmatch(r"[0-9a-f]{24,64}", digests.get(image) or "")
+        }
+        return self.site.tiles(self.folder.thumbnails(name), name, sources)
+
+    def origin(self, image: str, picture: Picture | None) -> Origin:
+        """What a thumbnail, if there is one, leads to."""
+        if self.dataset is None:
+            return Origin()
+        origin = self.dataset.origin(image)
+        return origin if picture else replace(origin, page=None)
+
     def face(self, side: int, layer: str, channel: int) -> Picture | None:
         """What a channel looks for, small: its feature visualisation, or else its first image."""
         picture, _ = self.rendering(self.networks[side], layer, channel)
@@ -199,7 +222,7 @@ class Gallery:
                     image=image,
                     label=label or ABSENT,
                     shared=number_of in shared,
-                    origin=self.origins.get(image, Origin()),
+                    origin=self.origin(image, picture),
                     over=outline.draw(row, column, picture.width, picture.height)
                     if outline and picture and row >= 0
                     else None,

@@ -93,6 +93,7 @@ class Origin:
 
     href: str | None = None  # of the web; None where what is said is no address
     remark: str = ""
+    page: str | None = field(default=None, repr=False)  # in the site, to which it leads first
 
 
 @dataclass(frozen=True, kw_only=True)

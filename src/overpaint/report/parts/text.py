@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from math import isnan
 
 from overpaint.defaults import GROUPS
+from overpaint.errors import printable, shortened
 from overpaint.files import safe_name
 
 ABSENT = "–"
@@ -17,7 +18,15 @@ BIASED = (
 )
 """Why there are two values of CKA."""
 
+LONGEST = 2500
+"""The letters of a text on a page, above the longest message; its table has it whole."""
+
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def as_printed(text: str) -> str:
+    """A text not longer than `LONGEST`, without signs that would turn the direction of the rest."""
+    return printable(shortened(text, LONGEST))
 
 
 def known(value: float) -> float | None:

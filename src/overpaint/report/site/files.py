@@ -1,6 +1,7 @@
 """The files of a site while it is made: charts, tables and copies of pictures, safely named."""
 
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from overpaint.report.parts.rows import Figure, Link, Picture
 from overpaint.report.parts.text import slug
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.incremental import IncrementalFiles
-from overpaint.report.site.sheets import Place, on_sheets
+from overpaint.report.site.sheets import Place, on_sheets, small_on_sheets
 
 IN_LINK = 24_000
 """The letters of a table that is in its link itself: a study has hundreds of small ones."""
@@ -96,12 +97,31 @@ class Site:
 
     def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
         """A thumbnail on a sheet, or copied as a file; None when it is missing or no picture."""
-        if source.parent not in self._sheets:
-            self._sheets[source.parent] = on_sheets(self.files, source.parent, dataset)
-        if not (places := self._sheets[source.parent]):
+        if not (places := self._all_on_sheets(source.parent, dataset)):
             return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
-        if (place := places.get(source.name)) is None:
-            return None
+        place = places.get(source.name)
+        return self._on_sheet(place, image) if place else None
+
+    def tiles(self, folder: Path, dataset: str, sources: Mapping[str, Path]) -> dict[str, Picture]:
+        """The thumbnails of many pictures that one page shows, by picture, all of them on sheets:
+        small ones, where those of the dataset are too many to be. `sources` lie in the folder.
+        """
+        places = self._all_on_sheets(folder, dataset)
+        if not places:
+            names = {source.name for source in sources.values()}
+            places = small_on_sheets(self.files, folder, names, dataset)
+        return {
+            image: self._on_sheet(places[source.name], image)
+            for image, source in sources.items()
+            if source.name in places
+        }
+
+    def _all_on_sheets(self, folder: Path, dataset: str) -> dict[str, Place]:
+        if folder not in self._sheets:
+            self._sheets[folder] = on_sheets(self.files, folder, dataset)
+        return self._sheets[folder]
+
+    def _on_sheet(self, place: Place, image: str) -> Picture:
         self.files.places.add(place.sheet.src)
         return Picture(
             src=place.sheet.src,

@@ -2,12 +2,14 @@
 
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from overpaint.pixels.images import size_of
+from overpaint.records import digest
 from overpaint.report.parts.rows import Sheet
 from overpaint.report.parts.text import slug
 from overpaint.report.site.incremental import IncrementalFiles
@@ -17,6 +19,9 @@ MOST = 2000
 
 SIDE = 1024
 """The longest side of a sheet, in pixels, as far as more than one thumbnail fits."""
+
+SMALL = 48
+"""The longer side of a thumbnail on a map of a collection that has more than those."""
 
 BLOCK = 16
 """Thumbnails begin at a multiple of so many pixels, so that JPEG blends none into the next."""
@@ -39,9 +44,23 @@ def on_sheets(files: IncrementalFiles, folder: Path, dataset: str) -> dict[str, 
     """Put the thumbnails of a folder on sheets, by file name; nothing where there are too many."""
     names = [name for name, *_ in files.pictures_below(folder)]
     names = [name for name in names if re.fullmatch(r"[0-9a-f]{24}\.jpg", name)]
-    if len(names) > MOST:
-        return {}
-    sizes = {name: size for name in names if (size := size_of(folder / name))}
+    return {} if len(names) > MOST else put_on_sheets(files, folder, names, slug(dataset))
+
+
+def small_on_sheets(
+    files: IncrementalFiles, folder: Path, names: Iterable[str], dataset: str
+) -> dict[str, Place]:
+    """Put some thumbnails of a folder on sheets that are small enough for a page to load all."""
+    present = sorted({*names} & {name for name, *_ in files.pictures_below(folder)})
+    title = f"{slug(dataset)}-map-{digest(present)[:8]}"
+    return put_on_sheets(files, folder, present, title, most=SMALL)
+
+
+def put_on_sheets(
+    files: IncrementalFiles, folder: Path, names: Iterable[str], title: str, most: int = SIDE
+) -> dict[str, Place]:
+    """Put thumbnails, their longer side `most` pixels at most, on sheets of this title."""
+    sizes = {name: fitted(size, most) for name in names if (size := size_of(folder / name))}
     if not sizes:
         return {}
     step_x, step_y = (
@@ -58,25 +77,37 @@ def on_sheets(files: IncrementalFiles, folder: Path, dataset: str) -> dict[str, 
             name: (step_x * (at % across), step_y * (at // across)) for at, name in enumerate(on_it)
         }
         sheet = Sheet(
-            src=f"pictures/{slug(dataset)}-{number + 1}.jpg",
+            src=f"pictures/{title}-{number + 1}.jpg",
             width=step_x * min(across, len(on_it)),
             height=step_y * rows,
         )
         made_from = [[name, *told[name], *corner] for name, corner in corners.items()]
-        files.cached(sheet.src, made_from, lambda: drawn(folder, sheet, corners))  # noqa: B023
+        files.cached(sheet.src, made_from, lambda: drawn(folder, sheet, corners, most))  # noqa: B023
         for name, (x, y) in corners.items():
             width, height = sizes[name]
             places[name] = Place(width=width, height=height, sheet=sheet, x=x, y=y)
     return places
 
 
-def drawn(folder: Path, sheet: Sheet, corners: dict[str, tuple[int, int]]) -> bytes:
+def fitted(size: tuple[int, int], most: int) -> tuple[int, int]:
+    """A size whose longer side is so many pixels at most.
+
+    >>> fitted((112, 84), 48), fitted((40, 20), 48)
+    ((48, 36), (40, 20))
+    """
+    times = min(1.0, most / max(size))
+    return max(1, round(size[0] * times)), max(1, round(size[1] * times))
+
+
+def drawn(folder: Path, sheet: Sheet, corners: dict[str, tuple[int, int]], most: int) -> bytes:
     """A sheet as JPEG; a thumbnail that cannot be decoded is left blank."""
     picture = Image.new("RGB", (sheet.width, sheet.height), "#888")
     for name, corner in corners.items():
         try:
             with Image.open(folder / name, formats=["JPEG"]) as thumbnail:
-                picture.paste(thumbnail.convert("RGB"), corner)
+                copy = thumbnail.convert("RGB")
+                copy = copy.resize(fitted(copy.size, most), Image.Resampling.LANCZOS)
+                picture.paste(copy, corner)
         except (OSError, ValueError, SyntaxError):
             continue
     data = io.BytesIO()

@@ -7,20 +7,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from overpaint.errors import printable, shortened
 from overpaint.report.parts.rows import Link
+from overpaint.report.parts.text import as_printed
 from overpaint.report.site.files import Site
-
-LONGEST = 2500
-"""The letters of a text on a page, above the longest message; its table has it whole."""
 
 
 def fit_for_a_page(value: Any) -> Any:
-    """What a template is to print, a text not longer than `LONGEST` and without signs that would
-    turn the direction of what follows.
-    """
+    """What a template is to print, a text `as_printed`."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return printable(shortened(value, LONGEST))
+        return as_printed(value)
     return value
 
 

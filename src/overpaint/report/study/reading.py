@@ -31,6 +31,7 @@ from overpaint.records import (
     MaximalRow,
     NetworkFacts,
     PairRenderingRow,
+    PlaneRow,
     RenderingRow,
     ResponseRow,
     RouteDifference,
@@ -91,6 +92,30 @@ class DatasetRecords:
     def origins(self) -> dict[str, Origin]:
         """Where pictures come from, and their rights, of those of which that is said."""
         return origins(self.images)
+
+    @property
+    def page(self) -> str:
+        """The address of the page of its pictures."""
+        return addresses.address(addresses.PICTURES, {"dataset": self.name})
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Those of the pictures that were not left out."""
+        return dict(zip(self.usable["image"], self.usable["digest"], strict=True))
+
+    @cached_property
+    def said(self) -> dict[str, tuple[str, str]]:
+        """The source and the rights of the pictures of which either is said."""
+        columns = self.images[["image", "source", "rights"]]
+        telling = columns[(columns["source"] != "") | (columns["rights"] != "")]
+        return {image: (source, rights) for image, source, rights in telling.to_numpy().tolist()}
+
+    def origin(self, image: str) -> Origin:
+        """What a picture that is shown leads to: its page in the site, where it is of this dataset,
+        and what is said of where it comes from.
+        """
+        page = addresses.picture_page(self.name, image) if image in self.digests else None
+        return replace(self.origins.get(image, Origin()), page=page)
 
 
 @dataclass(frozen=True)
@@ -176,6 +201,7 @@ class ComparisonRecords:
     channels: pd.DataFrame
     matrix: pd.DataFrame
     responses: pd.DataFrame
+    plane: pd.DataFrame  # empty where there are no planes, and `facts.plane` says why
     maximal: Path | None
     renderings: dict[str, pd.DataFrame]
     together: pd.DataFrame  # what was drawn of both networks at once
@@ -202,6 +228,7 @@ class ComparisonRecords:
             channels=table([], ChannelRow),
             matrix=table([], MatrixRow),
             responses=table([], ResponseRow),
+            plane=table([], PlaneRow),
             maximal=None,
             renderings={},
             together=table([], PairRenderingRow),
@@ -213,6 +240,11 @@ class ComparisonRecords:
             return comparison
         manifest = reader.manifest(place)
         facts = reader.facts(place, manifest, ComparisonFacts)
+        plane = table([], PlaneRow)
+        if (
+            facts.plane and facts.plane.status == "ok"
+        ):  # from before there were planes, nothing lacks
+            plane = reader.table(place / "plane.parquet", PlaneRow)
         renderings = {}
         for network in (before, after) if study.render else ():
             path = folder.renderings(network) / "renderings.parquet"
@@ -234,6 +266,7 @@ class ComparisonRecords:
             channels=reader.table(place / "channels.parquet", ChannelRow),
             matrix=reader.table(place / "matrix.parquet", MatrixRow),
             responses=reader.table(place / "responses.parquet", ResponseRow),
+            plane=plane.dropna(subset=[name for name in plane if name[:2] in ("x_", "y_")]),
             maximal=reader.there(place / "maximal.parquet", MaximalRow),
             renderings=renderings,
             causes=CauseRecords.read(
@@ -293,6 +326,11 @@ class ComparisonRecords:
         labels = {str(label) for column in columns for label in column.dropna().unique()}
         counts = Counter(label.casefold() for label in labels)
         return {label for label in labels if counts[label.casefold()] > 1}
+
+    @property
+    def map(self) -> str | None:
+        """The address of the map of its pictures, where there are planes."""
+        return self._address(addresses.MAP) if len(self.plane) else None
 
     def _address(self, pattern: str, **names: str) -> str:
         return addresses.address(pattern, {"before": self.before, "after": self.after, **names})
