@@ -35,5 +35,8 @@ MOST_TAUGHT = 5000
 MOST_PARTED = 1000
 """Pictures at most that difference concepts are sought among: the time grows with their square."""
 
+GAZE_PICTURES = 8
+"""Pictures of a comparison on which it is looked where its networks look."""
+
 CONCEPT_IMAGES = 8
 """Pictures of a difference concept that are shown, the most typical first."""
