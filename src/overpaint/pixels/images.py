@@ -67,7 +67,7 @@ another program (EPS to Ghostscript), cannot decode (MPEG, HDF5) or takes for a 
 TGA has no magic number: it stands last.
 """
 
-WRITTEN = ("JPEG", "PNG")
+WRITTEN = ("JPEG", "PNG", "WEBP")
 """What thumbnails and renderings are written as."""
 
 REFUSED = (

@@ -19,6 +19,7 @@ from overpaint.report.pages.channel import (
     in_words,
     leading,
 )
+from overpaint.report.pages.gaze import Gaze, gaze
 from overpaint.report.pages.label import Classes
 from overpaint.report.pages.mattered import Mattered, beside_luck, what_mattered
 from overpaint.report.parts.gallery import Gallery, marks
@@ -212,6 +213,7 @@ class ComparisonPage:
     classes: tuple[ClassCount, ...]
     cards: tuple[Card, ...]
     more_cards: str
+    gaze: Gaze | None  # None where the comparison was not made
     marks: str  # what is drawn over maximal images
     specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
@@ -260,6 +262,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
             if rest
             else ""
         ),
+        gaze=None if comparison.manifest is None else gaze(site, comparison),
         marks=marks(side for card in cards for side in card.sides),
         specialised=_specialised_lead(comparison),
         channels=tuple(
