@@ -117,7 +117,6 @@ def look(
     attributed = _attributed(looked, networks, images, seed, progress) if attribution else {}
 
     tiles = [[tile_of(picture) for picture in view] for view in views]
-    side_of_tile = tiles[1][0].shape[0] if chosen else 0
     for number, picture in enumerate(chosen):
         looked.add(tiles[1][number], picture=number, kind="picture")
         for layer, pair in maps.items():
@@ -135,10 +134,9 @@ def look(
                     channel=before_after[at],
                     largest=largest[at],
                 )
-            for name, part in zip(
-                SIDES, (colours[layer].before, colours[layer].after), strict=True
-            ):
-                drawn = in_colours(part[number], side_of_tile)
+            of_patches = (colours[layer].before, colours[layer].after)
+            for at, name in enumerate(SIDES):
+                drawn = in_colours(tiles[at][number], of_patches[at][number])
                 looked.add(drawn, picture=number, kind="colours", network=name, layer=layer)
         for method, of_network in attributed.items():
             after = by_place(of_network["after"][number].values)
@@ -217,7 +215,8 @@ def _placed_maps(
             )
         else:
             maps[layer] = before, after
-    return maps
+    order = networks[1].layers
+    return dict(sorted(maps.items(), key=lambda of_layer: order.index(of_layer[0])))
 
 
 def _of_units(

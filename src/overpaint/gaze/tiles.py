@@ -24,31 +24,46 @@ QUALITY = 70
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.floating]
 
-GROUND = 0.55
+GROUND = 0.8
 """How bright the grey of a picture is on which a map lies."""
 
-ABOVE = ((214, 84, 0), (255, 236, 150))
-BELOW = ((0, 92, 190), (170, 215, 255))
-"""Colours of a little and of much, above zero and below: told apart by everybody, and in grey by
-how bright they are.
+DETAIL = 0.45
+"""How much of a picture's light and dark is seen through a map."""
+
+ABOVE = ((150, 10, 40), (255, 120, 0), (255, 240, 90))
+BELOW = ((10, 30, 120), (30, 130, 230), (170, 235, 255))
+"""Colours from a little to much, above zero and below: told apart by everybody, and in grey by how
+bright they are.
 """
 
 
 def overlay(picture: Pixels, values: Map) -> Pixels:
-    """A map [h, w] of −1..1 over a picture [S, S, 3] in grey: nothing lets it be seen, much hides
-    it. Between its places the map is drawn in a straight line.
+    """A map [h, w] of −1..1 over a picture [S, S, 3] in grey: nothing lets it be seen, much covers
+    all but its light and dark. Between its places the map is drawn in a straight line.
     """
-    side = picture.shape[0]
-    grey = GROUND * (picture @ np.array([0.299, 0.587, 0.114]))
-    smooth = spread_out(np.clip(values, -1, 1), side)[..., None]
+    grey = picture @ np.array([0.299, 0.587, 0.114])
+    smooth = spread_out(np.clip(values, -1, 1), picture.shape[0])
     size = np.abs(smooth)
-    colour = np.where(
-        smooth >= 0,
-        np.array(ABOVE[0]) + size * np.subtract(ABOVE[1], ABOVE[0]),
-        np.array(BELOW[0]) + size * np.subtract(BELOW[1], BELOW[0]),
+    steps = np.linspace(0, 1, len(ABOVE))
+    colour = np.stack(
+        [
+            np.where(
+                smooth >= 0,
+                np.interp(size, steps, [each[band] for each in ABOVE]),
+                np.interp(size, steps, [each[band] for each in BELOW]),
+            )
+            for band in range(3)
+        ],
+        axis=-1,
     )
-    cover = 0.92 * np.sqrt(size)
-    return np.clip((1 - cover) * grey[..., None] + cover * colour, 0, 255).astype(np.uint8)
+    cover = np.clip(1.6 * size, 0, 1)[..., None]
+    shaded = colour * through(grey)
+    return np.clip((1 - cover) * GROUND * grey[..., None] + cover * shaded, 0, 255).astype(np.uint8)
+
+
+def through(grey: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What a colour over a picture is multiplied by, [S, S, 1], for the picture to be seen."""
+    return (1 - DETAIL + DETAIL * grey / 255)[..., None]
 
 
 def spread_out(values: Map, side: int) -> NDArray[np.float32]:
@@ -59,10 +74,11 @@ def spread_out(values: Map, side: int) -> NDArray[np.float32]:
     return np.asarray(small.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def in_colours(values: Map, side: int) -> Pixels:
-    """A map of colours [h, w, 3], 0..1, on side × side pixels."""
-    bands = [spread_out(values[..., band], side) for band in range(3)]
-    return np.clip(255 * np.stack(bands, axis=-1), 0, 255).astype(np.uint8)
+def in_colours(picture: Pixels, values: Map) -> Pixels:
+    """A map of colours [h, w, 3], 0..1, over the light and dark of a picture [S, S, 3]."""
+    bands = [spread_out(values[..., band], picture.shape[0]) for band in range(3)]
+    shaded = 255 * np.stack(bands, axis=-1) * through(picture @ np.array([0.299, 0.587, 0.114]))
+    return np.clip(shaded, 0, 255).astype(np.uint8)
 
 
 def tile_of(picture: Pixels) -> Pixels:

@@ -68,7 +68,7 @@ TGA has no magic number: it stands last.
 """
 
 WRITTEN = ("JPEG", "PNG", "WEBP")
-"""What thumbnails and renderings are written as."""
+"""What thumbnails, renderings and sheets are written as."""
 
 REFUSED = (
     (b"%!PS", "EPS"), (b"\xc5\xd0\xd3\xc6", "EPS"), (b"%PDF", "PDF"), (b"8BPS", "PSD"),

@@ -60,6 +60,7 @@ class Gaze:
     """All that the section shows."""
 
     reading: str
+    colours: str  # how far patch colours can be compared
     check: str  # what the attributions by random weights say
     lines: tuple[Line, ...]
     data: tuple[Link, ...]
@@ -74,7 +75,7 @@ def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
             "Where the two networks look was not asked for: with “gaze: true” in the study the "
             "next run shows it on a few pictures."
         )
-        return Gaze(reading="", check="", lines=(), data=(), remarks=(absent,))
+        return Gaze(reading="", colours="", check="", lines=(), data=(), remarks=(absent,))
     facts, place = looked.facts, f"gazes/{comparison.name}"
     apart = f" In {listed(facts.layers)} the channel after" if facts.matched else ""
     reading = (
@@ -89,6 +90,11 @@ def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
     )  # fmt: skip
     return Gaze(
         reading=reading,
+        colours=" ".join(
+            f"{layer}: agreement {number(facts.agreement.get(layer), 2)}, the three components "
+            f"hold {percent(before)} of all variance before and {percent(after)} after."
+            for layer, (before, after) in facts.shares.items()
+        ),
         check=_check(comparison),
         lines=tuple(lines(site, comparison).values()),
         data=tuple(
@@ -188,12 +194,10 @@ def _of_layers(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow])
                 ),
             )
         colours = [tile for tile in tiles if (tile.kind, tile.layer) == ("colours", layer)]
-        shares = comparison.gaze.facts.shares.get(layer)
         if colours:
-            agreement = comparison.gaze.facts.agreement.get(layer)
             yield Row(
                 title=Link(layer, href=comparison.layer(layer)),
-                aside=f"patch colours, agreement {number(agreement, 2)}",
+                aside="patch colours",
                 tiles=tuple(
                     Tile(
                         picture=drawn.tile(
@@ -202,9 +206,8 @@ def _of_layers(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow])
                             f"{picture.image}",
                         ),
                         caption=tile.network,
-                        aside=f"{percent(share)} of variance" if share is not None else "",
                     )
-                    for tile, share in zip(colours, shares or (None, None), strict=False)
+                    for tile in colours
                 ),
             )
 
@@ -217,29 +220,16 @@ def _of_methods(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow]
         if not of_method:
             continue
         shown = []
-        for side in ("before", "after", "randomised"):
-            tile = of_method.get(side)
-            if tile is None:
-                why = "" if picture.in_before else f"{comparison.before} names no such class"
-                shown.append(Tile(picture=None, caption=side, aside=why))
-                continue
-            asides = [f"sum misses {percent(tile.gap)}"] if tile.gap is not None else []
+        for side, tile in of_method.items():
+            aside = f"sum misses {percent(tile.gap)}" if tile.gap is not None else ""
             if side == "randomised":
-                asides = [f"like that after: {number(tile.alike, 2)}, {tile.places} places"]
-            shown.append(
-                Tile(
-                    picture=drawn.tile(
-                        tile,
-                        f"{title} for {picture.said_after}, {side}, over "
-                        f"{picture.image}{_most(tile)}",
-                    ),
-                    caption=side,
-                    aside=", ".join(asides),
-                )
-            )
+                aside = f"rank correlation {number(tile.alike, 2)}, {tile.places} places"
+            alt = f"{title} for {picture.said_after}, {side}, over {picture.image}{_most(tile)}"
+            shown.append(Tile(picture=drawn.tile(tile, alt), caption=side, aside=aside))
+        unnamed = "" if picture.in_before else f", which {comparison.before} does not name"
         yield Row(
             title=Link(title, href="method.html#attribution"),
-            aside=f"for {picture.said_after}",
+            aside=f"for {picture.said_after}{unnamed}",
             tiles=tuple(shown),
         )
 
