@@ -16,6 +16,7 @@ import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -114,16 +115,20 @@ def attribute(
     Chefer, Gur & Wolf 2021, "Generic attention-model explainability" (rollout); Adebayo et al.
     2018, "Sanity checks for saliency maps" (randomised weights, here dealt out within each tensor).
     """
+    if not network.head:
+        raise NetworkError(
+            "no-head", f"{network.architecture} has no head: nothing speaks for a class"
+        )
     pixels = shown(network, picture)
     name = method or own_method(network)
     if name not in METHODS:
         raise NetworkError("unknown-method", f"no method {name!r}; {nearest(name, METHODS)}")
     images = as_images([pixels])
-    with torch.no_grad(), evaluating(network):
-        logits = network(images.to(device_of(network)))[0]
+    logits = logits_of(network, images)[0]
     target = class_number(network, label, logits)
     [real] = attributions(network, images, [target], name)
-    [random] = attributions(with_weights_dealt_out(network, seed), images, [target], name)
+    dealt = with_weights_dealt_out(network, seed)
+    [random] = attributions(dealt, images, [target], name, exactly=False)
     return Attribution(
         method=name,
         label=class_name(network, target),
@@ -161,8 +166,19 @@ def shown(network: Network, picture: "str | Path | NDArray[np.uint8] | Any") -> 
 
 
 def as_images(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """Pixels [S, S, 3] each -> (N, 3, S, S), 0..1."""
+    """Pixels [S, S, 3] each -> (N, 3, S, S), 0..1, channels last."""
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float().div_(255)
+
+
+def logits_of(network: Network, images: Tensor) -> Tensor:
+    """What a network says of pictures (N, 3, S, S): (N, C), on the CPU."""
+    with (
+        on_best_device(network, channels_last=True) as device,
+        torch.inference_mode(),
+        evaluating(network),
+        exact(),
+    ):
+        return network(images.to(device)).double().cpu()
 
 
 def class_name(network: Network, number: int) -> str:
@@ -203,30 +219,42 @@ def own_method(network: Network) -> Method:
 
 
 def attributions(
-    network: Network, images: Tensor, targets: Sequence[int], method: Method
+    network: Network,
+    images: Tensor,
+    targets: Sequence[int],
+    method: Method,
+    *,
+    exactly: bool = True,
 ) -> list[Attributed]:
-    """The map of each picture (N, 3, S, S) for a class of it, in evaluation mode; the network stays
-    as it was. Raises as `attribute`.
+    """The map of each picture (N, 3, S, S) for a class of it, of a network with a head, in
+    evaluation mode; the network stays as it was. Not exactly: integrated gradients of few steps,
+    whatever their sum misses. Raises as `attribute`.
     """
-    if not network.head:
-        raise NetworkError(
-            "no-head", f"{network.architecture} has no head: nothing speaks for a class"
-        )
     of_method: dict[Method, Callable[[Network, Tensor, Tensor], list[Attributed]]] = {
-        "integrated_gradients": integrated_gradients,
+        "integrated_gradients": partial(
+            integrated_gradients, most=MOST_STEPS if exactly else STEPS
+        ),
         "grad_cam": grad_cam,
         "rollout": attention_rollout,
     }
-    # PyTorch's generator is not asked by any of them: in evaluation mode nothing is drawn
-    with on_best_device(network) as device, evaluating(network), exact(), torch.enable_grad():
+    # channels last, whoever ran the network before: sums in another order are other numbers
+    with (
+        on_best_device(network, channels_last=True) as device,
+        evaluating(network),
+        exact(),
+        torch.enable_grad(),
+    ):
         return of_method[method](network, images.to(device), torch.tensor(targets, device=device))
 
 
-def integrated_gradients(network: Network, images: Tensor, targets: Tensor) -> list[Attributed]:
+def integrated_gradients(
+    network: Network, images: Tensor, targets: Tensor, *, most: int = MOST_STEPS
+) -> list[Attributed]:
     """Integrated gradients of the logits, summed over the colours of each pixel.
 
     They sum up to the logit of the picture minus that of the baseline (completeness): what is
-    missed by finitely many steps is the gap.
+    missed by finitely many steps is the gap. Steps are doubled, up to the most, while it is larger
+    than `TOLERANCE`.
     """
     method = captum_attr().IntegratedGradients(network)
     results = []
@@ -241,7 +269,7 @@ def integrated_gradients(network: Network, images: Tensor, targets: Tensor) -> l
             ).detach()
             missed = abs(float(found.double().sum()) - (whole - nothing))
             gap = missed / max(abs(whole - nothing), 1e-12)
-            if gap <= TOLERANCE or steps >= MOST_STEPS:
+            if gap <= TOLERANCE or 2 * steps > most:
                 break
             steps *= 2
         results.append(Attributed(values=_plain(found.sum(dim=1)[0]), gap=gap, steps=steps))

@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from overpaint.device import device_of
 from overpaint.errors import NetworkError
 from overpaint.files import File
 from overpaint.gaze.attribution import (
@@ -19,6 +17,7 @@ from overpaint.gaze.attribution import (
     attributions,
     by_place,
     class_name,
+    logits_of,
     own_method,
     rank_correlation,
     shown,
@@ -27,7 +26,6 @@ from overpaint.gaze.attribution import (
 from overpaint.gaze.patches import Maps, maps_of, patch_colours
 from overpaint.gaze.tiles import Pixels, in_colours, overlay, sheet_of, tile_of
 from overpaint.networks import Network
-from overpaint.networks.order import evaluating
 from overpaint.records import GazePictureRow, GazeTileRow
 
 LAYERS = 2
@@ -153,7 +151,7 @@ def look(
                     picture=number,
                     kind=method,
                     network=name,
-                    gap=of_pictures[number].gap,
+                    gap=None if of_random else of_pictures[number].gap,
                     alike=rank_correlation(after, values) if of_random else None,
                     places=values.size,
                 )
@@ -167,8 +165,7 @@ def _said(networks: Pair, chosen: Sequence[Chosen], images: list[Tensor]) -> lis
         if not network.head:
             said.append([("", None)] * len(chosen))
             continue
-        with torch.inference_mode(), evaluating(network):
-            logits = network(shown_to.to(device_of(network))).double()
+        logits = logits_of(network, shown_to)
         shares = logits.sigmoid() if network.multi_label else logits.softmax(dim=1)
         most = shares.max(dim=1)
         said.append(
@@ -275,7 +272,11 @@ def _attributed(
                 of_network[name] = {}
                 for number, target in classes.items():  # one by one: the memory of a few maps
                     [of_network[name][number]] = attributions(
-                        network, shown_to[number : number + 1], [target], method
+                        network,
+                        shown_to[number : number + 1],
+                        [target],
+                        method,
+                        exactly=name != "randomised",
                     )
                     made += 1
                     if progress:

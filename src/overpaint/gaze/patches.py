@@ -36,7 +36,7 @@ def maps_of(network: Network, images: Tensor, layers: Sequence[str]) -> dict[str
     if not layers:
         return {}
     with (
-        on_best_device(network) as device,
+        on_best_device(network, channels_last=True) as device,
         torch.inference_mode(),
         exact(),
         taps(network, layers, reduction=_as_map) as tap,
