@@ -244,7 +244,9 @@ def attributions(
         exact(),
         torch.enable_grad(),
     ):
-        return of_method[method](network, images.to(device), torch.tensor(targets, device=device))
+        return of_method[method](
+            network, images.to(device).clone(), torch.tensor(targets, device=device)
+        )
 
 
 def integrated_gradients(
@@ -333,18 +335,26 @@ def attention_rollout(network: Network, images: Tensor, targets: Tensor) -> list
         rows = {len(attention) for attention in attentions}
         tokens = attentions[0].shape[-1] if attentions else 0
         patches = tokens - network.prefix_tokens
-        if count != {(tokens, tokens)} or rows != {len(images)} or isqrt(patches) ** 2 != patches:
+        pooled = getattr(network.body, "global_pool", "token")
+        if (
+            count != {(tokens, tokens)}
+            or rows != {len(images)}
+            or isqrt(patches) ** 2 != patches
+            or pooled not in ("token", "", "avg")
+        ):
             raise NetworkError(
                 "no-attention",
                 f"the attention of {network.architecture} is not of all patches to all others in "
-                "each of its blocks, so it cannot be rolled out: ask for integrated_gradients",
+                "each block, and then of the class token or the mean of all, so that it cannot be "
+                "rolled out: ask for integrated_gradients",
             )
         gradients = torch.autograd.grad(said, attentions)
     relevance = rollout([part.detach() for part in attentions], gradients)
-    pooled = getattr(network.body, "global_pool", "token")
-    by_token = bool(network.prefix_tokens) and pooled in ("token", "")
     of_patches = relevance[:, :, network.prefix_tokens :]
-    patch_rows = of_patches[:, 0] if by_token else of_patches[:, network.prefix_tokens :].mean(1)
+    if network.prefix_tokens and pooled in ("token", ""):
+        patch_rows = of_patches[:, 0]
+    else:
+        patch_rows = of_patches[:, network.prefix_tokens :].mean(dim=1)
     side = isqrt(patches)
     return [Attributed(values=_plain(row.reshape(side, side))) for row in patch_rows]
 

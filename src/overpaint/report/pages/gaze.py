@@ -155,7 +155,7 @@ def _line(drawn: _Drawn, row: GazePictureRow, tiles: list[GazeTileRow]) -> Line:
         chosen_for = f"among those that the two see least alike ({number(row.alike, 2)})"
     whole = next((tile for tile in tiles if tile.kind == "picture"), None)
     return Line(
-        id=f"gaze-{int(row.number)}",
+        id=f"gaze-picture-{int(row.number)}",
         image=row.image,
         label=row.label or ABSENT,
         said=", ".join(said),
