@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from overpaint.datasets import Dataset
     from overpaint.datasets.opening import dataset
     from overpaint.errors import OverpaintError
+    from overpaint.gaze.attribution import Attribution, attribute
     from overpaint.networks import Network, load
     from overpaint.networks.own import wrap
     from overpaint.networks.taps import Unit, taps
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from overpaint.study import Study, read_study
 
 __all__ = [
+    "Attribution",
     "Comparison",
     "Concepts",
     "Dataset",
@@ -43,6 +45,7 @@ __all__ = [
     "Study",
     "Unit",
     "Way",
+    "attribute",
     "between",
     "compare",
     "concepts",
@@ -58,6 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Attribution": "overpaint.gaze.attribution:Attribution",
     "Comparison": "overpaint.comparison:Comparison",
     "Concepts": "overpaint.comparison.concepts:Concepts",
     "Dataset": "overpaint.datasets:Dataset",
@@ -68,6 +72,7 @@ _HOMES = {
     "Study": "overpaint.study:Study",
     "Unit": "overpaint.networks.taps:Unit",
     "Way": "overpaint.causes.between:Way",
+    "attribute": "overpaint.gaze.attribution:attribute",
     "between": "overpaint.causes.between:between",
     "compare": "overpaint.comparison:compare",
     "concepts": "overpaint.comparison.concepts:concepts",

@@ -44,5 +44,8 @@ NEIGHBOURS = 10
 NEAREST = 6
 """Of these the first, that are told and shown by name."""
 
+GAZE_PICTURES = 8
+"""Pictures of a comparison on which it is looked where its networks look."""
+
 CONCEPT_IMAGES = 8
 """Pictures of a difference concept that are shown, the most typical first."""

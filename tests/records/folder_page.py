@@ -130,6 +130,15 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ),
     ("concepts/BEFORE--AFTER/concepts.parquet", "", "", (records.ConceptRow,)),
     ("concepts/BEFORE--AFTER/images.parquet", "", "", (records.ConceptImageRow,)),
+    ("gazes/BEFORE--AFTER/manifest.json", "gaze", "", (records.GazeFacts,)),
+    ("gazes/BEFORE--AFTER/pictures.parquet", "", "", (records.GazePictureRow,)),
+    ("gazes/BEFORE--AFTER/tiles.parquet", "", "", (records.GazeTileRow,)),
+    (
+        "gazes/BEFORE--AFTER/sheet.webp",
+        "",
+        "Square tiles of `tile` pixels, `across` in a row, by their numbers in `tiles.parquet`.",
+        (),
+    ),
     ("probes/NAME/DATASET/manifest.json", "probe", "", (records.ProbeFacts,)),
     (
         "probes/NAME/DATASET/probe.parquet",

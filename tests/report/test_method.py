@@ -12,7 +12,7 @@ from overpaint.report.pages.method import unrelated_cka
 DEFINED = (
     "cka", "cka_debiased", "luck", "procrustes", "mutual_neighbours", "weights", "rewind",
     "between", "probe", "concepts", "overlap", "entropy", "gain", "concentration", "specialised",
-    "filter_change", "maximal", "rendering", "scores", "findings",
+    "filter_change", "maximal", "rendering", "scores", "findings", "gaze", "attribution",
 )  # fmt: skip
 
 

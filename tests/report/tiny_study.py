@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from overpaint.gaze.tiles import ACROSS, TILE, sheet_of
 from overpaint.records import (
     AdviceRow,
     BetweenRow,
@@ -20,6 +21,8 @@ from overpaint.records import (
     ConceptRow,
     EpochRow,
     FindingRow,
+    GazePictureRow,
+    GazeTileRow,
     ImageRow,
     LayerRow,
     MatrixRow,
@@ -535,6 +538,64 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     }  # fmt: skip
     write_json(place / "manifest.json", the_manifest("comparison", f"{before}--{after}", facts))
     write_causes(folder, before, after, plan)
+    if before == "imagenet":
+        write_gaze(folder, before, after, shown, train, plan)
+
+
+def write_gaze(
+    folder: StudyFolder, before: str, after: str, shown: list, train: list[ImageRow], plan: Plan
+) -> None:
+    """Where two networks look, on two pictures; of the second the network before has the class."""
+    place, dataset = folder.gaze(before, after), study().all_networks[after].fit
+    layers = list(dict.fromkeys(layer for layer, _ in shown))[:2]
+    channel = dict(reversed(shown))
+    picture_rows, tiles = [], []
+    for number, row in enumerate((train[0], scored_pictures(dataset, plan)[0])):
+        picture_rows.append(
+            GazePictureRow(
+                number=number,
+                image=row.image,
+                digest=row.digest,
+                split=row.split,
+                label=" · ".join(row.labels),
+                chosen_for="unlike" if number else f"{layers[0]}:{channel[layers[0]]}",
+                alike=0.25 if number else None,
+                said_before=plan.classes[0],
+                said_before_p=0.5,
+                said_after=plan.classes[number],
+                said_after_p=0.75,
+                in_before=bool(number),
+            )
+        )
+
+        def add(number: int = number, **told: object) -> None:
+            tiles.append(GazeTileRow(picture=number, tile=len(tiles), **told))
+
+        add(kind="picture")
+        sides, at = ("before", "after"), {"row": 0.1, "column": 0.9}
+        for layer in layers:
+            for side, largest in zip(sides, (1.5, 2.25), strict=True):
+                add(kind="heat", network=side, layer=layer, channel=channel[layer],
+                    largest=largest, **at)  # fmt: skip
+            for side in sides:
+                add(kind="colours", network=side, layer=layer)
+        for method, places in (("grad_cam", 49), ("integrated_gradients", 256)):
+            for side in (*sides[not number :], "randomised"):
+                random = side == "randomised"
+                fine = method == "integrated_gradients" and not random
+                add(kind=method, network=side, places=places, gap=0.012 if fine else None,
+                    alike=0.4 if random else None, **at)  # fmt: skip
+    write_rows(place / "pictures.parquet", picture_rows, GazePictureRow)
+    write_rows(place / "tiles.parquet", tiles, GazeTileRow)
+    colours = (7 * np.arange(len(tiles)) % 256).astype(np.uint8)[:, None, None, None]
+    drawn = np.broadcast_to(colours, (len(tiles), TILE, TILE, 3))
+    (place / "sheet.webp").write_bytes(sheet_of(drawn))
+    facts = {
+        "dataset": dataset, "tile": TILE, "across": ACROSS, "layers": layers,
+        "agreement": dict.fromkeys(layers, 0.75), "shares": dict.fromkeys(layers, (0.5, 0.6)),
+        "methods": ["grad_cam", "integrated_gradients"], "notes": [f"{SCRIPT} has no places."],
+    }  # fmt: skip
+    write_json(place / "manifest.json", the_manifest("gaze", f"{before}--{after}", facts))
 
 
 def plane_rows(before: str, after: str, tested: list[ImageRow]) -> list[PlaneRow]:

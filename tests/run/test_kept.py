@@ -31,6 +31,7 @@ compare: [[source, tuned]]
 maximal_images: 8
 render: {layers: [mixed3b], channels: [1, 4], steps: 3, size: 48, together: true}
 causes: [rewind, between, probe, concepts]
+gaze: {pictures: 2, attribution: false}
 """
 
 
@@ -78,6 +79,7 @@ FEATURES = {  # `tuned.2` is how far luck goes
     for split in ("test", "train")
 }
 CONCEPTS = {"concepts/source--tuned"}
+GAZES = {"gazes/source--tuned"}
 PROBES = {f"probes/{name}/photographs" for name in ("source", "tuned")}
 COMPARISON, PAIR = "comparisons/source--tuned", "renderings/source--tuned"
 LAYERS = {f"renderings/{name}/mixed3b" for name in ("source", "tuned")}
@@ -88,10 +90,17 @@ FOLLOWS = {
     "dataset": {"datasets/photographs"},
     "network": NETWORKS | SCORES | SMALL,
     # Features are compared by what they were made from, so what is made of them follows.
-    "features": FEATURES | {COMPARISON, "findings.json"} | CONCEPTS | PROBES | TABLES | SMALL,
-    "comparison": {COMPARISON, "findings.json"} | TABLES | SMALL,
+    "features": FEATURES
+    | {COMPARISON, "findings.json"}
+    | CONCEPTS
+    | GAZES
+    | PROBES
+    | TABLES
+    | SMALL,
+    "comparison": {COMPARISON, "findings.json"} | GAZES | TABLES | SMALL,
     "causes": {"causes/source--tuned", "causes/tuned--tuned.2", "findings.json"},
     "concepts": CONCEPTS | SMALL,
+    "gaze": GAZES,
     "probe": PROBES | {"findings.json"},
     "scores": SCORES | {"ensembles/both/scores.json"},
     "ensemble": {"ensembles/both", "ensembles/both/scores.json"},

@@ -125,7 +125,10 @@ def artefacts(root: Path) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
     """The artefacts of a folder that are folders: the kind of each, and the places that a study has
     if this is one of it.
     """
-    kinds = ("dataset", "network", "ensemble", "comparison", "causes", "concepts", "thumbnails")
+    kinds = (
+        *("dataset", "network", "ensemble", "comparison"),
+        *("causes", "concepts", "gaze", "thumbnails"),
+    )
     for kind in kinds:
         folder = kind if kind.endswith("s") else f"{kind}s"
         for path in sorted(root.glob(f"{folder}/[!.]*")):

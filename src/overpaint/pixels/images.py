@@ -67,8 +67,8 @@ another program (EPS to Ghostscript), cannot decode (MPEG, HDF5) or takes for a 
 TGA has no magic number: it stands last.
 """
 
-WRITTEN = ("JPEG", "PNG")
-"""What thumbnails and renderings are written as."""
+WRITTEN = ("JPEG", "PNG", "WEBP")
+"""What thumbnails, renderings and sheets are written as."""
 
 REFUSED = (
     (b"%!PS", "EPS"), (b"\xc5\xd0\xd3\xc6", "EPS"), (b"%PDF", "PDF"), (b"8BPS", "PSD"),

@@ -41,6 +41,7 @@ VERSIONS: dict[str, int] = {
     "comparison": 6,
     "causes": 1,
     "concepts": 1,
+    "gaze": 1,
     "probe": 1,
     "scores": 2,
     "ensemble": 1,

@@ -36,6 +36,7 @@ _NAMES: dict[str, str] = {
     "comparison": rf"manifest\.json|({_TABLES})\.parquet",
     "causes": r"manifest\.json|(rewind|between|forgetting)\.parquet",
     "concepts": r"manifest\.json|(concepts|images)\.parquet",
+    "gaze": r"manifest\.json|(pictures|tiles)\.parquet|sheet\.webp",
     "probe": r"manifest\.json|probe\.parquet",
     "renderings": r"manifest\.json|renderings\.(parquet|manifest\.json)|"
     r"[^/]+/manifest\.json|([^/]+/)?\d+(-both|-only_after)?\.png",

@@ -36,6 +36,7 @@ PARTS = {
     "comparison": r"[a-z]+\.parquet",
     "causes": r"[a-z]+\.parquet",
     "concepts": r"[a-z]+\.parquet",
+    "gaze": r"(pictures|tiles)\.parquet|sheet\.webp",
     "probe": r"probe\.parquet",
     "ensemble": r"predictions\.parquet",
     "renderings": r"renderings\.parquet|\d+\.png|[^/]+/\d+-(both|only_after)\.png",

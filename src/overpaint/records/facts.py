@@ -185,6 +185,23 @@ class ConceptFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GazeFacts:
+    """On what it was looked where two networks look, and how the sheet of tiles is to be read."""
+
+    dataset: str = ""
+    tile: int = 0  # pixels of a tile's side
+    across: int = 0  # tiles in a row of the sheet
+    layers: list[str] = field(default_factory=list)  # that are looked into
+    agreement: dict[str, float] = field(default_factory=dict)  # of patch colours, 0..1, by layer
+    shares: dict[str, tuple[float, float]] = field(default_factory=dict)  # of the variance that
+    # three components hold before and after, by layer
+    matched: bool = False  # whether channels after are those that respond most alike
+    methods: list[str] = field(default_factory=list)  # of attribution
+    no_attribution: str = ""  # why there is none, in a sentence
+    notes: list[str] = field(default_factory=list)  # of what could not be looked at, why
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProbeFacts:
     """On which collection a network was probed."""
 

@@ -78,6 +78,10 @@ class StudyFolder:
         """What one of two networks holds together and the other does not."""
         return self.root / "concepts" / f"{before}--{after}"
 
+    def gaze(self, before: str, after: str) -> Path:
+        """Where two networks look, on a few pictures: tables, and `sheet.webp` with the tiles."""
+        return self.root / "gazes" / f"{before}--{after}"
+
     def probe(self, network: str, dataset: str) -> Path:
         """What the layers of a network know of a dataset's classes."""
         return self.root / "probes" / network / dataset

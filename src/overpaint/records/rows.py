@@ -322,6 +322,46 @@ class ConceptImageRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GazePictureRow:
+    """A picture on which it is looked where two networks look.
+
+    `chosen_for` is "unlike" of a picture that the last layer of the two sees least alike, or the
+    channel, "mixed4d:164", of which it is the first maximal image.
+    """
+
+    number: Index  # from 0
+    image: str
+    digest: str
+    split: str
+    label: str  # labels joined by " · "
+    chosen_for: str
+    alike: float | None  # at the last layer: see `PictureRow`
+    said_before: str  # the class that is named; "" without a head
+    said_before_p: float | None
+    said_after: str
+    said_after_p: float | None
+    in_before: bool  # whether the network before names the class that is said after
+
+
+@dataclass(frozen=True, kw_only=True)
+class GazeTileRow:
+    """A tile of `sheet.webp`: a picture, or one with a map of its places laid over it."""
+
+    picture: Index  # its number among the pictures
+    kind: str  # "picture", "heat", "colours", or a method of attribution
+    tile: Index  # from 0, row by row
+    network: str = ""  # "before", "after"; of attribution "randomised" too; "" of the picture
+    layer: str = ""  # of heat and colours
+    channel: Index | None = None  # of heat
+    largest: float | None = None  # heat: the activation that is furthest from 0
+    row: float | None = None  # where the map is largest, 0..1 of what the network was shown, down
+    column: float | None = None  # and across
+    gap: float | None = None  # integrated gradients: what their sum misses, as a share
+    alike: float | None = None  # attribution by random weights: rank correlation with that after
+    places: Index | None = None  # over which
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChannelSide:
     """What the maximal images of a channel show in one network; None where it has no image."""
 

@@ -22,7 +22,7 @@ PLACES = (
     *("datasets/*", "networks/*", "networks/*/scores.json", "ensembles/*"),
     *("ensembles/*/scores.json", "features/*/*.zarr", "comparisons/*", "causes/*"),
     *("thumbnails/*", "renderings/*", "renderings/*/*", "renderings/*/renderings.parquet"),
-    *("concepts/*", "probes/*/*"),
+    *("concepts/*", "gazes/*", "probes/*/*"),
     *("repeats.json", "findings.json", "advice.parquet", "site.json"),
 )
 """Where artefacts lie."""

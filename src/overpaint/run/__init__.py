@@ -35,6 +35,7 @@ from overpaint.run.comparisons import compared_pairs, keep_compared_features, ke
 from overpaint.run.concepts import features_of_concepts, keep_concepts
 from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
+from overpaint.run.gaze import check_gaze, keep_gazes
 from overpaint.run.networks import check_study, keep_network
 from overpaint.run.probes import features_of_probes, keep_probes
 from overpaint.run.renderings import keep_renderings
@@ -206,6 +207,7 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     for name in study.datasets:
         keep_dataset(work, name)
     check_study(work)
+    check_gaze(work)
     check_room(work)
     if jobs > 1:
         from overpaint.run.jobs import train_at_once
@@ -227,6 +229,7 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     keep_causes(work)
     keep_probes(work)
     keep_concepts(work)
+    keep_gazes(work)
     keep_findings(work)
     keep_renderings(work)
     keep_thumbnails(work)

@@ -12,6 +12,8 @@ where all its pictures, over the whole study, are less than a tenth of those of 
     probe         the train and test pictures of each trained network and of its parent, where no
                   comparison has their features already
     concepts      nothing: the features are there
+    gaze          of each pair, its pictures once in both networks; attributions forth and back in
+                  three networks, for one map and in each step of integrated gradients
 """
 
 from overpaint.run.comparisons import splits_of
@@ -30,6 +32,10 @@ PLACES, PLACES_OF_FORGETTING, STATISTICS = 13, 7, 128
 """The places of a way, and the pictures for batch norms in each: see `causes.between`."""
 
 
+GAZE_STEPS = 32
+"""The steps of integrated gradients, unless they do not do: see `gaze.attribution`."""
+
+
 def is_wanted(work: Workspace, cause: Cause) -> bool:
     """Whether a study looks for a cause: where it asks for it, or where it costs little."""
     asked = asks_for(work.study, cause)
@@ -46,6 +52,12 @@ def goes_by_layer(work: Workspace) -> bool:
         steps = (PLACES - 2) * layers.get(pair.after, 0)
         pictures += steps * (counts["test"] + min(STATISTICS, counts["train"]))
     return _costs_little(work, pictures)
+
+
+def gaze_costs_little(work: Workspace, pictures: int, *, attribution: bool) -> bool:
+    """Whether it costs little to look on so many pictures of each comparison."""
+    of_picture = 2 + (3 * FORTH_AND_BACK * (1 + GAZE_STEPS) if attribution else 0)
+    return _costs_little(work, len(work.study.compare) * pictures * of_picture)
 
 
 def _costs_little(work: Workspace, pictures: int) -> bool:

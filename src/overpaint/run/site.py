@@ -21,7 +21,7 @@ SHOWN = (
     *("datasets/*/manifest.json", "datasets/*/images.parquet"),
     *("networks/*/*manifest.json", "ensembles/*/*manifest.json", "comparisons/*/manifest.json"),
     "causes/*/manifest.json",
-    *("concepts/*/manifest.json", "probes/*/*/manifest.json"),
+    *("concepts/*/manifest.json", "gazes/*/manifest.json", "probes/*/*/manifest.json"),
     *("renderings/*/*manifest.json", "renderings/*/*/manifest.json", "thumbnails/*/manifest.json"),
 )
 """What the site is made from: small tables as they are, and all else by its manifest."""

@@ -49,6 +49,8 @@ def idle_keys(study: "Study") -> "Iterator[tuple[Place, str]]":
             yield ("datasets", name, "revision"), "a folder ('root') has none"
     if study.render and not study.compare:
         yield ("render",), "it draws channels of the pairs below 'compare', and there are none"
+    if study.gaze and study.gaze.pictures and not study.compare:
+        yield ("gaze",), "it looks at the pairs below 'compare', and there are none"
     yield from _idle_causes(study)
 
 

@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from overpaint.datasets.entry import Entry, Name, possible
 from overpaint.datasets.kinds import DatasetEntry
 from overpaint.datasets.remote import address
-from overpaint.defaults import MOST_STEPS, RENDER_SIZE, RENDER_STEPS
+from overpaint.defaults import GAZE_PICTURES, MOST_STEPS, RENDER_SIZE, RENDER_STEPS
 from overpaint.errors import StudyError, nearest, printable
 from overpaint.files import absolute
 from overpaint.seeds import seed_for
@@ -294,6 +294,24 @@ class FeaturesEntry(Entry):
     """An address for the numbers of features begun now; the folder has what tells of them."""
 
 
+class GazeEntry(Entry):
+    """Where the networks of a comparison look: on how many pictures, and whether by attribution."""
+
+    pictures: Annotated[int, Field(ge=0, le=64)] = GAZE_PICTURES
+    """0 for none at all."""
+    attribution: bool | None = None
+    """Where nothing is said: if Captum is installed."""
+
+
+def _said_of_gaze(value: object) -> object:
+    """What a study says of its gaze, true and false as what they stand for."""
+    if isinstance(value, bool):
+        return {} if value else {"pictures": 0}
+    if value is None or isinstance(value, dict | GazeEntry):
+        return value
+    raise ValueError("is to be true, false, or the keys 'pictures' and 'attribution'")
+
+
 CHOICE = re.compile(
     r"^(all|(most_changed|most_concentrated|least_overlap|extremes_of_overlap)\([1-9]\d{0,8}\))$"
 )
@@ -317,6 +335,9 @@ class Study(Entry):
     causes: Causes = None
     """Whether a change mattered: all of `study.asked`, none (false), or a list of them. Where
     nothing is said, each that costs less than a tenth of the trainings."""
+    gaze: Annotated[GazeEntry | None, BeforeValidator(_said_of_gaze)] = None
+    """Where networks look. Where nothing is said, as far as that costs less than a tenth of the
+    trainings."""
     base: Path = Field(Path(), exclude=True)
     """The folder that relative paths start from: that of the study's file."""
 

@@ -56,12 +56,12 @@ def places(study: "Study") -> dict[str, str]:
             have("probe", "probes", name, owner)  # a folder of each dataset in it
     for name in study.ensembles:
         have("ensemble", "ensembles", name, f"ensemble {name!r}")
+    of_pairs = {"comparison": "comparisons", "renderings": "renderings"}
+    of_pairs |= {"concepts": "concepts"} if asks_for(study, "concepts") is not False else {}
+    of_pairs |= {"gaze": "gazes"} if study.gaze is None or study.gaze.pictures else {}
     for pair in study.compare:
-        owner = f"the pair [{', '.join(pair.pair)}]"
-        have("comparison", "comparisons", "--".join(pair.pair), owner)
-        have("renderings", "renderings", "--".join(pair.pair), owner)
-        if asks_for(study, "concepts") is not False:
-            have("concepts", "concepts", "--".join(pair.pair), owner)
+        for kind, folder in of_pairs.items():
+            have(kind, folder, "--".join(pair.pair), f"the pair [{', '.join(pair.pair)}]")
     for names in pairs_of_weights(study):
         have("causes", "causes", "--".join(names), f"the pair [{', '.join(names)}]")
     return kinds

@@ -23,6 +23,7 @@ from overpaint.files import check_place, read_regular
 from overpaint.study.idle import idle_keys
 from overpaint.study.model import (
     FeaturesEntry,
+    GazeEntry,
     Misplaced,
     Mixed,
     NetworkEntry,
@@ -306,6 +307,7 @@ def _fields_at(place: Place, data: Mapping[str, Any]) -> list[str]:
         "compare": Pair,
         "features": FeaturesEntry,
         "render": RenderEntry,
+        "gaze": GazeEntry,
     }
     model: type[BaseModel] = Study
     if "with" in place:

@@ -20,6 +20,7 @@ from overpaint.report.pages.channel import (
     leading,
     most_specialised,
 )
+from overpaint.report.pages.gaze import Gaze, gaze
 from overpaint.report.pages.label import Classes
 from overpaint.report.pages.map import why_none
 from overpaint.report.pages.mattered import Mattered, beside_luck, what_mattered
@@ -218,6 +219,7 @@ class ComparisonPage:
     chosen: str  # what the channels of the cards are
     cards: tuple[Card, ...]
     more_cards: str
+    gaze: Gaze | None  # None where the comparison was not made
     marks: str  # what is drawn over maximal images
     specialised: str  # what the channels below are
     channels: tuple[ChannelLine, ...]
@@ -269,6 +271,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
             if rest
             else ""
         ),
+        gaze=None if comparison.manifest is None else gaze(site, comparison),
         marks=marks(side for card in cards for side in card.sides),
         specialised=_specialised_lead(comparison),
         channels=tuple(

@@ -97,7 +97,7 @@ class ComparisonSubject(StudySubject):
         paths += [place / "renderings.parquet" for place in drawings]
         paths += folder.comparison(*pair).glob("*")
         probes = probes_beside(folder, self.records.study, pair, dataset)
-        for place in (folder.causes(*pair), folder.concepts(*pair), *probes):
+        for place in (folder.causes(*pair), folder.concepts(*pair), folder.gaze(*pair), *probes):
             paths += place.glob("*")
         return [
             self.comparison.failed,

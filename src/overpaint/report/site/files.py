@@ -12,7 +12,7 @@ import pandas as pd
 
 from overpaint.pixels.images import size_of
 from overpaint.report.charts import drawing, formats
-from overpaint.report.parts.rows import Figure, Link, Picture
+from overpaint.report.parts.rows import Figure, Link, Picture, Sheet
 from overpaint.report.parts.text import slug
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.incremental import IncrementalFiles
@@ -132,6 +132,15 @@ class Site:
             x=place.x,
             y=place.y,
         )
+
+    def gaze_sheet(self, source: Path, comparison: str) -> Sheet | None:
+        """Copy the sheet of where two networks look; None when it is missing or no picture."""
+        size = size_of(source)
+        if size is None:
+            return None
+        place = f"pictures/gazes/{slug(comparison)}.webp"
+        self.files.copy(place, source)
+        return Sheet(src=place, width=size[0], height=size[1])
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
         size = size_of(source)

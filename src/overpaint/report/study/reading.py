@@ -51,6 +51,7 @@ from overpaint.report.parts import addresses
 from overpaint.report.parts.origins import origins
 from overpaint.report.parts.rows import Origin
 from overpaint.report.study.causes import CauseRecords
+from overpaint.report.study.gaze import GazeRecords
 from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study, study_in
 
@@ -206,6 +207,7 @@ class ComparisonRecords:
     renderings: dict[str, pd.DataFrame]
     together: pd.DataFrame  # what was drawn of both networks at once
     causes: CauseRecords
+    gaze: GazeRecords
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
 
@@ -233,6 +235,7 @@ class ComparisonRecords:
             renderings={},
             together=table([], PairRenderingRow),
             causes=CauseRecords.nothing(),
+            gaze=GazeRecords.nothing(),
             notes=reader.notes,
             failed=failed,
         )
@@ -275,6 +278,7 @@ class ComparisonRecords:
                 (before, after),
                 probes_beside(folder, study, (before, after), facts.dataset),
             ),
+            gaze=GazeRecords.read(reader, folder, before, after),
         )
 
     @property

@@ -1,0 +1,145 @@
+"""The section Where it looks: each tile is the right part of the sheet, and what lacks is said."""
+
+import re
+import shutil
+
+import pytest
+from parsed import Page
+from PIL import Image
+from tiny_study import BREAKOUT, SCRIPT
+
+from overpaint.records import (
+    GazePictureRow,
+    GazeTileRow,
+    StudyFolder,
+    read_json,
+    read_rows,
+    write_json,
+    write_rows,
+)
+from overpaint.report import build
+from overpaint.report.pages.gaze import lines
+from overpaint.report.site.files import Site
+from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.study.reading import read_records
+
+NAME = "imagenet--fine_tuned"
+
+
+def section_of(folder, name=NAME):
+    """The section of a comparison's page."""
+    page = (folder / f"site/comparisons/{name}.html").read_text("utf-8")
+    return page.split('<section aria-labelledby="gaze">')[1].split("</section>")[0]
+
+
+def gaze_of(folder):
+    """The folder of the gaze, the first pair's."""
+    return StudyFolder(folder).gaze("imagenet", "fine_tuned")
+
+
+def test_each_tile_is_its_part_of_the_sheet(whole):
+    """Every tile of the tables stands on the page once, cut out where its number says."""
+    tiles = read_rows(gaze_of(whole) / "tiles.parquet", GazeTileRow)
+    section = section_of(whole)
+    corners = re.findall(r'viewBox="(\d+) (\d+) 112 112"', section)
+    expected = [(str(112 * (row.tile % 12)), str(112 * (row.tile // 12))) for row in tiles]
+    assert sorted(corners) == sorted(expected)
+    sheet = whole / f"site/pictures/gazes/{NAME}.webp"
+    with Image.open(sheet) as picture:
+        assert f'width="{picture.width}" height="{picture.height}"' in section
+        assert picture.height == 112 * (1 + max(row.tile for row in tiles) // 12)
+
+
+def test_what_a_tile_shows_is_said_in_words(whole):
+    """Heat has its scale and its place, a check its correlation, a class that lacks is told."""
+    section = Page(section_of(whole))
+    layer = read_json(gaze_of(whole) / "manifest.json")["facts"]["layers"][0]
+    assert f"Heat of {layer}:" in section.text
+    assert "most at the top right" in section.text
+    assert "heat, up to 2.25" in section.plain
+    assert "sum misses 1.2" in section.plain
+    assert "rank correlation 0.40, 49 places" in section.plain
+    assert "which imagenet does not name" in section.plain
+    assert "Grad-CAM: 0.40 over 2 pictures; Integrated gradients: 0.40 over 2" in section.plain
+    assert f"{layer}: agreement 0.75, the three components hold 50.0" in section.plain
+    assert section.text.count("<article") == 2
+    assert section.text.count(' role="img" aria-label=') == section.text.count('class="cell"')
+
+
+def test_hostile_names_break_nothing(whole):
+    """The picture's name and a note are told as they are, and are no markup."""
+    section = section_of(whole)
+    assert SCRIPT not in section
+    assert "<img src=x" not in section
+    assert "&lt;script&gt;" in section
+    assert BREAKOUT in read_rows(gaze_of(whole) / "pictures.parquet", GazePictureRow)[0].image
+
+
+def test_where_it_was_not_looked_the_page_says_how_it_comes(whole):
+    """One sentence, with the key of the study."""
+    section = section_of(whole, "fine_tuned--double")
+    assert "gaze: true" in section
+    assert "<article" not in section
+
+
+def test_why_there_is_no_attribution_is_told(lean):
+    """What the run wrote stands on the page, and no empty rows do."""
+    place = gaze_of(lean)
+    tiles = read_rows(place / "tiles.parquet", GazeTileRow)
+    kept = [row for row in tiles if row.kind in ("picture", "heat", "colours")]
+    write_rows(place / "tiles.parquet", kept, GazeTileRow)
+    manifest = read_json(place / "manifest.json")
+    manifest["facts"] |= {"methods": [], "no_attribution": "Captum is not installed <b>."}
+    write_json(place / "manifest.json", manifest)
+    build(lean)
+    section = section_of(lean)
+    assert "Captum is not installed &lt;b&gt;." in section
+    assert "Grad-CAM" not in section
+
+
+@pytest.mark.parametrize("sheet", [b"", b"RIFF no picture", None])
+def test_without_its_sheet_the_words_stay(lean, sheet):
+    """A sheet that is gone, or none, is noted; what tables tell is told all the same."""
+    place = gaze_of(lean)
+    path = place / "sheet.webp"
+    path.unlink() if sheet is None else path.write_bytes(sheet)
+    build(lean)
+    section = section_of(lean)
+    assert "heat, up to 2.25" in Page(section).plain
+    assert 'class="cell"' not in section
+    assert not (lean / f"site/pictures/gazes/{NAME}.webp").exists()
+
+
+def test_tiles_beyond_the_sheet_are_none(lean):
+    """A number that no sheet has shows nothing that is not there."""
+    place = gaze_of(lean)
+    rows = read_rows(place / "tiles.parquet", GazeTileRow)
+    write_rows(
+        place / "tiles.parquet",
+        [GazeTileRow(**(vars(row) | {"tile": 10**6})) for row in rows],
+        GazeTileRow,
+    )
+    build(lean)
+    assert 'class="cell"' not in section_of(lean)
+
+
+def test_a_page_of_a_picture_can_take_its_line(lean, tmp_path):
+    """`lines` gives what is shown of each picture by its name."""
+    records = read_records(StudyFolder(lean))
+    files = IncrementalFiles(tmp_path / "site")
+    with files.batch:
+        by_image = lines(Site(files), records.comparisons[NAME])
+    first, second = read_rows(gaze_of(lean) / "pictures.parquet", GazePictureRow)
+    assert list(by_image) == [first.image, second.image]
+    assert len(by_image[second.image].rows[-1].tiles) == 3
+    assert len(by_image[first.image].rows[-1].tiles) == 2
+
+
+def test_without_a_gaze_nothing_is_copied(lean):
+    """A folder that is removed takes its sheet from the site with it."""
+    build(lean)
+    assert (lean / f"site/pictures/gazes/{NAME}.webp").exists()
+    shutil.rmtree(gaze_of(lean))
+    build(lean)
+    assert not (lean / f"site/pictures/gazes/{NAME}.webp").exists()
+    assert "gaze: true" in section_of(lean)
