@@ -1,6 +1,7 @@
 """A study folder made of the rows alone, small for the tests or bigger for looking at.
 
 python tests/report/tiny_study.py FOLDER   # 12 layers, 5,808 channels, 100 maximal images of each
+python tests/report/tiny_study.py FOLDER 10                         # ten comparisons of that size
 """
 
 import sys
@@ -111,15 +112,18 @@ def study(*, lean: bool = False, pairs: int = len(PAIRS)) -> Study:
     training that failed; lean, a single fine-tuning.
     """
     names = ("imagenet", "fine_tuned") if lean else tuple(LINEAGE)
+    more = [f"again_{number}" for number in range(pairs - len(PAIRS))]
+    compared = [*PAIRS[: 1 if lean else pairs], *(("imagenet", name) for name in more)]
     datasets = ("rasta",) if lean else ("rasta", "iconart")
     ensembles = {"together": ["fine_tuned", "gentle"], "hindered": ["gentle", "broken"]}
     return Study.model_validate(
         {
             "study": "gallery",
             "datasets": {name: {"kind": "folder", "root": name} for name in datasets},
-            "networks": {name: LINEAGE[name] for name in names},
+            "networks": {name: LINEAGE[name] for name in names}
+            | dict.fromkeys(more, LINEAGE["fine_tuned"]),
             "ensembles": {} if lean else ensembles,
-            "compare": [list(pair) for pair in PAIRS[: 1 if lean else pairs]],
+            "compare": list(map(list, compared)),
             "render": {"layers": ["mixed3a"]},
         }
     )
@@ -219,6 +223,7 @@ def the_manifest(kind: str, name: str, facts: dict) -> object:
 MAIN = {"fine_tuned": 0.623, "gentle": 0.592, "svm": 0.47, "scratch": 0.307,
         "single": 0.541, "single.2": 0.569, "single.3": 0.537,
         "double": 0.583, "double.2": 0.561, "double.3": 0.593, "together": 0.641}  # fmt: skip
+MAIN |= {f"again_{number}": 0.6 for number in range(20)}
 
 
 def write_network(folder: StudyFolder, plan_of: Study, name: str, plan: Plan) -> None:
@@ -1037,4 +1042,6 @@ def write_texture(path: Path, seed: int, size: tuple[int, int]) -> None:
 
 
 if __name__ == "__main__":
-    write_study(Path(sys.argv[1]), GALLERY)
+    many = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    # of four, one is of a training that failed
+    write_study(Path(sys.argv[1]), replace(GALLERY, pairs=many + (many >= len(PAIRS))))
