@@ -35,6 +35,15 @@ def test_it_is_whole_in_itself(file):
         assert set(named.split()) <= set(ids)
 
 
+def test_a_mark_that_leads_out_stays_a_mark(file):
+    """A drawing's link to a page that is not in the file becomes a group: nothing of HTML stands in
+    a drawing, where it would end it.
+    """
+    drawings = re.findall(r"<svg .*?</svg>", file.read_text(encoding="utf-8"), re.DOTALL)
+    assert any("<g>" in drawing and "<circle" in drawing for drawing in drawings)
+    assert not [drawing for drawing in drawings if "<span" in drawing]
+
+
 def words(markup: str) -> list[str]:
     return re.sub(r"<[^>]+>", " ", markup).split()
 

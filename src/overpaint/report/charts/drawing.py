@@ -31,10 +31,15 @@ def svg(chart: alt.TopLevelMixin | dict[str, Any], root: str = "") -> str:
     """A chart as the text of an SVG file; `root` leads from there to the root of the site, where
     its links begin.
     """
-    drawing = draw(chart, _PAGE).replace(f'xlink:href="{LINK}', f'tabindex="-1" href="{root}')
+    drawing = _NOWHERE.sub(r"\1", draw(chart, _PAGE))
+    drawing = drawing.replace(f'xlink:href="{LINK}', f'tabindex="-1" href="{root}')
     for pattern, replacement in _SLIMMER:
         drawing = pattern.sub(replacement, drawing)
     return drawing.replace("<svg ", f'<svg font-family="{SANS}" ', 1)
+
+
+_NOWHERE = re.compile(rf'<a xlink:href="(?!{LINK})[^"]*">(.*?)</a>')
+"""A mark that opens nothing, which the drawer links all the same."""
 
 
 def _rounded(place: re.Match[str]) -> str:

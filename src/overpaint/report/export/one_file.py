@@ -160,11 +160,13 @@ class _Mover(HTMLParser):
         self.names = dict(zip(pages, _names(pages), strict=True))
         self.text: list[str] = []
         self.inside = False
-        self.links: list[bool] = []  # of the <a> that are open: whether they stay links
+        self.links: list[str] = []  # the elements that the <a> that are open became
+        self.drawings = 0  # the <svg> that are open
         self.sheets: dict[str, str] = {}  # ids of sheets on the page -> in the file
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self.inside:
+            self.drawings += tag == "svg"
             values = {name: value or "" for name, value in attrs}
             raw = self._with_addresses(tag, self.get_starttag_text() or "", values)
             for attribute in REFERENCES:
@@ -177,8 +179,11 @@ class _Mover(HTMLParser):
         address = values.get("href", "")
         if tag == "a":
             target = self._address(address)
-            self.links.append(target is not None)
-            return "<span>" if target is None else _with(raw, "href", lambda _: target)
+            if target is None:
+                self.links.append("g" if self.drawings else "span")
+                return f"<{self.links[-1]}>"
+            self.links.append("a")
+            return _with(raw, "href", lambda _: target)
         if tag == "img":
             data = self.pictures.written(self._resolved(values.get("src", "")))
             if data is None:
@@ -205,8 +210,9 @@ class _Mover(HTMLParser):
         if tag == "main":
             self.inside = False
         if self.inside and tag not in ("image", "use", "img"):
-            is_text = tag == "a" and self.links and not self.links.pop()
-            self.text.append("</span>" if is_text else f"</{self._spelling(tag)}>")
+            self.drawings -= tag == "svg"
+            name = self.links.pop() if tag == "a" and self.links else self._spelling(tag)
+            self.text.append(f"</{name}>")
 
     def handle_data(self, data: str) -> None:
         if self.inside:

@@ -224,7 +224,7 @@ def _layers(pair: ComparisonRecords | None, winner: str) -> Clause:
     beside = layers[most].beside_luck
     luck = f", {times(beside)} what two trainings differ by" if beside is not None else ""
     text = (
-        f"most from {pair.title_before} to {pair.title_after}: 1 − CKA "
+        f"most from {pair.title_before} to {pair.title_after}: 1\xa0−\xa0CKA "
         f"{number(change_of_layer(pair, layers[most]), 2)}{luck}"
     )
     if least != most:

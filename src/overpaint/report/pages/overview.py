@@ -15,7 +15,7 @@ from overpaint.report.pages.data import DatasetLine
 from overpaint.report.pages.findings import together
 from overpaint.report.parts.addresses import FINDINGS
 from overpaint.report.parts.advice import AdviceTable
-from overpaint.report.parts.edges import extremes
+from overpaint.report.parts.edges import extremes, first_images
 from overpaint.report.parts.gallery import rendering
 from overpaint.report.parts.routes import (
     best_route,
@@ -63,6 +63,7 @@ class Exhibit:
     text: str
     before: Picture | None
     after: Picture | None
+    kind: str  # of the pictures: "drawn", or "maximal" for images of the dataset
 
     @classmethod
     def of(
@@ -73,12 +74,16 @@ class Exhibit:
             rendering(site, records.folder, network, row.layer, row.channel)
             for network in (comparison.before, comparison.after)
         )
+        kind = "drawn" if before or after else "maximal"
+        if kind == "maximal":
+            before, after = first_images(site, records, comparison, row)
         href = comparison.channel(row.layer, row.channel)
         return cls(
             link=Link(f"{row.layer}:{row.channel}", href=href),
             text=sentence(row, comparison),
             before=before,
             after=after,
+            kind=kind,
         )
 
 

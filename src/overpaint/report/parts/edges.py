@@ -16,7 +16,7 @@ from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords, Records
 
-TRIED = 20
+TRIED = 8
 """Channels whose pictures are looked for, until one has both."""
 
 HIGH = 24.0
@@ -104,7 +104,7 @@ def _bars(comparison: ComparisonRecords) -> list[LayerBar]:
     step = 100 / max(len(measured), 1)
     for place, row in enumerate(rows(measured, LayerRow)):
         change, luck = change_of_layer(comparison, row), row.cka_debiased_twins
-        title = f"{row.layer}: 1 − CKA {number(change)}"
+        title = f"{row.layer}: 1\xa0−\xa0CKA {number(change)}"
         if row.beside_luck is not None:
             title += f", {times(row.beside_luck)} luck"
         if row.layer in costs:
@@ -142,11 +142,14 @@ def strongest(
         )
         if before and after:
             return _link(comparison, row), "drawn", before, after
-    for row in [row for row in in_order if row.n_before and row.n_after][:TRIED]:
-        before, after = first_images(site, records, comparison, row)
-        if before and after:
-            return _link(comparison, row), "maximal", before, after
-    return None, "", None, None
+    pairs = [
+        (_link(comparison, row), "maximal", before, after)
+        for row in [row for row in in_order if row.n_before and row.n_after][:TRIED]
+        for before, after in [first_images(site, records, comparison, row)]
+        if before and after
+    ]
+    pairs.sort(key=lambda pair: pair[2] == pair[3])  # one picture twice shows no change
+    return pairs[0] if pairs else (None, "", None, None)
 
 
 def _link(comparison: ComparisonRecords, row: ChannelRow) -> Link:
