@@ -15,7 +15,15 @@ from overpaint.measures.cka import cka_interval, linear_cka
 from overpaint.measures.similarity import mutual_neighbours, procrustes
 from overpaint.networks import build
 from overpaint.progress import Progressing
-from overpaint.records import LayerRow, MatrixRow, StudyFolder, WeightRow, read_manifest, read_rows
+from overpaint.records import (
+    LayerRow,
+    MatrixRow,
+    PlaneRow,
+    StudyFolder,
+    WeightRow,
+    read_manifest,
+    read_rows,
+)
 from overpaint.run import run_study
 from overpaint.study import Study, read_study
 
@@ -69,6 +77,15 @@ def test_two_architectures_have_a_matrix(done):
     assert "share no layer name" in notes[0]
     assert "no start in common" in notes[1]
     assert "share no layer name" in page(done, "small", "other")
+
+
+def test_too_few_pictures_have_no_map(done):
+    """The table is there and empty, and the page says why there is no map."""
+    for pair in (("small", "other"), ("small", "scratch")):
+        facts = read_manifest(done.comparison(*pair)).facts["plane"]
+        assert "needs at least 22 images; got 16" in facts["status"]
+        assert read_rows(done.comparison(*pair) / "plane.parquet", PlaneRow) == []
+        assert "There is no map of the pictures: needs at least 22" in page(done, *pair)
 
 
 def test_the_matrix_holds_the_layers_own_values(done):

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from overpaint.defaults import NEIGHBOURS
 from overpaint.errors import MeasureError
 from overpaint.measures.plane import LEAST, planes, turned_onto
-from overpaint.measures.similarity import NEIGHBOURS, mutual_neighbours, neighbours_chance
+from overpaint.measures.similarity import mutual_neighbours, neighbours_chance
 
 laws = settings(deadline=None, max_examples=8, derandomize=True)
 seeds = st.integers(0, 10**6)

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from parsed import channels, read_page, read_script
+from parsed import channels, collection, read_page, read_script
 from playwright.sync_api import expect
 from site_walk import DESK, LOAD_IMAGES, PHONE, browsing, listen, walked
 from tiny_study import BREAKOUT, HOSTILE, SCRIPT
@@ -20,6 +20,8 @@ from overpaint.report.parts.outline import outlines
 PAIR = "comparisons/imagenet--fine_tuned"
 LAYER = f"{PAIR}/mixed4d.html"
 CHANNEL = f"{LAYER}#3"
+MAP = f"{PAIR}/map.html"
+PICTURE = "pictures/rasta.html#test%2F0011.jpg"
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
 
 
@@ -157,7 +159,9 @@ def dangling(site: Path) -> list[str]:
             if link.scheme or not (link.path or link.fragment):
                 continue
             target = (path.parent / unquote(link.path)).resolve() if link.path else path
-            there = unquote(link.fragment) in anchors.get(target, ()) or not link.fragment
+            # As browsers look for it: as it stands, then decoded.
+            spellings = {link.fragment, unquote(link.fragment)}
+            there = bool(spellings & anchors.get(target, set())) or not link.fragment
             if not (target.is_file() and there):
                 found.append(f"{path.relative_to(site.resolve())}: {link.geturl()}")
     return found
@@ -207,6 +211,9 @@ KINDS = {
     "layer": LAYER,
     "channel": CHANNEL,
     "class": f"{PAIR}/classes/name-e3b16e6a.html",
+    "map": f"{MAP}#test%2F0011.jpg",
+    "pictures": "pictures/rasta.html",
+    "picture": PICTURE,
 }
 
 
@@ -301,7 +308,9 @@ def test_every_result_leads_somewhere(reader, site):
             assert Path(unquote(urlparse(link[0]).path)).is_file()
             assert link[0].startswith(site.as_uri())
         reader.closes()
-    assert kinds == {"page", "network", "comparison", "layer", "channel", "class"}
+    assert kinds == {
+        *("page", "network", "comparison", "map", "pictures", "layer", "channel", "class")
+    }
 
 
 def test_the_search_keeps_the_focus(reader):
@@ -641,6 +650,7 @@ def shown_channel(site: Path) -> str:
     return next(
         f"{PAIR}/{path.name}#{number}"
         for path in sorted((site / PAIR).glob("*.html"))
+        if path.with_suffix(".js").is_file()
         for number, channel in channels(site, f"{PAIR}/{path.name}").items()
         if all(channel.drawn)
     )
@@ -746,15 +756,223 @@ UNFOLD = """() => {
 
 @pytest.mark.parametrize("manner", ["1200-light", "390-light", "1200-dark"])
 def test_pictures_of_pages_are_kept(reading, site, manner):
-    """Five pages, as they look, in `artefacts/`."""
+    """Seven pages, as they look, in `artefacts/`."""
     width, scheme = manner.split("-")
     viewport = {"width": int(width), "height": 844}
     reader = reading(site, viewport=viewport, color_scheme=scheme)
     ARTEFACTS.mkdir(exist_ok=True)
-    for kind in ("overview", "comparison", "layer", "channel", "findings"):
+    for kind in ("overview", "comparison", "layer", "channel", "findings", "map", "picture"):
         reader.go(shown_channel(site) if kind == "channel" else KINDS[kind])
         reader.page.evaluate(UNFOLD)
         reader.page.evaluate(LOAD_IMAGES)
         path = ARTEFACTS / f"{kind}-{manner}.png"
         reader.page.screenshot(path=path, full_page=True)
         assert path.stat().st_size > 10_000
+
+
+# --- the map of a collection, and a picture ------------------------------------------------------
+
+
+def tiles(reader: Reader, side: int):
+    return reader.page.locator(".plane").nth(side).locator(":scope > a")
+
+
+def ringed(reader: Reader) -> list[str]:
+    """Where the ring is on each plane; "" where there is none."""
+    return reader.page.locator(".mark").evaluate_all(
+        "all => all.map(each => each.childElementCount ? each.getAttribute('transform') : '')"
+    )
+
+
+def places(reader: Reader, number: int) -> list[str]:
+    return [tiles(reader, side).nth(number).get_attribute("transform") for side in (0, 1)]
+
+
+def test_a_picture_of_the_map_is_found_on_both_planes(reader):
+    """Under the pointer or with the focus it is ringed in both, and told below."""
+    reader.go(MAP)
+    assert ringed(reader) == ["", ""]
+    expect(reader.page.locator("#marked")).to_be_hidden()
+    tiles(reader, 1).nth(2).dispatch_event("pointerover")
+    assert ringed(reader) == places(reader, 2)
+    name = tiles(reader, 0).nth(2).get_attribute("aria-label")
+    assert reader.page.locator("#marked p").inner_text().split("\n")[0] == name.replace(
+        ", ", " ", 1
+    )
+    tiles(reader, 0).nth(4).focus()
+    assert ringed(reader) == places(reader, 4)
+    reader.press("Escape")
+    assert ringed(reader) == ["", ""]
+
+
+def test_arrows_lead_over_a_plane(reader):
+    """To the nearest picture that way, one stop of the tab key a plane; the page stays."""
+    reader.go(MAP)
+    assert reader.page.locator(".plane > a[tabindex='0']").count() == 2
+    xs = [int(places(reader, number)[0][10:-1].split()[0]) for number in range(6)]
+    leftmost = xs.index(min(xs))
+    tiles(reader, 0).nth(leftmost).focus()
+    visited = [leftmost]
+    at = "[...document.querySelectorAll('.plane')[0].children].indexOf(document.activeElement)"
+    for _ in range(6):
+        reader.press("ArrowRight")
+        visited.append(reader.page.evaluate(at))
+    along = [xs[number] for number in visited]
+    assert along == sorted(along)
+    assert along[-1] > along[0]
+    assert reader.at == MAP
+    reader.press("Enter")
+    reader.page.wait_for_url("**/pictures/rasta.html#*")
+
+
+def test_a_class_that_is_chosen_stands_out(reader, reading, site):
+    """The others fade on both planes, and the address says so to another reader."""
+    reader.go(MAP)
+    value = reader.page.locator("#map-choice option[value^=class-]").first.get_attribute("value")
+    reader.page.get_by_label("Show").select_option(value)
+    number = reader.page.locator(f"[id='{value}']").get_attribute("data-kind")
+    kinds = tiles(reader, 0).evaluate_all("all => all.map(each => each.dataset.kinds)")
+    faint = [
+        tiles(reader, side).evaluate_all("all => all.map(each => each.matches('.faint'))")
+        for side in (0, 1)
+    ]
+    assert faint == [[kind != number for kind in kinds]] * 2
+    assert any(faint[0])
+    assert not all(faint[0])
+    other = reading(site)
+    other.page.goto(reader.page.url)
+    assert other.page.locator(".plane .faint").count() == 2 * sum(faint[0])
+    reader.page.get_by_role("button", name="All pictures").click()
+    expect(reader.page.locator(".plane .faint")).to_have_count(0)
+
+
+def test_a_finger_marks_first_and_follows_then(reading, site):
+    """On a telephone a touch rings the picture, the next one on it opens its page."""
+    reader = reading(site, viewport={"width": PHONE, "height": 844}, has_touch=True, is_mobile=True)
+    reader.go(MAP)
+    reader.page.locator("#planes").evaluate("each => each.scrollIntoView({behavior: 'instant'})")
+    tiles(reader, 0).nth(3).locator("rect").tap(force=True)
+    marked = ringed(reader)
+    assert marked[0]
+    assert reader.at == MAP
+    number = [places(reader, each) for each in range(6)].index(marked)
+    tiles(reader, 0).nth(number).locator("rect").tap(force=True)
+    reader.page.wait_for_url("**/pictures/rasta.html#*")
+
+
+def test_a_larger_plane_scrolls_in_its_place(reading, site):
+    """It is as large as asked for, the page is not, and the other plane goes to the picture."""
+    reader = reading(site, viewport={"width": PHONE, "height": 844})
+    reader.go(MAP)
+    wide = "document.querySelector('.plane').clientWidth"
+    before = reader.page.evaluate(wide)
+    reader.page.get_by_label("Larger").select_option("4")
+    assert reader.page.evaluate(wide) == pytest.approx(4 * before, rel=0.02)
+    assert reader.page.evaluate("document.documentElement.scrollWidth") == PHONE
+    tiles(reader, 0).nth(1).focus()
+    assert reader.page.evaluate("""() => {
+      const [sight, ring] = [".sight", ".mark circle"].map(
+        (name) => document.querySelectorAll(name)[1].getBoundingClientRect());
+      const [x, y] = [ring.x + ring.width / 2, ring.y + ring.height / 2];
+      return sight.left <= x && x <= sight.right && sight.top <= y && y <= sight.bottom;
+    }""")
+
+
+def test_a_picture_is_shown_as_its_data_have_it(reader, site):
+    """Name, title, summary, what networks say, neighbours and channels, for all of them."""
+    pictures = list(collection(site).values())
+    reader.go("pictures/rasta.html")
+    for number, picture in enumerate(pictures):
+        reader.page.evaluate(f"location.hash = encodeURIComponent({json.dumps(picture.name)})")
+        page = reader.page
+        expect(page.locator("#summary")).to_have_text(picture.summary)
+        assert page.title() == f"{picture.name} · Pictures of rasta · overpaint"
+        assert page.locator("#picture h1").text_content() == picture.name
+        assert not page.locator("#pictures").is_visible()
+        told = page.locator("#saying tbody tr").evaluate_all(
+            "all => all.map(each => [...each.children].map(cell => cell.textContent))"
+        )
+        assert [line[0] for line in told] == list(picture.said)
+        for line, classes in zip(told, picture.said.values(), strict=True):
+            for cell, (label, share, right) in zip(line[1:], classes, strict=True):
+                assert cell.startswith(f"{label} {share}")
+                assert cell.endswith("right") == right
+        links = page.locator("#pairs .thumbs a").evaluate_all(
+            "all => all.map(each => decodeURIComponent(each.hash.slice(1)))"
+        )
+        assert links == [name for seen in picture.seen for side in seen.near for name in side]
+        channels_told = page.locator("#pairs .excited a").all_text_contents()
+        excited = [unit for seen in picture.seen for side in seen.excited for unit in side]
+        assert channels_told == [f"{layer}:{channel}" for layer, channel, _ in excited]
+        if number == 12:
+            break
+
+
+def test_arrows_lead_through_the_pictures(reader):
+    """Right and left; back and forward too; `u` up to the list, at the place of nothing else."""
+    reader.go("pictures/rasta.html")
+    reader.page.locator("#picture-list a").nth(1).click()
+    expect(reader.page.locator("#picture h1")).to_have_text("train/0001.jpg")
+    expect(reader.page.locator("#facts div").first).to_be_attached()
+    reader.press("ArrowRight")
+    expect(reader.page.locator("#picture h1")).to_have_text("train/0002.jpg")
+    reader.press("ArrowLeft")
+    expect(reader.page.locator("#picture h1")).to_have_text("train/0001.jpg")
+    reader.page.go_back()
+    expect(reader.page.locator("#picture h1")).to_have_text("train/0002.jpg")
+    reader.press("u")
+    expect(reader.page.locator("#pictures")).to_be_visible()
+    expect(reader.page.locator("#picture")).to_be_hidden()
+
+
+def test_pictures_are_found_by_words(reader):
+    """Of names, classes and what stands with them; how many is said."""
+    reader.go("pictures/rasta.html")
+    box = reader.page.get_by_label("A name, a class, a group")
+    box.fill("test/00")
+    visible = reader.page.locator("#picture-list li:visible b")
+    assert all("test/00" in name for name in visible.all_text_contents())
+    assert visible.count() == 6
+    expect(reader.page.locator("#picture-count")).to_have_text("6 of 33 pictures shown.")
+    box.fill("alert(1)")
+    assert 0 < visible.count() < 33
+
+
+def test_hostile_pictures_are_text(reader):
+    """A picture whose name breaks out has its page, and nothing of it runs."""
+    reader.go("pictures/rasta.html")
+    reader.page.locator("#picture-list a", has_text=BREAKOUT).click()
+    expect(reader.page.locator("#picture h1")).to_have_text(BREAKOUT)
+    expect(reader.page.locator("#facts div").first).to_be_attached()
+    assert not reader.page.locator("#picture img[onerror], #picture script").count()
+    assert reader.page.title().startswith(BREAKOUT)
+
+
+@pytest.mark.parametrize("place", [MAP, "pictures/rasta.html", PICTURE])
+def test_maps_and_pictures_fit_a_telephone(reading, site, place):
+    reader = reading(site, viewport={"width": PHONE, "height": 844})
+    reader.go(place)
+    reader.page.wait_for_timeout(200)
+    assert reader.page.evaluate("document.documentElement.scrollWidth") == PHONE
+
+
+def test_a_thumbnail_leads_to_its_picture(reader):
+    """From a channel's maximal images, drawn by the script, to the page of one of them."""
+    reader.go(CHANNEL)
+    link = reader.page.locator(".maximal .thumbs a").first
+    name = link.locator(".cell").get_attribute("aria-label")
+    link.click()
+    expect(reader.page.locator("#picture h1")).to_have_text(name)
+
+
+def test_pictures_read_without_a_script(reading, site):
+    """The list has every picture and what networks say; an address leads to its place."""
+    reader = reading(site, java_script_enabled=False)
+    reader.page.goto((site / "pictures/rasta.html").as_uri() + "#test%2F0011.jpg")
+    tile = reader.page.locator(".tile:target")
+    assert "test/0011.jpg" in tile.inner_text()
+    assert "networks name it rightly" in tile.inner_text()
+    assert reader.page.locator("#picture").is_hidden()
+    reader.page.goto((site / MAP).as_uri())
+    assert tiles(reader, 1).count() == 6
+    assert reader.page.locator("#map-choice").is_hidden()

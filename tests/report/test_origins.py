@@ -147,8 +147,9 @@ def test_the_data_page_counts_sources_and_rights(lean):
     known = [row for row in read_rows(path, ImageRow) if row.status == "ok"]
     n = sum(bool(row.source) for row in known)
     assert (
-        f"The source of {n} pictures and the rights of 10 are recorded: thumbnails lead to the one "
-        "and name the other, and the table has both." in read_page(lean / "site/data.html").plain
+        f"The source of {n} pictures and the rights of 10 are recorded: the page of a picture "
+        "leads to the one and names the other, and the table has both."
+        in read_page(lean / "site/data.html").plain
     )
     table = pd.read_csv(csv_at(lean / "site", "datasets/rasta"), keep_default_na=False)
     assert table["rights"].tolist()[:11] == [rights] * 10 + [""]

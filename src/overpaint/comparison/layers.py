@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from overpaint.defaults import NEIGHBOURS
 from overpaint.errors import MeasureError
 from overpaint.measures.centred import Array, Centred, Table, ahead, centred_both, steps
 from overpaint.measures.cka import EXACT, Crosses, Kernels, KernelSums
@@ -21,7 +22,6 @@ from overpaint.measures.matrix import LayerKernels
 from overpaint.measures.ranges import in_parts
 from overpaint.measures.similarity import (
     AT_ONCE,
-    NEIGHBOURS,
     Neighbours,
     check_neighbours,
     mutual_neighbours,

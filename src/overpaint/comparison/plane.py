@@ -1,6 +1,7 @@
 """The pictures of a split in a plane, by the last layer of each of two networks."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def plane_table(
     """
     rows = np.array(drawn_rows(len(images), MOST_MAPPED, seed, "pictures of planes"), np.intp)
     last = [source.network.layers[-1] for source in (before, after)]
-    facts = {"layer_before": last[0], "layer_after": last[1], "n": len(rows), "of": len(images)}
+    facts = PlaneFacts(layer_before=last[0], layer_after=last[1], n=len(rows), of=len(images))
     try:
         made = planes(
             *(
@@ -37,7 +38,7 @@ def plane_table(
             seed=seed,
         )
     except MeasureError as error:
-        return table([], PlaneRow), PlaneFacts(**(facts | {"n": 0}), status=str(error))
+        return table([], PlaneRow), replace(facts, n=0, status=str(error))
     names = np.array(images, object)[rows]
     columns = {
         "image": names,
@@ -49,8 +50,8 @@ def plane_table(
         "nearest_before": list(names[made.before.nearest[:, :NEAREST]].tolist()),
         "nearest_after": list(names[made.after.nearest[:, :NEAREST]].tolist()),
     }
-    return pd.DataFrame(columns), PlaneFacts(
-        **facts,
+    return pd.DataFrame(columns), replace(
+        facts,
         kept=made.shared,
         chance=made.chance,
         trust_before=made.before.trust,

@@ -101,7 +101,7 @@ def planes(before: NDArray[Any], after: NDArray[Any], *, seed: int) -> Planes:
     components = [_components(x) for x in features]
     start = _components(np.hstack([part / np.linalg.norm(part) for part in components]), most=2)
     points = [_laid_out(components[0], start, seed)]
-    if np.array_equal(*components):
+    if np.array_equal(components[0], components[1]):
         points.append(points[0])
     else:
         points.append(turned_onto(points[0], _laid_out(components[1], start, seed)))

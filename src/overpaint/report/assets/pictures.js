@@ -285,6 +285,7 @@
       const number = (event) => tiles[side].indexOf(event.target.closest(".plane > a"));
       plane.addEventListener("pointerover", (event) => number(event) >= 0 && mark(number(event), side));
       plane.addEventListener("focusin", (event) => {
+        if (number(event) < 0) return;
         stop(side, number(event));
         mark(number(event), side);
       });

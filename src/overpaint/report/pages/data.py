@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from overpaint.defaults import SPLITS
-from overpaint.records import ImageRow, LeakRow
+from overpaint.records import ImageRow, LeakRow, StudyFolder
 from overpaint.report.charts import plots
 from overpaint.report.charts.drawing import link
 from overpaint.report.parts.addresses import DATA
@@ -132,12 +132,17 @@ class DatasetSection:
     duplicates: tuple[DuplicateLine, ...]
     more_duplicates: str
     duplicates_data: str | None
+    pictures: Link | None  # their page, where the report shows any
     data: str | None
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, site: Site, dataset: DatasetRecords) -> "DatasetSection":
+    def of(cls, site: Site, folder: StudyFolder, dataset: DatasetRecords) -> "DatasetSection":
         """All that the page shows of a dataset."""
+        thumbnails = {
+            name for name, *_ in site.files.pictures_below(folder.thumbnails(dataset.name))
+        }
+        is_shown = any(f"{key[:24]}.jpg" in thumbnails for key in dataset.digests.values())
         images, facts = dataset.images, dataset.facts
         left_out = rows(images[images["status"] != "ok"], ImageRow)
         flat = images.assign(labels=[" · ".join(labels) for labels in images["labels"]])
@@ -196,6 +201,7 @@ class DatasetSection:
             duplicates_data=site.data(f"{place}.duplicates", duplicates)
             if len(duplicates)
             else None,
+            pictures=Link("Its pictures, one by one", href=dataset.page) if is_shown else None,
             data=site.data(place, flat.drop(columns=unsaid)) if len(images) else None,
             missing=tuple(dataset.notes),
         )
@@ -211,7 +217,10 @@ class DataPage:
 def data_page(site: Site, records: Records) -> DataPage:
     """All that the page of the data shows."""
     return DataPage(
-        datasets=tuple(DatasetSection.of(site, dataset) for dataset in records.datasets.values())
+        datasets=tuple(
+            DatasetSection.of(site, records.folder, dataset)
+            for dataset in records.datasets.values()
+        )
     )
 
 
@@ -325,7 +334,8 @@ def _remarks(used: pd.DataFrame, counts: pd.DataFrame) -> list[str]:
     if sources or rights:
         remarks.append(
             f"The source of {counted(sources, 'picture')} and the rights of {count(rights)} are "
-            "recorded: thumbnails lead to the one and name the other, and the table has both."
+            "recorded: the page of a picture leads to the one and names the other, and the table "
+            "has both."
         )
     return remarks
 

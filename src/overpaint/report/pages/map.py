@@ -112,7 +112,7 @@ def map_page(site: Site, classes: Classes, gallery: Gallery) -> MapPage:
     slack = (extent - np.ptp(places, axis=(0, 1))) / 2
     corners = np.rint((size - TILE) * (places - first + slack) / extent).astype(int)
     planes = []
-    for column, (when, network) in enumerate(zip(SIDES, gallery.networks, strict=True)):
+    for column, (when, network) in enumerate(zip(SIDES, gallery.titles, strict=True)):
         tiles = []
         for row, (x, y) in zip(pictures, corners[:, column].tolist(), strict=True):
             kinds = labels[row.image]
@@ -161,7 +161,7 @@ def map_page(site: Site, classes: Classes, gallery: Gallery) -> MapPage:
             )
             for row in pictures
         ),
-        facts=tuple(in_numbers(facts, gallery.networks)),
+        facts=tuple(in_numbers(facts, gallery.titles)),
         sheets=sheets(thumbs.values()),
         pictures=Link(f"All pictures of {dataset.name}", href=dataset.page) if dataset else None,
         data=site.data(

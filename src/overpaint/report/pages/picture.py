@@ -282,11 +282,14 @@ def pictures_script(collection: Collection) -> str:
         "COLLECTION",
         "The pictures of a dataset, for its page; docs/report.md says how it is to be read.",
         {
-            "networks": [[each.name, network_page(each.name)] for each in collection.networks],
+            "networks": [
+                [collection.records.title(each.name), network_page(each.name)]
+                for each in collection.networks
+            ],
             "pairs": [
                 {
                     "title": each.comparison.title,
-                    "networks": each.networks,
+                    "networks": each.titles,
                     "href": each.comparison.address(),
                     "map": each.comparison.map,
                     "layers": [[layer, each.comparison.layer(layer)] for layer in of_pair],

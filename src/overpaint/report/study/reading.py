@@ -55,6 +55,9 @@ from overpaint.report.study.gaze import GazeRecords
 from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study, study_in
 
+PLACES = ("x_before", "y_before", "x_after", "y_after")
+"""Without which a picture lies in no plane."""
+
 # --- artefact by artefact ----------------------------------------------------------------------
 
 
@@ -269,7 +272,7 @@ class ComparisonRecords:
             channels=reader.table(place / "channels.parquet", ChannelRow),
             matrix=reader.table(place / "matrix.parquet", MatrixRow),
             responses=reader.table(place / "responses.parquet", ResponseRow),
-            plane=plane.dropna(subset=[name for name in plane if name[:2] in ("x_", "y_")]),
+            plane=plane.dropna(subset=list(PLACES)),
             maximal=reader.there(place / "maximal.parquet", MaximalRow),
             renderings=renderings,
             causes=CauseRecords.read(
