@@ -110,6 +110,19 @@ def test_without_its_sheet_the_words_stay(lean, sheet):
     assert not (lean / f"site/pictures/gazes/{NAME}.webp").exists()
 
 
+def test_what_could_not_be_looked_at_is_told(lean):
+    """Empty tables say why; the page does not say that nobody asked."""
+    place = gaze_of(lean)
+    for name, row in (("pictures", GazePictureRow), ("tiles", GazeTileRow)):
+        write_rows(place / f"{name}.parquet", [], row)
+    manifest = read_json(place / "manifest.json")
+    manifest["facts"]["notes"] = ["No picture is there to look on."]
+    write_json(place / "manifest.json", manifest)
+    build(lean)
+    assert "No picture is there to look on." in section_of(lean)
+    assert "gaze: true" not in section_of(lean)
+
+
 def test_tiles_beyond_the_sheet_are_none(lean):
     """A number that no sheet has shows nothing that is not there."""
     place = gaze_of(lean)
