@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from overpaint.records import GazePictureRow, GazeTileRow
+from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.rows import Link, Picture, Sheet
 from overpaint.report.parts.text import ABSENT, counted, listed, number, percent
 from overpaint.report.site.files import Site
@@ -47,7 +48,7 @@ class Line:
     """A picture, and where the two networks look on it."""
 
     id: str
-    image: str
+    image: Link  # to its page
     label: str
     said: str
     chosen_for: str
@@ -67,9 +68,9 @@ class Gaze:
     remarks: tuple[str, ...]
 
 
-def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
+def gaze(site: Site, gallery: Gallery) -> Gaze:
     """The section of a comparison."""
-    looked = comparison.gaze
+    comparison, looked = gallery.comparison, gallery.comparison.gaze
     if looked.pictures.empty:
         absent = (
             "Where the two networks look was not asked for: with “gaze: true” in the study the "
@@ -103,7 +104,7 @@ def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
             for layer, (before, after) in facts.shares.items()
         ),
         check=_check(comparison),
-        lines=tuple(lines(site, comparison).values()),
+        lines=tuple(lines(site, gallery).values()),
         data=tuple(
             Link(name, href=site.data(f"{place}-{name}", frame))
             for name, frame in (("pictures", looked.pictures), ("tiles", looked.tiles))
@@ -112,9 +113,9 @@ def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
     )
 
 
-def lines(site: Site, comparison: ComparisonRecords) -> dict[str, Line]:
+def lines(site: Site, gallery: Gallery) -> dict[str, Line]:
     """What is shown of each picture, by its name."""
-    looked = comparison.gaze
+    comparison, looked = gallery.comparison, gallery.comparison.gaze
     tiles: dict[int, list[GazeTileRow]] = {}
     for tile in rows(looked.tiles, GazeTileRow):
         tiles.setdefault(int(tile.picture), []).append(tile)
@@ -122,7 +123,7 @@ def lines(site: Site, comparison: ComparisonRecords) -> dict[str, Line]:
     if looked.sheet:
         sheet = site.gaze_sheet(looked.sheet, comparison.name)
     sheet_tiles = _Tiles(comparison=comparison, sheet=sheet)
-    networks = comparison.before, comparison.after
+    networks = comparison.title_before, comparison.title_after
     by_image = {}
     for row in rows(looked.pictures, GazePictureRow):
         of_picture = tiles.get(int(row.number), [])
@@ -141,8 +142,10 @@ def lines(site: Site, comparison: ComparisonRecords) -> dict[str, Line]:
             chosen_for = f"among those that the two see least alike ({number(row.alike, 2)})"
         plain = next((tile for tile in of_picture if tile.kind == "picture"), None)
         by_image[row.image] = Line(
-            id=f"gaze-picture-{int(row.number)}",
-            image=row.image,
+            id=anchor(int(row.number)),
+            image=Link(row.image, href=gallery.dataset.origin(row.image).page)
+            if gallery.dataset
+            else Link(row.image),
             label=row.label or ABSENT,
             said=", ".join(said),
             chosen_for=chosen_for,
@@ -153,6 +156,15 @@ def lines(site: Site, comparison: ComparisonRecords) -> dict[str, Line]:
             ),
         )
     return by_image
+
+
+def anchor(number: int) -> str:
+    """The anchor of a picture on the page of a comparison, by its number among those looked on.
+
+    >>> anchor(3)
+    'gaze-picture-3'
+    """
+    return f"gaze-picture-{number}"
 
 
 class _Tiles(NamedTuple):
@@ -179,7 +191,7 @@ def _of_layers(
 ) -> Iterable[Row]:
     """Heat and patch colours, layer by layer."""
     comparison = sheet_tiles.comparison
-    names = {"before": comparison.before, "after": comparison.after}
+    names = {"before": comparison.title_before, "after": comparison.title_after}
     for layer in comparison.gaze.facts.layers:
         heats = [tile for tile in tiles if (tile.kind, tile.layer) == ("heat", layer)]
         if heats:
@@ -239,7 +251,7 @@ def _of_methods(
                 aside = f"rank correlation {number(tile.alike, 2)}, {tile.places} places"
             alt = f"{title} for {picture.said_after}, {side}, over {picture.image}{_most(tile)}"
             of_side.append(Tile(picture=sheet_tiles.tile(tile, alt), caption=side, aside=aside))
-        unnamed = "" if picture.in_before else f", which {comparison.before} does not name"
+        unnamed = "" if picture.in_before else f", which {comparison.title_before} does not name"
         yield Row(
             title=Link(title, href="method.html#attribution"),
             aside=f"for {picture.said_after}{unnamed}",
