@@ -38,8 +38,8 @@ def test_each_tile_is_its_part_of_the_sheet(whole):
     """Every tile of the tables stands on the page once, cut out where its number says."""
     tiles = read_rows(gaze_of(whole) / "tiles.parquet", GazeTileRow)
     section = section_of(whole)
-    corners = re.findall(r'viewBox="(\d+) (\d+) 112 112"', section)
-    expected = [(str(112 * (row.tile % 12)), str(112 * (row.tile // 12))) for row in tiles]
+    corners = re.findall(r'viewBox="(\d+) (\d+) 110 110"', section)
+    expected = [(str(112 * (row.tile % 12) + 1), str(112 * (row.tile // 12) + 1)) for row in tiles]
     assert sorted(corners) == sorted(expected)
     sheet = whole / f"site/pictures/gazes/{NAME}.webp"
     with Image.open(sheet) as picture:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from overpaint.records import GazePictureRow, GazeTileRow
 from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.rows import Link, Picture, Sheet
-from overpaint.report.parts.text import ABSENT, counted, listed, number, percent
+from overpaint.report.parts.text import ABSENT, count, counted, listed, number, percent
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
@@ -21,6 +21,9 @@ METHODS = {
     "integrated_gradients": "Integrated gradients",
 }
 """What methods of attribution are called, in the order in which they are shown."""
+
+RIM = 1
+"""Pixels of a tile's edge that are not shown: WebP has something of the next tile in them."""
 
 WHERE = (("top", "middle", "bottom"), ("left", "middle", "right"))
 
@@ -176,13 +179,19 @@ class _Tiles(NamedTuple):
     def tile(self, row: GazeTileRow, alt: str) -> Picture | None:
         """A tile on the sheet; None where the sheet does not reach so far."""
         side, across = self.comparison.gaze.facts.tile, self.comparison.gaze.facts.across
-        if self.sheet is None or side < 1 or across < 1:
+        if self.sheet is None or side <= 2 * RIM or across < 1:
             return None
         x, y = side * (int(row.tile) % across), side * (int(row.tile) // across)
         if x + side > self.sheet.width or y + side > self.sheet.height:
             return None
         return Picture(
-            src=self.sheet.src, width=side, height=side, alt=alt, sheet=self.sheet, x=x, y=y
+            src=self.sheet.src,
+            width=side - 2 * RIM,
+            height=side - 2 * RIM,
+            alt=alt,
+            sheet=self.sheet,
+            x=x + RIM,
+            y=y + RIM,
         )
 
 
@@ -248,7 +257,9 @@ def _of_methods(
         for side, tile in of_method.items():
             aside = f"sum misses {percent(tile.gap)}" if tile.gap is not None else ""
             if side == "randomised":
-                aside = f"rank correlation {number(tile.alike, 2)}, {tile.places} places"
+                aside = "the same everywhere"
+                if tile.alike is not None:
+                    aside = f"rank correlation {number(tile.alike, 2)}, {tile.places} places"
             alt = f"{title} for {picture.said_after}, {side}, over {picture.image}{_most(tile)}"
             of_side.append(Tile(picture=sheet_tiles.tile(tile, alt), caption=side, aside=aside))
         unnamed = "" if picture.in_before else f", which {comparison.title_before} does not name"
@@ -285,7 +296,7 @@ def _check(comparison: ComparisonRecords) -> str:
         values = frame.loc[frame["kind"] == method, "alike"]
         if (ranks := values.dropna()).size:
             silent = len(values) - len(ranks)
-            rest = f", on {counted(silent, 'more')} one is the same everywhere" if silent else ""
+            rest = f" ({count(silent)} more are the same everywhere)" if silent else ""
             sentences.append(
                 f"{title}: {number(float(ranks.mean()), 2)} over "
                 f"{counted(len(ranks), 'picture')}{rest}"
