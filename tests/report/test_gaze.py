@@ -18,10 +18,7 @@ from overpaint.records import (
     write_rows,
 )
 from overpaint.report import build
-from overpaint.report.pages.gaze import lines
-from overpaint.report.site.files import Site
-from overpaint.report.site.incremental import IncrementalFiles
-from overpaint.report.study.reading import read_records
+from overpaint.report.parts.addresses import picture_page
 
 NAME = "imagenet--fine_tuned"
 
@@ -41,8 +38,8 @@ def test_each_tile_is_its_part_of_the_sheet(whole):
     """Every tile of the tables stands on the page once, cut out where its number says."""
     tiles = read_rows(gaze_of(whole) / "tiles.parquet", GazeTileRow)
     section = section_of(whole)
-    corners = re.findall(r'viewBox="(\d+) (\d+) 112 112"', section)
-    expected = [(str(112 * (row.tile % 12)), str(112 * (row.tile // 12))) for row in tiles]
+    corners = re.findall(r'viewBox="(\d+) (\d+) 110 110"', section)
+    expected = [(str(112 * (row.tile % 12) + 1), str(112 * (row.tile // 12) + 1)) for row in tiles]
     assert sorted(corners) == sorted(expected)
     sheet = whole / f"site/pictures/gazes/{NAME}.webp"
     with Image.open(sheet) as picture:
@@ -110,6 +107,19 @@ def test_without_its_sheet_the_words_stay(lean, sheet):
     assert not (lean / f"site/pictures/gazes/{NAME}.webp").exists()
 
 
+def test_what_could_not_be_looked_at_is_told(lean):
+    """Empty tables say why; the page does not say that nobody asked."""
+    place = gaze_of(lean)
+    for name, row in (("pictures", GazePictureRow), ("tiles", GazeTileRow)):
+        write_rows(place / f"{name}.parquet", [], row)
+    manifest = read_json(place / "manifest.json")
+    manifest["facts"]["notes"] = ["No picture is there to look on."]
+    write_json(place / "manifest.json", manifest)
+    build(lean)
+    assert "No picture is there to look on." in section_of(lean)
+    assert "gaze: true" not in section_of(lean)
+
+
 def test_tiles_beyond_the_sheet_are_none(lean):
     """A number that no sheet has shows nothing that is not there."""
     place = gaze_of(lean)
@@ -123,23 +133,26 @@ def test_tiles_beyond_the_sheet_are_none(lean):
     assert 'class="cell"' not in section_of(lean)
 
 
-def test_a_page_of_a_picture_can_take_its_line(lean, tmp_path):
-    """`lines` gives what is shown of each picture by its name."""
-    records = read_records(StudyFolder(lean))
-    files = IncrementalFiles(tmp_path / "site")
-    with files.batch:
-        by_image = lines(Site(files), records.comparisons[NAME])
-    first, second = read_rows(gaze_of(lean) / "pictures.parquet", GazePictureRow)
-    assert list(by_image) == [first.image, second.image]
-    assert len(by_image[second.image].rows[-1].tiles) == 3
-    assert len(by_image[first.image].rows[-1].tiles) == 2
+def test_a_picture_and_its_page_lead_to_each_other(whole):
+    """The name of a picture leads to its page, and that to where networks look on it."""
+    first, second = read_rows(gaze_of(whole) / "pictures.parquet", GazePictureRow)
+    section = section_of(whole)
+    script = (whole / "site/pictures/rasta.js").read_text("utf-8")
+    for row in (first, second):
+        assert f'href="../{picture_page("rasta", row.image)}"' in section
+        assert f"{NAME}.html#gaze-picture-{row.number}" in script
+        assert f'id="gaze-picture-{row.number}"' in section
+    cards = section.split("<article")[1:]
+    assert [card.count("<figcaption>") for card in cards] == [8, 10]
 
 
 def test_without_a_gaze_nothing_is_copied(lean):
     """A folder that is removed takes its sheet from the site with it."""
     build(lean)
     assert (lean / f"site/pictures/gazes/{NAME}.webp").exists()
+    assert "#gaze-picture-" in (lean / "site/pictures/rasta.js").read_text("utf-8")
     shutil.rmtree(gaze_of(lean))
     build(lean)
+    assert "#gaze-picture-" not in (lean / "site/pictures/rasta.js").read_text("utf-8")
     assert not (lean / f"site/pictures/gazes/{NAME}.webp").exists()
     assert "gaze: true" in section_of(lean)

@@ -494,7 +494,7 @@ def advice(plan: Plan) -> list[AdviceRow]:
 
 def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -> None:
     place, draw = folder.comparison(before, after), generator(0, "comparison", before, after)
-    dataset = study().all_networks[after].fit
+    dataset = study(pairs=plan.pairs).all_networks[after].fit
     channels = [row for layer in plan.layers for row in channel_rows(draw, layer, plan)]
     layers, weights = layer_rows(draw, plan), weight_rows(draw, plan)
     if before == "fine_tuned":  # which was gone on from twice
@@ -630,7 +630,7 @@ def plane_rows(before: str, after: str, tested: list[ImageRow]) -> list[PlaneRow
 def write_causes(folder: StudyFolder, before: str, after: str, plan: Plan) -> None:
     """What was tried of a comparison; of a training from nothing there is no task to forget."""
     place, draw = folder.causes(before, after), generator(0, "causes", before, after)
-    dataset = study().all_networks[after].fit
+    dataset = study(pairs=plan.pairs).all_networks[after].fit
     write_rows(place / "rewind.parquet", rewind_rows(draw, after, dataset, plan), RewindRow)
     n = len(scored_pictures(dataset, plan))
     write_rows(place / "between.parquet", way_rows(0.12, MAIN[after], n, plan), BetweenRow)

@@ -1,6 +1,7 @@
 """Where the networks of a study look: what is made, of what, what makes it anew, and what stays."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from overpaint.cli.clean import clean
 from overpaint.datasets.catalogue import Picture, Split
-from overpaint.errors import MissingExtraError, StudyError
+from overpaint.errors import MissingExtraError, NetworkError, StudyError
 from overpaint.gaze import captum
 from overpaint.progress import Progressing
 from overpaint.records import (
@@ -153,6 +154,30 @@ def test_what_is_asked_for_is_made_and_what_is_not_is_cleaned_away(done, tmp_pat
     removed = "\n".join(clean(done, dry=True))
     assert all(pair in removed for pair in PAIRS)
     assert made(run(done)) == set()  # and the study is as it was
+
+
+def test_what_cannot_be_looked_at_costs_nothing_else(done, tmp_path, monkeypatch):
+    """A network that cannot be read so, and a Captum that cannot be imported, are notes."""
+    folder = shutil.copytree(done, tmp_path / "run")
+
+    def refuse(*_args, **_options):
+        raise NetworkError("rows-not-pictures", "no row a picture")
+
+    place = StudyFolder(folder).gaze("source", "tuned")
+    few = STUDY.replace("pictures: 4", "pictures: 2")
+    monkeypatch.setitem(__import__("sys").modules, "captum.attr", None)
+    assert made(run(folder, few)) == PAIRS
+    facts = facts_of(read_manifest(place), GazeFacts)
+    assert facts.methods == []
+    assert [note.split(":")[0] for note in facts.notes] == [
+        "No grad cam",
+        "No integrated gradients",
+    ]
+    monkeypatch.setattr("overpaint.gaze.looking.maps_of", refuse)
+    assert made(run(folder, few.replace("pictures: 2", "pictures: 3"))) == PAIRS
+    assert "no row a picture" in facts_of(read_manifest(place), GazeFacts).notes[0]
+    assert not (place / "sheet.webp").exists()
+    assert made(run(folder, few.replace("pictures: 2", "pictures: 3"))) == set()
 
 
 def test_where_nothing_is_said_it_is_looked_where_that_costs_little(tmp_path):

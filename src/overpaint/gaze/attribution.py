@@ -85,11 +85,11 @@ class Attribution:
         from overpaint.pixels.images import encoded
 
         parts = [by_place(part) for part in (self.values, self.randomised) if part is not None]
-        drawn = [
+        tiles = [
             self.picture,
             *(overlay(self.picture, part / max(float(part.max()), 1e-30)) for part in parts),
         ]
-        return encoded(Image.fromarray(np.hstack(drawn)), "PNG")
+        return encoded(Image.fromarray(np.hstack(tiles)), "PNG")
 
 
 def attribute(
@@ -266,15 +266,15 @@ def integrated_gradients(
             whole, nothing = network(torch.cat([image, baseline]))[:, target].double().tolist()
         steps = STEPS
         while True:
-            found = method.attribute(
+            gradients = method.attribute(
                 image, baselines=baseline, target=target, n_steps=steps, internal_batch_size=AT_ONCE
             ).detach()
-            missed = abs(float(found.double().sum()) - (whole - nothing))
+            missed = abs(float(gradients.double().sum()) - (whole - nothing))
             gap = missed / max(abs(whole - nothing), 1e-12)
             if gap <= TOLERANCE or 2 * steps > most:
                 break
             steps *= 2
-        results.append(Attributed(values=_plain(found.sum(dim=1)[0]), gap=gap, steps=steps))
+        results.append(Attributed(values=_plain(gradients.sum(dim=1)[0]), gap=gap, steps=steps))
     return results
 
 
@@ -441,7 +441,7 @@ def by_place(values: Values) -> Values:
     return grid[0, 0].numpy()
 
 
-def rank_correlation(one: Values, other: Values) -> float | None:
+def rank_correlation(first: Values, second: Values) -> float | None:
     """Spearman's, of the places of two maps: −1..1; None where one is the same everywhere.
 
     >>> rank_correlation(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 4.0, 9.0]]))
@@ -449,9 +449,9 @@ def rank_correlation(one: Values, other: Values) -> float | None:
     """
     from scipy.stats import rankdata
 
-    if one.shape != other.shape or np.ptp(one) == 0 or np.ptp(other) == 0:
+    if first.shape != second.shape or np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    ranks = [rankdata(part.ravel()) for part in (one, other)]
+    ranks = [rankdata(part.ravel()) for part in (first, second)]
     return float(np.round(np.corrcoef(*ranks)[0, 1], 12))
 
 

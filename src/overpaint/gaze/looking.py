@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from overpaint.errors import NetworkError
+from overpaint.errors import MissingExtraError, NetworkError
 from overpaint.files import File
 from overpaint.gaze.attribution import (
     Attributed,
@@ -134,8 +134,8 @@ def look(
                 )
             of_patches = (colours[layer].before, colours[layer].after)
             for at, name in enumerate(SIDES):
-                drawn = in_colours(tiles[at][number], of_patches[at][number])
-                looked.add(drawn, picture=number, kind="colours", network=name, layer=layer)
+                tile = in_colours(tiles[at][number], of_patches[at][number])
+                looked.add(tile, picture=number, kind="colours", network=name, layer=layer)
         for method, of_network in attributed.items():
             after = by_place(of_network["after"][number].values)
             for name, of_pictures in of_network.items():
@@ -259,7 +259,7 @@ def _attributed(
     }
     everything = dict(enumerate(targets))
     methods: tuple[Method, ...] = (own_method(after), "integrated_gradients")
-    steps, made = 3 * len(methods) * len(targets), 0
+    steps, step = 3 * len(methods) * len(targets), 0
     attributed: dict[Method, dict[str, dict[int, Attributed]]] = {}
     for method in methods:
         of_network: dict[str, dict[int, Attributed]] = {}
@@ -278,11 +278,11 @@ def _attributed(
                         method,
                         exactly=name != "randomised",
                     )
-                    made += 1
+                    step += 1
                     if progress:
-                        progress(made, steps)
+                        progress(step, steps)
             attributed[method] = of_network
             looked.methods.append(method)
-        except NetworkError as error:
+        except (NetworkError, MissingExtraError) as error:
             looked.notes.append(f"No {method.replace('_', ' ')}: {error}.")
     return attributed

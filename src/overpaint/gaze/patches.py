@@ -88,9 +88,9 @@ def patch_colours(before: NDArray[np.floating], after: NDArray[np.floating]) -> 
         after = after[:, :, rows][:, :, :, columns]
     (first, share_first), (second, share_second) = map(_components, (before, after))
     left, stretch, right = np.linalg.svd(second.T @ first)
-    both = np.stack([first, second @ (left @ right)])
-    low, high = np.quantile(both.reshape(-1, 3), ENDS, axis=0)
-    scaled = np.clip((both - low) / np.maximum(high - low, 1e-12), 0, 1)
+    turned = np.stack([first, second @ (left @ right)])
+    low, high = np.quantile(turned.reshape(-1, 3), ENDS, axis=0)
+    scaled = np.clip((turned - low) / np.maximum(high - low, 1e-12), 0, 1)
     colours = scaled.reshape(2, count, height, width, 3)
     return PatchColours(
         before=colours[0],

@@ -8,6 +8,7 @@ import pandas as pd
 from overpaint.datasets import Split
 from overpaint.datasets.catalogue import Picture
 from overpaint.defaults import GAZE_PICTURES
+from overpaint.errors import DatasetError, NetworkError
 from overpaint.records import (
     ChannelRow,
     ComparisonFacts,
@@ -129,7 +130,7 @@ def _wanted(work: Workspace, pair: Pair, question: Asked) -> Manifest:
 
 def _look(work: Workspace, pair: Pair, question: Asked, wanted: Manifest) -> None:
     from overpaint.device import chosen, in_words
-    from overpaint.gaze.looking import Chosen, look
+    from overpaint.gaze.looking import Chosen, Looked, look
     from overpaint.gaze.tiles import ACROSS, TILE
 
     place, related = work.folder.comparison(*pair.pair), work.study.related(*pair.pair)
@@ -158,15 +159,20 @@ def _look(work: Workspace, pair: Pair, question: Asked, wanted: Manifest) -> Non
             question.pictures,
         )
     ]
-    with work.progress.stage(f"where {pair.before} and {pair.after} look") as advance:
-        looked = look(
-            (work.opened(pair.before), work.opened(pair.after)),
-            pictures,
-            units,
-            attribution=bool(wanted.settings["attribution"]),
-            seed=work.study.seed,
-            progress=advance,
-        )
+    looked = Looked(notes=["No picture is there to look on."])
+    if pictures:
+        with work.progress.stage(f"where {pair.before} and {pair.after} look") as advance:
+            try:
+                looked = look(
+                    (work.opened(pair.before), work.opened(pair.after)),
+                    pictures,
+                    units,
+                    attribution=bool(wanted.settings["attribution"]),
+                    seed=work.study.seed,
+                    progress=advance,
+                )
+            except (NetworkError, DatasetError) as error:
+                looked = Looked(notes=[f"Where the two networks look could not be shown: {error}."])
     facts = GazeFacts(
         dataset=splits[0].dataset,
         tile=TILE,
@@ -182,8 +188,9 @@ def _look(work: Workspace, pair: Pair, question: Asked, wanted: Manifest) -> Non
     with whole_folder(work.folder.gaze(*pair.pair)) as draft:
         write_rows(draft / "pictures.parquet", looked.pictures, GazePictureRow)
         write_rows(draft / "tiles.parquet", looked.tiles, GazeTileRow)
-        with whole_file(draft / "sheet.webp") as sheet:
-            sheet.write_bytes(looked.sheet)
+        if looked.tiles:
+            with whole_file(draft / "sheet.webp") as sheet:
+                sheet.write_bytes(looked.sheet)
         write_manifest(draft, with_facts(wanted, facts, device=in_words(chosen().device)))
 
 

@@ -271,7 +271,7 @@ def comparison_page(site: Site, classes: Classes, gallery: Gallery) -> Compariso
             if rest
             else ""
         ),
-        gaze=None if comparison.manifest is None else gaze(site, comparison),
+        gaze=None if comparison.manifest is None else gaze(site, gallery),
         marks=marks(side for card in cards for side in card.sides),
         specialised=_specialised_lead(comparison),
         channels=tuple(

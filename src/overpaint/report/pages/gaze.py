@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from overpaint.records import GazePictureRow, GazeTileRow
+from overpaint.report.parts.gallery import Gallery
 from overpaint.report.parts.rows import Link, Picture, Sheet
-from overpaint.report.parts.text import ABSENT, counted, listed, number, percent
+from overpaint.report.parts.text import ABSENT, count, counted, listed, number, percent
 from overpaint.report.site.files import Site
 from overpaint.report.study.reader import rows
 from overpaint.report.study.reading import ComparisonRecords
@@ -20,6 +21,9 @@ METHODS = {
     "integrated_gradients": "Integrated gradients",
 }
 """What methods of attribution are called, in the order in which they are shown."""
+
+RIM = 1
+"""Pixels of a tile's edge that are not shown: WebP has something of the next tile in them."""
 
 WHERE = (("top", "middle", "bottom"), ("left", "middle", "right"))
 
@@ -47,7 +51,7 @@ class Line:
     """A picture, and where the two networks look on it."""
 
     id: str
-    image: str
+    image: Link  # to its page
     label: str
     said: str
     chosen_for: str
@@ -67,15 +71,22 @@ class Gaze:
     remarks: tuple[str, ...]
 
 
-def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
+def gaze(site: Site, gallery: Gallery) -> Gaze:
     """The section of a comparison."""
-    looked = comparison.gaze
+    comparison, looked = gallery.comparison, gallery.comparison.gaze
     if looked.pictures.empty:
         absent = (
             "Where the two networks look was not asked for: with “gaze: true” in the study the "
             "next run shows it on a few pictures."
         )
-        return Gaze(reading="", colours="", check="", lines=(), data=(), remarks=(absent,))
+        return Gaze(
+            reading="",
+            colours="",
+            check="",
+            lines=(),
+            data=(),
+            remarks=tuple(looked.facts.notes) or (absent,),
+        )
     facts, place = looked.facts, f"gazes/{comparison.name}"
     apart = f" In {listed(facts.layers)} the channel after" if facts.matched else ""
     reading = (
@@ -96,7 +107,7 @@ def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
             for layer, (before, after) in facts.shares.items()
         ),
         check=_check(comparison),
-        lines=tuple(lines(site, comparison).values()),
+        lines=tuple(lines(site, gallery).values()),
         data=tuple(
             Link(name, href=site.data(f"{place}-{name}", frame))
             for name, frame in (("pictures", looked.pictures), ("tiles", looked.tiles))
@@ -105,23 +116,61 @@ def gaze(site: Site, comparison: ComparisonRecords) -> Gaze:
     )
 
 
-def lines(site: Site, comparison: ComparisonRecords) -> dict[str, Line]:
+def lines(site: Site, gallery: Gallery) -> dict[str, Line]:
     """What is shown of each picture, by its name."""
-    looked = comparison.gaze
+    comparison, looked = gallery.comparison, gallery.comparison.gaze
     tiles: dict[int, list[GazeTileRow]] = {}
-    for row in rows(looked.tiles, GazeTileRow):
-        tiles.setdefault(int(row.picture), []).append(row)
+    for tile in rows(looked.tiles, GazeTileRow):
+        tiles.setdefault(int(tile.picture), []).append(tile)
     sheet = None
     if looked.sheet:
         sheet = site.gaze_sheet(looked.sheet, comparison.name)
-    drawn = _Drawn(comparison=comparison, sheet=sheet)
-    return {
-        row.image: _line(drawn, row, tiles.get(int(row.number), []))
-        for row in rows(looked.pictures, GazePictureRow)
-    }
+    sheet_tiles = _Tiles(comparison=comparison, sheet=sheet)
+    networks = comparison.title_before, comparison.title_after
+    by_image = {}
+    for row in rows(looked.pictures, GazePictureRow):
+        of_picture = tiles.get(int(row.number), [])
+        said = [
+            f"{network} says {label} ({percent(share)})"
+            for network, label, share in zip(
+                networks,
+                (row.said_before, row.said_after),
+                (row.said_before_p, row.said_after_p),
+                strict=True,
+            )
+            if label
+        ]
+        chosen_for = f"the first maximal image of {row.chosen_for}"
+        if row.chosen_for == "unlike":
+            chosen_for = f"among those that the two see least alike ({number(row.alike, 2)})"
+        plain = next((tile for tile in of_picture if tile.kind == "picture"), None)
+        by_image[row.image] = Line(
+            id=anchor(int(row.number)),
+            image=Link(row.image, href=gallery.dataset.origin(row.image).page)
+            if gallery.dataset
+            else Link(row.image),
+            label=row.label or ABSENT,
+            said=", ".join(said),
+            chosen_for=chosen_for,
+            picture=sheet_tiles.tile(plain, row.image) if plain else None,
+            rows=(
+                *_of_layers(sheet_tiles, row, of_picture),
+                *_of_methods(sheet_tiles, row, of_picture),
+            ),
+        )
+    return by_image
 
 
-class _Drawn(NamedTuple):
+def anchor(number: int) -> str:
+    """The anchor of a picture on the page of a comparison, by its number among those looked on.
+
+    >>> anchor(3)
+    'gaze-picture-3'
+    """
+    return f"gaze-picture-{number}"
+
+
+class _Tiles(NamedTuple):
     """The tiles of a comparison, where its sheet is there."""
 
     comparison: ComparisonRecords
@@ -130,45 +179,28 @@ class _Drawn(NamedTuple):
     def tile(self, row: GazeTileRow, alt: str) -> Picture | None:
         """A tile on the sheet; None where the sheet does not reach so far."""
         side, across = self.comparison.gaze.facts.tile, self.comparison.gaze.facts.across
-        if self.sheet is None or side < 1 or across < 1:
+        if self.sheet is None or side <= 2 * RIM or across < 1:
             return None
         x, y = side * (int(row.tile) % across), side * (int(row.tile) // across)
         if x + side > self.sheet.width or y + side > self.sheet.height:
             return None
         return Picture(
-            src=self.sheet.src, width=side, height=side, alt=alt, sheet=self.sheet, x=x, y=y
+            src=self.sheet.src,
+            width=side - 2 * RIM,
+            height=side - 2 * RIM,
+            alt=alt,
+            sheet=self.sheet,
+            x=x + RIM,
+            y=y + RIM,
         )
 
 
-def _line(drawn: _Drawn, row: GazePictureRow, tiles: list[GazeTileRow]) -> Line:
-    comparison = drawn.comparison
-    said = [
-        f"{network} says {label} ({percent(share)})"
-        for network, label, share in (
-            (comparison.before, row.said_before, row.said_before_p),
-            (comparison.after, row.said_after, row.said_after_p),
-        )
-        if label
-    ]
-    chosen_for = f"the first maximal image of {row.chosen_for}"
-    if row.chosen_for == "unlike":
-        chosen_for = f"among those that the two see least alike ({number(row.alike, 2)})"
-    whole = next((tile for tile in tiles if tile.kind == "picture"), None)
-    return Line(
-        id=f"gaze-picture-{int(row.number)}",
-        image=row.image,
-        label=row.label or ABSENT,
-        said=", ".join(said),
-        chosen_for=chosen_for,
-        picture=drawn.tile(whole, row.image) if whole else None,
-        rows=(*_of_layers(drawn, row, tiles), *_of_methods(drawn, row, tiles)),
-    )
-
-
-def _of_layers(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow]) -> Iterable[Row]:
+def _of_layers(
+    sheet_tiles: _Tiles, picture: GazePictureRow, tiles: list[GazeTileRow]
+) -> Iterable[Row]:
     """Heat and patch colours, layer by layer."""
-    comparison = drawn.comparison
-    names = {"before": comparison.before, "after": comparison.after}
+    comparison = sheet_tiles.comparison
+    names = {"before": comparison.title_before, "after": comparison.title_after}
     for layer in comparison.gaze.facts.layers:
         heats = [tile for tile in tiles if (tile.kind, tile.layer) == ("heat", layer)]
         if heats:
@@ -179,7 +211,7 @@ def _of_layers(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow])
                 aside=f"heat, up to {number(most, 2)}",
                 tiles=tuple(
                     Tile(
-                        picture=drawn.tile(
+                        picture=sheet_tiles.tile(
                             tile,
                             f"Heat of {layer}:{tile.channel} in {names.get(tile.network)} over "
                             f"{picture.image}{_most(tile)}",
@@ -200,7 +232,7 @@ def _of_layers(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow])
                 aside="patch colours",
                 tiles=tuple(
                     Tile(
-                        picture=drawn.tile(
+                        picture=sheet_tiles.tile(
                             tile,
                             f"Patch colours of {layer} in {names.get(tile.network)}, "
                             f"{picture.image}",
@@ -212,25 +244,29 @@ def _of_layers(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow])
             )
 
 
-def _of_methods(drawn: _Drawn, picture: GazePictureRow, tiles: list[GazeTileRow]) -> Iterable[Row]:
+def _of_methods(
+    sheet_tiles: _Tiles, picture: GazePictureRow, tiles: list[GazeTileRow]
+) -> Iterable[Row]:
     """What speaks for the class that the network after says: in both, and with random weights."""
-    comparison = drawn.comparison
+    comparison = sheet_tiles.comparison
     for method, title in METHODS.items():
         of_method = {tile.network: tile for tile in tiles if tile.kind == method}
         if not of_method:
             continue
-        shown = []
+        of_side = []
         for side, tile in of_method.items():
             aside = f"sum misses {percent(tile.gap)}" if tile.gap is not None else ""
             if side == "randomised":
-                aside = f"rank correlation {number(tile.alike, 2)}, {tile.places} places"
+                aside = "the same everywhere"
+                if tile.alike is not None:
+                    aside = f"rank correlation {number(tile.alike, 2)}, {tile.places} places"
             alt = f"{title} for {picture.said_after}, {side}, over {picture.image}{_most(tile)}"
-            shown.append(Tile(picture=drawn.tile(tile, alt), caption=side, aside=aside))
-        unnamed = "" if picture.in_before else f", which {comparison.before} does not name"
+            of_side.append(Tile(picture=sheet_tiles.tile(tile, alt), caption=side, aside=aside))
+        unnamed = "" if picture.in_before else f", which {comparison.title_before} does not name"
         yield Row(
             title=Link(title, href="method.html#attribution"),
             aside=f"for {picture.said_after}{unnamed}",
-            tiles=tuple(shown),
+            tiles=tuple(of_side),
         )
 
 
@@ -255,20 +291,20 @@ def _check(comparison: ComparisonRecords) -> str:
     """How much the maps of a network are like those of one with random weights, on the mean."""
     frame = comparison.gaze.tiles
     frame = frame[frame["network"] == "randomised"]
-    told = []
+    sentences = []
     for method, title in METHODS.items():
         values = frame.loc[frame["kind"] == method, "alike"]
-        if (known := values.dropna()).size:
-            silent = len(values) - len(known)
-            rest = f", on {counted(silent, 'more')} one is the same everywhere" if silent else ""
-            told.append(
-                f"{title}: {number(float(known.mean()), 2)} over "
-                f"{counted(len(known), 'picture')}{rest}"
+        if (ranks := values.dropna()).size:
+            silent = len(values) - len(ranks)
+            rest = f" ({count(silent)} more are the same everywhere)" if silent else ""
+            sentences.append(
+                f"{title}: {number(float(ranks.mean()), 2)} over "
+                f"{counted(len(ranks), 'picture')}{rest}"
             )
-    if not told:
+    if not sentences:
         return ""
     return (
         "The last map of each row is a check: the same of the network after with its weights dealt "
         "out at random. The more it is like the map beside it, the less that says of what the "
-        f"network learnt. Rank correlation, 1 for the same order of places: {'; '.join(told)}."
+        f"network learnt. Rank correlation, 1 for the same order of places: {'; '.join(sentences)}."
     )

@@ -15,6 +15,7 @@ import pandas as pd
 
 from overpaint.defaults import NEIGHBOURS
 from overpaint.records import PlaneRow
+from overpaint.report.pages import gaze
 from overpaint.report.pages.view import DIGITS, in_digits, script, signs
 from overpaint.report.parts.addresses import network_page, picture_anchor
 from overpaint.report.parts.gallery import Gallery, thumbnail
@@ -57,7 +58,12 @@ class Collection:
     @cached_property
     def images(self) -> list[CollectedPicture]:
         """In the order of the dataset."""
-        mapped = {image for each in self.galleries for image in each.comparison.plane["image"]}
+        on_pages = {
+            image
+            for gallery in self.galleries
+            for table in (gallery.comparison.plane, gallery.comparison.gaze.pictures)
+            for image in table["image"]
+        }
         place = self.records.folder.thumbnails(self.dataset.name)
         present = {name for name, *_ in self.site.files.pictures_below(place)}
         return [
@@ -74,7 +80,7 @@ class Collection:
             ]
             .drop_duplicates("image")
             .itertuples(index=False, name=None)
-            if image in mapped or f"{digest[:24]}.jpg" in present
+            if image in on_pages or f"{digest[:24]}.jpg" in present
         ]
 
     @cached_property
@@ -319,6 +325,12 @@ def facts(collection: Collection, picture: CollectedPicture) -> Iterable[list[st
         yield ["Group", picture.group, ""]
     yield ["Split", picture.split, ""]
     yield ["Size", picture.size, ""]
+    for gallery in collection.galleries:
+        comparison = gallery.comparison
+        looked = comparison.gaze.pictures
+        for number in looked.loc[looked["image"] == picture.image, "number"].tolist():
+            address = comparison.address(gaze.anchor(int(number)))
+            yield ["Where networks look", comparison.title, address]
     said = collection.dataset.said.get(picture.image)
     if said:
         source, rights = said

@@ -130,7 +130,9 @@ class DatasetSubject(StudySubject):
             if entry.fit == name:
                 paths.append(folder.network(network) / "predictions.parquet")
         for pair in self.comparisons:
-            place = folder.comparison(pair.comparison.before, pair.comparison.after)
+            names = pair.comparison.before, pair.comparison.after
+            place = folder.comparison(*names)
+            paths.append(folder.gaze(*names) / "pictures.parquet")
             files = ("manifest.json", "plane.parquet", "maximal.parquet", "channels.parquet")
             paths += [place / file for file in (*files, "responses.parquet")]
         return [
