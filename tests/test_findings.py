@@ -97,7 +97,7 @@ def test_a_network_and_itself_have_no_trend():
 
 def test_many_pictures_are_sampled(monkeypatch):
     """Of a large split some pictures give the interval, and N tells all of them."""
-    monkeypatch.setattr("overpaint.findings.PICTURES", 40)
+    monkeypatch.setattr("overpaint.findings.hypothesis.PICTURES", 40)
     features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
     layers = [(features["before", layer], features["after", layer]) for layer in LAYERS]
     assert {len(grams.x) for grams in Sampled.of(layers, 0).layers} == {40}
