@@ -34,7 +34,8 @@
       }
       if (cameFromList) scrollTo({ top: 0, behavior: "instant" });
       document.title = `${name} · ${nameOfPage}`;
-      the("#name").textContent = name;
+      const start = name.lastIndexOf("/", name.length - 2) + 1; // its folders stand above it, small
+      the("#name").replaceChildren(element("small", {}, name.slice(0, start)), name.slice(start));
       try {
         const all = await load();
         if (asked() === name) fill(all, all.numbers.get(name));
@@ -97,7 +98,7 @@
   function fill(data, number) {
     const { pictures, networks, pairs, word } = data;
     const picture = pictures[number];
-    const link = (to) => to && { text: to.name, href: at(to.name) };
+    const link = (to) => to && { text: to.name.split("/").pop() || to.name, href: at(to.name) };
     the("#summary").textContent = picture.summary;
     lead(the("#picture [rel=prev]"), link(pictures[number - 1]));
     lead(the("#picture [rel=next]"), link(pictures[number + 1]));
