@@ -551,7 +551,7 @@ def write_gaze(
     folder: StudyFolder, before: str, after: str, shown: list, train: list[ImageRow], plan: Plan
 ) -> None:
     """Where two networks look, on two pictures; of the second the network before has the class."""
-    place, dataset = folder.gaze(before, after), study().all_networks[after].fit
+    place, dataset = folder.gaze(before, after), study(pairs=plan.pairs).all_networks[after].fit
     layers = list(dict.fromkeys(layer for layer, _ in shown))[:2]
     channel = dict(reversed(shown))
     picture_rows, tiles = [], []
