@@ -552,7 +552,7 @@ def test_a_channel_is_shown_as_its_data_have_it(reader, site):
             )
             assert told == [[name, *fact[:2]] for name, fact in facts.items()]
         for when, images in zip(("before", "after"), channel.images, strict=True):
-            items = page.locator(f".maximal.{when} .thumbs > li")
+            items = page.locator(f"#unit .maximal.{when} .thumbs > li")
             names = items.evaluate_all(
                 "all => all.map(each => each.querySelector('.cell').getAttribute('aria-label'))"
             )
@@ -578,7 +578,7 @@ def test_what_a_channel_has_seen_is_drawn_by_the_script(reader, site, whole):
     reader.go(CHANNEL)
     for side, when in enumerate(("before", "after")):
         outline = outlines(ReceptiveFields(**fields[when]))["mixed4d"]
-        drawn = reader.page.locator(f".maximal.{when} .seen").evaluate_all(SHAPES)
+        drawn = reader.page.locator(f"#unit .maximal.{when} .seen").evaluate_all(SHAPES)
         expected = [outline.draw(*image.place, 112, 84) for image in images[side]]
         assert len(drawn) == len(expected) > 5
         for (box, *paths), markup in zip(drawn, expected, strict=True):
@@ -749,9 +749,38 @@ def test_on_a_telephone_all_can_be_touched(reading, site):
 
 
 UNFOLD = """() => {
-  const folded = document.querySelectorAll("li, .card");
+  const folded = document.querySelectorAll("li, .card, .confusion");
   for (const each of folded) each.style.contentVisibility = "visible";
 }"""
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_mark_opens_what_it_stands_for(reading, site, script):
+    """A point of a chart leads to its channel and a cell to the pictures of its pair, with a script
+    or without.
+    """
+    reader = reading(site, java_script_enabled=script)
+    for page, mark in ((f"{PAIR}.html", "#scatter"), ("networks/fine_tuned.html", "#confusion")):
+        reader.go(page)
+        link = reader.page.locator(f"{mark} svg a").first
+        place = link.get_attribute("href")
+        link.scroll_into_view_if_needed()
+        link.click(force=True)  # what stands on it is a link to the same
+        reader.page.wait_for_url(f"**/{place.removeprefix('../')}")
+
+
+def test_a_channel_begins_with_its_images_and_ends_with_how_to_draw_it(reader, site):
+    """Maximal images come first; a channel that was not drawn has no empty frame, and its last line
+    says what a study would have to say.
+    """
+    undrawn = [number for number, row in channels(site, LAYER).items() if not any(row.drawn)]
+    reader.go(f"{LAYER}#{undrawn[0]}")
+    headings = reader.page.locator("#unit h2:visible").all_inner_texts()
+    assert headings == ["Maximal activation images", "In numbers"]
+    told = reader.page.locator("#undrawn").inner_text()
+    assert told.endswith(f"a study draws it with “render: {{channels: [mixed4d:{undrawn[0]}]}}”.")
+    box = reader.page.locator("#undrawn").bounding_box()
+    assert box["y"] > reader.page.locator("#ranks").bounding_box()["y"]
 
 
 @pytest.mark.parametrize("manner", ["1200-light", "390-light", "1200-dark"])

@@ -68,7 +68,7 @@ def test_every_file_is_reached(whole):
     for name, page in pages(site).items():
         scripts = [named[key] for _, named in page.tags
                    for key in ("data-channels", "data-pictures") if key in named]  # fmt: skip
-        if "data-channels" in {key for _, named in page.tags for key in named}:
+        if any("data-channels" in named for _, named in page.tags):
             for channel in channels(site, name).values():
                 reached |= {image.src for side in channel.images for image in side if image.src}
                 reached |= {drawing[0] for drawing in channel.drawn if drawing}
@@ -327,7 +327,7 @@ def test_frames_mark_what_both_rows_share(whole):
 def test_the_lineage_is_a_tree(whole):
     """A network trained from another stands inside it in the lineage, after its training."""
     page = read_page(whole / "site/index.html")
-    tree = page.text.split('<ul class="tree">')[1].split("</section>")[0]
+    tree = page.text.split('<ul class="tree across levels-3">')[1].split("</section>")[0]
     places = [tree.index(f'id="network-{name}"') for name in ("imagenet", "fine_tuned", "double")]
     assert places == sorted(places)
     inside = tree[places[1] : places[2]]
@@ -431,10 +431,13 @@ def test_a_missing_file(lean, gone, page):
 def test_broken_files(lean):
     """Files that are no records are told of, each by its name."""
     broken = [*lean.rglob("*.parquet"), *lean.rglob("*.json")]
-    # which probes belong to a comparison, and whether it has planes, is told by its manifest,
-    # which is broken too
-    unread = [*lean.glob("networks/*.init/*"), *lean.glob("probes/*/*/*")]
-    unread += lean.glob("comparisons/*/plane.parquet")
+    # which probes belong to a comparison, and whether it has planes, is told by its manifest, which
+    # is broken too
+    unread = [
+        *lean.glob("networks/*.init/*"),
+        *lean.glob("probes/*/*/*"),
+        *lean.glob("comparisons/*/plane.parquet"),
+    ]
     broken = [path for path in broken if path not in unread]
     for path in broken:
         path.write_bytes(b"\0 no record")

@@ -86,9 +86,13 @@ def test_no_sign_steers_or_turns_what_is_shown(made):
 def test_charts_are_sound(made):
     """Each SVG is XML without a script or an element of a name's, each PDF and PNG is whole."""
     for _, text in texts(made, ".svg"):
-        tags = {element.tag.rpartition("}")[2] for element in ET.fromstring(text).iter()}  # noqa: S314 - ours
+        elements = [*ET.fromstring(text).iter()]  # noqa: S314 - ours
+        tags = {element.tag.rpartition("}")[2] for element in elements}
         assert tags <= {"svg", "g", "path", "text", "rect", "defs", "clipPath", "line", "title",
-                        "linearGradient", "stop", "image", "style", "tspan"}, tags  # fmt: skip
+                        "linearGradient", "stop", "image", "style", "tspan",
+                        "a", "circle"}, tags  # fmt: skip
+        for href in [element.get("href", "") for element in elements if element.tag.endswith("}a")]:
+            assert re.fullmatch(r"(\.\./)+[\w./-]+\.html(#[\w.-]+)?", href), href
     drawn = [path for name in ("site", "figures") for path in made[name].rglob("*.pdf")]
     assert all(read_pdf(path.read_bytes()).text for path in drawn)
     for path in [path for name in ("site", "figures") for path in made[name].rglob("*.png")]:

@@ -24,7 +24,8 @@ def test_what_mattered_stands_first(whole):
     for name in ("rewinds", "way", "probes"):
         place = whole / f"site/charts/comparisons/fine_tuned--double/{name}"
         assert all(place.with_suffix(f".{kind}").exists() for kind in ("svg",))
-        assert f'fine_tuned--double/{name}.svg" width=' in page
+        drawing = page.split(f'id="{name}">')[1].split("</section>")[0]
+        assert "<svg " in drawing or f'fine_tuned--double/{name}.svg" width=' in drawing
     assert "Change and cost of setting back by layer, 6 layers; the largest cost is" in page
     assert page.count("<details>") >= 5
 

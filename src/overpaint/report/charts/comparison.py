@@ -41,7 +41,7 @@ def comparison_figures(site: Site, comparison: ComparisonRecords) -> list[Figure
 def at_layers(comparison: ComparisonRecords, frame: pd.DataFrame) -> pd.DataFrame:
     """A table by layer with what each row opens: the layer's page, where it has one."""
     pages = {layer: link(comparison.layer(layer)) for layer in comparison.order}
-    return frame.assign(href=[pages.get(layer) for layer in frame["layer"]])
+    return frame.assign(href=[pages.get(layer, "") for layer in frame["layer"]])
 
 
 @dataclass(frozen=True, kw_only=True)

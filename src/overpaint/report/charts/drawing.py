@@ -22,9 +22,9 @@ LINK = "https://site.invalid/"
 """What stands before the address of a page in the site, for the drawer takes whole addresses."""
 
 
-def link(address: str | None) -> str | None:
+def link(address: str | None) -> str:
     """What a mark of a chart opens: a page of the site, or nothing."""
-    return LINK + address if address else None
+    return LINK + address if address else ""
 
 
 def svg(chart: alt.TopLevelMixin | dict[str, Any], root: str = "") -> str:

@@ -174,10 +174,10 @@ def knows(comparison: ComparisonRecords, score: str) -> Drawing | None:
     """What the layers of the networks know of the classes, by a linear probe."""
     probes = comparison.causes.probes
     linear = probes[probes["method"] == "linear"].dropna(subset="value")
-    shown = linear["network"].drop_duplicates().tolist()[:SHOWN_PROBES]
-    linear = linear[linear["network"].isin(shown)].sort_values("position", kind="stable")
+    first = linear["network"].drop_duplicates().tolist()[:SHOWN_PROBES]
+    linear = linear[linear["network"].isin(first)].sort_values("position", kind="stable")
     linear = linear.assign(what=linear["network"].map(comparison.study.title_of))
-    names = list(map(comparison.study.title_of, shown))
+    names = list(map(comparison.study.title_of, first))
     if linear.empty:
         return None
     told = [

@@ -130,11 +130,11 @@ def _won(records: Records, dataset: str, best: Route, rest: list[Route]) -> Clau
             link=link,
         )
     second = rest[0]
-    other = records.title(second.name)
+    rival = records.title(second.name)
     if best.mean == second.mean:
         return Clause(
             question=QUESTIONS[0],
-            answer=f"{title} and {other}",
+            answer=f"{title} and {rival}",
             text=f"are level: {name} {score}",
             link=link,
         )
@@ -145,7 +145,7 @@ def _won(records: Records, dataset: str, best: Route, rest: list[Route]) -> Clau
         question=QUESTIONS[0],
         answer=title if is_settled else f"{title} leads",
         text=(
-            f"with {name} {score}, {points(best.mean - second.mean)} points{ends} above {other}"
+            f"with {name} {score}, {points(best.mean - second.mean)} points{ends} above {rival}"
             f"{'' if is_settled else ', an order that is not settled'}"
         ),
         link=link,

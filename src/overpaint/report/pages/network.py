@@ -406,7 +406,7 @@ def _pair_anchor(classes: list[str], label: str, predicted: str) -> str:
     return f"confused-{classes.index(label)}-{classes.index(predicted)}"
 
 
-def _opened(network: NetworkRecords, pairs: pd.DataFrame, classes: list[str]) -> list[str | None]:
+def _opened(network: NetworkRecords, pairs: pd.DataFrame, classes: list[str]) -> list[str]:
     """What each cell of the confusions opens: the pictures of its pair, or else its class."""
     page = address(network.name)
     pictured = {(pair.label, pair.predicted) for pair in confused_pairs(network.predictions)}
@@ -415,7 +415,7 @@ def _opened(network: NetworkRecords, pairs: pd.DataFrame, classes: list[str]) ->
         at = f"class-{classes.index(label)}"
         if (label, predicted) in pictured:
             at = _pair_anchor(classes, label, predicted)
-        opened.append(link(f"{page}#{at}") if n else None)
+        opened.append(link(f"{page}#{at}") if n else "")
     return opened
 
 

@@ -165,10 +165,10 @@ def first_images(
     if comparison.maximal is None:
         return None, None
     columns = ["network", "rank", "image", "digest"]
-    wanted = [("layer", "==", row.layer), ("channel", "==", row.channel), ("rank", "==", 1)]
+    filters = [("layer", "==", row.layer), ("channel", "==", row.channel), ("rank", "==", 1)]
     try:
         with table_file(comparison.maximal) as file:
-            frame = pq.read_table(file, columns=columns, filters=wanted).to_pandas()
+            frame = pq.read_table(file, columns=columns, filters=filters).to_pandas()
     except (RecordError, OSError, ValueError, TypeError, pa.ArrowException):
         return None, None
     first = frame.drop_duplicates("network").set_index("network")

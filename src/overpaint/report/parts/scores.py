@@ -199,9 +199,9 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
 # --- the chart ---------------------------------------------------------------------------------
 
 
-def _page_of(records: Records, name: str) -> str | None:
+def _page_of(records: Records, name: str) -> str:
     """What a mark of a score opens: the network's page, and nothing for an ensemble."""
-    return link(network_page(name)) if name in records.networks else None
+    return link(network_page(name)) if name in records.networks else ""
 
 
 def _figure(site: Site, records: Records, dataset: str, scored: list[Route]) -> Figure:
