@@ -4,10 +4,10 @@ A page's own rows stand beside the page. Addresses are relative to the site's ro
 put the way to the root before them.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 from markupsafe import Markup
 
@@ -38,8 +38,8 @@ class Sheet:
 
     @property
     def id(self) -> str:
-        """What a page calls it that shows parts of it many times."""
-        return f"sheet-{PurePosixPath(self.src).stem}"
+        """What a page calls it that shows parts of it many times: thousands, so that it is short."""
+        return f"s{hashlib.sha256(self.src.encode()).hexdigest()[:5]}"
 
 
 @dataclass(frozen=True, kw_only=True)
