@@ -38,7 +38,7 @@ class Sheet:
 
     @property
     def id(self) -> str:
-        """What a page calls it that shows parts of it many times: thousands, so that it is short."""
+        """What a page calls it that shows parts of it many times: thousands, so it is short."""
         return f"s{hashlib.sha256(self.src.encode()).hexdigest()[:5]}"
 
 
