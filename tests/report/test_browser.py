@@ -985,6 +985,18 @@ def test_maps_and_pictures_fit_a_telephone(reading, site, place):
     assert reader.page.evaluate("document.documentElement.scrollWidth") == PHONE
 
 
+@pytest.mark.parametrize("name", ["mixed4d:3", "mixed4d-3"])
+def test_a_channel_by_its_name_leads_to_where_it_is_shown(reader, name):
+    """A channel's name behind the address of its comparison is enough; a card's stays a card's."""
+    reader.page.goto(f"{(reader.site / PAIR).as_uri()}.html#{name}")
+    reader.arrives(CHANNEL)
+    card = reader.page.locator("article.card")
+    reader.page.goto(f"{(reader.site / PAIR).as_uri()}.html")
+    reader.page.goto(f"{(reader.site / PAIR).as_uri()}.html#{card.first.get_attribute('id')}")
+    expect(card.first).to_be_in_viewport()
+    assert reader.at == f"{PAIR}.html"
+
+
 def test_a_thumbnail_leads_to_its_picture(reader):
     """From a channel's maximal images, drawn by the script, to the page of one of them."""
     reader.go(CHANNEL)

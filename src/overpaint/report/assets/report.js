@@ -546,6 +546,14 @@
     reveal();
   }
 
+  // An address of a channel on the page of its comparison, `#mixed4d:164`, leads to where it is shown.
+  function forward() {
+    const [, layer, number] = /^#(.+)(?::|%3A|-)(\d+)$/i.exec(location.hash) ?? [];
+    if (!layer || document.getElementById(location.hash.slice(1))) return;
+    const link = document.getElementById(`layer-${layer}`)?.querySelector("a");
+    if (link) location.replace(`${link.href}#${number}`);
+  }
+
   // --- all of it
 
   function button(name, key, act) {
@@ -560,5 +568,7 @@
   document.addEventListener("keydown", pressed);
   choice();
   view();
+  forward();
+  addEventListener("hashchange", forward);
   window.OVERPAINT = { root, the, element, drawing, image, cell, beside, said, say, lead, folded, count };
 })();
