@@ -529,7 +529,8 @@ def test_a_view_can_be_sent(reader, reading, site):
 
 def test_the_address_of_a_channel_in_its_layer_stands(reader):
     reader.go(f"{LAYER}#c5")
-    assert reader.page.locator(".tile:target b").inner_text() == "5"
+    expect(reader.page.locator(".tile:target")).to_be_in_viewport()
+    assert reader.page.locator(".tile:target b").text_content() == "5"
     assert len(reader.shown) == 8
 
 
@@ -673,6 +674,7 @@ def test_the_slider_reveals(reader, site):
     assert slider.get_attribute("aria-valuetext") == "52 % before, 48 % after"
     reader.press("End")
     assert hidden(reader).endswith("100%)")
+    reader.page.locator(".stage").scroll_into_view_if_needed()
     box = reader.page.locator(".stage").bounding_box()
     x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
     reader.page.mouse.move(x, y)
@@ -858,7 +860,7 @@ def test_a_class_that_is_chosen_stands_out(reader, reading, site):
     """The others fade on both planes, and the address says so to another reader."""
     reader.go(MAP)
     value = reader.page.locator("#map-choice option[value^=class-]").first.get_attribute("value")
-    reader.page.get_by_label("Show").select_option(value)
+    reader.page.locator("#map-choice [name=kind]").select_option(value)
     number = reader.page.locator(f"[id='{value}']").get_attribute("data-kind")
     kinds = tiles(reader, 0).evaluate_all("all => all.map(each => each.dataset.kinds)")
     faint = [
@@ -1000,7 +1002,7 @@ def test_a_channel_by_its_name_leads_to_where_it_is_shown(reader, name):
 def test_a_thumbnail_leads_to_its_picture(reader):
     """From a channel's maximal images, drawn by the script, to the page of one of them."""
     reader.go(CHANNEL)
-    link = reader.page.locator(".maximal .thumbs a").first
+    link = reader.page.locator("#unit .maximal .thumbs a").first
     name = link.locator(".cell").get_attribute("aria-label")
     link.click()
     expect(reader.page.locator("#picture h1")).to_have_text(name)

@@ -406,12 +406,11 @@ def test_an_archive_outside_of_the_site(whole, place):
 def test_change_stands_on_the_edges(whole):
     """Where a network was compared with its parent, the mean CKA stands at its training."""
     index = read_page(whole / "site/index.html")
-    tree = index.text.split('<ul class="tree">')[1].split("</section>")[0]
+    tree = index.text.split('<ul class="tree')[1].split("</section>")[0]
     edges = dict.fromkeys(("fine_tuned", "gentle", "double", "scratch"))
     for name in edges:
-        before = tree.split(f'id="network-{name}"')[0]
-        edge = before[before.rindex('<span class="edge">') :]
-        found = re.search(r'<a href="([^"]+)">CKA ([\d.]+)</a>', edge)
+        node = tree.split(f'id="network-{name}"')[1].split("</article>")[0]
+        found = re.search(r'<a href="([^"]+)">CKA ([\d.]+)</a>', node)
         edges[name] = found and found.groups()
     for name, pair in [("fine_tuned", "imagenet--fine_tuned"), ("double", "fine_tuned--double"),
                        ("scratch", "scratch.init--scratch")]:  # fmt: skip
