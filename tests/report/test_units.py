@@ -235,7 +235,7 @@ def test_what_both_networks_want(lean):
         "what only the network after wants: 1.25 in imagenet, 7.50 in fine_tuned",
     ]
     for drawing, kind in zip(together, ("both", "only_after"), strict=True):
-        assert drawing[0].endswith(f"{channel}-{kind}.png")
+        assert drawing[0].endswith(f"{channel}-{kind}.jpg")
         assert (lean / "site" / drawing[0]).is_file()
 
 

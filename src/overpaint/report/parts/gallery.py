@@ -145,7 +145,7 @@ class Gallery:
         for row in self._together.get((layer, channel), ()):
             path = below / safe_name(layer) / f"{channel}-{row.kind}.png"
             if row.kind in OF_BOTH and path.resolve().is_relative_to(below.resolve()):
-                place = f"{self.comparison.name}/{slug(layer)}/{channel}-{row.kind}.png"
+                place = f"{self.comparison.name}/{slug(layer)}/{channel}-{row.kind}.jpg"
                 alt_text = f"Feature visualisation of {layer}:{channel}, {OF_BOTH[row.kind]}"
                 picture = self.site.pair_rendering(path, place, alt_text)
                 status = "" if row.status in ("ok", None) else f"; {row.status}"
