@@ -247,15 +247,16 @@ def test_sources_of_a_table_reach_the_report_and_nothing_is_trained_again(copy, 
     carry_out(folder, TABLE)
     page = folder / "site/networks/tuned.html"
     channels = folder / "site/comparisons/source--tuned.js"  # its pictures
-    link = re.compile(r'<a href="https://museum\.org/\d+" rel="noreferrer" '
-                      r'title="Rights: CC0"><svg ')  # fmt: skip
-    assert len(link.findall(page.read_text())) >= 4
-    assert len(re.findall(r'"https://museum\.org/\d+",1\]', channels.read_text())) >= 4
+    pictures = folder / "site/pictures/art.js"  # the page of each, where its source stands
+    to_its_page = r'<a href="\.\./pictures/art\.html#[^"]+" title="{}"><svg '
+    assert len(re.findall(to_its_page.format("Rights: CC0"), page.read_text())) >= 4
+    assert len(re.findall(r'"https://museum\.org/\d+"', pictures.read_text())) >= 4
     assert '"Rights: CC0"' in channels.read_text()
     write_table_of(copy, file, "javascript:alert({})", "CC BY 4.0")
     assert made(carry_out(folder, TABLE)) == {"site.json"}
-    title = re.compile(r'<div title="Source: javascript:alert\(\d+\). Rights: CC BY 4.0"><svg ')
-    assert len(title.findall(page.read_text())) >= 4
+    title = to_its_page.format(r"Source: javascript:alert\(\d+\)\. Rights: CC BY 4\.0")
+    assert len(re.findall(title, page.read_text())) >= 4
+    assert "javascript:alert(" in pictures.read_text()
     assert 'href="javascript' not in page.read_text()
     title = re.compile(r'"Source: javascript:alert\(\d+\). Rights: CC BY 4.0"')
     assert len(title.findall(channels.read_text())) >= 4
