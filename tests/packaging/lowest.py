@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-EXTRAS = ("train", "hub", "trackers", "lora", "remote", "test")
+EXTRAS = ("train", "hub", "trackers", "lora", "remote", "attribution", "test")
 """What the tests are run with; the rest of `dev` is a browser, a linter and a type checker."""
 
 
