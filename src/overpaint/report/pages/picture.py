@@ -327,9 +327,8 @@ def facts(collection: Collection, picture: CollectedPicture) -> Iterable[list[st
     yield ["Size", picture.size, ""]
     for gallery in collection.galleries:
         comparison = gallery.comparison
-        looked = comparison.gaze.pictures
-        for number in looked.loc[looked["image"] == picture.image, "number"].tolist():
-            address = comparison.address(gaze.anchor(int(number)))
+        for number in comparison.gaze.numbers.get(picture.image, ()):
+            address = comparison.address(gaze.anchor(number))
             yield ["Where networks look", comparison.title, address]
     said = collection.dataset.said.get(picture.image)
     if said:

@@ -1,6 +1,7 @@
 """Where two networks look, as the report reads it; a study that did not look has no such folder."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,12 @@ class GazeRecords:
     pictures: pd.DataFrame  # GazePictureRow
     tiles: pd.DataFrame  # GazeTileRow
     sheet: Path | None
+
+    @cached_property
+    def numbers(self) -> dict[str, list[int]]:
+        """Under which numbers a picture is looked on, by its name."""
+        grouped = self.pictures.groupby("image", sort=False)["number"]
+        return {str(image): numbers.astype(int).tolist() for image, numbers in grouped}
 
     @classmethod
     def nothing(cls) -> "GazeRecords":
