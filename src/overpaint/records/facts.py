@@ -123,10 +123,8 @@ class PlaneFacts:
     of: int = 0  # pictures of the split, of which they are a draw where they are fewer
     kept: float | None = None  # share of neighbours before that are neighbours after
     chance: float | None = None  # the same of unrelated features
-    trust_before: float | None = (
-        None  # whether who is near in the plane is so by the features; 0..1
-    )
-    trust_after: float | None = None
+    trust_before: float | None = None  # how far who is near in the plane is so; 0..1
+    trust_after: float | None = None  # the same after
     status: str = "ok"  # or why there are no planes
 
 
