@@ -97,6 +97,15 @@ def test_a_number_that_each_row_needs(folder, quick, table, column, rows):
     assert f"of its rows no “{column}”" in build(folder).read_text(encoding="utf-8")
 
 
+def test_a_layer_that_is_named_twice(folder, quick):
+    """Of rows of one layer the first is shown, and the others are told of."""
+    path = folder / COMPARISON / "layers.parquet"
+    frame = read_table(path)
+    write_table(path, frame.assign(layer=frame["layer"].iloc[0]))
+    said = f"names a layer once more in {len(frame) - 1} of its rows"
+    assert said in build(folder).read_text(encoding="utf-8")
+
+
 MANIFESTS = [
     [],
     3,

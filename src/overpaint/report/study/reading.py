@@ -266,7 +266,7 @@ class ComparisonRecords:
             comparison,
             manifest=manifest,
             facts=facts,
-            layers=reader.table(place / "layers.parquet", LayerRow).sort_values("position"),
+            layers=_layers(reader, place / "layers.parquet"),
             weights=reader.table(place / "weights.parquet", WeightRow).sort_values("position"),
             spectra=reader.table(place / "spectra.parquet", SpectrumRow),
             channels=reader.table(place / "channels.parquet", ChannelRow),
@@ -586,3 +586,11 @@ def _findings(reader: Reader, path: Path) -> list[FindingRow]:
     except RecordError:
         reader.say(path, "does not hold findings")
         return []
+
+
+def _layers(reader: Reader, path: Path) -> pd.DataFrame:
+    """The layers of a comparison in their order, each once, as a run writes them."""
+    frame = reader.table(path, LayerRow).sort_values("position")
+    if again := int(frame["layer"].duplicated().sum()):
+        reader.say(path, f"names a layer once more in {again:,} of its rows")
+    return frame.drop_duplicates("layer")
