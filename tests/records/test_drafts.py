@@ -1,7 +1,7 @@
 """Drafts: what nobody finishes is gone when the process ends."""
 
-from overpaint.records import drafts
-from overpaint.records.drafts import draft_of, forget, forget_mine
+from overpaint.records import StudyFolder, drafts, manifest, verify_folder, write_manifest
+from overpaint.records.drafts import draft_of, finished, forget, forget_mine
 
 
 def test_a_thread_that_writes_on_leaves_no_draft(tmp_path, monkeypatch):
@@ -20,3 +20,15 @@ def test_a_thread_that_writes_on_leaves_no_draft(tmp_path, monkeypatch):
     forget_mine()
     assert next(writes, None) is None
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_of_a_folder_is_no_artefact(tmp_path):
+    """While a run writes one, a look at the study folder does not take it for what is damaged."""
+    whole = tmp_path / "concepts" / "a--b"
+    draft = draft_of(whole)
+    for place in (whole, draft):
+        place.mkdir(parents=True)
+        write_manifest(place, manifest("concepts", inputs={}, settings={}, seed=0))
+    (draft / "manifest.json").write_text("half")
+    assert finished(tmp_path, "*/*/manifest.json") == [whole / "manifest.json"]
+    assert verify_folder(StudyFolder(tmp_path)) == []

@@ -73,7 +73,9 @@ class Reader:
             self.page.keyboard.press(key)
 
     def arrives(self, place: str) -> None:
+        """The address is there at once; what it says is shown an event later."""
         self.page.wait_for_url(lambda url: whereabouts(url).endswith(place))
+        self.page.evaluate("() => new Promise((settled) => setTimeout(settled))")
 
     def search(self, words: str) -> list[str]:
         """The results for words, typed into the box that `/` opens."""

@@ -145,7 +145,7 @@ DAMAGES = [
     ("site/findings.html", change, "site/findings.html was changed"),
     ("site/comparisons/source--tuned/mixed3b.html", cut, "mixed3b.html is cut off"),
     ("site/comparisons/source--tuned/mixed3b.js", cut, "mixed3b.js is cut off"),
-    ("site/pictures/renderings/source/mixed3b/1.png", lose, "1.png is lost"),
+    ("site/pictures/renderings/source/mixed3b/1.jpg", lose, "1.jpg is lost"),
 ]
 """A file, what happens to it, and what the next run says."""
 

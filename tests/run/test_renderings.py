@@ -127,8 +127,8 @@ def test_both_networks_at_once(done):
         assert Image.open(place / f"mixed3b/{row.channel}-{row.kind}.png").size == (32, 32)
     site = [path for ending in ("html", "js") for path in (done / "site").rglob(f"*.{ending}")]
     pages = "".join(path.read_text() for path in site)
-    assert "4-both.png" in pages
-    assert "4-only_after.png" in pages
+    assert "4-both.jpg" in pages
+    assert "4-only_after.jpg" in pages
 
 
 def test_a_killed_layer_goes_on(copy, monkeypatch):

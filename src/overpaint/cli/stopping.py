@@ -41,13 +41,15 @@ def of_study(folder: Path) -> str:
     >>> of_study(Path("nowhere"))
     'nothing was finished yet; the same command begins again'
     """
-    networks = sorted(path.parent.name for path in folder.glob("networks/*/manifest.json"))
+    from overpaint.records.drafts import finished
+
+    networks = [path.parent.name for path in finished(folder, "networks/*/manifest.json")]
     trainings = sorted(path.stem for path in folder.glob("trainings/*.pt"))
     if not networks and not trainings:
         return "nothing was finished yet; the same command begins again"
-    finished = f"all that was finished ({_counted(networks)})"
+    kept = f"all that was finished ({_counted(networks)})"
     epochs = f", and the whole epochs of {_counted(trainings)}" if trainings else ""
-    return f"{folder} keeps {finished}{epochs}; the same command goes on from there"
+    return f"{folder} keeps {kept}{epochs}; the same command goes on from there"
 
 
 def _counted(names: list[str]) -> str:

@@ -31,6 +31,7 @@ from overpaint.networks.weights import importers
 from overpaint.networks.weights.opening import read_tensors
 from overpaint.networks.weights.placing import Places, check_finite, check_settings, placed
 from overpaint.records import file_digest, read_manifest, whole_file
+from overpaint.records.drafts import finished
 from overpaint.study.code import is_code, not_allowed
 
 __all__ = ["Network", "Preprocessing", "build", "load", "open_network", "save_weights"]
@@ -120,7 +121,7 @@ def load(
     if (Path(name) / "manifest.json").is_file():
         return open_network(Path(name), code=place)
     if (Path(name) / "study.yaml").is_file():
-        paths = sorted(path.parent for path in Path(name).glob("networks/*/manifest.json"))
+        paths = [path.parent for path in finished(Path(name), "networks/*/manifest.json")]
         known = ", ".join(path.as_posix() for path in paths) or "none yet"
         raise NetworkError(
             "not-a-network", f"{name} is a study folder; name one of its networks: {known}"

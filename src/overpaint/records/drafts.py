@@ -122,6 +122,18 @@ def is_draft(name: str) -> bool:
     return bool(NAME.fullmatch(name) or OLD.fullmatch(name))
 
 
+def finished(folder: Path, pattern: str) -> list[Path]:
+    """What matches a pattern below a folder, in order, and is no draft or in one.
+
+    A draft of a folder holds all that the folder will, its manifest too, and vanishes at any time.
+    """
+    return sorted(
+        path
+        for path in folder.glob(pattern)
+        if not any(is_draft(part) for part in path.relative_to(folder).parts)
+    )
+
+
 def writer_is_gone(draft: Path, *, alone: bool = False) -> bool:
     """Whether nobody will finish a draft; `alone`: a lock says that no other machine writes."""
     parts = NAME.fullmatch(draft.name)

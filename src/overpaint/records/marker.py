@@ -18,6 +18,7 @@ import yaml
 from overpaint.errors import RecordError
 from overpaint.files import read_regular
 from overpaint.records.belongings import is_link, kind_of, read_plain, refuse_link
+from overpaint.records.drafts import finished
 from overpaint.records.files import write_json
 
 MARKER = "overpaint.json"
@@ -92,7 +93,7 @@ def study_of(root: Path) -> str | None:
     artefacts = any(
         kind_of(path.parent) == kind
         for kind, folder in (("dataset", "datasets"), ("network", "networks"))
-        for path in root.glob(f"{folder}/*/manifest.json")
+        for path in finished(root, f"{folder}/*/manifest.json")
     )
     try:
         text = read_regular(root / "study.yaml", MOST).decode()

@@ -14,6 +14,7 @@ from overpaint.records.contents import (
     is_file,
     lie_below,
 )
+from overpaint.records.drafts import finished
 from overpaint.records.files import file_digest, read_json, read_rows
 from overpaint.records.folder import StudyFolder
 from overpaint.records.rows import ImageRow
@@ -44,7 +45,7 @@ def verify_folder(folder: StudyFolder, *, read: bool = True) -> list[Damage]:
     places = [
         path.parent / pattern.name if is_file(pattern) else path.parent
         for pattern in map(Path, PLACES)
-        for path in sorted(root.glob(manifest_path(pattern).as_posix()))
+        for path in finished(root, manifest_path(pattern).as_posix())
     ]
     if not places and not folder.study.is_file():
         raise RecordError(

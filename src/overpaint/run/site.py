@@ -11,6 +11,7 @@ from overpaint.records import (
     read_json,
     write_manifest,
 )
+from overpaint.records.drafts import finished
 from overpaint.report import build
 from overpaint.report.site.incremental import program
 from overpaint.run.workspace import Workspace
@@ -34,7 +35,7 @@ def keep_site(work: Workspace) -> Path:
     """
     root, state = work.folder.root, work.folder.site_state
     index = work.folder.site / "index.html"
-    files = sorted(path for pattern in SHOWN for path in root.glob(pattern))
+    files = sorted(path for pattern in SHOWN for path in finished(root, pattern))
     digests = {path.relative_to(root).as_posix(): file_digest(path) for path in files}
     pending = {path.relative_to(root).as_posix(): PENDING for path in work.pending}
     inputs = {"program": program()} | digests | pending
