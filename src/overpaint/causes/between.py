@@ -8,6 +8,7 @@ the way shows what was forgotten.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -27,7 +28,7 @@ from overpaint.datasets import Split
 from overpaint.device import exact, on_best_device
 from overpaint.errors import NetworkError
 from overpaint.machine import refusals_told
-from overpaint.measures.scores import contrast, main_score
+from overpaint.measures.scores import contrast, main_score, main_value
 from overpaint.networks import Network
 from overpaint.networks.order import back_to
 from overpaint.pixels.batches import as_float, at_device, pixels_of
@@ -45,15 +46,20 @@ BatchNorm = nn.modules.batchnorm._BatchNorm  # noqa: SLF001
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """What was found on the way: a row (BetweenRow) a place, and what each network said there; a
+    """What was found on the way: what each network said there, and a row (BetweenRow) a place; a
     notebook shows it as a curve.
     """
 
-    rows: pd.DataFrame
     said: Mapping[tuple[str, float], Said]  # by layer ("" is all) and α
     images: Split
     seed: int
     heads: bool  # whether they go the way too
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """A row a place, with the score's interval: a bootstrap each, so only where it is asked."""
+        rows = [_row(self.images, *place, self.said[place], self.seed) for place in self.said]
+        return table(rows, BetweenRow)
 
     def score(self, alpha: float, layer: str = "") -> Score:
         """The main score at α."""
@@ -91,10 +97,13 @@ class Way:
 
         On test it would flatter itself: choose on validation, and score on test.
         """
-        rows = self.rows[self.rows["layer"] == layer].sort_values(
-            ["value", "loss"], ascending=[False, True], kind="stable"
-        )
-        return float(rows["alpha"].iloc[0])
+        labels = np.asarray(self.images.labels)
+
+        def worth(alpha: float) -> tuple[float, float]:
+            said = self.said[layer, alpha]
+            return main_value(said.probabilities, labels), -float(said.losses(labels).mean())
+
+        return max((alpha for of, alpha in self.said if of == layer), key=worth)
 
     def _repr_html_(self) -> str:
         from overpaint.report.charts.drawing import svg
@@ -223,16 +232,9 @@ def between_on(
         if progress:
             progress(number, len(places))
     return [
-        Way(
-            rows=table([_row(images, *place, of_split[place], seed) for place in of_split],
-                       BetweenRow),
-            said=of_split,
-            images=images,
-            seed=seed,
-            heads=bool(heads),
-        )
+        Way(said=of_split, images=images, seed=seed, heads=bool(heads))
         for images, of_split in zip(splits, said, strict=True)
-    ]  # fmt: skip
+    ]
 
 
 def _row(images: Split, layer: str, alpha: float, said: Said, seed: int) -> BetweenRow:

@@ -171,7 +171,8 @@ def said_of_each(
                 images = as_float(batch, device)
                 outputs: dict[int, dict[str, Tensor]] = {}
                 for at, (variant, run) in enumerate(zip(variants, running, strict=True)):
-                    run.forget()
+                    if number == 1 or len(running) > 1:  # another has run since
+                        run.forget()
                     if onwards and able is None:
                         able = onwards.tried(run, images)
                     if onwards and able and variant.behind in able:
