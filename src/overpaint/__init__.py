@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from overpaint.networks.own import wrap
     from overpaint.networks.taps import Unit, taps
     from overpaint.render import render
+    from overpaint.report.opened import OpenComparison, OpenStudy, open_study
     from overpaint.reporting import report
     from overpaint.study import Study, read_study
 
@@ -39,6 +40,8 @@ __all__ = [
     "Concepts",
     "Dataset",
     "Network",
+    "OpenComparison",
+    "OpenStudy",
     "OverpaintError",
     "Probes",
     "Rewound",
@@ -51,6 +54,7 @@ __all__ = [
     "concepts",
     "dataset",
     "load",
+    "open_study",
     "probe",
     "read_study",
     "render",
@@ -66,6 +70,8 @@ _HOMES = {
     "Concepts": "overpaint.comparison.concepts:Concepts",
     "Dataset": "overpaint.datasets:Dataset",
     "Network": "overpaint.networks:Network",
+    "OpenComparison": "overpaint.report.opened:OpenComparison",
+    "OpenStudy": "overpaint.report.opened:OpenStudy",
     "OverpaintError": "overpaint.errors:OverpaintError",
     "Probes": "overpaint.comparison.probes:Probes",
     "Rewound": "overpaint.causes.rewind:Rewound",
@@ -78,6 +84,7 @@ _HOMES = {
     "concepts": "overpaint.comparison.concepts:concepts",
     "dataset": "overpaint.datasets.opening:dataset",
     "load": "overpaint.networks:load",
+    "open_study": "overpaint.report.opened:open_study",
     "probe": "overpaint.comparison.probes:probe",
     "read_study": "overpaint.study:read_study",
     "render": "overpaint.render:render",

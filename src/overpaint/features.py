@@ -55,6 +55,7 @@ from overpaint.machine import refusals_told
 from overpaint.networks import Network
 from overpaint.networks.taps import Reduction, map_size, reduction_of, taps
 from overpaint.pixels.batches import as_float, batches, in_order, pixels_of, view_of
+from overpaint.progress import notebook_bar
 from overpaint.records import (
     FeaturesFacts,
     Manifest,
@@ -197,6 +198,7 @@ def features_of(
     ]
     batch = batch_size(arrays)
     features: list[dict[str, NDArray[Any]]] = [{} for _ in networks]
+    advance = notebook_bar(f"features on {split.dataset}/{split.name}")
     for rows, parts in run_over(arrays, split, in_order(len(split), batch)):
         for (_, layers), by_layer, part in zip(networks, features, parts, strict=True):
             for layer in layers:
@@ -204,6 +206,8 @@ def features_of(
                 if layer not in by_layer:
                     by_layer[layer] = np.empty((len(split), values.shape[1]), values.dtype)
                 by_layer[layer][rows[0] : rows[-1] + 1] = values
+        if advance:
+            advance(rows[-1] + 1, len(split))
     return features
 
 

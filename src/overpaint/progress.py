@@ -4,10 +4,12 @@ On a terminal the bar moves; elsewhere each stage is one plain line when it ends
 then as long as it lasts.
 """
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -84,6 +86,28 @@ class Progressing:
                 bar.update(task, completed=done, total=total, note=note)
 
             yield advance
+
+
+def notebook_bar(title: str) -> Advance | None:
+    """In a notebook, what draws a bar below the cell as work advances; elsewhere None.
+
+    It is drawn when the work first tells how far it is.
+    """
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if not hasattr(shell, "kernel"):  # a terminal has no place for it
+        return None
+    from IPython.display import ProgressBar, display
+
+    display({"text/plain": title, "text/html": escape(title)}, raw=True)
+    bars: list[ProgressBar] = []
+
+    def advance(done: int, total: int, *_: object) -> None:
+        if not bars:
+            bars.append(ProgressBar(total))
+            bars[0].display()
+        bars[0].progress = done
+
+    return advance
 
 
 def _ignore(*_: object) -> None:

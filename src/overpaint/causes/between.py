@@ -32,6 +32,7 @@ from overpaint.measures.scores import contrast, main_score, main_value
 from overpaint.networks import Network
 from overpaint.networks.order import back_to
 from overpaint.pixels.batches import as_float, at_device, pixels_of
+from overpaint.progress import notebook_bar
 from overpaint.records import BetweenRow, Score, table
 from overpaint.seeds import generator
 
@@ -214,6 +215,7 @@ def between_on(
     norms = _batch_norms(reader)
     if norms and train is None and set(alphas) - {0.0, 1.0}:
         raise _no_statistics(reader, norms)
+    progress = progress or notebook_bar("between")
     places = [(layer, alpha) for layer in ways for alpha in alphas]
     said: list[dict[tuple[str, float], Said]] = [{} for _ in splits]
     spoken: dict[tuple[str, frozenset[str], float | None], Said] = {}

@@ -23,6 +23,7 @@ from overpaint.datasets import Split
 from overpaint.machine import refusals_told
 from overpaint.measures.scores import difference, main_value
 from overpaint.networks import Network
+from overpaint.progress import notebook_bar
 from overpaint.records import RewindRow, table
 
 HOW = ("only", "up_to", "from")
@@ -112,7 +113,13 @@ def rewind(
         Variant(tensors={name: old[name] for name in back}, behind=behind, like=like)
         for back, (behind, like) in begin.items()
     ]
-    said_by = dict(zip(begin, said_of_each(after, images, variants, progress), strict=True))
+    said_by = dict(
+        zip(
+            begin,
+            said_of_each(after, images, variants, progress or notebook_bar("rewind")),
+            strict=True,
+        )
+    )
     whole = said_by[frozenset()]
     rows = []
     for position, layer in enumerate(layers):

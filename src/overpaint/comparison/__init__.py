@@ -16,6 +16,7 @@ Everything here is a pure function of features, labels and weights; no network r
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -90,6 +91,25 @@ class Comparison:
     duplicates: int  # images that show a picture again, left out of all but layers and weights
     notes: tuple[str, ...]  # what to know of the two networks, in words
     of: Compared | None = None  # of a comparison made in Python, for its report
+
+    def _repr_html_(self) -> str:
+        from overpaint.report.charts.drawing import svg
+        from overpaint.report.charts.plots import curves
+        from overpaint.report.parts.frames import folded
+
+        alike = self.layers.rename(
+            columns={
+                "cka_debiased": "value",
+                "cka_debiased_low": "low",
+                "cka_debiased_high": "high",
+            }
+        ).assign(what="debiased CKA")[["layer", "what", "value", "low", "high"]]
+        alike = alike.dropna(subset="value")
+        chart = svg(curves(alike, ["debiased CKA"], "linear CKA")) if len(alike) else ""
+        tables = ("layers", "channels", "weights", "matrix", "maximal", "pictures")
+        parts = [f"<p>{escape(note)}</p>" for note in self.notes]
+        parts += [folded(name, getattr(self, name)) for name in tables]
+        return f"<div>{chart}</div>{''.join(parts)}"
 
 
 @refusals_told()

@@ -49,12 +49,18 @@ class Renderings(list[Rendering]):
 
         Raises RecordError where a file lies there that is no picture of overpaint's.
         """
-        pictures = [Pillow.fromarray(rendering.image) for rendering in self]
-        together = sheet(pictures, [rendering.name for rendering in self], columns)
+        together = self._sheet(columns)
         refuse_picture(Path(path))
         kind = Pillow.registered_extensions()[Path(path).suffix.lower()]
         with whole_file(Path(path)) as draft:
             draft.write_bytes(encoded(together, kind, quality=88, **signed(Path(path).suffix)))
+
+    def _sheet(self, columns: int | None = None) -> Pillow.Image:
+        pictures = [Pillow.fromarray(rendering.image) for rendering in self]
+        return sheet(pictures, [rendering.name for rendering in self], columns)
+
+    def _repr_png_(self) -> bytes | None:
+        return encoded(self._sheet(), "PNG") if self else None
 
 
 def status_of(image: Image, start: float, end: float) -> str:

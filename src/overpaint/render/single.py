@@ -11,6 +11,7 @@ from overpaint.errors import NetworkError
 from overpaint.machine import refusals_told
 from overpaint.networks import Network
 from overpaint.networks.taps import PRE_RELU
+from overpaint.progress import notebook_bar
 from overpaint.render.lens import Lens, open_lens
 from overpaint.render.loop import Goal, Result, Settings, Step, ascend, together
 from overpaint.render.objectives import Objective, channel, channels_first
@@ -72,6 +73,7 @@ def render(
     Raises NetworkError for an unknown layer or channel, and when one image does not fit in memory.
     """  # noqa: E501 - a message is one line
     settings = Settings(steps=steps, size=size, setup=setup_of(setup, network), frames=frames)
+    progress = progress or notebook_bar("render")
     with on_best_device(network):
         with open_lens(network, _layers(what), settings.shapes) as lens:
             job = _Job(_wants(lens, what, channels, seed), settings, progress, say, drawn)

@@ -51,17 +51,15 @@ def keep_dataset(work: Workspace, name: str) -> None:
             seed=work.study.seed,
             progress=advance,
         )
-    remember(dataset.root, rows, place)
     work.processes.together(work, _take, dataset)
     wanted = _wanted(work, name)
     facts = _facts(dataset, entry.kind, rows)
     made = with_facts(wanted, facts)
     work.looks[place] = []  # what lies there now was written a moment ago
     # What there is to tell may change although no picture that is used has.
-    if work.must_make(place, wanted, _changed(place, made)):
-        write_manifest(place, made)
-    else:
-        write_manifest(place, read_manifest(place))
+    is_new = work.must_make(place, wanted, _changed(place, made))  # sees what lay there before
+    remember(dataset.root, rows, place)
+    write_manifest(place, made if is_new else read_manifest(place))
     for note in facts.notes:
         work.progress.say(f"  {note}")
     for row in rows:
