@@ -7,7 +7,8 @@ then as long as it lasts.
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 
@@ -22,11 +23,12 @@ SILENCE = 30.0
 
 
 class Progressing:
-    """Tells the stages of a run to a console."""
+    """Tells the stages of a run to a console; of a run that is planned, what is left of it too."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.seconds: dict[str, float] = {}
+        self.plan: Plan | None = None
 
     def say(self, text: str) -> None:
         """A line of its own."""
@@ -45,7 +47,8 @@ class Progressing:
             with self._now_and_then(title) as advance:
                 yield advance
         self.seconds[title] = time.monotonic() - begin
-        self.say(f"{title}  {duration(self.seconds[title])}")
+        left = f"  ({self.plan.outlook()})" if self.plan else ""
+        self.say(f"{title}  {duration(self.seconds[title])}{left}")
 
     @contextmanager
     def _now_and_then(self, title: str) -> Iterator[Advance]:
@@ -78,6 +81,7 @@ class Progressing:
             BarColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", markup=False),
+            TextColumn(self.plan.outlook() if self.plan else "", markup=False),
         )
         with Progress(*columns, console=self.console, transient=True) as bar:
             task = bar.add_task(title, total=None, note="")
@@ -86,6 +90,81 @@ class Progressing:
                 bar.update(task, completed=done, total=total, note=note)
 
             yield advance
+
+
+class Plan:
+    """What a run has to make, by kind, and how long what is left of it will take.
+
+    >>> plan = Plan({"networks": 2, "site.json": 1})
+    >>> plan.words()
+    '2 networks, 1 site'
+    >>> plan.begin("networks", now=10.0); plan.begin("networks", now=18.0)
+    >>> plan.outlook(now=26.0)
+    '1 of 3, about 40 s left'
+
+    A kind that was made before takes what one of it took on average; one that was not, as much
+    longer than those as on the demonstration.
+    """
+
+    def __init__(self, counts: Mapping[str, int]) -> None:
+        self.left = Counter(counts)
+        self.total = sum(counts.values())
+        self.made: Counter[str] = Counter()
+        self.spent: dict[str, float] = defaultdict(float)
+        self.at: tuple[str, float] | None = None
+
+    def words(self) -> str:
+        """What is left, in words."""
+        return ", ".join(f"{count} {kind.partition('.')[0]}" for kind, count in self.left.items())
+
+    def begin(self, kind: str, now: float | None = None) -> None:
+        """The one before has ended, and one of this kind begins; it may be of no plan."""
+        now = time.monotonic() if now is None else now
+        if self.at:
+            before, since = self.at
+            self.made[before] += 1
+            self.spent[before] += now - since
+        self.at = kind, now
+        if not self.left[kind]:
+            self.total += 1
+        else:
+            self.left[kind] -= 1
+
+    def outlook(self, now: float | None = None) -> str:
+        """How many of all are made, and about how long the others will take."""
+        now = time.monotonic() if now is None else now
+        taken = sum(self.spent.values())
+        usual = sum(USUAL.get(kind, 1.0) * count for kind, count in self.made.items())
+        done = f"{self.made.total()} of {self.total}"
+        if not self.at or not usual:
+            return done
+        pace = taken / usual
+
+        def each(kind: str) -> float:
+            if self.made[kind]:
+                return self.spent[kind] / self.made[kind]
+            return pace * USUAL.get(kind, 1.0)
+
+        kind, since = self.at
+        left = sum(each(later) * count for later, count in self.left.items())
+        left += max(each(kind) - (now - since), 0.0)
+        return f"{done}, about {duration(left)} left"
+
+
+USUAL = {
+    "networks": 3.0,
+    "features": 0.5,
+    "comparisons": 2.7,
+    "causes": 7.0,
+    "probes": 0.5,
+    "concepts": 1.6,
+    "gazes": 0.2,
+    "findings.json": 3.5,
+    "renderings": 2.0,
+    "thumbnails": 0.5,
+    "site.json": 15.0,
+}
+"""Seconds that one of a kind takes on the demonstration; only their ratios matter."""
 
 
 def notebook_bar(title: str) -> Advance | None:

@@ -8,6 +8,7 @@ The order is below; `workspace` holds what the steps share, and each kind of art
 """
 
 import hashlib
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from rich.table import Table
 from overpaint.errors import MachineError, OverpaintError, RecordError, StudyError
 from overpaint.machine import refusals_told
 from overpaint.processes import Processes, in_words
-from overpaint.progress import Progressing
+from overpaint.progress import Plan, Progressing
 from overpaint.records import (
     Scores,
     StudyFolder,
@@ -209,10 +210,41 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     check_study(work)
     check_gaze(work)
     check_room(work)
+    if not dry and not work.explain and work.processes.count == 1:
+        _plan(work)
     if jobs > 1:
         from overpaint.run.jobs import train_at_once
 
         train_at_once(work, jobs)
+    page, failures = _makings(work)
+    if not dry:
+        _sum_up(work, page, failures)
+    return Outcome(page, failures)
+
+
+def _plan(work: Workspace) -> None:
+    """Say what there is to make, so that each stage can say how much is left."""
+    look = replace(
+        work,
+        progress=Progressing(Console(quiet=True)),
+        dry=True,
+        networks={},
+        extents={},
+        failed={},
+        pending=set(),
+        looks={},
+    )
+    _makings(look)
+    root = work.folder.root
+    counts = Counter(path.relative_to(root).parts[0] for path in look.pending)
+    if counts:
+        work.progress.plan = Plan(counts)
+        work.progress.say(f"to make: {work.progress.plan.words()}")
+
+
+def _makings(work: Workspace) -> tuple[Path, dict[str, str]]:
+    """All steps after the datasets, in order; the first page, and what failed and why."""
+    study, dry = work.study, work.dry
     for name in study.all_networks:
         keep_network(work, name)
         if name not in work.failed:
@@ -234,10 +266,7 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     keep_renderings(work)
     keep_thumbnails(work)
     keep_advice(work)
-    page = keep_site(work)
-    if not dry:
-        _sum_up(work, page, failures)
-    return Outcome(page, failures)
+    return keep_site(work), failures
 
 
 def _write_study(work: Workspace) -> None:

@@ -125,6 +125,8 @@ class Workspace:
         if reasons and self.dry:
             self.pending.add(place)
         elif reasons:
+            if self.progress.plan:
+                self.progress.plan.begin(place.relative_to(self.folder.root).parts[0])
             for at, damage in damaged:
                 path = manifest_path(at).parent / damage.name
                 if not path.is_dir():
