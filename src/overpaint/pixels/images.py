@@ -562,7 +562,7 @@ def thumbnail(picture: Image.Image, side: int = 112) -> bytes:
     """A small JPEG of a picture, its longer side `side` pixels (a small picture stays as it is)."""
     small = picture.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return encoded(small, "JPEG", quality=85)
+    return encoded(small, "JPEG", quality=85, optimize=True)  # a tenth less, of the same pixels
 
 
 def encoded(picture: Image.Image, kind: str, **settings: Any) -> bytes:

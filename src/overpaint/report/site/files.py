@@ -17,10 +17,13 @@ from overpaint.report.parts.rows import Figure, Link, Picture, Sheet
 from overpaint.report.parts.text import slug
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.incremental import IncrementalFiles
-from overpaint.report.site.sheets import Place, on_sheets, small_on_sheets
+from overpaint.report.site.sheets import DIGEST, Place, on_sheets, small_on_sheets
 
 IN_LINK = 24_000
 """The letters of a table that is in its link itself: a study has hundreds of small ones."""
+
+DIGITS = 12
+"""The digits by which the site names a thumbnail; the study folder has twice as many."""
 
 HARMLESS = ",.:/=-_()"
 """What stands in such a link as it is, beside letters and digits."""
@@ -35,6 +38,8 @@ class Site:
     """What a chart is written as beside SVG: the pages of a study have nothing more."""
 
     _sheets: dict[Path, dict[str, Place]] = field(default_factory=dict, init=False)
+    _shorter: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
+    _sizes: dict[Path, tuple[int, int] | None] = field(default_factory=dict, init=False)
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""
@@ -117,7 +122,8 @@ class Site:
     def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
         """A thumbnail on a sheet, or copied as a file; None when it is missing or no picture."""
         if not (places := self._all_on_sheets(source.parent, dataset)):
-            return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
+            name = self._short_names(source.parent).get(source.name, slug(source.name))
+            return self._picture(source, f"pictures/{slug(dataset)}/{name}", image)
         place = places.get(source.name)
         return self._on_sheet(place, image) if place else None
 
@@ -134,6 +140,17 @@ class Site:
             for image, source in sources.items()
             if source.name in places
         }
+
+    def _short_names(self, folder: Path) -> dict[str, str]:
+        """The thumbnails of a folder by fewer digits, for pages name them many thousand times;
+        nothing where two would be called alike.
+        """
+        if folder not in self._shorter:
+            names = [name for name, *_ in self.files.pictures_below(folder)]
+            shorter = {name: name[:DIGITS] + name[-4:] for name in names if DIGEST.fullmatch(name)}
+            is_clear = len({*shorter.values()}) == len(shorter)
+            self._shorter[folder] = shorter if is_clear else {}
+        return self._shorter[folder]
 
     def _all_on_sheets(self, folder: Path, dataset: str) -> dict[str, Place]:
         if folder not in self._sheets:
@@ -162,7 +179,9 @@ class Site:
         return Sheet(src=place, width=size[0], height=size[1])
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
-        size = size_of(source)
+        if source not in self._sizes:  # many pages show the same
+            self._sizes[source] = size_of(source)
+        size = self._sizes[source]
         if size is None:
             return None
         self.files.copy(place, source)
@@ -171,7 +190,7 @@ class Site:
 
 
 def _as_jpeg(source: Path) -> bytes:
-    return encoded(read(source), "JPEG", quality=90, subsampling=0)
+    return encoded(read(source), "JPEG", quality=90, subsampling=0, optimize=True)
 
 
 def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:

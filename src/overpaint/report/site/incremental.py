@@ -7,7 +7,6 @@ beside it.
 """
 
 import filecmp
-import shutil
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -65,11 +64,12 @@ class IncrementalFiles:
     places: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
-    batch: Batch = field(default_factory=Batch)
+    _unlisted: list[str] = field(default_factory=list)  # ours to write, and not in the listing yet
     _folders: dict[Path, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read what the last build left."""
+        self.batch = Batch(self._list)
         self._last_parts: dict[str, Part] = {}
         self._last_keys: dict[str, str] = {}
         self._last_files: dict[str, str] = {}  # with their digests, as they were `_since`
@@ -104,14 +104,20 @@ class IncrementalFiles:
             if filecmp.cmp(source, path):
                 return
         self._take(place)
-        with refusals_told(path):  # with its time, by which the next comparison is quick
-            shutil.copy2(source, self.batch.draft(path))
+        self.batch.copy(source, path)
 
     def _take(self, place: str) -> None:
         """See that a file is ours to write, and forget what the last build was made from."""
         if self.listing is not None:
-            self.listing.take(place)
+            self.listing.check(place)
+            self._unlisted.append(place)
         self._forget_state()
+
+    def _list(self) -> None:
+        """Have the listing name what is about to be written: some files together."""
+        if self.listing is not None:
+            self.listing.add(self._unlisted)
+        self._unlisted.clear()
 
     def _forget_state(self) -> None:
         if self.state is not None and self.state.exists():
