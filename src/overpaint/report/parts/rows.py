@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -36,7 +37,7 @@ class Sheet:
     width: int
     height: int
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What a page calls it that shows parts of it many times: thousands, so it is short."""
         return f"s{hashlib.sha256(self.src.encode()).hexdigest()[:5]}"

@@ -38,6 +38,9 @@ class Site:
     """What a chart is written as beside SVG: the pages of a study have nothing more."""
 
     _sheets: dict[Path, dict[str, Place]] = field(default_factory=dict, init=False)
+    _small: dict[tuple[Path, frozenset[str]], dict[str, Place]] = field(
+        default_factory=dict, init=False
+    )
     _shorter: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
     _sizes: dict[Path, tuple[int, int] | None] = field(default_factory=dict, init=False)
 
@@ -133,8 +136,10 @@ class Site:
         """
         places = self._all_on_sheets(folder, dataset)
         if not places:
-            names = {source.name for source in sources.values()}
-            places = small_on_sheets(self.files, folder, names, dataset)
+            names = frozenset(source.name for source in sources.values())
+            if (folder, names) not in self._small:
+                self._small[folder, names] = small_on_sheets(self.files, folder, names, dataset)
+            places = self._small[folder, names]
         return {
             image: self._on_sheet(places[source.name], image)
             for image, source in sources.items()

@@ -100,9 +100,8 @@ class IncrementalFiles:
             return
         self.places.add(place)
         path = self.root / place
-        with suppress(OSError):
-            if filecmp.cmp(source, path):
-                return
+        if path.is_file() and filecmp.cmp(source, path):
+            return
         self._take(place)
         self.batch.copy(source, path)
 
