@@ -61,6 +61,7 @@ class IncrementalFiles:
     root: Path
     state: Path | None = None  # None: of the last build nothing is known, of this one nothing left
     listing: Listing | None = None  # None: all that is in the folder is of this build
+    look: str = ""  # at the files of the study: see `look_at`
     places: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
@@ -74,6 +75,7 @@ class IncrementalFiles:
         self._last_keys: dict[str, str] = {}
         self._last_files: dict[str, str] = {}  # with their digests, as they were `_since`
         self._since = 0
+        self._last_look = ""
         if self.state is None:
             return
         with suppress(RecordError, KeyError, TypeError, AttributeError):
@@ -81,7 +83,24 @@ class IncrementalFiles:
             self._last_parts = {name: Part(**part) for name, part in last["parts"].items()}
             self._last_keys = dict(last["keys"])
             self._last_files = dict(last.get("files", {}))
+            self._last_look = last.get("look", "")
             self._since = contents.changed_at(self.state)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether the last build, of this program, saw the files of the study as they are now."""
+        return bool(self.look) and self._last_look == digest([program(), self.look])
+
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether another build would change nothing."""
+        return (
+            self.has_looked
+            and self.listing is not None
+            and self.listing.file.is_file()
+            and self.listing.places == self._last_files.keys()
+            and not contents.damages(self.root, self._last_files, since=self._since)
+        )
 
     def write(self, place: str, data: bytes) -> None:
         """Write a file of the site, unless it is there with these bytes."""
@@ -182,6 +201,8 @@ class IncrementalFiles:
         parts = {name: {"key": part.key, "files": part.files} for name, part in self.parts.items()}
         files = contents.digests(self.root, sorted(self.places), self._last_files, self._since)
         state = {"parts": parts, "keys": dict(sorted(self.keys.items())), "files": files}
+        if self.look:
+            state["look"] = digest([program(), self.look])
         with suppress(RecordError):
             if read_json(self.state) == state:
                 return
