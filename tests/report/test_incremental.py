@@ -59,7 +59,7 @@ def test_a_second_build_writes_nothing(lean, monkeypatch):
     monkeypatch.setattr(look, "SETTLED", float("inf"))  # the records are read all the same
     build(lean)
     state = (lean / "site.json").stat().st_mtime_ns
-    monkeypatch.setattr(drawing, "svg", lambda chart, root: pytest.fail("a chart was drawn again"))
+    monkeypatch.setattr(drawing, "svg", lambda *_: pytest.fail("a chart was drawn again"))
     monkeypatch.setattr(
         gallery, "read_maximal", lambda pair: pytest.fail("the channels were read again")
     )

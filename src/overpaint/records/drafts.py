@@ -20,6 +20,7 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -46,8 +47,13 @@ ABANDONED = 24 * 3600
 it is on another machine, is taken for one that nobody finishes; where a lock says that nobody else
 writes, it is none at once."""
 
-TOGETHER = 64
-"""Files of a batch that are brought to the disk together."""
+TOGETHER = 1024
+"""Files of a batch that are brought to the disk together, at most."""
+
+MANY = 32
+"""Files from which on the system is told to write all that waits: one by one, each would have the
+disk empty its cache, and on one that others use a thousand take a minute.
+"""
 
 MOMENT, MOMENTS = 0.02, 25
 """Seconds between two looks at whether a thread has written on, and how many there are."""
@@ -400,10 +406,14 @@ def _put(waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
                 waiting[path].write_bytes(source.read_bytes())
                 status = source.stat()
                 os.utime(waiting[path], ns=(status.st_atime_ns, status.st_mtime_ns))
-        sync(waiting[path])
+        if not is_many:
+            sync(waiting[path])
 
+    is_many = len(waiting) >= MANY and sys.platform == "linux"  # others do not wait for the disk
     try:
         in_threads(finish, waiting)
+        if is_many:
+            os.sync()
         for path, draft in waiting.items():
             draft.replace(path)
             mine.discard(draft)

@@ -11,6 +11,7 @@ from altair.utils.schemapi import debug_mode
 
 from overpaint.errors import RecordError
 from overpaint.records import StudyFolder
+from overpaint.report.charts.drawing import Painter
 from overpaint.report.pages.listing import (
     NAVIGATION,
     OF_COMPARISON,
@@ -34,8 +35,8 @@ from overpaint.report.study.reading import Records
 
 def bring_up_to_date(files: IncrementalFiles, records: Records) -> None:
     """Have the files of a site show what the records of a study hold."""
-    with files.batch, showable(records.folder):
-        write_pages(Site(files), records)
+    with files.batch, showable(records.folder), Painter() as painter:
+        write_pages(Site(files, painter=painter), records)
         files.finish()
 
 
@@ -74,20 +75,29 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
         for name, dataset in records.datasets.items()
     ]
 
-    def write(pages: Sequence[Page[Any]], subject: StudySubject) -> None:
+    def write(pages: Sequence[Page[Any]], subject: StudySubject) -> Iterator[None]:
+        with_charts = {page.address: list(page.rows(subject)) for page in pages if page.has_charts}
+        yield  # while the charts are drawn
         for page in reversed(pages):
             if page.has_charts or not charts_only:
-                page.write(subject)
+                page.write(subject, with_charts.get(page.address))
 
-    for pair in comparisons:
-        name = f"comparison {pair.comparison.name}"
-        site.files.part(name, pair.made_from(), partial(write, OF_COMPARISON, pair))
-    for trained in networks:
-        name = f"network {trained.network.name}"
-        site.files.part(name, trained.made_from(), partial(write, OF_NETWORK, trained))
-    for collection in datasets:
-        name = f"pictures of {collection.dataset.name}"
-        site.files.part(name, collection.made_from(), partial(write, OF_DATASET, collection))
+    of_study = write(OF_STUDY, study)
+    of: list[tuple[str, Sequence[Page[Any]], ComparisonSubject | NetworkSubject | DatasetSubject]]
+    of = [
+        *((f"comparison {pair.comparison.name}", OF_COMPARISON, pair) for pair in comparisons),
+        *((f"network {trained.network.name}", OF_NETWORK, trained) for trained in networks),
+        *((f"pictures of {each.dataset.name}", OF_DATASET, each) for each in datasets),
+    ]
+    parts = [
+        site.files.part(name, subject.made_from(), partial(write, pages, subject))
+        for name, pages, subject in of
+    ]
+    for begun in (*parts, of_study):
+        next(begun, None)
+    for part in parts:
+        for _ in part:
+            pass
     entries = [
         *(entry for page in OF_STUDY for entry in page.index(study)),
         *(entry for trained in networks for page in OF_NETWORK for entry in page.index(trained)),
@@ -95,7 +105,8 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
         *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.index(pair)),
     ]
     site.text(INDEX, index_script(entries))
-    write(OF_STUDY, study)  # the first page last
+    for _ in of_study:  # the first page last
+        pass
 
 
 def copy_assets(site: Site) -> None:

@@ -1,6 +1,5 @@
 """The files of a site while it is made: charts, tables and copies of pictures, safely named."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +36,9 @@ class Site:
     chart_formats: tuple[str, ...] = ()
     """What a chart is written as beside SVG: the pages of a study have nothing more."""
 
+    painter: drawing.Painter | None = None
+    """Who draws the charts, while pages are made here; without one they are drawn one by one."""
+
     _sheets: dict[Path, dict[str, Place]] = field(default_factory=dict, init=False)
     _small: dict[tuple[Path, frozenset[str]], dict[str, Place]] = field(
         default_factory=dict, init=False
@@ -70,26 +72,38 @@ class Site:
         table: pd.DataFrame,
         definition: str = "",
     ) -> Figure:
-        """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
+        """A chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it; it is
+        drawn by the time that a page asks for it.
+        """
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        root = "../" * src.count("/")
-        svg = self.files.cached(src, spec, lambda: drawing.svg(spec, root).encode()).decode()
-        size = ET.fromstring(svg)  # noqa: S314  (drawn here a line above)
-        width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
-        downloads = [Link(text="SVG", href=src)]
-        for kind in self.chart_formats:
-            file = f"charts/{place}.{kind}"
-            self.files.cached(file, svg, partial(formats.WRITERS[kind], svg))
-            downloads.append(Link(text=kind.upper(), href=file))
+        begun = None
+        if self.painter and not self.files.is_cached(src, spec):
+            begun = self.painter.begin(spec)
+
+        def finish() -> str:
+            """Have the drawing, and its files in the site."""
+            root = "../" * src.count("/")
+            svg = self.files.cached(
+                src, spec, lambda: drawing.svg(spec, root, begun).encode()
+            ).decode()
+            for kind in self.chart_formats:
+                write = partial(formats.WRITERS[kind], svg)
+                self.files.cached(f"charts/{place}.{kind}", svg, write)
+            return svg
+
         return Figure(
             id=place.rsplit("/", 1)[-1],
             title=title,
             reading=reading,
-            picture=Picture(src=src, width=width, height=height, alt=alt_text),
+            draw=finish,
+            src=src,
+            alt=alt_text,
             data=self.data(place, table),
-            downloads=tuple(downloads),
-            drawing=svg if "<a " in svg else "",
+            downloads=tuple(
+                Link(text=kind.upper(), href=f"charts/{place}.{kind}")
+                for kind in ("svg", *self.chart_formats)
+            ),
             definition=definition,
         )
 
@@ -200,7 +214,7 @@ def _as_jpeg(source: Path) -> bytes:
 
 def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:
     """The place of a chart for which the records are missing."""
-    return Figure(id=name, title=title, reading=why, picture=None, data=None, definition=definition)
+    return Figure(id=name, title=title, reading=why, data=None, definition=definition)
 
 
 def method(measure: str) -> str:

@@ -8,7 +8,7 @@ beside it.
 
 import filecmp
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -29,6 +29,8 @@ from overpaint.records import (
     write_json,
 )
 from overpaint.records.drafts import Batch, sync
+
+OVER = object()
 
 MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "numpy", "pillow")
 
@@ -144,20 +146,24 @@ class IncrementalFiles:
 
     def cached(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file that takes long to make: those there, if made from the same."""
-        key = digest([program(), made_from])
-        self.keys[place] = key
-        if self._last_keys.get(place) == key:
+        if self.is_cached(place, made_from):
             with suppress(OSError):
-                if self._is_whole(place):
-                    data = (self.root / place).read_bytes()
-                    self.places.add(place)
-                    return data
+                data = (self.root / place).read_bytes()
+                self.places.add(place)
+                return data
         data = make()
         self.write(place, data)
         return data
 
-    def part(self, name: str, made_from: Any, make: Callable[[], None]) -> None:
-        """Make a part of the site, unless all of it is there, made from the same."""
+    def is_cached(self, place: str, made_from: Any) -> bool:
+        """Whether such a file is there, made from the same."""
+        key = self.keys[place] = digest([program(), made_from])
+        return self._last_keys.get(place) == key and self._is_whole(place)
+
+    def part(self, name: str, made_from: Any, make: Callable[[], Iterator[None]]) -> Iterator[None]:
+        """Make a part of the site, unless all of it is there, made from the same; in as many steps
+        as `make` has, between which other parts are made.
+        """
         key = digest([program(), made_from])
         last = self._last_parts.get(name)
         if last and last.key == key and all(map(self._is_whole, last.files)):
@@ -167,10 +173,14 @@ class IncrementalFiles:
                 place: self._last_keys[place] for place in last.files if place in self._last_keys
             }
             return
-        before, self.places = self.places, set()
-        make()
-        self.parts[name] = Part(key=key, files=sorted(self.places))
-        self.places |= before
+        steps, places, is_over = make(), set[str](), False
+        while not is_over:
+            before, self.places = self.places, places
+            is_over = next(steps, OVER) is OVER
+            places, self.places = self.places, before | self.places
+            if not is_over:
+                yield
+        self.parts[name] = Part(key=key, files=sorted(places))
 
     def _is_whole(self, place: str) -> bool:
         """Whether a file is there as the last build left it."""
