@@ -339,6 +339,7 @@ class Batch:
     def __init__(self, announce: Callable[[], None] = lambda: None) -> None:
         self.announce = announce
         self.waiting: dict[Path, Path] = {}  # by the place that is wanted, the draft
+        self._folders: set[Path] = set()  # that are there
         self._sources: dict[Path, Path] = {}  # by the draft, what it is to be a copy of
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="batch")
         self._group: Future[None] | None = None  # that goes to the disk
@@ -349,7 +350,10 @@ class Batch:
             self.flush()
         elif len(self.waiting) >= TOGETHER:
             self._hand_over()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder = path.parent
+        if folder not in self._folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
         self.waiting[path] = draft_of(path)
         return self.waiting[path]
 

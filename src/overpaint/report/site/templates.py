@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from overpaint.report.parts.rows import Link, Picture
 from overpaint.report.parts.text import as_printed
@@ -15,9 +15,8 @@ from overpaint.report.site.files import Site
 
 def fit_for_a_page(value: Any) -> Any:
     """What a template is to print, a text `as_printed`."""
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return as_printed(value)
-    return value
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return as_printed(value) if is_text else value
 
 
 @lru_cache(2**14)
@@ -29,14 +28,16 @@ def small(root: str, picture: Picture, alt: str = "") -> Markup:
 
     No macro: a site has a hundred thousand of them, of a tenth as many pictures.
     """
+    said = escape(as_printed(alt))
     if picture.sheet is None:
-        html = Markup('<img src="{}{}" alt="{}" loading="lazy">')
-        return html.format(root, as_printed(picture.src), as_printed(alt))
-    box = f"{picture.x} {picture.y} {picture.width} {picture.height}"
-    crop = "" if picture.width == picture.height else ' preserveAspectRatio="xMidYMid slice"'
-    label = Markup(' role="img" aria-label="{}"').format(as_printed(alt)) if alt else ""
-    html = Markup('<svg viewBox="{}"{}{}><use href="#{}"/></svg>')
-    return html.format(box, Markup(crop), label, picture.sheet.id)  # noqa: S704  (ours)
+        src = escape(as_printed(root + picture.src))
+        html = f'<img src="{src}" alt="{said}" loading="lazy">'
+    else:
+        box = f"{picture.x} {picture.y} {picture.width} {picture.height}"
+        crop = "" if picture.width == picture.height else ' preserveAspectRatio="xMidYMid slice"'
+        label = f' role="img" aria-label="{said}"' if alt else ""
+        html = f'<svg viewBox="{box}"{crop}{label}><use href="#{picture.sheet.id}"/></svg>'
+    return Markup(html)  # noqa: S704  (all names in it are escaped)
 
 
 @dataclass(frozen=True)
