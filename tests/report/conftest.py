@@ -56,5 +56,6 @@ def lean(tmp_path, drawn_once) -> Path:
 def quick(monkeypatch):
     """Charts are described but not drawn, which is most of the time of a build."""
     empty = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
-    monkeypatch.setattr(drawing, "svg", lambda chart, root="": empty if chart else root)
+    monkeypatch.setattr(drawing, "svg", lambda chart, root="", _=None: empty if chart else root)
+    monkeypatch.setattr(drawing.Painter, "begin", lambda self, chart: None)
     monkeypatch.setattr(formats, "WRITERS", dict.fromkeys(formats.WRITERS, lambda svg: b""))

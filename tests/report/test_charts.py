@@ -1,5 +1,10 @@
 """Tables that charts are drawn from, against slow ones; and what the drawings hold."""
 
+import shutil
+import subprocess
+import sys
+
+import altair as alt
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,3 +95,36 @@ def test_labels_are_escaped_in_drawings():
     picture = drawing.svg(plots.heat_map(tables.confusion([[1]], [name]), [name]))
     assert "&lt;script&gt;alert(1)" in picture
     assert "<script" not in picture
+
+
+@pytest.mark.parametrize("ends", ["never", "at once", "is none"])
+def test_a_chart_of_another_process_is_the_same(monkeypatch, ends):
+    """A painter draws what is drawn here, and so it does where its process is lost or none is."""
+    if ends == "at once":
+        monkeypatch.setattr(drawing.sys, "executable", shutil.which("true"))
+    if ends == "is none":
+        monkeypatch.setattr(drawing.sys, "executable", "/nowhere/python")
+    layers = pd.DataFrame({"layer": ["a", "b"], "x": [0.5, 0.25]})
+    chart = alt.Chart(layers).mark_bar().encode(x="x", y="layer").to_dict()
+    with drawing.Painter() as painter:
+        begun = [painter.begin(chart) for _ in range(2)]
+        drawn = [drawing.svg(chart, "../", each) for each in begun]
+    assert drawn == [drawing.svg(chart, "../")] * 2
+    assert painter.is_lost == (ends != "never")
+    assert painter.process is None or painter.process.returncode is not None
+
+
+def test_a_program_without_a_guard_may_build_a_report(tmp_path):
+    """Whoever calls from the top of a module, after threads, gets a chart and no second start."""
+    program = tmp_path / "mine.py"
+    program.write_text(
+        "import threading\n"
+        "from overpaint.report.charts import drawing\n"
+        "threading.Thread(target=threading.Event().wait, daemon=True).start()\n"
+        "with drawing.Painter() as painter:\n"
+        "    chart = {'data': {'values': [{'x': 1}]}, 'mark': 'point',\n"
+        "             'encoding': {'x': {'field': 'x'}}}\n"
+        "    print(painter.begin(chart).result()[:4], painter.is_lost)\n"
+    )
+    run = subprocess.run([sys.executable, program], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["<svg", "False"]

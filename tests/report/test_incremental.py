@@ -7,6 +7,7 @@ import pytest
 from parsed import pages
 from tiny_study import write_study
 
+from overpaint.errors import RecordError
 from overpaint.records import (
     VERSIONS,
     StudyFolder,
@@ -18,7 +19,8 @@ from overpaint.records import (
 from overpaint.report import build
 from overpaint.report.charts import drawing
 from overpaint.report.parts import gallery
-from overpaint.report.site import incremental
+from overpaint.report.site import incremental, look
+from overpaint.report.study import reading
 
 PAIR = "comparisons/imagenet--fine_tuned"
 pytestmark = pytest.mark.usefixtures("quick")
@@ -54,14 +56,72 @@ def contents(folder) -> dict[str, bytes]:
 
 def test_a_second_build_writes_nothing(lean, monkeypatch):
     """Where nothing changed no file is touched, the state beside the site neither."""
+    monkeypatch.setattr(look, "SETTLED", float("inf"))  # the records are read all the same
     build(lean)
     state = (lean / "site.json").stat().st_mtime_ns
-    monkeypatch.setattr(drawing, "svg", lambda chart, root: pytest.fail("a chart was drawn again"))
+    monkeypatch.setattr(drawing, "svg", lambda *_: pytest.fail("a chart was drawn again"))
     monkeypatch.setattr(
         gallery, "read_maximal", lambda pair: pytest.fail("the channels were read again")
     )
     assert rebuilt(lean) == set()
     assert (lean / "site.json").stat().st_mtime_ns == state
+
+
+def test_a_build_of_what_it_made_loads_nothing_that_makes_pages(lean, monkeypatch):
+    """Where no file of the study or of the site is another one, no record is read."""
+    monkeypatch.setattr(look, "SETTLED", 0)
+    build(lean)
+    monkeypatch.setattr(reading, "read_records", lambda folder: pytest.fail("read again"))
+    index = lean / "site/index.html"
+    before = stamps(lean)
+    assert build(lean) == index
+    assert stamps(lean) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["a record", "a picture", "a page", "a page more", "the listing", "a link", "the program"],
+)
+def test_whatever_changed_is_looked_at(lean, monkeypatch, change):
+    """A change of the study, of the site or of the program is seen, though times were set back."""
+    monkeypatch.setattr(look, "SETTLED", 0)
+    build(lean)
+    whole = contents(lean)
+    path = {
+        "a record": lean / "findings.json",
+        "a picture": next((lean / "thumbnails").rglob("*.jpg")),
+        "a page": lean / "site/findings.html",
+        "a page more": lean / "site/against-other.html",
+        "the listing": lean / "site.files",
+        "a link": lean / "networks/link",
+        "the program": lean / "findings.json",
+    }[change]
+    if change == "a page more":
+        path.write_text("of --against")
+        (lean / "site.files").write_text((lean / "site.files").read_text() + f"{path.name}\n")
+    elif change == "the listing":
+        path.unlink()
+    elif change == "a link":
+        path.symlink_to(lean / "networks/imagenet")
+    elif change == "the program":
+        monkeypatch.setattr(incremental, "program", lambda: "another")
+    else:
+        times = path.stat()
+        path.write_bytes(bytes(reversed(path.read_bytes())))  # as long as before
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    read = []
+    read_records = reading.read_records
+    monkeypatch.setattr(
+        reading, "read_records", lambda folder: read.append(folder) or read_records(folder)
+    )
+    if change == "a link":
+        with pytest.raises(RecordError):
+            build(lean)
+    else:
+        build(lean)
+    assert len(read) == 1
+    if change not in ("a record", "a picture", "a link"):
+        assert contents(lean) == whole
 
 
 def test_only_the_pages_that_changed_are_written(lean):

@@ -187,7 +187,7 @@ def test_a_large_collection_has_small_sheets(lean, monkeypatch):
     boxes = re.findall(r'viewBox="\d+ \d+ (\d+) (\d+)" preserve', text)
     assert {*boxes} == {("48", "36")}
     of_train = collection(lean / "site")["train/0002.jpg"]
-    assert re.fullmatch(r"pictures/rasta/[0-9a-f]{24}\.jpg", of_train.src)
+    assert re.fullmatch(r"pictures/rasta/[0-9a-f]{12}\.jpg", of_train.src)
     assert collection(lean / "site")["test/0011.jpg"].src == src
 
 

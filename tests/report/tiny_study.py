@@ -1038,7 +1038,7 @@ def write_texture(path: Path, seed: int, size: tuple[int, int]) -> None:
     mixed = np.tensordot(np.array(waves), draw.normal(0, 0.5, (5, 3)), axes=(0, 0))
     pixels = (255 * (0.5 + 0.45 * np.tanh(mixed))).astype(np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    Image.fromarray(pixels).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -324,21 +324,26 @@ def report(
     Ends with status 1 when something in the folder is damaged; what is not is shown all the same.
     """
     from overpaint.report import build
-    from overpaint.report.export import against as two
-    from overpaint.report.export import figures as exports
-    from overpaint.report.export import one_file as mail
 
     if against is None:
         _refuse_idle(context, "without --against, whose page it is for", "out")
     keeps(lambda: f"what {folder} holds is kept; the same command writes what is missing")
     typer.echo(build(folder))
     if figures:
+        from overpaint.report.export import figures as exports
+
         typer.echo(exports.figures(folder, figures))
     if against:
+        from overpaint.report.export import against as two
+
         typer.echo(two.against(folder, against, out))
     if archive:
+        from overpaint.report.export import figures as exports
+
         typer.echo(exports.archive(folder / "site", archive))
     if one_file:
+        from overpaint.report.export import one_file as mail
+
         typer.echo(mail.one_file(folder, one_file))
     say_what_is_damaged(folder)
 

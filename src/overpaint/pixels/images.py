@@ -433,6 +433,8 @@ def bytes_of(path: File) -> bytes:
 
 def size_of(path: Path) -> tuple[int, int] | None:
     """Width and height of a picture that was written here; None of what is none."""
+    if (size := _size_of_jpeg(path)) is not None:
+        return size
     _quiet()
     try:
         with (
@@ -443,6 +445,33 @@ def size_of(path: Path) -> tuple[int, int] | None:
             return picture.size if picture.width else None
     except Exception:  # a broken file may trip Pillow anywhere
         return None
+
+
+HEAD = 2048
+"""Bytes of a thumbnail in which its size stands; of other pictures it may stand later."""
+
+
+def _size_of_jpeg(path: Path) -> tuple[int, int] | None:
+    """Width and height of an ordinary JPEG, a tenth of the time that Pillow takes; else None."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError:
+        return None
+    size, at = None, 2
+    while head[:2] == b"\xff\xd8" and head[at : at + 1] == b"\xff" and at + 10 <= len(head):
+        kind, length = struct.unpack_from(">BH", head, at + 1)
+        if kind == 0xDA:  # here its pixels begin
+            return size
+        if kind in (0xC0, 0xC2):
+            depth, height, width, channels = struct.unpack_from(">BHHB", head, at + 4)
+            if depth != 8 or channels not in (1, 3) or not width or not height:
+                return None
+            size = width, height
+        elif kind not in (0xC4, 0xDB, 0xDD, 0xE0):
+            return None
+        at += 2 + length
+    return None
 
 
 def read(path: File, side: int | None = None) -> Image.Image:
@@ -562,7 +591,7 @@ def thumbnail(picture: Image.Image, side: int = 112) -> bytes:
     """A small JPEG of a picture, its longer side `side` pixels (a small picture stays as it is)."""
     small = picture.copy()
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return encoded(small, "JPEG", quality=85)
+    return encoded(small, "JPEG", quality=85, optimize=True)  # a tenth less, of the same pixels
 
 
 def encoded(picture: Image.Image, kind: str, **settings: Any) -> bytes:

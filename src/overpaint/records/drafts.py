@@ -20,14 +20,17 @@ import re
 import secrets
 import shutil
 import stat
+import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Self
+
+from overpaint.machine import refusals_told
 
 NAME = re.compile(
     r"\..*\.(?P<machine>[0-9a-f]{12})-(?P<process>\d+)-(?P<started>\d+)-[0-9a-f]{8}\.draft",
@@ -44,8 +47,13 @@ ABANDONED = 24 * 3600
 it is on another machine, is taken for one that nobody finishes; where a lock says that nobody else
 writes, it is none at once."""
 
-TOGETHER = 64
-"""Files of a batch that are brought to the disk together."""
+TOGETHER = 1024
+"""Files of a batch that are brought to the disk together, at most."""
+
+MANY = 32
+"""Files from which on the system is told to write all that waits: one by one, each would have the
+disk empty its cache, and on one that others use a thousand take a minute.
+"""
 
 MOMENT, MOMENTS = 0.02, 25
 """Seconds between two looks at whether a thread has written on, and how many there are."""
@@ -253,13 +261,18 @@ def sync(path: Path) -> None:
 
 def sync_all(paths: Iterable[Path]) -> None:
     """The same of many, some at a time: that is much quicker than one after the other."""
+    in_threads(sync, paths)
+
+
+def in_threads(work: Callable[[Path], None], paths: Iterable[Path]) -> None:
+    """Do the same to many files, some at a time, as the disk likes it."""
     many = list(paths)
     if len(many) < 3:
         for path in many:
-            sync(path)
+            work(path)
         return
     with ThreadPoolExecutor(FLUSHES, thread_name_prefix="sync") as pool:
-        for _ in pool.map(sync, many):
+        for _ in pool.map(work, many):
             pass
 
 
@@ -318,42 +331,98 @@ class Batch:
     ...     files.flush()
     ...     there, path.read_text()
     (False, 'all of it')
+
+    A group that is full goes to the disk while the next is written. `announce` is called before
+    any file of a group takes its place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, announce: Callable[[], None] = lambda: None) -> None:
+        self.announce = announce
         self.waiting: dict[Path, Path] = {}  # by the place that is wanted, the draft
+        self._folders: set[Path] = set()  # that are there
+        self._sources: dict[Path, Path] = {}  # by the draft, what it is to be a copy of
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._group: Future[None] | None = None  # that goes to the disk
 
     def draft(self, path: Path) -> Path:
         """A place to write to at once; the file takes its own at the next flush, or some before."""
-        if len(self.waiting) >= TOGETHER or path in self.waiting:
+        if path in self.waiting:
             self.flush()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        elif len(self.waiting) >= TOGETHER:
+            self._hand_over()
+        folder = path.parent
+        if folder not in self._folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
         self.waiting[path] = draft_of(path)
         return self.waiting[path]
 
+    def copy(self, source: Path, path: Path) -> None:
+        """Have a copy of a file there, with its time, at the next flush, or some before."""
+        draft = self.draft(path)  # which may begin another group
+        self._sources[draft] = source
+
     def flush(self) -> None:
         """Have all files in their places, and on the disk."""
-        try:
-            sync_all(self.waiting.values())
-            for path, draft in self.waiting.items():
-                draft.replace(path)
-                mine.discard(draft)
-            sync_all({path.parent for path in self.waiting})
-        finally:
-            self.drop()
+        self._hand_over()
+        self._settle()
+
+    def _hand_over(self) -> None:
+        self._settle()
+        if self.waiting:
+            self.announce()
+            self._group = self._writer.submit(_put, self.waiting, self._sources)
+            self.waiting, self._sources = {}, {}
+
+    def _settle(self) -> None:
+        """Wait for the group that goes to the disk; raises what it met."""
+        group, self._group = self._group, None
+        if group is not None:
+            group.result()
 
     def drop(self) -> None:
         """Give up those that are not in their places."""
         for draft in self.waiting.values():
             forget(draft)
         self.waiting.clear()
+        self._sources.clear()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Flush, unless an error ends the block."""
-        if kind is None:
-            self.flush()
-        else:
+        try:
+            if kind is None:
+                self.flush()
+        finally:
             self.drop()
+            with suppress(Exception):  # of a group before the error that is told
+                self._settle()
+
+
+def _put(waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
+    """Have files on the disk, those to be copied too, then in their places."""
+
+    def finish(path: Path) -> None:
+        if (source := sources.get(waiting[path])) is not None:
+            with refusals_told(path):  # with its time, by which the next comparison is quick
+                waiting[path].write_bytes(source.read_bytes())
+                status = source.stat()
+                os.utime(waiting[path], ns=(status.st_atime_ns, status.st_mtime_ns))
+        if not is_many:
+            sync(waiting[path])
+
+    is_many = len(waiting) >= MANY and sys.platform == "linux"  # others do not wait for the disk
+    try:
+        in_threads(finish, waiting)
+        if is_many:
+            os.sync()
+        for path, draft in waiting.items():
+            draft.replace(path)
+            mine.discard(draft)
+        sync_all({path.parent for path in waiting})
+    finally:
+        for draft in waiting.values():
+            if draft in mine:
+                forget(draft)

@@ -9,6 +9,7 @@
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,13 +72,17 @@ class Listing:
     def take(self, place: str) -> None:
         """Say that a file is written now; a RecordError as `check`."""
         self.check(place)
+        self.add([place])
+
+    def add(self, places: Iterable[str]) -> None:
+        """Say that some files are written now, which were checked."""
+        unlisted = [place for place in places if place not in self.places]
+        self.places.update(unlisted)
         if not self.file.is_file():
-            self.places.add(place)
             self._write()
-        elif place not in self.places:
-            self.places.add(place)
+        elif unlisted:
             with self.file.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(f"{place}\n")
+                file.write("".join(f"{place}\n" for place in unlisted))
 
     def keep_only(self, places: set[str]) -> None:
         """Remove the files of ours that are not among these, and folders that are empty then."""

@@ -1,39 +1,19 @@
-"""`build`: the site of a study folder, brought up to date."""
+"""`build`: the site of a study folder, brought up to date.
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from importlib.resources import files
+To load what makes pages takes a second: that is done only where a file of the study or of the site
+is not as the last build left it.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from altair.utils.schemapi import debug_mode
-
-from overpaint.errors import RecordError
 from overpaint.machine import refusals_told
-from overpaint.records import Listing, StudyFolder
+from overpaint.records import StudyFolder
 from overpaint.records.drafts import sweep
 from overpaint.records.lock import held
-from overpaint.report.pages.listing import (
-    NAVIGATION,
-    OF_COMPARISON,
-    OF_DATASET,
-    OF_NETWORK,
-    OF_STUDY,
-    Page,
-)
-from overpaint.report.pages.subjects import (
-    ComparisonSubject,
-    DatasetSubject,
-    NetworkSubject,
-    StudySubject,
-)
-from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
+from overpaint.report.site.look import look_at
 from overpaint.report.site.owned import check_reported, listing_of
-from overpaint.report.site.search import INDEX, index_script
-from overpaint.report.site.templates import Templates
-from overpaint.report.study.reading import Records, read_records
 
 
 @refusals_told()
@@ -46,82 +26,21 @@ def build(folder: Path, *, wait: bool = False, say: Callable[[str], None] = lamb
     the place of one of ours, or another process writes the same report: with `wait` it is waited
     for.
     """
-    records = read_records(StudyFolder(folder))
-    check_reported(records.folder)
+    study = StudyFolder(folder)
+    look = look_at(study)  # before anything is read: what changes meanwhile is another by the next
+    records = None
+    if not IncrementalFiles(study.site, study.site_state, look=look).has_looked:
+        from overpaint.report.study.reading import read_records
+
+        records = read_records(study)
+    check_reported(study)
     with held(folder, "a report", name=".site", wait=wait, say=say):
-        listing = listing_of(records.folder)
-        sweep(records.folder.site, alone=True)
-        return _bring_up_to_date(records, listing)
+        listing = listing_of(study)
+        sweep(study.site, alone=True)
+        files = IncrementalFiles(study.site, study.site_state, listing, look=look)
+        if not files.is_as_it_was:
+            from overpaint.report.every_page import bring_up_to_date
+            from overpaint.report.study.reading import read_records
 
-
-def _bring_up_to_date(records: Records, listing: Listing) -> Path:
-    site = Site(IncrementalFiles(records.folder.site, records.folder.site_state, listing))
-    with site.files.batch, showable(records.folder):
-        write_pages(site, records)
-        site.files.finish()
-    return records.folder.site / "index.html"
-
-
-@contextmanager
-def showable(folder: StudyFolder) -> Iterator[None]:
-    """Raises RecordError where no page can be made of records that were read without complaint."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-        raise RecordError(
-            "unshowable-record",
-            f"{folder.root} holds what no page can show ({type(error).__name__}: {error}): "
-            "'overpaint verify' says which files are not as a run wrote them; if none, the "
-            "fault is ours",
-        ) from error
-
-
-@debug_mode(False)  # Altair would hold each part of each chart against a schema: the tests do
-def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> None:
-    """Write every page of a study, with all that it shows; or only those that have charts."""
-    templates = Templates.of(site, records.study.study, navigation=NAVIGATION)
-    copy_assets(site)
-    study = StudySubject(templates, records)
-    networks = [NetworkSubject(templates, records, network) for network in records.trained]
-    comparisons = [
-        ComparisonSubject(templates, records, comparison)
-        for comparison in records.comparisons.values()
-    ]
-    datasets = [
-        DatasetSubject(
-            templates,
-            records,
-            dataset,
-            tuple(pair for pair in comparisons if pair.comparison.facts.dataset == name),
-        )
-        for name, dataset in records.datasets.items()
-    ]
-
-    def write(pages: Sequence[Page[Any]], subject: StudySubject) -> None:
-        for page in reversed(pages):
-            if page.has_charts or not charts_only:
-                page.write(subject)
-
-    for pair in comparisons:
-        name = f"comparison {pair.comparison.name}"
-        site.files.part(name, pair.made_from(), partial(write, OF_COMPARISON, pair))
-    for trained in networks:
-        name = f"network {trained.network.name}"
-        site.files.part(name, trained.made_from(), partial(write, OF_NETWORK, trained))
-    for collection in datasets:
-        name = f"pictures of {collection.dataset.name}"
-        site.files.part(name, collection.made_from(), partial(write, OF_DATASET, collection))
-    entries = [
-        *(entry for page in OF_STUDY for entry in page.index(study)),
-        *(entry for trained in networks for page in OF_NETWORK for entry in page.index(trained)),
-        *(entry for each in datasets for page in OF_DATASET for entry in page.index(each)),
-        *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.index(pair)),
-    ]
-    site.text(INDEX, index_script(entries))
-    write(OF_STUDY, study)  # the first page last
-
-
-def copy_assets(site: Site) -> None:
-    """What every page needs beside itself."""
-    for asset in Path(str(files("overpaint.report") / "assets")).iterdir():
-        site.files.write(f"assets/{asset.name}", asset.read_bytes())
+            bring_up_to_date(files, records or read_records(study))
+    return study.site / "index.html"

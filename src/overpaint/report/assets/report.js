@@ -343,6 +343,7 @@
       show();
     });
     addEventListener("hashchange", show);
+    addEventListener("beforeprint", finish);
     show();
   }
 
@@ -400,14 +401,34 @@
     const images = sides.map(([, , written]) => unwritten(word(written), data));
     const shared = new Set(images[0].map(({ number }) => number));
     const both = new Set(images[1].map(({ number }) => number).filter((number) => shared.has(number)));
+    const later = [];
     halves.forEach((half, at) => {
       const lost = images[at].filter(({ number }) => data.thumbs.rows[number][2] == null).length;
       const { network } = half.dataset;
       half.querySelector("small").textContent = `${network}, ${images[at].length}${lost ? `, ${lost} without a thumbnail` : ""}`;
-      half.querySelector("ol").replaceChildren(...images[at].map((each) => thumb(each, both.has(each.number), data, at)));
-      half.querySelector("ol").hidden = !images[at].length;
+      const list = half.querySelector("ol");
+      const thumbs = (some) => some.map((each) => thumb(each, both.has(each.number), data, at));
+      list.replaceChildren(...thumbs(images[at].slice(0, FIRST)));
+      later.push(() => list.append(...thumbs(images[at].slice(FIRST))));
+      list.hidden = !images[at].length;
       half.querySelector(".remark").hidden = images[at].length > 0;
     });
+    afterwards(() => later.forEach((rest) => rest()));
+  }
+
+  // The images of the first screen are made at once, and the others when those are painted, or
+  // when the page is printed before.
+  const FIRST = 30;
+  let waiting = null;
+
+  function afterwards(act) {
+    waiting = act;
+    requestAnimationFrame(() => setTimeout(() => waiting === act && finish()));
+  }
+
+  function finish() {
+    waiting?.();
+    waiting = null;
   }
 
   function say(paragraph, text) {

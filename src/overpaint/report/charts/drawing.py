@@ -1,7 +1,14 @@
 """Drawing a chart as SVG, for a page or for print: vl-convert does it, without a browser."""
 
+import json
+import os
 import re
-from typing import Any
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from importlib.resources import files
+from typing import Any, Self
 
 import altair as alt
 import vl_convert
@@ -18,6 +25,9 @@ CROWDED = 640
 """A chart that needs more pixels than these would be too small in one column."""
 
 
+VEGA_LITE = "5.20"
+"""The version in which charts are described."""
+
 LINK = "https://site.invalid/"
 """What stands before the address of a page in the site, for the drawer takes whole addresses."""
 
@@ -27,11 +37,13 @@ def link(address: str | None) -> str:
     return LINK + address if address else ""
 
 
-def svg(chart: alt.TopLevelMixin | dict[str, Any], root: str = "") -> str:
+def svg(
+    chart: alt.TopLevelMixin | dict[str, Any], root: str = "", begun: Future[str] | None = None
+) -> str:
     """A chart as the text of an SVG file; `root` leads from there to the root of the site, where
-    its links begin.
+    its links begin. `begun` is what a `Painter` was asked to draw of it.
     """
-    drawing = _NOWHERE.sub(r"\1", draw(chart, _PAGE))
+    drawing = _NOWHERE.sub(r"\1", begun.result() if begun else draw(chart, _PAGE))
     drawing = drawing.replace(f'xlink:href="{LINK}', f'tabindex="-1" href="{root}')
     for pattern, replacement in _SLIMMER:
         drawing = pattern.sub(replacement, drawing)
@@ -93,7 +105,63 @@ def draw(
     spec = fit_to_draw(described) | {"config": theme}
     if not linked:
         spec = _without_links(spec)
-    return str(vl_convert.vegalite_to_svg(spec, vl_version="5.20"))
+    return _drawn_here(spec)
+
+
+def _drawn_here(spec: dict[str, Any]) -> str:
+    return str(vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE))
+
+
+class Painter:
+    """Draws charts in a process of its own, while pages are made here: vl-convert lets nothing else
+    of its process go on.
+
+    The process runs a file by its path, and needs nothing of the program that called us. Where
+    there is none to be had, or it ends, charts are drawn here: they are the same.
+    """
+
+    def __init__(self) -> None:
+        self._queue = ThreadPoolExecutor(1, thread_name_prefix="charts")
+        self.process: subprocess.Popen[str] | None = None
+        self.is_lost = not sys.executable
+
+    def begin(self, chart: dict[str, Any]) -> Future[str]:
+        """Have a chart drawn for a page, after those that were begun before."""
+        return self._queue.submit(self._ask, fit_to_draw(chart) | {"config": _PAGE})
+
+    def _ask(self, spec: dict[str, Any]) -> str:
+        if not self.is_lost:
+            try:
+                process = self.process = self.process or self._start()
+                assert process.stdin is not None
+                assert process.stdout is not None
+                process.stdin.write(json.dumps([spec, VEGA_LITE]) + "\n")
+                process.stdin.flush()
+                return str(json.loads(process.stdout.readline()))
+            except (OSError, ValueError):  # among them no answer at all
+                self.is_lost = True
+        return _drawn_here(spec)
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(  # noqa: S603  (a file of ours)
+            [sys.executable, "-P", str(files("overpaint.report") / "charts/draw_apart.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="ascii",
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let the process end, with what nobody asks for any more."""
+        self._queue.shutdown(cancel_futures=True)
+        if self.process:
+            with suppress(OSError):
+                self.process.communicate()
 
 
 def _without_links(part: Any) -> Any:

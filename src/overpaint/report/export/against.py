@@ -9,8 +9,8 @@ from overpaint.defaults import SPLITS
 from overpaint.errors import RecordError
 from overpaint.findings import STATEMENTS
 from overpaint.records import FindingRow, StudyFolder
-from overpaint.report.build_site import copy_assets, showable
 from overpaint.report.charts import formats
+from overpaint.report.every_page import copy_assets, showable
 from overpaint.report.export.against_rows import (
     AgainstPage,
     SettingDifference,

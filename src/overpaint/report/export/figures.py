@@ -17,8 +17,8 @@ from overpaint.errors import RecordError
 from overpaint.records import Listing, StudyFolder, digest, whole_file
 from overpaint.records.belongings import files_below, is_link
 from overpaint.records.drafts import Batch, sweep
-from overpaint.report.build_site import showable, write_pages
 from overpaint.report.charts import drawing, formats
+from overpaint.report.every_page import showable, write_pages
 from overpaint.report.export.methods import methods
 from overpaint.report.parts.rows import Figure, Picture
 from overpaint.report.site import spreadsheet

@@ -46,9 +46,11 @@ class Page(Generic[Subject]):
     entries: Callable[[Subject], Iterable[Entry]] | None = None  # what search finds, if anything
     title: str = ""  # in the navigation, if it stands there
 
-    def write(self, subject: Subject) -> None:
-        """Write all pages of this kind that a subject has, and what they load."""
-        for place, row in self.rows(subject):
+    def write(self, subject: Subject, rows: Iterable[tuple[str, object]] | None = None) -> None:
+        """Write all pages of this kind that a subject has, and what they load; `rows` are those
+        of the pages where they were made before.
+        """
+        for place, row in self.rows(subject) if rows is None else rows:
             subject.templates.page(self.template, place, row)
         for place, text in self.scripts(subject) if self.scripts else ():
             subject.site.text(place, text)

@@ -283,9 +283,7 @@ def _guesses(
 ) -> Iterable[Surest]:
     """Pictures that the network was sure of, in small."""
     dataset = records.study.all_networks[network.name].fit or ""
-    images = records.datasets[dataset].images
-    images = images[images["image"].isin([guess.image for guess in guesses])]
-    digests = dict(zip(images["image"], images["digest"], strict=True))
+    digests = records.datasets[dataset].digests
     for guess in guesses:
         picture = thumbnail(site, records.folder, dataset, guess.image, digests.get(guess.image))
         origin = records.datasets[dataset].origin(guess.image)

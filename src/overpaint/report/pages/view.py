@@ -60,30 +60,42 @@ def script(name: str, about: str, shared: dict[str, Any], rows: list[Any]) -> st
     ]};
     <BLANKLINE>
     """
-    counts = Counter(strings(rows))
+    counts: Counter[str] = Counter(strings(rows))
     words = [word for word, n in counts.most_common() if n > 1]
     numbers = {word: number for number, word in enumerate(words)}
 
-    def packed(value: Any) -> Any:
-        if isinstance(value, list):
-            return [packed(part) for part in value]
-        if isinstance(value, str):
-            number = numbers.get(value)
-            return fit_for_a_page(value) if number is None else number
-        return value
+    def packed(values: list[Any]) -> list[Any]:
+        return [
+            (numbers[part] if part in numbers else fit_for_a_page(part))
+            if isinstance(part, str)
+            else packed(part)
+            if isinstance(part, list)
+            else part
+            for part in values
+        ]
 
     head = in_script({**shared, "words": [fit_for_a_page(word) for word in words]})
     lines = ",\n".join(in_script(packed(row)) for row in rows)
     return f'// {about}\nwindow.OVERPAINT_{name} = {head[:-1]},"rows":[\n{lines}\n]}};\n'
 
 
-def strings(value: Any) -> Iterator[str]:
-    """All strings of a list of lists."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from strings(part)
+def strings(values: list[Any]) -> list[str]:
+    """All strings of a list of lists, in their order.
+
+    >>> strings(["a", 1, ["b", ["a"]]])
+    ['a', 'b', 'a']
+    """
+    found, floor = [], [iter(values)]
+    while floor:
+        for part in floor[-1]:
+            if isinstance(part, str):
+                found.append(part)
+            elif isinstance(part, list):
+                floor.append(iter(part))
+                break
+        else:
+            floor.pop()
+    return found
 
 
 def in_script(value: Any) -> str:

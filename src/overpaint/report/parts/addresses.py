@@ -4,7 +4,6 @@ What stands in angle brackets is a name; one that is no safe file name is replac
 and eight digits of its digest.
 """
 
-import re
 from urllib.parse import quote
 
 from overpaint.report.parts.text import as_printed, slug
@@ -38,7 +37,9 @@ def address(pattern: str, names: dict[str, str]) -> str:
     """
     if names.get("layer", "").lower() in NO_LAYER:
         names = names | {"layer": f"layer {names['layer']}"}
-    return re.sub("<(.*?)>", lambda match: slug(names[match[1]]), pattern)
+    for kind, name in names.items():
+        pattern = pattern.replace(f"<{kind}>", slug(name))
+    return pattern
 
 
 def network_page(name: str, anchor: str = "") -> str:

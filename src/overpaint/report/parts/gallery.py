@@ -83,6 +83,9 @@ class Gallery:
     comparison: ComparisonRecords
     dataset: DatasetRecords | None
     _thumbs: dict[int, Picture | None] = field(default_factory=dict)
+    _renderings: dict[tuple[str, str, int], tuple[Picture | None, str]] = field(
+        default_factory=dict
+    )
 
     @property
     def networks(self) -> tuple[str, str]:
@@ -119,6 +122,12 @@ class Gallery:
 
     def rendering(self, network: str, layer: str, channel: int) -> tuple[Picture | None, str]:
         """The feature visualisation of a channel, and what is to be said of it."""
+        key = network, layer, channel
+        if key not in self._renderings:
+            self._renderings[key] = self._rendering(*key)
+        return self._renderings[key]
+
+    def _rendering(self, network: str, layer: str, channel: int) -> tuple[Picture | None, str]:
         if network not in self.comparison.renderings:
             return None, UNASKED
         row = self._rendered.get((network, layer, channel))

@@ -6,8 +6,9 @@ put the way to the root before them.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -36,7 +37,7 @@ class Sheet:
     width: int
     height: int
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What a page calls it that shows parts of it many times: thousands, so it is short."""
         return f"s{hashlib.sha256(self.src.encode()).hexdigest()[:5]}"
@@ -68,13 +69,31 @@ class Figure:
     id: str
     title: str
     reading: str
-    picture: Picture | None  # None: there was nothing to draw
+    draw: Callable[[], str] | None = None  # its SVG; None: there is nothing to draw
+    src: str = ""  # where that is a file
+    alt: str = ""
     data: str | None
     downloads: tuple[Link, ...] = ()  # the chart as SVG, and what else it is written as
     definition: str = ""  # where what it shows is defined
-    drawing: str = (
-        ""  # the SVG itself, where its marks are links: no picture of a page can have any
-    )
+
+    @cached_property
+    def svg(self) -> str:
+        """The drawing, once it is asked for."""
+        return self.draw() if self.draw else ""
+
+    @cached_property
+    def picture(self) -> Picture | None:
+        """The drawing as a picture; None where there was nothing to draw."""
+        size = re.search(r' width="([\d.]+)" height="([\d.]+)"', self.svg)
+        if size is None:
+            return None
+        width, height = (round(float(side)) for side in size.groups())
+        return Picture(src=self.src, width=width, height=height, alt=self.alt)
+
+    @property
+    def drawing(self) -> str:
+        """The SVG itself, where its marks are links: no picture of a page can have any."""
+        return self.svg if "<a " in self.svg else ""
 
     def inline(self, root: str) -> Markup:
         """The drawing for a page, from which `root` leads to where links begin."""

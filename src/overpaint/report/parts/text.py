@@ -1,6 +1,7 @@
 """Numbers and names as the report prints them; a round number is printed only for a round value."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from math import isnan
 
 from overpaint.defaults import GROUPS
@@ -26,6 +27,8 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def as_printed(text: str) -> str:
     """A text not longer than `LONGEST`, without signs that would turn the direction of the rest."""
+    if text.isascii() and text.isprintable() and len(text) <= LONGEST:
+        return text  # as almost all are, and there are a million
     return printable(shortened(text, LONGEST))
 
 
@@ -194,5 +197,5 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-slug = safe_name
+slug = lru_cache(2**14)(safe_name)
 """A name that is safe as an address and an anchor, too."""

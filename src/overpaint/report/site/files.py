@@ -1,6 +1,5 @@
 """The files of a site while it is made: charts, tables and copies of pictures, safely named."""
 
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,10 +16,13 @@ from overpaint.report.parts.rows import Figure, Link, Picture, Sheet
 from overpaint.report.parts.text import slug
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.incremental import IncrementalFiles
-from overpaint.report.site.sheets import Place, on_sheets, small_on_sheets
+from overpaint.report.site.sheets import DIGEST, Place, on_sheets, small_on_sheets
 
 IN_LINK = 24_000
 """The letters of a table that is in its link itself: a study has hundreds of small ones."""
+
+DIGITS = 12
+"""The digits by which the site names a thumbnail; the study folder has twice as many."""
 
 HARMLESS = ",.:/=-_()"
 """What stands in such a link as it is, beside letters and digits."""
@@ -34,7 +36,15 @@ class Site:
     chart_formats: tuple[str, ...] = ()
     """What a chart is written as beside SVG: the pages of a study have nothing more."""
 
+    painter: drawing.Painter | None = None
+    """Who draws the charts, while pages are made here; without one they are drawn one by one."""
+
     _sheets: dict[Path, dict[str, Place]] = field(default_factory=dict, init=False)
+    _small: dict[tuple[Path, frozenset[str]], dict[str, Place]] = field(
+        default_factory=dict, init=False
+    )
+    _shorter: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
+    _sizes: dict[Path, tuple[int, int] | None] = field(default_factory=dict, init=False)
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""
@@ -62,26 +72,38 @@ class Site:
         table: pd.DataFrame,
         definition: str = "",
     ) -> Figure:
-        """Draw a chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it."""
+        """A chart as `charts/<place>.svg`, and as PNG and PDF, with its table beside it; it is
+        drawn by the time that a page asks for it.
+        """
         src = f"charts/{place}.svg"
         spec = chart.to_dict(validate=False)
-        root = "../" * src.count("/")
-        svg = self.files.cached(src, spec, lambda: drawing.svg(spec, root).encode()).decode()
-        size = ET.fromstring(svg)  # noqa: S314  (drawn here a line above)
-        width, height = (round(float(size.attrib[side])) for side in ("width", "height"))
-        downloads = [Link(text="SVG", href=src)]
-        for kind in self.chart_formats:
-            file = f"charts/{place}.{kind}"
-            self.files.cached(file, svg, partial(formats.WRITERS[kind], svg))
-            downloads.append(Link(text=kind.upper(), href=file))
+        begun = None
+        if self.painter and not self.files.is_cached(src, spec):
+            begun = self.painter.begin(spec)
+
+        def finish() -> str:
+            """Have the drawing, and its files in the site."""
+            root = "../" * src.count("/")
+            svg = self.files.cached(
+                src, spec, lambda: drawing.svg(spec, root, begun).encode()
+            ).decode()
+            for kind in self.chart_formats:
+                write = partial(formats.WRITERS[kind], svg)
+                self.files.cached(f"charts/{place}.{kind}", svg, write)
+            return svg
+
         return Figure(
             id=place.rsplit("/", 1)[-1],
             title=title,
             reading=reading,
-            picture=Picture(src=src, width=width, height=height, alt=alt_text),
+            draw=finish,
+            src=src,
+            alt=alt_text,
             data=self.data(place, table),
-            downloads=tuple(downloads),
-            drawing=svg if "<a " in svg else "",
+            downloads=tuple(
+                Link(text=kind.upper(), href=f"charts/{place}.{kind}")
+                for kind in ("svg", *self.chart_formats)
+            ),
             definition=definition,
         )
 
@@ -117,7 +139,8 @@ class Site:
     def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
         """A thumbnail on a sheet, or copied as a file; None when it is missing or no picture."""
         if not (places := self._all_on_sheets(source.parent, dataset)):
-            return self._picture(source, f"pictures/{slug(dataset)}/{slug(source.name)}", image)
+            name = self._short_names(source.parent).get(source.name, slug(source.name))
+            return self._picture(source, f"pictures/{slug(dataset)}/{name}", image)
         place = places.get(source.name)
         return self._on_sheet(place, image) if place else None
 
@@ -127,13 +150,26 @@ class Site:
         """
         places = self._all_on_sheets(folder, dataset)
         if not places:
-            names = {source.name for source in sources.values()}
-            places = small_on_sheets(self.files, folder, names, dataset)
+            names = frozenset(source.name for source in sources.values())
+            if (folder, names) not in self._small:
+                self._small[folder, names] = small_on_sheets(self.files, folder, names, dataset)
+            places = self._small[folder, names]
         return {
             image: self._on_sheet(places[source.name], image)
             for image, source in sources.items()
             if source.name in places
         }
+
+    def _short_names(self, folder: Path) -> dict[str, str]:
+        """The thumbnails of a folder by fewer digits, for pages name them many thousand times;
+        nothing where two would be called alike.
+        """
+        if folder not in self._shorter:
+            names = [name for name, *_ in self.files.pictures_below(folder)]
+            shorter = {name: name[:DIGITS] + name[-4:] for name in names if DIGEST.fullmatch(name)}
+            is_clear = len({*shorter.values()}) == len(shorter)
+            self._shorter[folder] = shorter if is_clear else {}
+        return self._shorter[folder]
 
     def _all_on_sheets(self, folder: Path, dataset: str) -> dict[str, Place]:
         if folder not in self._sheets:
@@ -162,7 +198,9 @@ class Site:
         return Sheet(src=place, width=size[0], height=size[1])
 
     def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
-        size = size_of(source)
+        if source not in self._sizes:  # many pages show the same
+            self._sizes[source] = size_of(source)
+        size = self._sizes[source]
         if size is None:
             return None
         self.files.copy(place, source)
@@ -171,12 +209,12 @@ class Site:
 
 
 def _as_jpeg(source: Path) -> bytes:
-    return encoded(read(source), "JPEG", quality=90, subsampling=0)
+    return encoded(read(source), "JPEG", quality=90, subsampling=0, optimize=True)
 
 
 def no_figure(name: str, title: str, why: str, definition: str = "") -> Figure:
     """The place of a chart for which the records are missing."""
-    return Figure(id=name, title=title, reading=why, picture=None, data=None, definition=definition)
+    return Figure(id=name, title=title, reading=why, data=None, definition=definition)
 
 
 def method(measure: str) -> str:

@@ -7,9 +7,8 @@ beside it.
 """
 
 import filecmp
-import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +29,8 @@ from overpaint.records import (
     write_json,
 )
 from overpaint.records.drafts import Batch, sync
+
+OVER = object()
 
 MADE_WITH = ("overpaint", "altair", "vl-convert-python", "jinja2", "pandas", "numpy", "pillow")
 
@@ -62,18 +63,21 @@ class IncrementalFiles:
     root: Path
     state: Path | None = None  # None: of the last build nothing is known, of this one nothing left
     listing: Listing | None = None  # None: all that is in the folder is of this build
+    look: str = ""  # at the files of the study: see `look_at`
     places: set[str] = field(default_factory=set)
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
-    batch: Batch = field(default_factory=Batch)
+    _unlisted: list[str] = field(default_factory=list)  # ours to write, and not in the listing yet
     _folders: dict[Path, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read what the last build left."""
+        self.batch = Batch(self._list)
         self._last_parts: dict[str, Part] = {}
         self._last_keys: dict[str, str] = {}
         self._last_files: dict[str, str] = {}  # with their digests, as they were `_since`
         self._since = 0
+        self._last_look = ""
         if self.state is None:
             return
         with suppress(RecordError, KeyError, TypeError, AttributeError):
@@ -81,7 +85,24 @@ class IncrementalFiles:
             self._last_parts = {name: Part(**part) for name, part in last["parts"].items()}
             self._last_keys = dict(last["keys"])
             self._last_files = dict(last.get("files", {}))
+            self._last_look = last.get("look", "")
             self._since = contents.changed_at(self.state)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether the last build, of this program, saw the files of the study as they are now."""
+        return bool(self.look) and self._last_look == digest([program(), self.look])
+
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether another build would change nothing."""
+        return (
+            self.has_looked
+            and self.listing is not None
+            and self.listing.file.is_file()
+            and self.listing.places == self._last_files.keys()
+            and not contents.damages(self.root, self._last_files, since=self._since)
+        )
 
     def write(self, place: str, data: bytes) -> None:
         """Write a file of the site, unless it is there with these bytes."""
@@ -100,18 +121,23 @@ class IncrementalFiles:
             return
         self.places.add(place)
         path = self.root / place
-        with suppress(OSError):
-            if filecmp.cmp(source, path):
-                return
+        if path.is_file() and filecmp.cmp(source, path):
+            return
         self._take(place)
-        with refusals_told(path):  # with its time, by which the next comparison is quick
-            shutil.copy2(source, self.batch.draft(path))
+        self.batch.copy(source, path)
 
     def _take(self, place: str) -> None:
         """See that a file is ours to write, and forget what the last build was made from."""
         if self.listing is not None:
-            self.listing.take(place)
+            self.listing.check(place)
+            self._unlisted.append(place)
         self._forget_state()
+
+    def _list(self) -> None:
+        """Have the listing name what is about to be written: some files together."""
+        if self.listing is not None:
+            self.listing.add(self._unlisted)
+        self._unlisted.clear()
 
     def _forget_state(self) -> None:
         if self.state is not None and self.state.exists():
@@ -120,20 +146,24 @@ class IncrementalFiles:
 
     def cached(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file that takes long to make: those there, if made from the same."""
-        key = digest([program(), made_from])
-        self.keys[place] = key
-        if self._last_keys.get(place) == key:
+        if self.is_cached(place, made_from):
             with suppress(OSError):
-                if self._is_whole(place):
-                    data = (self.root / place).read_bytes()
-                    self.places.add(place)
-                    return data
+                data = (self.root / place).read_bytes()
+                self.places.add(place)
+                return data
         data = make()
         self.write(place, data)
         return data
 
-    def part(self, name: str, made_from: Any, make: Callable[[], None]) -> None:
-        """Make a part of the site, unless all of it is there, made from the same."""
+    def is_cached(self, place: str, made_from: Any) -> bool:
+        """Whether such a file is there, made from the same."""
+        key = self.keys[place] = digest([program(), made_from])
+        return self._last_keys.get(place) == key and self._is_whole(place)
+
+    def part(self, name: str, made_from: Any, make: Callable[[], Iterator[None]]) -> Iterator[None]:
+        """Make a part of the site, unless all of it is there, made from the same; in as many steps
+        as `make` has, between which other parts are made.
+        """
         key = digest([program(), made_from])
         last = self._last_parts.get(name)
         if last and last.key == key and all(map(self._is_whole, last.files)):
@@ -143,10 +173,14 @@ class IncrementalFiles:
                 place: self._last_keys[place] for place in last.files if place in self._last_keys
             }
             return
-        before, self.places = self.places, set()
-        make()
-        self.parts[name] = Part(key=key, files=sorted(self.places))
-        self.places |= before
+        steps, places, is_over = make(), set[str](), False
+        while not is_over:
+            before, self.places = self.places, places
+            is_over = next(steps, OVER) is OVER
+            places, self.places = self.places, before | self.places
+            if not is_over:
+                yield
+        self.parts[name] = Part(key=key, files=sorted(places))
 
     def _is_whole(self, place: str) -> bool:
         """Whether a file is there as the last build left it."""
@@ -177,6 +211,8 @@ class IncrementalFiles:
         parts = {name: {"key": part.key, "files": part.files} for name, part in self.parts.items()}
         files = contents.digests(self.root, sorted(self.places), self._last_files, self._since)
         state = {"parts": parts, "keys": dict(sorted(self.keys.items())), "files": files}
+        if self.look:
+            state["look"] = digest([program(), self.look])
         with suppress(RecordError):
             if read_json(self.state) == state:
                 return

@@ -28,6 +28,9 @@ BLOCK = 16
 
 QUALITY = 85
 
+DIGEST = re.compile(r"[0-9a-f]{24}\.jpg")
+"""What a thumbnail is called in the study folder."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -43,7 +46,7 @@ class Place:
 def on_sheets(files: IncrementalFiles, folder: Path, dataset: str) -> dict[str, Place]:
     """Put the thumbnails of a folder on sheets, by file name; nothing where there are too many."""
     names = [name for name, *_ in files.pictures_below(folder)]
-    names = [name for name in names if re.fullmatch(r"[0-9a-f]{24}\.jpg", name)]
+    names = list(filter(DIGEST.fullmatch, names))
     return {} if len(names) > MOST else put_on_sheets(files, folder, names, slug(dataset))
 
 
