@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from overpaint.cli.doctor import doctor as examine_collection
 from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
 from overpaint.cli.verify import say_what_is_damaged
 from overpaint.cli.verify import verify as verify_study
@@ -424,6 +425,7 @@ def fetch(
 
 
 app.command("verify")(verify_study)
+app.command("doctor")(examine_collection)
 
 
 @app.command()
