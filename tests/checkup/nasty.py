@@ -241,5 +241,5 @@ NASTY: dict[Callable[[Path], Path], Told] = {
         "copies-in-two-splits": {"test/a/00.png"},
     },
 }  # fmt: skip
-"""What is to be said of each: the complaints by slug, and the pictures or classes they name; no names
-where all that is asked is that it is told."""
+"""The complaints that are to be made of each, and the pictures or classes that they are to name;
+none where all that is asked is that it is told."""

@@ -18,7 +18,7 @@ from rich.console import Console
 from overpaint.checkup.complaints import Case, Complaint, Patient, complaints_of
 from overpaint.checkup.doors import Door, door_of
 from overpaint.checkup.pictures import Sighting, can_hash, sighting_of_file
-from overpaint.datasets.catalogue import Catalogue, Picture
+from overpaint.datasets.catalogue import Catalogue, Dataset, Picture, dataset_of
 from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.folder import NO_CLASSES, TABLES, Walk
 from overpaint.datasets.names import as_name, clean, split_names
@@ -45,6 +45,8 @@ class Checkup:
     guesses: list[str]
     notes: list[str]  # what the reader of the collection says
     complaints: list[Complaint]
+    dataset: Dataset  # of the pictures that can be read, as a study of seed 0 would have it
+    refusal: DatasetError | None  # why no study can read it
 
     @property
     def hurts(self) -> bool:
@@ -58,7 +60,13 @@ class Checkup:
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for a program."""
-        return {**asdict(self), "hurts": self.hurts}
+        told = ("name", "root", "fields", "pictures", "classes", "counts", "splits", "guesses")
+        return {
+            **{name: getattr(self, name) for name in told},
+            "notes": self.notes,
+            "hurts": self.hurts,
+            "complaints": [asdict(complaint) for complaint in self.complaints],
+        }
 
 
 def checkups_of(path: Path, progress: Progressing | None = None) -> list[Checkup]:
@@ -111,7 +119,7 @@ def checkup_of(
     """
     progress = progress or Progressing(Console(quiet=True))
     entry = entry or door.entry
-    refusals: list[Complaint] = []
+    refusals: list[DatasetError] = []
     with TemporaryDirectory() as temporary:
         workplace = Path(temporary)
         where = Surroundings(base=base, pictures=workplace / "pictures", seed=seed)
@@ -121,7 +129,7 @@ def checkup_of(
             folder = where.path(Path(str(door.fields.get("root", ""))))
             if not folder.is_dir():
                 raise
-            refusals.append(refusal_of(error))
+            refusals.append(error)
             catalogue = catalogue_of_folders(folder)
         root, several = catalogue.root, catalogue.several and not refusals
         unlabelled: list[str] = []
@@ -137,7 +145,7 @@ def checkup_of(
             pictures = with_splits(pictures, workplace, seed, name,
                                    disjoint=disjoint, several=several)  # fmt: skip
         except DatasetError as error:
-            refusals.append(refusal_of(error))
+            refusals.append(error)
             pictures = [replace(row, split=row.split or "train") for row in pictures]
         images = [*(picture.image for picture in pictures), *unlabelled]
         sightings: dict[str, Sighting] = {}
@@ -161,7 +169,7 @@ def checkup_of(
             fields=door.fields,
         )
         with progress.stage("look for copies"):
-            complaints = [*refusals, *complaints_of(patient)]
+            complaints = [*map(refusal_of, refusals), *complaints_of(patient)]
     if not can_hash():
         complaints.append(
             Complaint(
@@ -184,6 +192,8 @@ def checkup_of(
         guesses=door.guesses,
         notes=list(catalogue.notes),
         complaints=complaints,
+        dataset=dataset_of(name, root, patient.readable, multi_label=several, classes=classes),
+        refusal=refusals[0] if refusals else None,
     )
 
 
