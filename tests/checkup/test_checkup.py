@@ -3,6 +3,8 @@
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +176,22 @@ def test_the_command_tells_all_as_json(tmp_path):
     assert told["hurts"] is False
     assert [complaint["slug"] for complaint in told["complaints"]] == ["grey"]
     assert told["complaints"][0]["cases"][0]["name"] == "a/grey.png"
+
+
+def test_the_doctor_needs_no_torch(tmp_path):
+    """Plain overpaint looks at a collection, and says that it does not look for near copies."""
+    sound(tmp_path / "art", count=20)
+    code = (
+        "import sys, overpaint.checkup as checkup\n"
+        "from pathlib import Path\n"
+        "sys.modules |= dict.fromkeys(('torch', 'scipy', 'imagehash'))\n"
+        "import overpaint.checkup.pictures as pictures\n"
+        "pictures.can_hash = checkup.can_hash = lambda: False\n"
+        f"[found] = checkup.checkups_of(Path({str(tmp_path / 'art')!r}))\n"
+        "print([complaint.slug for complaint in found.complaints])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "['no-near-copies']\n", done.stderr
 
 
 def test_a_study_has_all_its_datasets_examined(tmp_path):

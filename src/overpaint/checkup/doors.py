@@ -17,10 +17,12 @@ from overpaint.datasets.folder import TABLES, read_folder
 from overpaint.datasets.iiif import ARTISTS
 from overpaint.datasets.labels import LABELS
 from overpaint.datasets.museum import LABELS as LABELS_OF_MUSEUMS
+from overpaint.datasets.names import legible
 from overpaint.datasets.opening import ENTRY
 from overpaint.datasets.sheet import Sheet, plain, read_sheet
 from overpaint.datasets.table import PATHS
 from overpaint.errors import DatasetError
+from overpaint.records import MARKER
 
 GROUPS = (*ARTISTS, "sitter", "book", "manuscript", "group")
 """What a column of groups is called, in lower case."""
@@ -57,22 +59,10 @@ def door_of(path: Path) -> Door:
     Traceback (most recent call last):
     overpaint.errors.DatasetError: there is neither a folder nor a table nowhere
     """
-    if path.is_file():
-        if path.suffix.lower() not in TABLES:
-            raise DatasetError(
-                "no-collection",
-                f"{path} is no collection: give a folder of pictures, a table "
-                f"({', '.join(TABLES)}), or a study (.yaml)",
-            )
+    if path.is_file() and path.suffix.lower() in TABLES:
         return door_of_table(path, path.resolve().parent)
-    if not path.is_dir():
-        raise DatasetError("missing-folder", f"there is neither a folder nor a table {path}")
-    root = path.resolve()
-    for kind, mark in {
-        "rasta": "wikipaintings_train",
-        "paintings": "Paintings.txt",
-        "iconart": "ImageSets/Main/IconArt_v1.csv",
-    }.items():
+    root = collection_at(path)
+    for kind, mark in KNOWN.items():
         if (root / mark).exists():
             return Door(fields={"kind": kind, "root": str(root)})
     if any(root.glob("*.tar")) and not any(inner.is_dir() for inner in root.iterdir()):
@@ -86,6 +76,38 @@ def door_of(path: Path) -> Door:
         except DatasetError as error:  # a table of something else, or one that nobody can read
             refusals.append(f"{table.name} is not read: {error}")
     return _door_of_folders(root, refusals)
+
+
+KNOWN = {
+    "rasta": "wikipaintings_train",
+    "paintings": "Paintings.txt",
+    "iconart": "ImageSets/Main/IconArt_v1.csv",
+}
+"""What lies in collections that are known, by the kind that reads them."""
+
+
+def collection_at(path: Path) -> Path:
+    """The folder of a collection; a DatasetError for what is none."""
+    if path.is_file():
+        raise DatasetError(
+            "no-collection",
+            f"{path} is no collection: give a folder of pictures, a table ({', '.join(TABLES)}), "
+            "or a study (.yaml)",
+        )
+    root = path.resolve()
+    if not root.is_dir():
+        raise DatasetError("missing-folder", f"there is neither a folder nor a table {path}")
+    if legible(str(root)) != str(root):
+        raise DatasetError(
+            "missing-folder", f"the name of the folder {legible(str(root))} is not UTF-8: rename it"
+        )
+    if (root / MARKER).is_file() or (root / "study.yaml").is_file():
+        raise DatasetError(
+            "no-collection",
+            f"{path} is the folder of a study, and no collection: give the study itself, as "
+            f"{path / 'study.yaml'}",
+        )
+    return root
 
 
 # --- class folders -----------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from overpaint.errors import printable
+
 if TYPE_CHECKING:  # which takes pandas with it
     from rich.console import Console
     from rich.table import Table
@@ -69,7 +71,7 @@ def say(checkup: "Checkup", console: "Console") -> None:
                   highlight=False, markup=False)  # fmt: skip
     console.print(table_of_contents(checkup))
     for note in [*checkup.guesses, *checkup.notes]:
-        console.print(f"· {note}", highlight=False, markup=False)
+        console.print(f"· {printable(note)}", highlight=False, markup=False)
     if checkup.complaints:
         console.print(table_of_complaints(checkup))
     hurting = sum(complaint.hurts for complaint in checkup.complaints)
@@ -96,7 +98,7 @@ def table_of_contents(checkup: "Checkup") -> "Table":
     for number, label in enumerate(labels):
         if len(labels) <= MOST_CLASSES or not half <= number < len(labels) - half:
             counts = (checkup.counts[split].get(label, 0) for split in splits)
-            table.add_row(escape(label), *(f"{count:,}" for count in counts))
+            table.add_row(escape(printable(label)), *(f"{count:,}" for count in counts))
         elif number == half:
             table.add_row(f"… {len(labels) - MOST_CLASSES:,} more")
     table.add_section()
@@ -117,14 +119,15 @@ def table_of_complaints(checkup: "Checkup") -> "Table":
     table.add_column("")
     table.add_column("what", overflow="fold")
     for complaint in checkup.complaints:
-        text = Text(complaint.what)
+        text = Text(printable(complaint.what))
         for case in complaint.cases[:NAMED]:
             names = " = ".join(filter(None, (case.name, case.with_name)))
-            text.append(f"\n  {names}{f' ({case.detail})' if case.detail else ''}", "dim")
+            detail = f" ({case.detail})" if case.detail else ""
+            text.append(f"\n  {printable(names + detail)}", "dim")
         if len(complaint.cases) > NAMED:
             text.append(f"\n  … and {len(complaint.cases) - NAMED:,} more", "dim")
         if complaint.mend:
-            text.append(f"\n→ {complaint.mend}", "green")
+            text.append(f"\n→ {printable(complaint.mend)}", "green")
         level = "[red]hurts[/red]" if complaint.hurts else "to know"
         table.add_row(level, text)
     return table

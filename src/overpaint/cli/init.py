@@ -1,6 +1,5 @@
 """`overpaint init`: from a folder of pictures to a study that runs."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -127,15 +126,14 @@ def study_of_folder(
     Raises StudyError where a file lies there that is none of them.
     """
     from overpaint.checkup import name_of
-    from overpaint.proposal import MARK
+    from overpaint.proposal import first_line
 
     name = name_of(folder) + (f"_after_{name_of(another)}" if another else "")
     runs = out or Path("runs") / name
     file = runs.parent / f"{runs.name}.yaml"
-    roots = " and ".join(os.fspath(path.resolve()) for path in (folder, another) if path)
     if file.is_file():
         first = file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
-        if first == f"{MARK} {roots}":
+        if first == first_line([str(path.resolve()) for path in (folder, another) if path]):
             typer.echo(f"study: {file}, as it was proposed before")
             return file
     proposal = proposed(folder, another, file, runs, network)

@@ -16,14 +16,14 @@ from overpaint.networks import load
 from overpaint.progress import Progressing
 from overpaint.proposal.cost import SITTING, SIZES, seconds_of, speed_of
 from overpaint.proposal.start import Start, start_for
-from overpaint.proposal.text import MARK, Draft, study_text
+from overpaint.proposal.text import MARK, Draft, first_line, study_text
 from overpaint.records import StudyFolder, whole_file
 from overpaint.run.room import room
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study
 from overpaint.study.reading import parse
 
-__all__ = ["MARK", "Proposal", "propose"]
+__all__ = ["MARK", "Proposal", "examined", "first_line", "propose"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from overpaint.checkup import Checkup
+from overpaint.errors import printable
 from overpaint.proposal.cost import BATCH, DRAWN_SIDE, Size, layers_to_draw
 
 MARK = "# Proposed by overpaint for"
 """How the first line of a proposed study begins, by which it is known again."""
+
+
+def first_line(paths: Sequence[str]) -> str:
+    """The first line of a study that is proposed for the collections at some paths."""
+    return f"{MARK} {printable(' and '.join(paths))}"
+
 
 SCHEDULE = f"batch_size: {BATCH}, flip: true, selection: last"
 """What trainings on few pictures have in common: small batches, and the last epoch, for with few
@@ -43,7 +50,7 @@ def study_text(draft: Draft) -> str:
     target, detour, size = draft.target.name, draft.detour, draft.size
     collections = [draft.target, *([detour] if detour else [])]
     lines = [
-        f"{MARK} {' and '.join(draft.paths)}",
+        first_line(draft.paths),
         "# Change what you like and run it again: what is done already is not done again.",
         f"study: {draft.name}",
         "seed: 0",
@@ -130,7 +137,7 @@ def _dataset_lines(checkup: Checkup, base: Path) -> list[str]:
         for complaint in checkup.complaints
         if complaint.hurts and not (groups and complaint.slug.startswith("groups-in"))
     ]
-    lines = [f"  # {' '.join(comment.split())}" for comment in comments]
+    lines = [f"  # {printable(' '.join(comment.split()))}" for comment in comments]
     lines.append(f"  {checkup.name}:")
     return lines + [f"    {key}: {_value(value)}" for key, value in fields.items()]
 
