@@ -119,35 +119,11 @@ def checkup_of(
     """
     progress = progress or Progressing(Console(quiet=True))
     entry = entry or door.entry
-    refusals: list[DatasetError] = []
     with TemporaryDirectory() as temporary:
-        workplace = Path(temporary)
-        where = Surroundings(base=base, pictures=workplace / "pictures", seed=seed)
-        try:
-            catalogue = entry.read(where)
-        except DatasetError as error:
-            folder = where.path(Path(str(door.fields.get("root", ""))))
-            if not folder.is_dir():
-                raise
-            refusals.append(error)
-            catalogue = catalogue_of_folders(folder)
-        root, several = catalogue.root, catalogue.several and not refusals
-        unlabelled: list[str] = []
-        if isinstance(root, Path) and not entry.writes_out:
-            named = {picture.image for picture in catalogue.pictures}
-            unlabelled = [image for image in images_below(root) if image not in named]
-        bare = [] if several else [row.image for row in catalogue.pictures if not row.labels]
-        unlabelled += bare
-        pictures = [row for row in catalogue.pictures if several or row.labels]
-        disjoint = entry.disjoint if not refusals else None
-        way = way_of(pictures, disjoint=disjoint, several=several)
-        try:
-            pictures = with_splits(pictures, workplace, seed, name,
-                                   disjoint=disjoint, several=several)  # fmt: skip
-        except DatasetError as error:
-            refusals.append(error)
-            pictures = [replace(row, split=row.split or "train") for row in pictures]
-        images = [*(picture.image for picture in pictures), *unlabelled]
+        where = Surroundings(base=base, pictures=Path(temporary) / "pictures", seed=seed)
+        reading = read_whole(name, entry, where)
+        root, pictures = reading.catalogue.root, reading.pictures
+        images = [*(picture.image for picture in pictures), *reading.unlabelled]
         sightings: dict[str, Sighting] = {}
         with (
             progress.stage(f"look at {len(images):,} pictures of {name}") as advance,
@@ -157,43 +133,98 @@ def checkup_of(
             for image, sighting in zip(images, pool.map(sighting_of_file, files), strict=True):
                 sightings[image] = sighting
                 advance(len(sightings), len(images))
-        classes = catalogue.classes or sorted({name for row in pictures for name in row.labels})
-        patient = Patient(
-            name=name,
-            pictures=pictures,
-            sightings=sightings,
-            classes=list(classes),
-            multi_label=several,
-            drawn=bool(way),
-            unlabelled=unlabelled,
-            fields=door.fields,
-        )
-        with progress.stage("look for copies"):
-            complaints = [*map(refusal_of, refusals), *complaints_of(patient)]
-    if not can_hash():
-        complaints.append(
-            Complaint(
-                slug="no-near-copies",
-                hurts=False,
-                what="copies that were saved anew were not looked for",
-                mend="python -m pip install 'overpaint[train]'",
-            )
-        )
-    counts = {split: Counter(label for row in patient.readable if row.split == split
-                             for label in row.labels) for split in SPLITS}  # fmt: skip
+    labels = sorted({label for picture in pictures for label in picture.labels})
+    patient = Patient(
+        name=name,
+        pictures=pictures,
+        sightings=sightings,
+        classes=list(reading.catalogue.classes or labels),
+        multi_label=reading.several,
+        drawn=bool(reading.way),
+        unlabelled=reading.unlabelled,
+        fields=door.fields,
+    )
+    with progress.stage("look for copies"):
+        complaints = [*map(refusal_of, reading.refusals), *complaints_of(patient)]
+    dataset = dataset_of(
+        name,
+        root,
+        patient.readable,
+        multi_label=reading.several,
+        classes=patient.classes,
+    )
+    counts = {split: Counter(label for picture in dataset.pictures if picture.split == split
+                             for label in picture.labels) for split in SPLITS}  # fmt: skip
     return Checkup(
         name=name,
         root=str(root),
         fields=door.fields,
-        pictures=len(patient.readable),
-        classes=list(classes),
+        pictures=len(dataset.pictures),
+        classes=list(dataset.classes),
         counts={split: dict(sorted(of_split.items())) for split, of_split in counts.items()},
-        splits=f"drawn {WAYS[way]}" if way else "those of the collection",
+        splits=f"drawn {WAYS[reading.way]}" if reading.way else "those of the collection",
         guesses=door.guesses,
-        notes=list(catalogue.notes),
-        complaints=complaints,
-        dataset=dataset_of(name, root, patient.readable, multi_label=several, classes=classes),
-        refusal=refusals[0] if refusals else None,
+        notes=list(reading.catalogue.notes),
+        complaints=complaints if can_hash() else [*complaints, NO_NEAR_COPIES],
+        dataset=dataset,
+        refusal=reading.refusals[0] if reading.refusals else None,
+    )
+
+
+NO_NEAR_COPIES = Complaint(
+    slug="no-near-copies",
+    hurts=False,
+    what="copies that were saved anew were not looked for",
+    mend="python -m pip install 'overpaint[train]'",
+)
+"""What is said where the library of the perceptual hash is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A collection as its reader has it, or as its folders lie where the reader refuses it."""
+
+    catalogue: Catalogue
+    pictures: list[Picture]  # those with labels, in splits
+    unlabelled: list[str]
+    several: bool  # labels a picture
+    way: str  # in which the splits were drawn; "" for those of the collection
+    refusals: list[DatasetError]
+
+
+def read_whole(name: str, entry: CollectionEntry, where: Surroundings) -> Reading:
+    """All pictures of a collection, with and without a label; a DatasetError where none lie."""
+    refusals: list[DatasetError] = []
+    try:
+        catalogue = entry.read(where)
+    except DatasetError as error:
+        folder = where.path(getattr(entry, "root", None) or Path())
+        if not folder.is_dir() or "root" not in type(entry).model_fields:
+            raise
+        refusals.append(error)
+        catalogue = catalogue_of_folders(folder)
+    several = catalogue.several and not refusals
+    pictures = [picture for picture in catalogue.pictures if several or picture.labels]
+    unlabelled: list[str] = []
+    if isinstance(catalogue.root, Path) and not entry.writes_out:
+        named = {picture.image for picture in pictures}
+        unlabelled = [image for image in images_below(catalogue.root) if image not in named]
+    disjoint = entry.disjoint if not refusals else None
+    way = way_of(pictures, disjoint=disjoint, several=several)
+    try:
+        pictures = with_splits(
+            pictures, where.pictures.parent, where.seed, name, disjoint=disjoint, several=several
+        )
+    except DatasetError as error:
+        refusals.append(error)
+        pictures = [replace(picture, split=picture.split or "train") for picture in pictures]
+    return Reading(
+        catalogue=catalogue,
+        pictures=pictures,
+        unlabelled=unlabelled,
+        several=several,
+        way=way,
+        refusals=refusals,
     )
 
 

@@ -63,9 +63,10 @@ def study_text(draft: Draft) -> str:
         f"  # {draft.why}",
         f"  pretrained: {{title: as it came, load: {_value(draft.start)}}}",
         "  # Off the shelf: only a new head is learnt, the network stays as it is.",
-        *_training("frozen", "off the shelf", "pretrained", target, "frozen", size.epochs),
+        *_training("frozen", "off the shelf", ("pretrained", target), "frozen", size.epochs),
         "  # Fine-tuned as in the paper, twice: what two trainings differ by is luck.",
-        *_training("fine_tuned", "fine-tuned", "pretrained", target, "mode_a", size.epochs, 2),
+        *_training("fine_tuned", "fine-tuned", ("pretrained", target), "mode_a", size.epochs),
+        "    repeats: 2",
         "  # What overpaint takes by itself, for this network and so many pictures.",
         "  automatic:",
         "    title: automatic",
@@ -76,12 +77,12 @@ def study_text(draft: Draft) -> str:
     ]
     pairs = [("pretrained", "fine_tuned"), ("pretrained", "automatic")]
     if detour:
+        way = f"by way of {detour.name}"
         lines += [
             f"  # Double fine-tuning: first {detour.name}, then {target}.",
-            *_training("detour", f"by way of {detour.name}", "pretrained", detour.name, "mode_a",
-                       size.epochs),
-            *_training("double", "fine-tuned twice", "detour", target, "mode_a", size.epochs),
-        ]  # fmt: skip
+            *_training("detour", way, ("pretrained", detour.name), "mode_a", size.epochs),
+            *_training("double", "fine-tuned twice", ("detour", target), "mode_a", size.epochs),
+        ]
         pairs = [("pretrained", "fine_tuned"), ("pretrained", "detour"), ("detour", "double")]
     smallest = min(checkup.sizes["train"] for checkup in collections)
     lines += [
@@ -106,14 +107,12 @@ def _causes(draft: Draft) -> list[str]:
     return [cause for cause in draft.size.causes if cause != "forgetting" or draft.detour]
 
 
-def _training(
-    name: str, title: str, parent: str, dataset: str, recipe: str, epochs: int, repeats: int = 1
-) -> list[str]:
-    """The lines of a network that is trained."""
-    fields = {"title": title, "from": parent, "fit": dataset, "recipe": recipe}
+def _training(name: str, title: str, edge: tuple[str, str], recipe: str, epochs: int) -> list[str]:
+    """The lines of a network that is trained: from which, and on what."""
+    parent, dataset = edge
+    fields = {"title": title[:60], "from": parent, "fit": dataset, "recipe": recipe}
     lines = [f"  {name}:", *(f"    {key}: {_value(value)}" for key, value in fields.items())]
-    lines.append(f"    with: {{epochs: {epochs}, {SCHEDULE}}}")
-    return lines + ([f"    repeats: {repeats}"] if repeats > 1 else [])
+    return [*lines, f"    with: {{epochs: {epochs}, {SCHEDULE}}}"]
 
 
 def _dataset_lines(checkup: Checkup, base: Path) -> list[str]:
