@@ -50,6 +50,7 @@ audit: .venv/ready .venv-audit/ready
 
 docs: .venv/ready-dev
 	$(BIN)/python tests/records/folder_page.py
+	$(BIN)/python tests/cli/commands_page.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "overpaint needs Python 3.11 or newer")'

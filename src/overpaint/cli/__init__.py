@@ -1,13 +1,19 @@
 """The command line: thin; torch is imported only by commands that need it."""
 
+import json
 import os
 import sys
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from overpaint.cli.compare import compare as compare_networks
+from overpaint.cli.doctor import doctor as examine_collection
+from overpaint.cli.init import Network, init, is_collection, study_of_folder
+from overpaint.cli.networks import networks as search_networks
 from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
 from overpaint.cli.verify import say_what_is_damaged
 from overpaint.cli.verify import verify as verify_study
@@ -33,8 +39,10 @@ class Canvas(StrEnum):
 
 app = typer.Typer(
     help="See what fine-tuning painted over your pre-trained network.",
+    epilog="Ends with status 0 when all is well, 1 when something was found or has failed (a "
+    "fault, a damaged file, a training, a download), 2 for a mistake, which one message explains, "
+    "and 128 + the signal's number when it was stopped. docs/commands.md tells of each command.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 
@@ -82,9 +90,18 @@ def _ask_for_device(name: str | None) -> None:
 
 @app.command()
 def run(
+    context: typer.Context,
     study: Annotated[
-        str, typer.Argument(help="A YAML file, or the name of a study that ships: demo.")
+        str,
+        typer.Argument(
+            help="A YAML file, the name of a study that ships (demo), or a collection, for which "
+            "one is proposed as by init."
+        ),
     ],
+    another: Annotated[
+        Path | None,
+        typer.Argument(help="Of collections: one to be fine-tuned on first."),
+    ] = None,
     *,
     out: Annotated[
         Path | None, typer.Option(help="The study folder; by default runs/<study>.")
@@ -113,14 +130,28 @@ def run(
             min=1, max=1024, help="Trainings at once, each on a GPU or a share of the threads."
         ),
     ] = 1,
+    network: Network = None,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
 
-    Ends with status 1 when a training failed; what does not depend on it is done all the same.
+    Of a folder of pictures, or a table of them, a study is proposed first and kept beside its
+    results. Ends with status 1 when a training failed; what does not depend on it is done all the
+    same.
+
+    Example: overpaint run photographs
     """
     # The study comes first: a misspelt key is told before anything heavy is imported.
     from overpaint.study import read_study
 
+    if is_collection(study):
+        if dry_run:
+            _refuse_idle(context, "of a collection: see 'overpaint init'", "dry-run")
+        _ask_for_device(device)
+        study = str(study_of_folder(Path(study), another, out, network))
+    elif another or network:
+        raise OverpaintError(
+            "idle-option", "a second collection and --network are for 'overpaint run FOLDER'"
+        )
     read = read_study(study, override or [])
     if not dry_run:  # which makes nothing, and only reads
         require_train("overpaint run")
@@ -169,8 +200,14 @@ def advise(
     ] = None,
     device: Device = None,
     allow_code: AllowCode = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The rows of advice.parquet, for a program.")
+    ] = False,
 ) -> None:
-    """Say which network to start from, from features alone: no training."""
+    """Say which network to start from, from features alone: no training.
+
+    Example: overpaint advise study.yaml --on styles
+    """
     from overpaint.study import read_study
 
     read = read_study(study)
@@ -183,8 +220,10 @@ def advise(
 
     folder = out or Path("runs") / read.study
     keeps(lambda: f"{folder} keeps all that was finished; the same command goes on from there")
-    progress = Progressing(Console(soft_wrap=True))
-    advise_study(read, folder, progress, on or [], allow_code=allow_code)
+    progress = Progressing(Console(soft_wrap=True, stderr=as_json))
+    rows = advise_study(read, folder, progress, on or [], allow_code=allow_code)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
 
 
 @app.command()
@@ -246,7 +285,10 @@ def render(
     allow_code: AllowCode = False,
     device: Device = None,
 ) -> None:
-    """Draw what most excites channels of a network, outside any study."""
+    """Draw what most excites channels of a network, outside any study.
+
+    Example: overpaint render inception_v1 mixed4d:164,450-460 --sheet mixed4d.png
+    """
     if picture:
         _refuse_idle(context, "with --picture", "sheet", "movie", "canvas", "spectrum", "seed")
     else:
@@ -322,6 +364,8 @@ def report(
     """Write the report of a study folder anew; needs no network and no pictures.
 
     Ends with status 1 when something in the folder is damaged; what is not is shown all the same.
+
+    Example: overpaint report runs/styles --one-file styles.html
     """
     from overpaint.report import build
 
@@ -398,6 +442,8 @@ def fetch(
     them.
 
     Ends with status 1 when a picture of an export could not be had; the same command tries again.
+
+    Example: overpaint fetch export.csv data/moons
     """
     from rich.console import Console
 
@@ -429,11 +475,18 @@ def fetch(
 
 
 app.command("verify")(verify_study)
+app.command("doctor")(examine_collection)
+app.command("init")(init)
+app.command("networks")(search_networks)
+app.command("compare")(compare_networks)
 
 
 @app.command()
 def version() -> None:
-    """Print the version."""
+    """Print the version.
+
+    Example: overpaint version
+    """
     from importlib.metadata import version as installed
 
     typer.echo(installed("overpaint"))

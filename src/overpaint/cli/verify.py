@@ -19,6 +19,8 @@ def verify(
 
     Ends with status 1 when there is any. `overpaint run STUDY --verify` makes anew what is damaged;
     what is foreign is left alone.
+
+    Example: overpaint verify runs/styles --json
     """
     from overpaint.records import StudyFolder, verify_folder
 

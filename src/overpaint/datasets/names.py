@@ -35,6 +35,15 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
+def as_name(text: str) -> str:
+    """A text as names of a study are written.
+
+    >>> as_name("My pictures (2)")
+    'My_pictures_2'
+    """
+    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:100] or "pictures"
+
+
 def legible(name: str) -> str:
     r"""A file's name for a message: bytes that are not UTF-8 are escaped.
 

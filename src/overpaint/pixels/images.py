@@ -213,21 +213,21 @@ def decode(data: bytes, side: int | None = None) -> Image.Image:
             if data.count(mark) > MOST_SCANS:
                 raise ValueError(f"a JPEG of more than {MOST_SCANS} {pieces}")
     try:
-        with _open(data) as opened:
-            if is_raw(opened):
+        with opened(data) as picture:
+            if is_raw(picture):
                 raise ValueError(  # noqa: TRY301 - told as all that is wrong with the file
                     "a camera's raw file, of which only the preview could be read: develop it first"
                 )
-            tags = getattr(opened, "tag_v2", {})
+            tags = getattr(picture, "tag_v2", {})
             if tags.get(284) == 2 and max(tags.get(258, (8,))) > 8:  # as Pillow 12 does
                 raise ValueError(  # noqa: TRY301
                     "colours of more than 8 bits in planes, which Pillow misreads: interleave them"
                 )
-            pixels = opened.width * opened.height
-            if side is not None and taken(opened) == 4 and opened.format == "JPEG":
-                pixels //= max(1, min(8, min(opened.size) // side)) ** 2  # of a draft
-            with ROOM.of(2 * taken(opened) * pixels):
-                return upright_rgb(small_enough(opened, data, side, limit), side)
+            pixels = picture.width * picture.height
+            if side is not None and taken(picture) == 4 and picture.format == "JPEG":
+                pixels //= max(1, min(8, min(picture.size) // side)) ** 2  # of a draft
+            with ROOM.of(2 * taken(picture) * pixels):
+                return upright_rgb(small_enough(picture, data, side, limit), side)
     except UnidentifiedImageError:
         raise ValueError(_no_picture(data)) from None
     except Image.DecompressionBombError as error:  # of a format that is decoded as it is opened
@@ -275,7 +275,7 @@ def is_raw(picture: Image.Image) -> bool:
     return 50706 in tags or mark == b"CR" or bool(tags.get(254, 0) & 1 and 330 in tags)
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def opened(data: bytes) -> ImageFile.ImageFile:
     """A picture of any size, nothing of which is decoded yet."""
     try:
         return Image.open(io.BytesIO(data), formats=_formats())
@@ -353,7 +353,7 @@ def _halved(
     for halvings in range(int(math.log2(max(min(width, height) / side, 1))), 0, -1):
         if width * height / 4**halvings <= most:
             with suppress(OSError):  # fewer halvings are in the file
-                smaller = _open(data)
+                smaller = opened(data)
                 smaller.reduce = halvings  # type: ignore[method-assign, assignment]
                 smaller.load()
                 return smaller
@@ -674,33 +674,44 @@ class Look:
 
 def survey(path: File) -> Look:
     """A look at a file, which is decoded as far as a network's input needs."""
+    data, status = contents(path)
+    return look_at(data) if data is not None else Look(status=status)
+
+
+def contents(path: File) -> tuple[bytes | None, str]:
+    """The bytes of a file; or none, and why they cannot be had."""
     try:
-        data = bytes_of(path)
+        return bytes_of(path), "ok"
     except OSError as error:
         if is_machines(error):
             raise  # nothing is left out for that
-        return Look(status=error.strerror or str(error))
+        return None, error.strerror or str(error)
     except ValueError as error:
-        return Look(status=str(error))
-    return look_at(data)
+        return None, str(error)
 
 
 def look_at(data: bytes) -> Look:
     """A look at the bytes of a file."""
+    look, _ = look_and_pixels(data)
+    return look
+
+
+def look_and_pixels(data: bytes) -> tuple[Look, Image.Image | None]:
+    """A look at the bytes of a file, and the picture as it was decoded for that."""
     digest = hashlib.sha256(data).hexdigest()
     try:
         pixels = decode(data, 224)
-        with _open(data) as picture:
+        with opened(data) as picture:
             width, height = picture.size
     except ValueError as error:
-        return Look(digest=digest, status=str(error))
+        return Look(digest=digest, status=str(error)), None
     lowest, highest = zip(*pixels.getextrema(), strict=True)
     note = ""
     if lowest == highest:
         note = f"of one colour only, #{bytes(lowest).hex()}"
     elif max(highest) < ALMOST_BLACK:
         note = f"almost black: no value above {max(highest)} of 255"
-    return Look(digest=digest, width=width, height=height, note=note)
+    return Look(digest=digest, width=width, height=height, note=note), pixels
 
 
 ALMOST_BLACK = 16

@@ -4,7 +4,6 @@ It has one dataset of one split, two networks that were made elsewhere, and thei
 there on a run's own steps do the rest.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.console import Console
 from overpaint.comparison import Compared, Comparison
 from overpaint.datasets.catalogue import dataset_of
 from overpaint.datasets.doctor import duplicates, examine, remember
+from overpaint.datasets.names import as_name
 from overpaint.datasets.wording import first_fault
 from overpaint.defaults import SPLITS
 from overpaint.errors import NetworkError, RecordError, StudyError, nearest
@@ -126,11 +126,11 @@ def _study_of(
     compared: Compared, name: str, names: tuple[str, str], render: Mapping[str, Any] | None
 ) -> Study:
     """The study that the comparison might have been a part of."""
-    dataset = _as_name(compared.images.dataset)
+    dataset = as_name(compared.images.dataset)
     split = compared.images.name if compared.images.name in SPLITS else "test"
     networks = zip(names, (compared.before, compared.after), strict=True)
     data = {
-        "study": _as_name(name),
+        "study": as_name(name),
         "seed": compared.seed,
         "datasets": {dataset: {"kind": "folder", "root": str(compared.images.root)}},
         "networks": {
@@ -160,15 +160,6 @@ def _study_of(
                 f"{nearest(layer, layers)}",
             )
     return study
-
-
-def _as_name(text: str) -> str:
-    """A text as names of a study are written.
-
-    >>> _as_name("My pictures (2)")
-    'My_pictures_2'
-    """
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:100] or "pictures"
 
 
 def _write_dataset(work: Workspace, compared: Compared) -> None:

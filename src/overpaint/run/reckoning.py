@@ -41,7 +41,7 @@ def is_wanted(work: Workspace, cause: Cause) -> bool:
     asked = asks_for(work.study, cause)
     if asked is not None:
         return asked
-    return _costs_little(work, _pictures(work, cause))
+    return _costs_little(work, pictures_for(work, cause))
 
 
 def goes_by_layer(work: Workspace) -> bool:
@@ -69,7 +69,7 @@ def _costs_little(work: Workspace, pictures: int) -> bool:
     return pictures < SHARE * trained
 
 
-def _pictures(work: Workspace, cause: Cause) -> int:
+def pictures_for(work: Workspace, cause: Cause) -> int:
     """How many pictures a cause has go through a network, over the whole study."""
     study = work.study
     trained = [pair.pair for pair in pairs_of_trainings(study)]
