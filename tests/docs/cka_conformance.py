@@ -1,9 +1,9 @@
 """docs/cka-conformance.json: small cases of linear CKA with their values, for anybody's program.
 
 The values come from the definitions alone, in whole numbers and fractions, and share no code with
-overpaint: no NumPy, no floating point but for the root at the end, which is taken to 50 digits. Features
-are whole numbers, or halves and the like, so that float32 holds them exactly. `make docs` writes the
-file, a test compares it.
+overpaint: no NumPy, no floating point but for the root at the end, which is taken to 50 digits.
+Features are whole numbers, or halves and the like, so that float32 holds them exactly. `make docs`
+writes the file, a test compares it.
 """
 
 import json
@@ -63,8 +63,8 @@ def unbiased(k: Table, g: Table) -> Fraction:
 
 def not_centred(k: Table, g: Table) -> Fraction:
     """What comes out when centring is forgotten."""
-    return sum((a * b for u, v in zip(k, g, strict=True) for a, b in zip(u, v, strict=True)),
-               Fraction(0))  # fmt: skip
+    products = (a * b for u, v in zip(k, g, strict=True) for a, b in zip(u, v, strict=True))
+    return sum(products, Fraction(0))
 
 
 def cka(x: Table, y: Table, hsic: Hsic) -> Decimal | None:
@@ -113,81 +113,121 @@ def hsic_of_batches(x: Table, y: Table, size: int) -> Decimal | None:
         return +value
 
 
-def cases() -> list[dict[str, object]]:
-    """Every case: what it tries, features, values, and what some mistakes would give instead."""
+def case(name: str, about: str, x: Table, y: Table, **instead: Decimal | None) -> dict[str, object]:
+    """A case: what it tries, features, values, and what some mistakes would give instead."""
+    mistakes = {text.replace("_", " "): value for text, value in instead.items()}
+    return {
+        "name": name,
+        "about": about,
+        "x": x,
+        "y": y,
+        **both(x, y),
+        **({"instead": mistakes} if mistakes else {}),
+    }
+
+
+def of_features() -> Iterator[dict[str, object]]:
+    """Twelve pictures, and what must not change their value."""
     x, noise = table(1, 12, 3), table(2, 12, 4)
     y = [
-        [Fraction(sum(u)), u[0] - u[1], 2 * u[2], Fraction(0)] for u in x
+        [sum(u) + v[0], u[0] - u[1] + v[1], 2 * u[2] + v[2], v[3]]
+        for u, v in zip(x, noise, strict=True)
     ]
-    y = [[a + b for a, b in zip(u, v, strict=True)] for u, v in zip(y, noise, strict=True)]
-    plain = both(x, y)
-    turned = [[3 * -u[2] + 5, 3 * u[0] + 5, 3 * u[1] + 5] for u in x]
-    far = [[value + 4096 for value in u] for u in x]
-    far_y = [[value + 4096 for value in u] for u in y]
-    small = [[value / 1024 for value in u] for u in x]
-    dead = [[u[0], Fraction(0), u[1], Fraction(-7), u[2]] for u in x]
-    negative = [[u[0], u[1] - 64, u[2]] for u in x]
-    wide_x, wide_y = table(3, 8, 40), table(4, 8, 40)
-    long_x, long_y = table(5, 14, 3), table(6, 14, 3)
-    long_y = [[a + b for a, b in zip(u, v, strict=True)] for u, v in zip(long_x, long_y, strict=True)]
-    outlier_x, outlier_y = table(7, 12, 3), table(8, 12, 3)
-    outlier_x[0], outlier_y[0] = [Fraction(64)] * 3, [Fraction(64)] * 3
-    apart_x, apart_y = table(9, 6, 2), table(23, 6, 2)
-    maps = [[table(100 + 10 * i + c, 2, 2) for c in range(3)] for i in range(8)]
-    other = [
-        [[[value + Fraction(next(source)) for value in row] for row in channel] for channel in image]
-        for source, image in zip(map(numbers, range(200, 208)), maps, strict=True)
-    ]
-    means, other_means = ([[Fraction(sum(map(sum, c))) / 4 for c in i] for i in m] for m in (maps, other))
-    flat, other_flat = ([[v for c in i for row in c for v in row] for i in m] for m in (maps, other))
-    places, other_places = (
-        [[c[a][b] for c in i] for i in m for a in range(2) for b in range(2)] for m in (maps, other)
+    yield case(
+        "plain",
+        "12 pictures, 3 and 4 channels that are related",
+        x,
+        y,
+        features_are_not_centred=cka(x, y, not_centred),
+        the_pictures_of_y_come_in_reversed_order=cka(x, y[::-1], biased),
     )
-    batches = [slice(start, start + 4) for start in range(0, 14, 4)]
-    return [
-        {"name": "plain", "about": "12 pictures, 3 and 4 channels that are related", "x": x, "y": y, **plain,
-         "instead": {"features are not centred": cka(x, y, not_centred),
-                     "the pictures of y come in reversed order": both(x, y[::-1])["biased"]}},
-        {"name": "itself", "about": "the same features twice: exactly 1", "x": x, "y": x, **both(x, x)},
-        {"name": "turned", "about": "turned, mirrored, three times as large and moved: exactly 1",
-         "x": x, "y": turned, **both(x, turned)},
-        {"name": "offset", "about": "plain with 4096 added to every feature; float32 holds it exactly",
-         "x": far, "y": far_y, **both(far, far_y),
-         "instead": {"features are not centred": cka(far, far_y, not_centred)}},
-        {"name": "small", "about": "plain, x divided by 1024: no constant in a denominator may show",
-         "x": small, "y": y, **both(small, y)},
-        {"name": "dead", "about": "plain with a channel that is 0 and one that is -7 for all pictures",
-         "x": dead, "y": y, **both(dead, y)},
-        {"name": "negative", "about": "plain with 64 taken from one channel: it is negative, and counts",
-         "x": negative, "y": y, **both(negative, y),
-         "instead": {"what is below 0 is lost, as after an in-place ReLU":
-                     both([[max(v, Fraction(0)) for v in u] for u in negative], y)["biased"]}},
-        {"name": "wide", "about": "8 pictures, 40 channels, unrelated: the biased value is high all the same",
-         "x": wide_x, "y": wide_y, **both(wide_x, wide_y)},
-        {"name": "ragged", "about": "14 pictures: batches of 4 leave a last one of 2",
-         "x": long_x, "y": long_y, **both(long_x, long_y),
-         "instead": {"the last batch is dropped": both(long_x[:12], long_y[:12])["biased"],
-                     "the mean of the CKA of the four batches":
-                     mean([cka(long_x[b], long_y[b], biased) for b in batches]),
-                     "the last whole batch alone": both(long_x[8:12], long_y[8:12])["biased"],
-                     "sums of unbiased HSIC over the three whole batches": hsic_of_batches(
-                         long_x[:12], long_y[:12], 4)}},
-        {"name": "outlier", "about": "unrelated but for one picture that is far off in both",
-         "x": outlier_x, "y": outlier_y, **both(outlier_x, outlier_y),
-         "instead": {"without that picture, debiased": both(outlier_x[1:], outlier_y[1:])["debiased"]}},
-        {"name": "below zero", "about": "6 pictures, unrelated: the debiased value is negative, not NaN",
-         "x": apart_x, "y": apart_y, **both(apart_x, apart_y)},
-        {"name": "means of maps", "about": "8 pictures, maps of 3 channels and 2 × 2 places, the mean of each",
-         "x": means, "y": other_means, **both(means, other_means),
-         "instead": {"each place is taken for a picture": cka(places, other_places, biased)}},
-        {"name": "whole maps", "about": "the same maps, every place of every channel a feature",
-         "x": flat, "y": other_flat, **both(flat, other_flat),
-         "instead": {"each place is taken for a picture": cka(places, other_places, biased)}},
-        {"name": "constant", "about": "x is the same for all pictures: 0/0, no number",
-         "x": [[Fraction(3), Fraction(1)]] * 12, "y": y, "biased": None, "debiased": None},
-        {"name": "three", "about": "3 pictures: biased only, the debiased value needs 4",
-         "x": x[:3], "y": y[:3], **both(x[:3], y[:3])},
-    ]  # fmt: skip
+    yield case("itself", "the same features twice: exactly 1", x, x)
+    turned = [[3 * -u[2] + 5, 3 * u[0] + 5, 3 * u[1] + 5] for u in x]
+    yield case("turned", "turned, mirrored, three times as large, moved: exactly 1", x, turned)
+    far, far_y = ([[value + 4096 for value in u] for u in side] for side in (x, y))
+    yield case(
+        "offset",
+        "plain with 4096 added to every feature; float32 holds it exactly",
+        far,
+        far_y,
+        features_are_not_centred=cka(far, far_y, not_centred),
+    )
+    small = [[value / 1024 for value in u] for u in x]
+    yield case("small", "plain, x divided by 1024: a constant in a denominator shows", small, y)
+    dead = [[u[0], Fraction(0), u[1], Fraction(-7), u[2]] for u in x]
+    yield case("dead", "plain with a channel that is 0 and one that is -7 for all", dead, y)
+    negative = [[u[0], u[1] - 64, u[2]] for u in x]
+    cut = [[max(value, Fraction(0)) for value in u] for u in negative]
+    yield case(
+        "negative",
+        "plain with 64 taken from one channel: it is negative, and counts",
+        negative,
+        y,
+        what_is_below_0_is_lost_as_after_an_in_place_ReLU=cka(cut, y, biased),
+    )
+    yield case(
+        "constant",
+        "x is the same for all pictures: 0/0, no number",
+        [[Fraction(3), Fraction(1)]] * 12,
+        y,
+    )
+    yield case("three", "3 pictures: biased only, the debiased value needs 4", x[:3], y[:3])
+
+
+def of_few_pictures() -> Iterator[dict[str, object]]:
+    """Few pictures, a last batch that is short, and one picture that decides."""
+    x, y = table(3, 8, 40), table(4, 8, 40)
+    yield case("wide", "8 pictures, 40 channels, unrelated: the biased value is high", x, y)
+    x, noise = table(5, 14, 3), table(6, 14, 3)
+    y = [[a + b for a, b in zip(u, v, strict=True)] for u, v in zip(x, noise, strict=True)]
+    fours = [slice(start, start + 4) for start in range(0, 14, 4)]
+    yield case(
+        "ragged",
+        "14 pictures: batches of 4 leave a last one of 2",
+        x,
+        y,
+        the_last_batch_is_dropped=cka(x[:12], y[:12], biased),
+        the_mean_of_the_CKA_of_the_four_batches=mean([cka(x[b], y[b], biased) for b in fours]),
+        the_last_whole_batch_alone=cka(x[8:12], y[8:12], biased),
+        sums_of_unbiased_HSIC_over_the_three_whole_batches=hsic_of_batches(x[:12], y[:12], 4),
+    )
+    x, y = table(7, 12, 3), table(8, 12, 3)
+    x[0], y[0] = [Fraction(64)] * 3, [Fraction(64)] * 3
+    yield case(
+        "outlier",
+        "unrelated but for one picture that is far off in both",
+        x,
+        y,
+        debiased_without_that_picture=cka(x[1:], y[1:], unbiased),
+    )
+    x, y = table(9, 6, 2), table(23, 6, 2)
+    yield case("below zero", "6 unrelated pictures: the debiased value is negative, not NaN", x, y)
+
+
+def of_maps() -> Iterator[dict[str, object]]:
+    """Maps of three channels and 2 × 2 places, by their means and whole."""
+    maps = [[table(100 + 10 * i + c, 2, 2) for c in range(3)] for i in range(8)]
+    noise = [numbers(200 + i) for i in range(8)]
+    other = [
+        [[[value + next(source) for value in row] for row in channel] for channel in image]
+        for source, image in zip(noise, maps, strict=True)
+    ]
+    means, whole, places = zip(
+        *(
+            (
+                [[sum(map(sum, channel), Fraction(0)) / 4 for channel in image] for image in side],
+                [[v for channel in image for row in channel for v in row] for image in side],
+                [[c[a][b] for c in image] for image in side for a in (0, 1) for b in (0, 1)],
+            )
+            for side in (maps, other)
+        ),
+        strict=True,
+    )
+    wrong = cka(*places, biased)
+    about = "8 pictures, maps of 3 channels and 2 × 2 places, the mean of each"
+    yield case("means of maps", about, *means, each_place_is_taken_for_a_picture=wrong)
+    about = "the same maps, every place of every channel a feature"
+    yield case("whole maps", about, *whole, each_place_is_taken_for_a_picture=wrong)
 
 
 def written(value: object) -> object:
@@ -204,15 +244,19 @@ def written(value: object) -> object:
 
 
 ABOUT = (
-    "Linear CKA of small features; rows are pictures. Values are exact to the digits given, as text; "
-    "null is no number. 'instead' is what a mistake gives. https://arxiv.org/abs/1905.00414 (biased), "
-    "Song et al. 2012, Feature selection via dependence maximization (unbiased HSIC)."
+    "Linear CKA of small features; rows are pictures. Values are exact to the digits given, as "
+    "text; null is no number. 'instead' is what a mistake gives. Kornblith et al. 2019, Similarity "
+    "of neural network representations revisited; unbiased HSIC: Song et al. 2012, Feature "
+    "selection via dependence maximization, equation 5."
 )
 
 
 def text() -> str:
     """The file, a case a line."""
-    lines = [json.dumps(written(case), ensure_ascii=False) for case in cases()]
+    lines = [
+        json.dumps(written(one), ensure_ascii=False)
+        for one in (*of_features(), *of_few_pictures(), *of_maps())
+    ]
     head = f'{{"about": {json.dumps(ABOUT)},\n "version": 1,\n "cases": [\n'
     return head + ",\n".join(lines) + "\n]}\n"
 

@@ -1,7 +1,7 @@
 """docs/commands.md, made from the command line itself: `make docs` writes it, a test compares it.
 
-Commands, arguments, options, defaults and examples are read from the program at run time, so that one
-which is added stands in the page by itself.
+Commands, arguments, options, defaults and examples are read from the program at run time, so that
+one which is added stands in the page by itself.
 """
 
 import inspect
@@ -43,9 +43,9 @@ COMPLETION = """\
 
 ## Completion by the shell
 
-`overpaint --install-completion` teaches the shell that it is called from (bash, zsh, fish, PowerShell)
-to complete commands, options and files with the Tab key; `overpaint --show-completion` prints the script
-instead, to look at it or to install it by hand.
+`overpaint --install-completion` teaches the shell that it is called from (bash, zsh, fish,
+PowerShell) to complete commands, options and files with the Tab key;
+`overpaint --show-completion` prints the script instead, to look at it or to install it by hand.
 """
 
 
@@ -110,7 +110,9 @@ def parameters(function: Callable[..., object]) -> Iterator[Parameter]:
         spelt = [text for text in info.param_decls or () if text.startswith("-")]
         yield Parameter(
             is_argument=is_argument,
-            names=(info.metavar or row.name.upper()) if is_argument else ", ".join(spelt or [dashed]),
+            names=(info.metavar or row.name.upper())
+            if is_argument
+            else ", ".join(spelt or [dashed]),
             takes="" if is_flag or is_argument else word(info, kinds),
             required=info.default is ...,
             about=about(info, kinds),
@@ -134,9 +136,8 @@ def word(info: ParameterInfo, kinds: tuple[object, ...]) -> str:
 def about(info: ParameterInfo, kinds: tuple[object, ...]) -> str:
     """What a parameter is for, its choices or its range, and its default."""
     parts = [(info.help or "").strip()]
-    for cls in kinds:
-        if isinstance(cls, type) and issubclass(cls, Enum):
-            parts.append(f"One of {', '.join(str(choice.value) for choice in cls)}.")
+    choices = [cls for cls in kinds if isinstance(cls, type) and issubclass(cls, Enum)]
+    parts += [f"One of {', '.join(str(choice.value) for choice in cls)}." for cls in choices]
     if info.min is not None and abs(info.min) < 2**60:
         upper = f" to {info.max:,}" if info.max is not None else " or more"
         parts.append(f"{info.min:,}{upper}.")
@@ -180,7 +181,8 @@ def paragraphs(text: str) -> list[str]:
         if example or paragraph.lstrip().startswith("overpaint "):
             shell = example[1] if example else paragraph
             rows = "\n".join(line.strip() for line in shell.splitlines() if line.strip())
-            lines.append(f"```console\n{rows}\n```\n")
+            mark = "<!-- not run: parsed; the tests of the command run it -->"
+            lines.append(f"{mark}\n```console\n{rows}\n```\n")
         else:
             lines.append(paragraph + "\n")
     return lines

@@ -1,4 +1,4 @@
-"""The pictures of docs/reading.md, from the report of the demonstration: by hand, when pages change.
+"""The pictures of docs/reading.md, from the demonstration's report: by hand, when pages change.
 
     make demo
     .venv/bin/python tests/docs/report_pictures.py runs/demo
@@ -35,7 +35,6 @@ CHARTS = {
     "changes": "overview/changes.svg",
     "history": "networks/fine_tuned/history.svg",
     "confusion": "networks/fine_tuned/confusion.svg",
-    "classes": "datasets/classes-subjects.svg",
 }  # fmt: skip
 """The name of each picture, and the chart of the report."""
 
@@ -79,7 +78,9 @@ def main(study: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
-        page = browser.new_page(viewport={"width": VIEW[0], "height": VIEW[1]}, color_scheme="light")
+        page = browser.new_page(
+            viewport={"width": VIEW[0], "height": VIEW[1]}, color_scheme="light"
+        )
         for name, (place, part, height) in SHOWN.items():
             image = cut(page, site, place, part, height)
             image.save(PICTURES / f"{name}.jpg", quality=78, optimize=True, progressive=True)
