@@ -35,7 +35,10 @@ INTRODUCTION = """\
 | 2 | A mistake in the command, the study or the files, told in one message that ends with a word in brackets; [Messages](messages.md) explains each. Nothing is half written. |
 | 130, 143, 129 | Stopped by Ctrl+C, SIGTERM or SIGHUP. What was finished is kept, a line says what it is, and the same command goes on from there. |
 
-Messages go to the error stream (stderr), what a program may read to the output (stdout).
+## For programs
+
+{json}: what was found goes to the output (stdout) as JSON, what is said on the
+way to the error stream. What a run leaves is an interface of its own: [the study folder](study-folder.md).
 """  # noqa: E501
 
 
@@ -149,7 +152,14 @@ def about(info: ParameterInfo, kinds: tuple[object, ...]) -> str:
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION]
+    with_json = [
+        f"`{command.name.removeprefix('overpaint ')}`"
+        for command in commands()
+        if any(row.names == "--json" for row in command.parameters)
+    ]
+    names = f"{', '.join(with_json[:-1])} and {with_json[-1]}" if with_json[1:] else with_json[0]
+    verb = "have" if with_json[1:] else "has"
+    parts = [INTRODUCTION.replace("{json}", f"{names} {verb} `--json`")]
     for command in commands():
         parts += [f"\n## {command.name}\n", f"```text\n{command.usage}\n```\n"]
         parts += paragraphs(command.about)
@@ -181,7 +191,7 @@ def paragraphs(text: str) -> list[str]:
         if example or paragraph.lstrip().startswith("overpaint "):
             shell = example[1] if example else paragraph
             rows = "\n".join(line.strip() for line in shell.splitlines() if line.strip())
-            mark = "<!-- not run: parsed; the tests of the command run it -->"
+            mark = "<!-- not run: parsed here, and run by the tests of the command -->"
             lines.append(f"{mark}\n```console\n{rows}\n```\n")
         else:
             lines.append(paragraph + "\n")
