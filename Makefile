@@ -5,6 +5,7 @@
 # machine that does nothing else. PICTURES=FOLDER trains on the JPEG files there, TIMM=FILE has timm's own
 # training script run too. `make audit` looks for known holes in what is installed, and at licences.
 # `make zoo` tries every family of networks of timm and torchvision, for an hour or two: docs/zoo.md.
+# `make docs` writes the pages that are made from the code, and builds all into build/docs.
 
 PYTHON ?= python3
 BIN = .venv/bin
@@ -31,6 +32,7 @@ check: .venv/ready-dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 format: .venv/ready-dev
 	$(BIN)/ruff format
@@ -50,7 +52,10 @@ audit: .venv/ready .venv-audit/ready
 
 docs: .venv/ready-dev
 	$(BIN)/python tests/records/folder_page.py
-	$(BIN)/python tests/cli/commands_page.py
+	$(BIN)/python tests/docs/commands_page.py
+	$(BIN)/python tests/docs/cka_conformance.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "The documentation: $(CURDIR)/build/docs/index.html"
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "overpaint needs Python 3.11 or newer")'
@@ -89,4 +94,4 @@ docs: .venv/ready-dev
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-bench .venv-audit runs artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-bench .venv-audit runs artefacts build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """What reading features costs beside bare forwards, and how much memory it takes.
 
     .venv/bin/python benchmarks/features.py speed [--images 64] [--rounds 5] [--weights FILE]
-    .venv/bin/python benchmarks/features.py memory [--plot docs/memory.svg]
+    .venv/bin/python benchmarks/features.py memory [--plot memory.svg]
 
 `speed`: one pass of two InceptionV1 over a split, the means of all twelve layers written as Zarr,
 beside the two bare forwards of the same decoded pictures, in turn; printed are medians in images a

@@ -245,14 +245,6 @@ def test_report_options_that_cannot_be(tmp_path, arguments, told):
     assert "Traceback" not in done.stderr
 
 
-def test_every_command_stands_in_the_readme():
-    """A command that is added is told of where users look first."""
-    text = (ROOT / "README.md").read_text("utf-8")
-    names = [command.name or command.callback.__name__ for command in app.registered_commands]
-    assert len(names) >= 6
-    assert [name for name in names if f"overpaint {name}" not in text] == []
-
-
 def test_a_misspelt_key_is_told_before_anything_heavy_is_imported(tmp_path):
     """The study is read first: neither torch nor the steps of a run are loaded for an error."""
     (tmp_path / "study.yaml").write_text("study: x\nnetwroks: {}\nnetworks: {}\n")

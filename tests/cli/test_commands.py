@@ -11,10 +11,6 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-sys.path.insert(0, str(Path(__file__).parent))  # the module beside the tests is no package
-
-import commands_page
-
 from overpaint.cli import app
 from overpaint.cli.compare import pictures_of
 from overpaint.errors import OverpaintError
@@ -23,11 +19,6 @@ from overpaint.progress import Progressing
 from overpaint.records import manifest, write_json
 
 COMMANDS = typer.main.get_command(app).commands
-
-
-def test_the_page_of_commands_is_made_from_them():
-    """A command or an option that is added reaches docs/commands.md: `make docs` writes it."""
-    assert commands_page.PAGE.read_text(encoding="utf-8") == commands_page.page()
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = ("train", "hub", "trackers", "lora", "remote", "attribution", "test")
-"""What the tests are run with; the rest of `dev` is a browser, a linter and a type checker."""
+"""What the tests are run with; the rest of `dev` is a browser, a linter, a type checker and
+what builds the documentation."""
 
 
 def requirements() -> list[str]:

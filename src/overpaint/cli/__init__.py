@@ -131,6 +131,9 @@ def run(
         ),
     ] = 1,
     network: Network = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The demonstration in a minute: the study demo_quick.")
+    ] = False,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
 
@@ -143,7 +146,14 @@ def run(
     # The study comes first: a misspelt key is told before anything heavy is imported.
     from overpaint.study import read_study
 
-    if is_collection(study):
+    if quick and (study != "demo" or another or network):
+        raise OverpaintError(
+            "idle-option",
+            "--quick is for 'overpaint run demo', which ships in a small size as well",
+        )
+    if quick:
+        study = "demo_quick"
+    elif is_collection(study):
         if dry_run:
             _refuse_idle(context, "of a collection: see 'overpaint init'", "dry-run")
         _ask_for_device(device)
