@@ -72,6 +72,22 @@ def test_hostile_names_break_nothing(whole):
     assert BREAKOUT in read_rows(gaze_of(whole) / "pictures.parquet", GazePictureRow)[0].image
 
 
+def test_where_op_report_made_the_page_it_says_that_it_does_not_look(lean):
+    """No study and no run can be asked for more: what can be done is said, for all that is not."""
+    text = (lean / "study.yaml").read_text()
+    started = re.sub(r"from: imagenet", "load: python:small", text)
+    (lean / "study.yaml").write_text(started)
+    for name in ("gazes", "causes", "concepts", "probes"):
+        shutil.rmtree(lean / name)
+    build(lean)
+    page = (lean / "site/comparisons/imagenet--fine_tuned.html").read_text()
+    assert "with “gaze: true”; op.report, which made this page, does not look." in page
+    assert "op.report, which made this page, tries none of it." in page
+    layer = (lean / "site/comparisons/imagenet--fine_tuned/mixed4d.html").read_text()
+    assert "op.report(change, FOLDER, render={&#39;channels&#39;: [&#39;{}&#39;]}) draws it" in layer
+    assert "in the study the next run" not in page
+
+
 def test_where_it_was_not_looked_the_page_says_how_it_comes(whole):
     """One sentence, with the key of the study."""
     section = section_of(whole, "fine_tuned--double")

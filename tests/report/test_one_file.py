@@ -85,8 +85,12 @@ def test_what_is_too_much_is_left_out_and_told(whole, tmp_path, monkeypatch):
     """A file with little room has fewer pictures; with less, fewer comparisons; and says so."""
     monkeypatch.setattr(module, "LARGEST", 700_000)
     monkeypatch.setattr(module, "TEXT", 10**9)
-    plain = read_page(one_file(whole, tmp_path / "small.html")).plain
-    assert re.search(r"\d+ pictures too many were left out", plain)
+    small = one_file(whole, tmp_path / "small.html")
+    assert re.search(r"\d+ pictures too many were left out", read_page(small).plain)
+    text = small.read_text(encoding="utf-8")
+    assert '<use href="#"/>' not in text
+    assert re.search(r'<svg [^>]*viewBox="[^>]*>(<text class="lacking" [^>]*>not included</text>)',
+                     text)  # fmt: skip
     monkeypatch.setattr(module, "TEXT", 1)
     smaller = one_file(whole, tmp_path / "smaller.html")
     assert re.search(r"Left out, .*imagenet → ", read_page(smaller).plain)

@@ -382,7 +382,8 @@
     the("#drawn").hidden = !drawn && !together.length;
     const unitName = `${unit.dataset.layer}:${row[0]}`;
     const why = word(sides[1][0]);
-    say(the("#undrawn"), drawn ? "" : `${why[0].toUpperCase()}${why.slice(1)}; a study draws it with “render: {channels: [${unitName}]}”.`);
+    const how = the("#undrawn").dataset.how.replace("{}", () => unitName);
+    say(the("#undrawn"), drawn ? "" : `${why[0].toUpperCase()}${why.slice(1)}; ${how}.`);
     const halves = [...unit.querySelectorAll(".maximal")];
     const figures = sides.map(([caption, drawing], at) =>
       rendering(drawing.map(word), ["before", "after"][at], halves[at].dataset.network, word(caption)));

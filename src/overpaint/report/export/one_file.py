@@ -162,12 +162,16 @@ class _Mover(HTMLParser):
         self.inside = False
         self.links: list[str] = []  # the elements that the <a> that are open became
         self.drawings = 0  # the <svg> that are open
+        self.box = (0.0, 0.0, 1.0, 1.0)  # what the last of them shows
         self.sheets: dict[str, str] = {}  # ids of sheets on the page -> in the file
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if self.inside:
             self.drawings += tag == "svg"
             values = {name: value or "" for name, value in attrs}
+            if tag == "svg" and "viewbox" in values:
+                x, y, width, height = map(float, values["viewbox"].split())
+                self.box = x, y, width, height
             raw = self._with_addresses(tag, self.get_starttag_text() or "", values)
             for attribute in REFERENCES:
                 raw = _with(raw, attribute, self._prefixed)
@@ -187,11 +191,11 @@ class _Mover(HTMLParser):
         if tag == "img":
             data = self.pictures.written(self._resolved(values.get("src", "")))
             if data is None:
-                return '<div class="absent">left out</div>'
+                return '<div class="absent">not included</div>'
             return _with(raw, "src", lambda _: data).replace(' loading="lazy"', "")
         if tag == "use":
             name = self.sheets.get(address.removeprefix("#"), "")
-            return _with(raw, "href", lambda _: f"#{name}")
+            return _with(raw, "href", lambda _: f"#{name}") if name else self._not_included()
         return self._part_of_sheet(values) if tag == "image" else raw
 
     def _part_of_sheet(self, values: Mapping[str, str]) -> str:
@@ -201,7 +205,15 @@ class _Mover(HTMLParser):
         if "id" in values:  # only named here, and used further below
             self.sheets[values["id"]] = sheet
             return ""
-        return f'<use href="#{sheet}"/>'
+        return f'<use href="#{sheet}"/>' if sheet else self._not_included()
+
+    def _not_included(self) -> str:
+        """What stands in the place of a thumbnail whose sheet has no room, in its middle."""
+        x, y, width, height = self.box
+        return (
+            f'<text class="lacking" x="{x + width / 2:g}" y="{y + height / 2:g}" '
+            f'font-size="{width / 7:g}" text-anchor="middle">not included</text>'
+        )
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)

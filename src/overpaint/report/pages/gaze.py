@@ -76,8 +76,11 @@ def gaze(site: Site, gallery: Gallery) -> Gaze:
     comparison, looked = gallery.comparison, gallery.comparison.gaze
     if looked.pictures.empty:
         absent = (
-            "Where the two networks look was not asked for: with “gaze: true” in the study the "
-            "next run shows it on a few pictures."
+            "Where the two networks look is shown by the run of a study, with “gaze: true”; "
+            "op.report, which made this page, does not look."
+            if comparison.is_from_python
+            else "Where the two networks look was not asked for: with “gaze: true” in the study "
+            "the next run shows it on a few pictures."
         )
         return Gaze(
             reading="",

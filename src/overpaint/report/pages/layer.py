@@ -83,6 +83,7 @@ class LayerPage:
     data: str  # the script that has what is shown of each of its channels
     pictures: str  # that of the pictures
     marks: str
+    undrawn: str  # how a channel, `{}`, that was not drawn may be
     summary: str
     facts: tuple[Fact, ...]
     chosen: str  # what the channels of the cards are
@@ -121,6 +122,11 @@ def layer_page(channels: Channels, gallery: Gallery, layer: str) -> LayerPage:
         data=view.channels_at(comparison, layer),
         pictures=view.pictures_at(comparison),
         marks=gallery.marks(layer),
+        undrawn=(
+            "op.report(change, FOLDER, render={'channels': ['{}']}) draws it"
+            if comparison.is_from_python
+            else "a study draws it with “render: {channels: [{}]}”"
+        ),
         summary=summary,
         facts=tuple(_facts(channels, layer)),
         chosen="Chosen channels" if drawn else "The channels that specialised most",

@@ -457,4 +457,7 @@ def _absent(records: Records, comparison: ComparisonRecords) -> str:
     lacking = [name for name, frame in tried.items() if frame.empty]
     if not lacking:
         return ""
-    return f"Not tried here: {listed(lacking)}. With “causes: true” a study tries all that it can."
+    how = "With “causes: true” a study tries all that it can."
+    if comparison.is_from_python:
+        how = f"{how[:-1]}; op.report, which made this page, tries none of it."
+    return f"Not tried here: {listed(lacking)}. {how}"

@@ -54,6 +54,7 @@ from overpaint.report.study.causes import CauseRecords
 from overpaint.report.study.gaze import GazeRecords
 from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study, study_in
+from overpaint.study.code import MADE_IN_PYTHON
 
 PLACES = ("x_before", "y_before", "x_after", "y_after")
 """Without which a picture lies in no plane."""
@@ -213,6 +214,12 @@ class ComparisonRecords:
     gaze: GazeRecords
     notes: list[str]
     failed: tuple[str, ...] = ()  # those of the two that failed; nothing is read then
+
+    @property
+    def is_from_python(self) -> bool:
+        """Whether `op.report` wrote it: there is no study file, and no run to ask for more."""
+        entry = self.study.all_networks.get(self.after)
+        return entry is not None and str(entry.load).startswith(MADE_IN_PYTHON)
 
     @classmethod
     def read(
