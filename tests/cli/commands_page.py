@@ -27,9 +27,9 @@ same words (`make docs`); a test holds the two together.
 
 ## For programs
 
-`doctor`, `networks`, `advise` and `verify` have `--json`: what they have found goes to standard
-output as JSON, what they say on the way to standard error. `doctor --csv FILE` writes a line for
-each picture of each complaint. What a run leaves is an interface of its own:
+`doctor`, `networks`, `advise`, `verify` and `run --dry-run` have `--json`: what they have found
+goes to standard output as JSON, what they say on the way to standard error. `doctor --csv FILE`
+writes a line for each picture of each complaint. What a run leaves is an interface of its own:
 [study-folder.md](study-folder.md).
 
 ## Completion in the shell
