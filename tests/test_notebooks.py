@@ -27,7 +27,8 @@ def outputs(cell) -> list[str]:
 @pytest.mark.parametrize("name", ["demonstration", "own_module"])
 def test_a_notebook_runs_from_top_to_bottom(name, place, monkeypatch):
     """What is last in a cell shows itself: as HTML or as a picture, not as a line of text alone."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    commands = Path(sys.executable).parent  # where `!overpaint` is
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     book = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in book.cells), "outputs are not kept"
     NotebookClient(

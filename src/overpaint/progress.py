@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
+from importlib import import_module
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -175,14 +177,13 @@ def notebook_bar(title: str) -> Advance | None:
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if not hasattr(shell, "kernel"):  # a terminal has no place for it
         return None
-    from IPython.display import ProgressBar, display
-
-    display({"text/plain": title, "text/html": escape(title)}, raw=True)
-    bars: list[ProgressBar] = []
+    shown = import_module("IPython.display")  # it has types in part, and may not be there
+    shown.display({"text/plain": title, "text/html": escape(title)}, raw=True)
+    bars: list[Any] = []
 
     def advance(done: int, total: int, *_: object) -> None:
         if not bars:
-            bars.append(ProgressBar(total))
+            bars.append(shown.ProgressBar(total))
             bars[0].display()
         bars[0].progress = done
 

@@ -63,6 +63,20 @@ def weights(folder: Path, seed: int) -> Path:
     return folder
 
 
+def test_a_dry_run_tells_a_program_what_is_missing(tmp_path):
+    """The artefacts by their places; without --dry-run there is nothing to tell."""
+    (tmp_path / "study.yaml").write_text(
+        "study: x\nnetworks: {start: {load: inception_small, weights: random}}\n"
+    )
+    asked = ["run", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "x"), "--json"]
+    done = CliRunner().invoke(app, [*asked, "--dry-run"])
+    assert done.exit_code == 0, done.output
+    assert "networks/start" in json.loads(done.stdout)["to_make"]
+    error = CliRunner().invoke(app, asked).exception
+    assert isinstance(error, OverpaintError)
+    assert error.slug == "idle-option"
+
+
 # --- networks ----------------------------------------------------------------------------------
 
 

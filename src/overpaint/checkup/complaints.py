@@ -177,7 +177,11 @@ def _of_copies(patient: Patient) -> Iterator[Complaint]:
     by_draw = " (as they are drawn with seed 0)" if patient.drawn else ""
     told = {
         "under-two-labels": (True, "under another label", "keep the one that is right"),
-        "in-two-splits": (True, f"in another split{by_draw}", "remove one of each two"),
+        "in-two-splits": (
+            True,
+            f"in another split{by_draw}",
+            "remove one of each two; --csv FILE lists them all",
+        ),
         "in-one-split": (False, "in the same split", "remove one of each two, or leave them"),
     }
     for where, (hurts, words, mend) in told.items():

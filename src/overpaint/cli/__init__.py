@@ -73,11 +73,13 @@ def _a_rate(rate: float) -> float:
 
 
 def _refuse_idle(context: typer.Context, where: str, *names: str) -> None:
-    """Raises an OverpaintError for an option that was given and would do nothing."""
+    """Raises an OverpaintError for a parameter that was given and would do nothing."""
+    options = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     for name in names:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            raise OverpaintError("idle-option", f"--{name} does nothing {where}: leave it out")
+            option = options[name]
+            raise OverpaintError("idle-option", f"{option} does nothing {where}: leave it out")
 
 
 def _ask_for_device(name: str | None) -> None:
@@ -134,6 +136,9 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="The demonstration in a minute: the study demo_quick.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Of --dry-run: what would be made, for a program.")
+    ] = False,
 ) -> None:
     """Train, measure, draw and report, as a study says; what is done already is not done again.
 
@@ -146,6 +151,8 @@ def run(
     # The study comes first: a misspelt key is told before anything heavy is imported.
     from overpaint.study import read_study
 
+    if not dry_run:
+        _refuse_idle(context, "without --dry-run", "as_json")
     if quick and (study != "demo" or another or network):
         raise OverpaintError(
             "idle-option",
@@ -155,7 +162,7 @@ def run(
         study = "demo_quick"
     elif is_collection(study):
         if dry_run:
-            _refuse_idle(context, "of a collection: see 'overpaint init'", "dry-run")
+            _refuse_idle(context, "for a collection: 'overpaint init' makes no more", "dry_run")
         _ask_for_device(device)
         study = str(study_of_folder(Path(study), another, out, network))
     elif another or network:
@@ -177,7 +184,7 @@ def run(
     outcome = run_study(
         read,
         folder,
-        Progressing(Console(soft_wrap=True)),
+        Progressing(Console(soft_wrap=True, stderr=as_json)),
         trackers,
         explain=explain,
         dry=dry_run,
@@ -185,6 +192,8 @@ def run(
         allow_code=allow_code,
         jobs=jobs,
     )
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), "to_make": outcome.pending}, indent=1))
     if outcome.failures:
         raise typer.Exit(1)
 

@@ -51,10 +51,11 @@ from overpaint.study.code import check_code
 
 @dataclass(frozen=True)
 class Outcome:
-    """The report's first page, and what failed: network -> why."""
+    """The report's first page, and what failed: network -> why. Of a dry run, what is missing."""
 
     page: Path
     failures: dict[str, str]
+    pending: tuple[str, ...] = ()  # artefacts, by their places in the folder
 
 
 @refusals_told()
@@ -219,7 +220,8 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
     page, failures = _makings(work)
     if not dry:
         _sum_up(work, page, failures)
-    return Outcome(page, failures)
+    missing = sorted(path.relative_to(work.folder.root).as_posix() for path in work.pending)
+    return Outcome(page, failures, tuple(missing))
 
 
 def _plan(work: Workspace) -> None:
