@@ -657,8 +657,8 @@ def _is_whole(path: Path, array: "zarr.Array[Any]") -> bool:
 def stored(path: Path, layer: str, reduction: str = "mean") -> "zarr.Array[Any]":
     """The array [N, columns] of one layer in the group at `path`, to be read in slices.
 
-    >>> maps = stored(path, "mixed4d", "flattened")                     # doctest: +SKIP
-    >>> maps[:64], maps[:, 100:164]                                     # doctest: +SKIP
+    >>> means = stored(path, "mixed4b")                                 # doctest: +SKIP
+    >>> means[:64], means[:, 10:20]                                     # doctest: +SKIP
 
     `.shape` and `.dtype` are an array's; its attributes "height" and "width" are those of the
     layer's map, for which a position of `argmax` is row × width + column. Only the chunks that a

@@ -37,14 +37,14 @@ def report(
 
     >>> report("runs/styles")                                          # doctest: +SKIP
     >>> change = op.compare(before, after, images)                     # doctest: +SKIP
-    >>> report(change, "runs/mine", names=("pretrained", "tuned"),
-    ...        render={"layers": ["block3"], "channels": "most_changed(4)"})  # doctest: +SKIP
+    >>> report(change, "runs/mine", names=("pretrained", "tuned"))     # doctest: +SKIP
 
     Of a study folder, its site is brought up to date. Of a comparison, a study folder is written
     for it: its tables, small copies of the maximal images, the report; the weights are not.
     `names` are those of the two networks there. `render`: which channels are drawn for it, and how,
-    as below `render` in a study file; the networks must be then what they were when they were
-    compared. Raises RecordError for a folder that holds something else.
+    as below `render` in a study file, `{"layers": ["block3"], "channels": "most_changed(4)"}`; the
+    networks must be then what they were when they were compared. Raises RecordError for a folder
+    that holds something else.
     """
     if isinstance(of, str | Path):
         return build(Path(of))

@@ -127,6 +127,7 @@ networks:
 compare:
   - [imagenet, fine_tuned]
 maximal_images: 4
+render: {channels: ["mixed5a:17"], steps: 8}
 causes: false
 gaze: false
 """

@@ -1,5 +1,7 @@
 """Every example of the documentation runs, or says why it does not."""
 
+import doctest
+import importlib
 import re
 import shutil
 import tomllib
@@ -10,7 +12,10 @@ import typer
 from examples import ELSEWHERE, KINDS, PAGES, ROOT, Example, examples, furnish, study_text
 from typer.testing import CliRunner
 
+import overpaint as op
 from overpaint.cli import app
+from overpaint.records import StudyFolder
+from overpaint.report.study.reading import read_records
 from overpaint.study import read_study
 
 ALL = examples()
@@ -137,3 +142,50 @@ def test_a_command_runs(block, place, monkeypatch):
         if words[0] == "overpaint":
             done = CliRunner().invoke(app, words[1:])
             assert done.exit_code == 0, (words, done.output, done.exception)
+
+
+# --- docstrings ----------------------------------------------------------------------------------
+# Those that need nothing are run by pytest as they stand. What needs a study or trained networks is
+# marked +SKIP there, and run here.
+
+
+def skipped() -> list[doctest.DocTest]:
+    """The docstrings with an example that pytest passes over."""
+    tests = []
+    for file in sorted((ROOT / "src").rglob("*.py")):
+        if "+SKIP" in file.read_text("utf-8"):
+            name = ".".join(file.relative_to(ROOT / "src").with_suffix("").parts)
+            module = importlib.import_module(name.removesuffix(".__init__"))
+            tests += [
+                test
+                for test in doctest.DocTestFinder().find(module)
+                if any(example.options.get(doctest.SKIP) for example in test.examples)
+            ]
+    return tests
+
+
+@pytest.mark.parametrize("test", [pytest.param(test, id=test.name) for test in skipped()])
+def test_an_example_of_a_docstring_runs(test, place, monkeypatch):
+    """With two networks, their pictures and study folders under the names that it uses."""
+    monkeypatch.chdir(place)
+    for name in ("a", "b", "demo", "rasta"):
+        if not Path("runs", name).exists():
+            shutil.copytree("runs/styles", f"runs/{name}")
+    collection = op.dataset("data/rasta", kind="rasta")
+    names = test.globs | {
+        "op": op,
+        "read_study": read_study,
+        "read_records": read_records,
+        "StudyFolder": StudyFolder,
+        "Path": Path,
+        "before": op.load("runs/styles/networks/imagenet"),
+        "after": op.load("runs/styles/networks/fine_tuned"),
+        "again": op.load("runs/styles/networks/fine_tuned.2"),
+        "collection": collection,
+        "images": collection.split("test"),
+        "train": collection.split("train"),
+        "test": collection.split("test"),
+        "path": StudyFolder(Path("runs/styles")).features("fine_tuned", "rasta", "test"),
+    }
+    for example in test.examples:
+        exec(compile(example.source, test.name, "exec"), names)  # noqa: S102 - our own example

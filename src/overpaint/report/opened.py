@@ -1,8 +1,8 @@
 """A study folder opened in Python: its tables as DataFrames, its pictures as PIL images.
 
->>> study = open_study("runs/demo")                                    # doctest: +SKIP
+>>> study = open_study("runs/styles")                                  # doctest: +SKIP
 >>> study.scores.nlargest(3, "value")                                  # doctest: +SKIP
->>> change = study.comparison("photographs", "fine_tuned")             # doctest: +SKIP
+>>> change = study.comparison("imagenet", "fine_tuned")                # doctest: +SKIP
 >>> change["channels"].nlargest(20, "concentration")                   # doctest: +SKIP
 >>> study.rendering("fine_tuned", "mixed5a", 17)                       # doctest: +SKIP
 
