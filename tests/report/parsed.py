@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+UNENDED = {"dt": ("dt", "dd"), "dd": ("dt", "dd"), "th": ("td", "th", "tr"),
+           "td": ("td", "th", "tr"), "tr": ("tr",), "p": ("li",), "li": ("li",)}  # fmt: skip
+"""Elements whose end may be left out, and what then ends them."""
+
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 
@@ -33,10 +37,14 @@ class Page(HTMLParser):
         self.tags.append((tag, named))
         self.ids += [named["id"]] if "id" in named else []
         self.links += [named[key] for key in ("href", "src") if key in named]
+        while self.depth and tag in UNENDED.get(self.depth[-1], ()):
+            self.depth.pop()
         if tag not in VOID:
             self.depth.append(tag)
 
     def handle_endtag(self, tag):
+        while self.depth and self.depth[-1] != tag and self.depth[-1] in UNENDED:
+            self.depth.pop()
         assert self.depth, f"</{tag}> closes nothing"
         assert self.depth.pop() == tag
 
