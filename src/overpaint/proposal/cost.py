@@ -97,9 +97,9 @@ SIZES = (
     Size(epochs=6, causes=CAUSES, steps=256),
     Size(epochs=5, causes=CAUSES, steps=256),
     Size(epochs=4, causes=CAUSES, steps=256),
-    Size(epochs=4, causes=("rewind", *CHEAP), steps=256),
+    Size(epochs=3, causes=CAUSES, steps=128),
     Size(epochs=3, causes=("rewind", *CHEAP), steps=128),
-    Size(epochs=3, causes=CHEAP, steps=128),
+    Size(epochs=2, causes=("rewind", *CHEAP), steps=128),
     Size(epochs=2, causes=CHEAP, steps=64),
 )
 """From which the first is taken that fits a sitting; where none does, the last."""

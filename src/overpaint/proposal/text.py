@@ -64,16 +64,18 @@ def study_text(draft: Draft) -> str:
         f"  pretrained: {{title: as it came, load: {_value(draft.start)}}}",
         "  # Off the shelf: only a new head is learnt, the network stays as it is.",
         *_training("frozen", "off the shelf", ("pretrained", target), "frozen", size.epochs),
-        "  # Fine-tuned as in the paper, twice: what two trainings differ by is luck.",
+        "    repeats: 2  # what two trainings of a route differ by is luck",
+        "  # Fine-tuned as in the paper.",
         *_training("fine_tuned", "fine-tuned", ("pretrained", target), "mode_a", size.epochs),
         "    repeats: 2",
-        "  # What overpaint takes by itself, for this network and so many pictures.",
+        "  # What overpaint takes by itself, for this network and so many pictures. Its recipes want",
+        "  # 30 epochs: if you have the time, leave 'with' out.",
         "  automatic:",
         "    title: automatic",
         "    from: pretrained",
         f"    fit: {target}",
         "    recipe: auto",
-        f"    with: {{epochs: {size.epochs}}}",
+        f"    with: {{epochs: {2 * size.epochs}, batch_size: {BATCH}}}",
     ]
     pairs = [("pretrained", "fine_tuned"), ("pretrained", "automatic")]
     if detour:
