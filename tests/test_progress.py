@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from overpaint import progress
-from overpaint.progress import Progressing
+from overpaint.progress import Plan, Progressing
 
 
 def test_a_long_stage_says_now_and_then_how_it_stands(monkeypatch):
@@ -40,3 +40,29 @@ def test_a_short_stage_says_one_line_and_no_thread_stays(monkeypatch):
         raise ValueError("no")
     assert len(said.getvalue().splitlines()) == 1
     assert threading.active_count() == before
+
+
+def test_a_planned_run_says_with_each_stage_what_is_left():
+    """What was planned is counted; what nobody planned is one more."""
+    said = io.StringIO()
+    telling = Progressing(Console(file=said, width=200))
+    telling.plan = Plan({"networks": 2, "site.json": 1})
+    assert telling.plan.words() == "2 networks, 1 site"
+    for kind in ("networks", "networks", "renderings", "site.json"):
+        telling.plan.begin(kind)
+        with telling.stage(kind):
+            time.sleep(0.02)
+    counts = [line.partition("(")[2].partition(",")[0].rstrip(")") for line in
+              said.getvalue().splitlines()]  # fmt: skip
+    assert counts == ["0 of 3", "1 of 3", "2 of 4", "the last of 4"]
+
+
+@pytest.mark.parametrize("made", [1, 5])
+def test_time_left_follows_what_was_measured(made):
+    """Of one kind alone: the mean of those that are made, times what is left."""
+    plan = Plan({"networks": 10})
+    for number in range(made + 1):
+        plan.begin("networks", now=7.0 * number)
+    assert plan.outlook(now=7.0 * made) == (
+        f"{made} of 10, about {progress.duration(7.0 * (10 - made))} left"
+    )

@@ -137,6 +137,8 @@ class Plan:
         now = time.monotonic() if now is None else now
         taken = sum(self.spent.values())
         usual = sum(USUAL.get(kind, 1.0) * count for kind, count in self.made.items())
+        if not self.left.total():
+            return f"the last of {self.total}"
         done = f"{self.made.total()} of {self.total}"
         if not self.at or not usual:
             return done
