@@ -22,6 +22,17 @@ from overpaint.cli import app
 from overpaint.errors import OverpaintError
 from overpaint.study import read_study
 
+HURTING = {
+    *MENDS,
+    "refused",
+    *(f"{kind}copies-{where}" for kind in ("", "near-")
+      for where in ("in-two-splits", "under-two-labels")),
+    *("one-class", "class-without-pictures", "class-too-small"),
+    *("class-not-in-train", "class-not-in-test", "classes-alike"),
+    *("groups-in-val", "groups-in-test"),
+}  # fmt: skip
+"""What makes a training impossible or its scores untrue; all else is read as it is."""
+
 
 @pytest.mark.parametrize("make", NASTY, ids=[make.__name__ for make in NASTY])
 def test_every_fault_of_a_nasty_collection_is_named(tmp_path, make):
@@ -36,6 +47,7 @@ def test_every_fault_of_a_nasty_collection_is_named(tmp_path, make):
         if slug in (*MENDS, "cmyk", "deep", "turned", "long", "blank", "without-label"):
             assert {case.name for case in cases} == names  # and nothing else
         assert told[slug].mend
+    assert {slug for slug in told if told[slug].hurts} == {slug for slug in told if slug in HURTING}
     expected = set(NASTY[make]) | {"class-of-few", "uneven-classes"}
     assert {slug for slug in told if told[slug].hurts} <= expected, sorted(told)
 

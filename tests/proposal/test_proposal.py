@@ -125,7 +125,7 @@ def test_a_file_that_is_there_is_never_written_over(tmp_path, network):
 # --- the whole way -----------------------------------------------------------------------------
 
 
-def test_a_folder_becomes_a_report_in_one_command(tmp_path, network, monkeypatch):
+def test_a_folder_becomes_a_report_in_one_command(tmp_path, network, timed, monkeypatch):
     """The study is kept beside the results, and run again as it lies there."""
     smallest = Size(epochs=2, causes=("probe", "concepts"), steps=2)
     monkeypatch.setattr("overpaint.proposal.SIZES", (smallest,))
