@@ -12,6 +12,7 @@ are, and the next run can tell those that nobody will finish.
 (True, False, False)
 """
 
+import ctypes
 import errno
 import hashlib
 import os
@@ -20,7 +21,6 @@ import re
 import secrets
 import shutil
 import stat
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -401,6 +401,22 @@ class Batch:
                 self._settle()
 
 
+_SYNC_DISK = (
+    getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if os.name == "posix" else None
+)
+"""Linux's `syncfs`, which Python has not: writes all that waits for the disk of an open file."""
+
+
+def _sync_disks(files: Iterable[Path]) -> None:
+    """Have all that was written to the disks of some files on them, as `sync` has one file."""
+    for file in {path.stat().st_dev: path for path in files}.values():
+        with file.open("rb") as opened:
+            if _SYNC_DISK and _SYNC_DISK(opened.fileno()):
+                error = ctypes.get_errno()
+                if error not in UNABLE:
+                    raise OSError(error, os.strerror(error), str(file))
+
+
 def _put(waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
     """Have files on the disk, those to be copied too, then in their places."""
 
@@ -413,11 +429,11 @@ def _put(waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
         if not is_many:
             sync(waiting[path])
 
-    is_many = len(waiting) >= MANY and sys.platform == "linux"  # others do not wait for the disk
+    is_many = len(waiting) >= MANY and _SYNC_DISK is not None
     try:
         in_threads(finish, waiting)
         if is_many:
-            os.sync()
+            _sync_disks(waiting.values())
         for path, draft in waiting.items():
             draft.replace(path)
             mine.discard(draft)
