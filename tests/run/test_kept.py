@@ -285,6 +285,22 @@ def test_a_dry_run_of_a_new_study_needs_no_folder(tmp_path):
     assert made(said) >= {"datasets/photographs"} | NETWORKS | {COMPARISON, "findings.json"}
 
 
+def test_a_dry_run_says_which_collections_are_missing_and_what_belongs_there(tmp_path, monkeypatch):
+    """Of a study that ships they are looked for where the command is given."""
+    monkeypatch.chdir(tmp_path)
+    said = io.StringIO()
+    run_study(
+        read_study("faper2020"),
+        tmp_path / "run",
+        Progressing(Console(file=said, soft_wrap=True)),
+        dry=True,
+    )
+    missing = [line for line in said.getvalue().splitlines() if line.startswith("missing")]
+    assert len(missing) == 3
+    assert f"{tmp_path}/data/rasta is not RASTA: it lacks wikipaintings_train/" in missing[0]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_dry_run_imports_no_torch(copy):
     """What would be made is told from files alone."""
     (copy.parent / "study.yaml").write_text(STUDY)

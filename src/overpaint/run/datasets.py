@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 from overpaint.datasets import Dataset
 from overpaint.datasets.catalogue import Picture
 from overpaint.datasets.doctor import STAMPS, duplicates, leak, remember, remembered
-from overpaint.datasets.entry import CollectionEntry
+from overpaint.datasets.entry import CollectionEntry, Surroundings
 from overpaint.datasets.opening import open_dataset
 from overpaint.datasets.stamp import stamp
-from overpaint.errors import RecordError
+from overpaint.errors import DatasetError, RecordError
 from overpaint.records import (
     DatasetFacts,
     ImageRow,
@@ -196,6 +196,11 @@ def _look_only(work: Workspace, name: str) -> None:
     work.split_digests[name] = {}
     if not work.is_there(place):
         work.must_make(place, _wanted(work, name))
+        if not entry.writes_out:
+            try:
+                entry.read(Surroundings(base=work.study.base, pictures=place, seed=work.study.seed))
+            except DatasetError as error:
+                work.progress.say(f"missing  datasets/{name}: {error}")
         return
     work.split_digests[name] = read_manifest(place).inputs
     rows = [row for _, row in remembered(place).values() if row.status == "ok"]

@@ -178,7 +178,8 @@ def _find(source: str) -> tuple[Path, str]:
         raise StudyError("no-such-study", f"cannot read the study: {error}") from None
     if source in shipped() and not path.is_file():
         resource = files("overpaint") / "studies" / f"{source}.yaml"
-        return Path(str(resource)), resource.read_text(encoding="utf-8")
+        # its pictures are looked for where the command is given, not among the program's files
+        return Path(f"{source}.yaml"), resource.read_text(encoding="utf-8")
     try:
         return path, read_regular(path, MOST_BYTES).decode()
     except OSError as error:
