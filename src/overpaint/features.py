@@ -294,7 +294,8 @@ def store_features(
         batch = batch_size(new, requests[0].precision)
     together: dict[tuple[int, str], list[_Shelf]] = defaultdict(list)
     for shelf in shelves:
-        shelf.open(batch or SMALLEST_FORWARD)
+        with refusals_told(shelf.request.path):  # Zarr's errors do not say what they are about
+            shelf.open(batch or SMALLEST_FORWARD)
         together[shelf.batch, shelf.request.precision].append(shelf)
     for alike in together.values():  # a pass each; nearly always it is one
         _complete(alike, claims, progress or (lambda *_: None))
