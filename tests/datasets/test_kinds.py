@@ -17,7 +17,7 @@ from overpaint.datasets.table import TableEntry
 from overpaint.errors import DatasetError
 from overpaint.pixels.images import Look
 
-DOCS = Path(__file__).parents[2] / "docs" / "training.md"
+DOCS = Path(__file__).parents[2] / "docs" / "datasets.md"
 
 
 @pytest.mark.parametrize("kind", KINDS)
