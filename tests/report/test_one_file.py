@@ -31,7 +31,7 @@ def test_it_is_whole_in_itself(file):
     sources = re.findall(r'\ssrc="([^"]*)"', text)
     assert len(sources) > 20
     assert all(source.startswith("data:image/") for source in sources)
-    for named in re.findall(r'aria-labelledby="([^"]+)"', text):
+    for named in re.findall(r'\saria-labelledby="([^"]+)"', text):
         assert set(named.split()) <= set(ids)
 
 
