@@ -253,12 +253,22 @@ def serve() -> None:
                 "status": os.WEXITSTATUS(state) if os.WIFEXITED(state) else None,
                 "seconds": time.monotonic() - begun,
                 "cpu": usage.ru_utime + usage.ru_stime,
-                "children": of_session(pid),
+                "children": left_behind(pid),
             }
         else:
             answer = {"pid": pid}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
+
+
+def left_behind(leader: int) -> list[int]:
+    """Processes of a trial's session that do not end by themselves within some seconds: one that
+    draws charts sees that nobody asks any more, once it has drawn what it was at.
+    """
+    patience = time.monotonic() + 5
+    while (alive := of_session(leader)) and time.monotonic() < patience:
+        time.sleep(0.05)
+    return alive
 
 
 def of_session(leader: int) -> list[int]:
