@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from html import escape
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 from rich.console import Console
@@ -97,12 +98,13 @@ class Progressing:
 class Plan:
     """What a run has to make, by kind, and how long what is left of it will take.
 
-    >>> plan = Plan({"networks": 2, "site.json": 1})
+    >>> plan = Plan({"networks": 4, "site.json": 1})
     >>> plan.words()
-    '2 networks, 1 site'
-    >>> plan.begin("networks", now=10.0); plan.begin("networks", now=18.0)
-    >>> plan.outlook(now=26.0)
-    '1 of 3, about 40 s left'
+    '4 networks, 1 site'
+    >>> for number in range(4):
+    ...     plan.begin("networks", now=8.0 * number)
+    >>> plan.outlook(now=24.0)
+    '3 of 5, about 48 s left'
 
     A kind that was made before takes what one of it took on average; one that was not, as much
     longer than those as on the demonstration.
@@ -117,7 +119,8 @@ class Plan:
 
     def words(self) -> str:
         """What is left, in words."""
-        return ", ".join(f"{count} {kind.partition('.')[0]}" for kind, count in self.left.items())
+        kinds = sorted(self.left, key=[*USUAL, *self.left].index)
+        return ", ".join(f"{self.left[kind]} {kind.partition('.')[0]}" for kind in kinds)
 
     def begin(self, kind: str, now: float | None = None) -> None:
         """The one before has ended, and one of this kind begins; it may be of no plan."""
@@ -127,6 +130,9 @@ class Plan:
             self.made[before] += 1
             self.spent[before] += now - since
         self.at = kind, now
+        # what was planned and is made by the way, or after all not at all, is no longer waited for
+        for earlier in takewhile(lambda each: each != kind, USUAL if kind in USUAL else ()):
+            self.total -= self.left.pop(earlier, 0)
         if not self.left[kind]:
             self.total += 1
         else:
@@ -140,7 +146,7 @@ class Plan:
         if not self.left.total():
             return f"the last of {self.total}"
         done = f"{self.made.total()} of {self.total}"
-        if not self.at or not usual:
+        if not self.at or self.made.total() < FIRST:
             return done
         pace = taken / usual
 
@@ -155,6 +161,9 @@ class Plan:
         return f"{done}, about {duration(left)} left"
 
 
+FIRST = 3
+"""What must be made before anything is said of time: the first training may be an odd one."""
+
 USUAL = {
     "networks": 3.0,
     "features": 0.5,
@@ -168,7 +177,8 @@ USUAL = {
     "thumbnails": 0.5,
     "site.json": 15.0,
 }
-"""Seconds that one of a kind takes on the demonstration; only their ratios matter."""
+"""Seconds that one of a kind takes on the demonstration, of which only the ratios matter; in the
+order in which they are made."""
 
 
 def notebook_bar(title: str) -> Advance | None:

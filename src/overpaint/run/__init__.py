@@ -238,7 +238,8 @@ def _plan(work: Workspace) -> None:
     )
     _makings(look)
     root = work.folder.root
-    counts = Counter(path.relative_to(root).parts[0] for path in look.pending)
+    places = [path.relative_to(root) for path in look.pending if path.name != "scores.json"]
+    counts = Counter(place.parts[0] for place in places)
     if counts:
         work.progress.plan = Plan(counts)
         work.progress.say(f"to make: {work.progress.plan.words()}")

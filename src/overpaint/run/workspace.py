@@ -125,7 +125,7 @@ class Workspace:
         if reasons and self.dry:
             self.pending.add(place)
         elif reasons:
-            if self.progress.plan:
+            if self.progress.plan and place.name != "scores.json":  # which are of a network
                 self.progress.plan.begin(place.relative_to(self.folder.root).parts[0])
             for at, damage in damaged:
                 path = manifest_path(at).parent / damage.name
