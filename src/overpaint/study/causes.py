@@ -3,7 +3,7 @@
 >>> from overpaint.study import read_study
 >>> study = read_study("demo")
 >>> [parent_of_task(study, *pair.pair) for pair in study.compare][-2:]
-['photographs', 'fine_tuned']
+['photographs', 'gentle']
 """
 
 from typing import TYPE_CHECKING
