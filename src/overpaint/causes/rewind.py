@@ -113,13 +113,8 @@ def rewind(
         Variant(tensors={name: old[name] for name in back}, behind=behind, like=like)
         for back, (behind, like) in begin.items()
     ]
-    said_by = dict(
-        zip(
-            begin,
-            said_of_each(after, images, variants, progress or notebook_bar("rewind")),
-            strict=True,
-        )
-    )
+    progress = progress or notebook_bar("rewind")
+    said_by = dict(zip(begin, said_of_each(after, images, variants, progress), strict=True))
     whole = said_by[frozenset()]
     rows = []
     for position, layer in enumerate(layers):
