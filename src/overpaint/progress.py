@@ -171,6 +171,7 @@ USUAL = {
     "causes": 7.0,
     "probes": 0.5,
     "concepts": 1.6,
+    "pairwise": 2.0,
     "gazes": 0.2,
     "findings.json": 3.5,
     "renderings": 2.0,

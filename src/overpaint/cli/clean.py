@@ -127,10 +127,10 @@ def artefacts(root: Path) -> Iterator[tuple[Path, str, tuple[str, ...]]]:
     """
     kinds = (
         *("dataset", "network", "ensemble", "comparison"),
-        *("causes", "concepts", "gaze", "thumbnails"),
+        *("causes", "concepts", "gaze", "pairwise", "thumbnails"),
     )
     for kind in kinds:
-        folder = kind if kind.endswith("s") else f"{kind}s"
+        folder = kind if kind.endswith(("s", "pairwise")) else f"{kind}s"
         for path in sorted(root.glob(f"{folder}/[!.]*")):
             if kind_of(path) == kind:
                 yield path, kind, (f"{folder}/{path.name}",)

@@ -42,6 +42,7 @@ VERSIONS: dict[str, int] = {
     "causes": 1,
     "concepts": 1,
     "gaze": 1,
+    "pairwise": 1,
     "probe": 1,
     "scores": 2,
     "ensemble": 1,

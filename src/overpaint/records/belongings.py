@@ -37,6 +37,7 @@ _NAMES: dict[str, str] = {
     "causes": r"manifest\.json|(rewind|between|forgetting)\.parquet",
     "concepts": r"manifest\.json|(concepts|images)\.parquet",
     "gaze": r"manifest\.json|(pictures|tiles)\.parquet|sheet\.webp",
+    "pairwise": r"manifest\.json|pairwise\.parquet",
     "probe": r"manifest\.json|probe\.parquet",
     "renderings": r"manifest\.json|renderings\.(parquet|manifest\.json)|"
     r"[^/]+/manifest\.json|([^/]+/)?\d+(-both|-only_after)?\.png",

@@ -37,6 +37,7 @@ PARTS = {
     "causes": r"[a-z]+\.parquet",
     "concepts": r"[a-z]+\.parquet",
     "gaze": r"(pictures|tiles)\.parquet|sheet\.webp",
+    "pairwise": r"pairwise\.parquet",
     "probe": r"probe\.parquet",
     "ensemble": r"predictions\.parquet",
     "renderings": r"renderings\.parquet|\d+\.png|[^/]+/\d+-(both|only_after)\.png",

@@ -183,6 +183,16 @@ class ConceptFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairwiseFacts:
+    """Which networks were compared with each other, and on what."""
+
+    dataset: str = ""
+    split: str = ""
+    n: int | None = None  # pictures
+    networks: list[str] = field(default_factory=list)  # in the order of the study
+
+
+@dataclass(frozen=True, kw_only=True)
 class GazeFacts:
     """On what it was looked where two networks look, and how the sheet of tiles is to be read."""
 

@@ -82,6 +82,10 @@ class StudyFolder:
         """Where two networks look, on a few pictures: tables, and `sheet.webp` with the tiles."""
         return self.root / "gazes" / f"{before}--{after}"
 
+    def pairwise(self, dataset: str) -> Path:
+        """All networks of a dataset with all: `pairwise.parquet`, a row a pair."""
+        return self.root / "pairwise" / dataset
+
     def probe(self, network: str, dataset: str) -> Path:
         """What the layers of a network know of a dataset's classes."""
         return self.root / "probes" / network / dataset

@@ -27,7 +27,7 @@ MOST = 2**20
 """Bytes of a study."""
 
 FOLDERS = ("datasets", "networks", "trainings", "ensembles", "features", "comparisons", "causes",
-           "concepts", "gazes", "probes",
+           "concepts", "gazes", "pairwise", "probes",
            "renderings", "thumbnails", "site", "exported", "logs")  # fmt: skip
 """The folders of a study folder."""
 

@@ -282,6 +282,31 @@ class ProbeRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PairwiseRow:
+    """Two networks of a dataset, in one number a measure: the means over their layers."""
+
+    first: str
+    second: str
+    n_images: int
+    n_groups: int | None  # that the intervals are over
+    layers: int  # that both have, and that CKA could be taken of
+    cka: float | None
+    cka_low: float | None  # 95 %, of the mean
+    cka_high: float | None
+    cka_debiased: float | None
+    cka_debiased_low: float | None
+    cka_debiased_high: float | None
+    layers_changed: int  # whose CKA is not exactly 1
+    cka_changed: float | None  # mean over these
+    cka_debiased_changed: float | None
+    kernels: int  # of the backbone, that both have in one shape
+    l2: float | None  # mean over these; None of networks without a common start
+    kernels_moved: int  # that are not equal
+    l2_moved: float | None  # mean over these
+    status: str  # "ok", or which layers have no CKA and why
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConceptRow:
     """Pictures that one network holds together at a layer more than the other: see `measures`."""
 

@@ -23,7 +23,7 @@ PLACES = (
     *("datasets/*", "networks/*", "networks/*/scores.json", "ensembles/*"),
     *("ensembles/*/scores.json", "features/*/*.zarr", "comparisons/*", "causes/*"),
     *("thumbnails/*", "renderings/*", "renderings/*/*", "renderings/*/renderings.parquet"),
-    *("concepts/*", "gazes/*", "probes/*/*"),
+    *("concepts/*", "gazes/*", "pairwise/*", "probes/*/*"),
     *("repeats.json", "findings.json", "advice.parquet", "site.json"),
 )
 """Where artefacts lie."""

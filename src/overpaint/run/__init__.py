@@ -38,6 +38,7 @@ from overpaint.run.datasets import keep_dataset
 from overpaint.run.findings import keep_findings
 from overpaint.run.gaze import check_gaze, keep_gazes
 from overpaint.run.networks import check_study, keep_network
+from overpaint.run.pairwise import features_of_pairwise, keep_pairwise
 from overpaint.run.probes import features_of_probes, keep_probes
 from overpaint.run.renderings import keep_renderings
 from overpaint.run.room import check_room
@@ -258,13 +259,15 @@ def _makings(work: Workspace) -> tuple[Path, dict[str, str]]:
     failures = {name: f"{error} [{error.slug}]" for name, error in work.failed.items()}
     if not dry:
         _write_failures(work, failures)
-    keep_compared_features(work, [*features_of_probes(work), *features_of_concepts(work)])
+    also = [*features_of_probes(work), *features_of_concepts(work), *features_of_pairwise(work)]
+    keep_compared_features(work, also)
     for pair in compared_pairs(work):
         keep_comparison(work, pair)
     keep_causes(work)
     keep_probes(work)
     keep_concepts(work)
     keep_gazes(work)
+    keep_pairwise(work)
     keep_findings(work)
     keep_renderings(work)
     keep_thumbnails(work)

@@ -16,6 +16,7 @@ from overpaint.machine import free_at, in_bytes
 from overpaint.run.comparisons import Needed, looked_at, reductions_of, splits_of
 from overpaint.run.concepts import needed_by_concepts, pairs_with_concepts
 from overpaint.run.extents import Extent, extents_of, lies_at, pictures_of
+from overpaint.run.pairwise import needed_by_pairwise
 from overpaint.run.probes import needed_by_probe, probed_networks
 from overpaint.run.workspace import Workspace
 from overpaint.study.causes import pairs_of_weights
@@ -159,6 +160,9 @@ def _needed(work: Workspace) -> Iterator[Needed]:
     for pair in pairs_with_concepts(work):
         if not lies_at(work.folder.concepts(*pair.pair)):
             yield from needed_by_concepts(work, pair)
+    for dataset in work.study.pairwise:
+        if not lies_at(work.folder.pairwise(dataset)):
+            yield from needed_by_pairwise(work, dataset)
 
 
 def _of_pages(

@@ -22,6 +22,7 @@ SHOWN = (
     *("datasets/*/manifest.json", "datasets/*/images.parquet"),
     *("networks/*/*manifest.json", "ensembles/*/*manifest.json", "comparisons/*/manifest.json"),
     "causes/*/manifest.json",
+    "pairwise/*/manifest.json",
     *("concepts/*/manifest.json", "gazes/*/manifest.json", "probes/*/*/manifest.json"),
     *("renderings/*/*manifest.json", "renderings/*/*/manifest.json", "thumbnails/*/manifest.json"),
 )

@@ -184,6 +184,12 @@ class NetworkEntry(Entry):
         return self.weights == "random" or (training is not None and training.reinit == "all")
 
     @property
+    def keeps_backbone(self) -> bool:
+        """Whether it has the backbone of its parent: only its head is trained."""
+        training = self.training()
+        return training is not None and training.train == "head" and not self.draws_backbone
+
+    @property
     def draws_backbone(self) -> bool:
         """Whether part of the backbone is drawn at random before the training."""
         training = self.training()
@@ -329,6 +335,9 @@ class Study(Entry):
     )
     """Networks of one dataset whose probabilities are averaged."""
     compare: list[Pair] = Field([], max_length=MANY)
+    pairwise: list[Name] = Field([], max_length=MANY)
+    """Datasets of which all networks are compared with all, in one number a measure: mean CKA on
+    the test split, and mean distance of the weights."""
     maximal_images: Annotated[int, Field(ge=1, le=10_000)] = 100
     features: FeaturesEntry | None = None
     render: RenderEntry | None = None
@@ -360,6 +369,7 @@ class Study(Entry):
             raise Misplaced(("networks",), "bad-value", (
                 f"with its repeats the study has {trainings:,} networks; at most {2 * MANY:,} are "
                 "taken"))  # fmt: skip
+        self._check_pairwise()
         nodes = self.nodes()
         for number, pair in enumerate(self.compare):
             self._check_pair(number, pair, nodes)
@@ -403,6 +413,20 @@ class Study(Entry):
             raise Misplaced(("networks", name, "mixed", "of"), "bad-value", (
                 f"network {name!r} takes its head and its dataset from {network.mixed.of[1]!r}, "
                 "which is not trained: name a trained network second"))  # fmt: skip
+
+    def _check_pairwise(self) -> None:
+        for number, name in enumerate(self.pairwise):
+            if name not in self.datasets:
+                raise Misplaced(("pairwise", number), "unknown-dataset", (
+                    f"pairwise names dataset {name!r}; {nearest(name, self.datasets)}"
+                ))  # fmt: skip
+            if name in self.pairwise[:number]:
+                raise Misplaced(("pairwise", number), "bad-value", (
+                    f"pairwise names {name} twice"))  # fmt: skip
+            if len(self.pairwise_on(name)) < 2:
+                raise Misplaced(("pairwise", number), "bad-value", (
+                    f"pairwise compares all networks of {name!r} with all, and fewer than two have "
+                    "a backbone of their own"))  # fmt: skip
 
     def _check_render(self, render: RenderEntry) -> None:
         named = {"colours": render.colours, "spectrum": render.spectrum}
@@ -517,6 +541,26 @@ class Study(Entry):
             return pair.on.split("/")[0]
         fits = (self.all_networks[name.removesuffix(".init")].fit for name in reversed(pair.pair))
         return next((fit for fit in fits if fit), None)
+
+    def pairwise_on(self, dataset: str) -> list[str]:
+        """The networks that are compared with each other on a dataset, in their order: those that
+        were fitted to it, what they come from, and random starts; none that has its parent's
+        backbone.
+        """
+        fitted = [
+            name
+            for name, entry in self.all_networks.items()
+            if entry.fit == dataset and not entry.keeps_backbone
+        ]
+        starts = {f"{name}.init" for name in fitted if self.all_networks[name].draws_backbone}
+        chosen, left = {*starts}, [*fitted]
+        while left:
+            name = left.pop()
+            entry = self.all_networks[name.removesuffix(".init")]
+            if not entry.keeps_backbone:
+                chosen.add(name)
+            left += () if entry.draws_everything else entry.parents
+        return [node for node in self.nodes() if node in chosen]
 
     def related(self, one: str, other: str) -> bool:
         """Whether two networks have a start in common: the same numbering of their filters.

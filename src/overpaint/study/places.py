@@ -46,6 +46,7 @@ def places(study: "Study") -> dict[str, str]:
     for name in study.datasets:
         have("dataset", "datasets", name, f"dataset {name!r}")
         have("thumbnails", "thumbnails", name, f"dataset {name!r}")
+        have("pairwise", "pairwise", name, f"dataset {name!r}")
         _check_name(f"{name}-train.zarr", f"dataset {name!r}")
     for name in study.nodes():
         owner = f"network {name!r}"
