@@ -107,6 +107,7 @@ class OpenStudy:
         notes += [note for dataset in records.datasets.values() for note in dataset.notes]
         notes += [note for network in records.networks.values() for note in network.notes]
         notes += [note for ensemble in records.ensembles.values() for note in ensemble.notes]
+        notes += [note for pairwise in records.pairwise.values() for note in pairwise.notes]
         return notes + [note for pair in records.comparisons.values() for note in pair.notes]
 
     @cached_property

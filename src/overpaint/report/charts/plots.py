@@ -30,6 +30,9 @@ from overpaint.report.charts.drawing import fit_to_draw
 NAMED = 15
 """The most classes whose confusions are written as numbers into the heat map."""
 
+NUMBERED = 24
+"""The most networks whose likeness is."""
+
 
 def inline(frame: pd.DataFrame) -> alt.InlineData:
     """A table as a chart holds it: as JSON, in which what is not there is null.
@@ -414,6 +417,24 @@ def heat_map(pairs: pd.DataFrame, classes: Sequence[str]) -> alt.TopLevelMixin:
     )
 
 
+def network_matrix(
+    cells: pd.DataFrame, order: Sequence[str], *, legend: str, most: float
+) -> alt.TopLevelMixin:
+    """A number of each network with each, shaded from 0 to `most`, in the order of networks.
+
+    Columns: first, second, value.
+    """
+    base = linked(alt.Chart(inline(cells)), cells).encode(
+        alt.X("second:N", sort=list(order), title=None, axis=_class_axis(-45)),
+        alt.Y("first:N", sort=list(order), title=None, axis=_class_axis(0)),
+    )
+    numbers = base.mark_text(fontSize=10).encode(alt.Text("value:Q", format=".2f"))
+    return _squares(
+        base, "value", numbers, steps=len(order), legend=legend, legend_format=".2f", most=most,
+        numbered=NUMBERED,
+    )  # fmt: skip
+
+
 def _squares(
     base: alt.Chart,
     column: str,
@@ -422,15 +443,18 @@ def _squares(
     steps: int,
     legend: str,
     legend_format: str,
+    most: float = 1.0,
+    numbered: int = NAMED,
 ) -> alt.LayerChart | alt.FacetChart:
-    """Squares shaded by a column from 0 to 1; where they are few, with numbers in them."""
-    scale = alt.Scale(domain=[0, 1], range=list(SHADES), clamp=True)
+    """Squares shaded by a column from 0 to `most`; where they are few, with numbers in them."""
+    most = most or 1.0
+    scale = alt.Scale(domain=[0, most], range=list(SHADES), clamp=True)
     shades = alt.Legend(
         type="symbol",  # a gradient would have an id that counts through the process
         orient="right",
         title=legend,
         format=legend_format,
-        values=[0, 0.25, 0.5, 0.75, 1],
+        values=[share * most for share in (0, 0.25, 0.5, 0.75, 1)],
         symbolType="square",
         symbolSize=200,
         symbolStrokeColor=RULE,
@@ -440,8 +464,8 @@ def _squares(
         alt.Color(f"{column}:Q", scale=scale, legend=shades)
     )
     side, chart = 20, alt.layer(cell)
-    if steps <= NAMED:
-        readable = alt.condition(f"datum.{column} > 0.5", alt.value(PAPER), alt.value(INK))
+    if steps <= numbered:
+        readable = alt.condition(f"datum.{column} > {0.5 * most}", alt.value(PAPER), alt.value(INK))
         side, chart = 34, alt.layer(cell, numbers.encode(color=readable))
     return chart.properties(width=side * steps, height=side * steps)
 

@@ -8,6 +8,7 @@ from overpaint.findings import STATEMENTS
 from overpaint.records import ChannelRow
 from overpaint.report.charts import plots
 from overpaint.report.charts.comparison import at_layers
+from overpaint.report.charts.pairwise import pairwise_figures
 from overpaint.report.export import tables
 from overpaint.report.pages.answer import Answer, answers
 from overpaint.report.pages.channel import sentence
@@ -142,6 +143,7 @@ class Overview:
     advice: AdviceTable | None
     scores: tuple[ScoreTable, ...]
     comparisons: tuple[ComparisonLine, ...]
+    pairwise: tuple[Figure, ...]  # all networks of a dataset with all
     datasets: tuple[DatasetLine, ...]
     tables: tuple[tuple[str, tuple[Link, ...]], ...]  # what for a paper, and as what
 
@@ -174,6 +176,7 @@ def overview(site: Site, records: Records) -> Overview:
         advice=AdviceTable.of(site, records),
         scores=tuple(score_table(site, records, name) for name in fitted(records)),
         comparisons=tuple(map(ComparisonLine.of, records.comparisons.values())),
+        pairwise=tuple(pairwise_figures(site, records)),
         datasets=tuple(map(DatasetLine.of, records.datasets.values())),
         tables=tuple(tables.write(site, records)),
     )
@@ -243,6 +246,7 @@ def all_missing(records: Records) -> list[str]:
         *(note for network in records.networks.values() for note in network.notes),
         *(note for ensemble in records.ensembles.values() for note in ensemble.notes),
         *records.repeats.notes,
+        *(note for pairwise in records.pairwise.values() for note in pairwise.notes),
         *(note for comparison in records.comparisons.values() for note in comparison.notes),
     ]
     return list(dict.fromkeys(notes))

@@ -52,6 +52,7 @@ from overpaint.report.parts.origins import origins
 from overpaint.report.parts.rows import Origin
 from overpaint.report.study.causes import CauseRecords
 from overpaint.report.study.gaze import GazeRecords
+from overpaint.report.study.pairwise import PairwiseRecords
 from overpaint.report.study.reader import Reader, rows
 from overpaint.study import Study, study_in
 from overpaint.study.code import MADE_IN_PYTHON
@@ -450,6 +451,7 @@ class Records:
     comparisons: dict[str, ComparisonRecords]
     ensembles: dict[str, EnsembleRecords]
     repeats: RepeatRecords
+    pairwise: dict[str, PairwiseRecords]  # by dataset
     findings: list[FindingRow]
     advice: list[AdviceRow]
     failures: dict[str, str]
@@ -541,6 +543,7 @@ def read_records(folder: StudyFolder) -> Records:
             name: EnsembleRecords.read(folder, study, name, failures) for name in study.ensembles
         },
         repeats=RepeatRecords.read(folder, study),
+        pairwise={name: PairwiseRecords.read(folder, name) for name in study.pairwise},
         findings=_findings(reader, folder.findings),
         advice=advice,
         failures=failures,
