@@ -92,15 +92,18 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
     return alt.layer(band, line, point).properties(width=width_of(steps), height=280)
 
 
-def curves(layers: pd.DataFrame, names: Sequence[str], title: str) -> alt.TopLevelMixin:
-    """A curve by layer for each of at most six names; with their intervals where they are two.
+def curves(
+    layers: pd.DataFrame, names: Sequence[str], title: str, *, most: float = 1.0
+) -> alt.TopLevelMixin:
+    """A curve by layer for each of at most eight names, up to `most`; with their intervals where
+    they are two.
 
     Columns: layer, what (one of the names), value, low, high.
     """
     order = layers["layer"].drop_duplicates().tolist()
     base = alt.Chart(inline(layers)).encode(layer_axis(order))
     lowest = float(np.fmin(0.0, layers[["low", "value"]].min().min()))
-    scale = alt.Scale(domain=[lowest, 1], nice=False)
+    scale = alt.Scale(domain=[lowest, most], nice=False)
     domain, many = list(names), len(names)
     legend = alt.Legend(
         symbolSize=80, symbolStrokeWidth=0, symbolOpacity=1, columns=1 if many > 2 else many

@@ -14,12 +14,14 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from overpaint.errors import RecordError
+from overpaint.pixels.images import encoded
 from overpaint.records import Listing, StudyFolder, digest, whole_file
 from overpaint.records.belongings import files_below, is_link
 from overpaint.records.drafts import Batch, sweep
 from overpaint.report.charts import drawing, formats
 from overpaint.report.every_page import showable, write_pages
 from overpaint.report.export.methods import methods
+from overpaint.report.export.paper import in_the_papers_words, several_at_once, sheets
 from overpaint.report.parts.rows import Figure, Picture
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.files import Site, no_figure
@@ -84,8 +86,12 @@ def figures(folder: Path, out: Path) -> Path:
         site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
         with site.files.batch, site.paper.batch, showable(records.folder):
             write_pages(site, records, charts_only=True)
+            for _ in several_at_once(site, records):
+                pass
             for name, text in methods(records).items():
                 site.paper.write(name, text.encode())
+            for place, sheet in sheets(records):
+                site.paper.write(f"{place}.png", encoded(sheet, "PNG"))
         for number, sheet in enumerate(contact_sheets(draft), start=1):
             sheet.save(draft / f"contact-sheet-{number}.png")
     return out
@@ -133,7 +139,7 @@ class PaperSite(Site):
         definition: str = "",  # noqa: ARG002
     ) -> Figure:
         """Draw a chart for print."""
-        text = drawing.svg_for_print(chart)
+        text, place = drawing.svg_for_print(chart), in_the_papers_words(place)
         self.paper.write(f"{place}.svg", text.encode())
         self.paper.write(f"{place}.png", formats.png_for_print(text))
         self.paper.write(f"{place}.pdf", formats.pdf_for_print(text))
