@@ -210,10 +210,14 @@ def _ignore(*_: object) -> None:
 def duration(seconds: float) -> str:
     """A time for people.
 
-    >>> duration(0.3), duration(42), duration(200)
-    ('0.3 s', '42 s', '3 min 20 s')
+    >>> duration(0.3), duration(42), duration(200), duration(20_000), duration(200_000)
+    ('0.3 s', '42 s', '3 min 20 s', '5 h 33 min', '2 d 8 h')
     """
     if seconds < 9.5:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if minutes >= 100:
+        hours, minutes = divmod(minutes, 60)
+        days, hours_left = divmod(hours, 24)
+        return f"{days} d {hours_left} h" if hours >= 48 else f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

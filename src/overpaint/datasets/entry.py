@@ -5,6 +5,7 @@ The entry of a kind stands beside its reader, in a file of the kind's name; `kin
 
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -65,6 +66,10 @@ class CollectionEntry(Entry, ABC):
 
     writes_out: ClassVar[bool] = False
     """Whether the files of the pictures are ours: painted, or written out of other files."""
+
+    published: ClassVar[Mapping[str, int]] = {}
+    """The pictures of each split as the collection is published: what is reckoned with where it is
+    not there."""
 
     kind: str
     disjoint: Literal["group"] | None = None

@@ -20,6 +20,8 @@ CLASSES = ("aeroplane", "bird", "boat", "chair", "cow", "diningtable", "dog", "h
 class PaintingsEntry(CollectionEntry):
     """The Paintings of Art UK: Paintings.txt beside the folder Painting_Dataset."""
 
+    published = {"train": 3_463, "val": 865, "test": 4_301}  # noqa: RUF012
+
     kind: Literal["paintings"]
     root: Path
 

@@ -14,10 +14,11 @@ from overpaint.errors import DatasetError, StudyError
 from overpaint.machine import free_at
 from overpaint.networks import load
 from overpaint.progress import Progressing
-from overpaint.proposal.cost import SITTING, SIZES, seconds_of, speed_of
+from overpaint.proposal.cost import SITTING, SIZES, speed_of
 from overpaint.proposal.start import Start, start_for
 from overpaint.proposal.text import MARK, Draft, first_line, study_text
 from overpaint.records import StudyFolder, whole_file
+from overpaint.run.duration import seconds_of
 from overpaint.run.room import room
 from overpaint.run.workspace import Workspace
 from overpaint.study import Study

@@ -9,12 +9,8 @@ import torch
 
 from overpaint.device import device_of, on_best_device
 from overpaint.render import render
-from overpaint.run.comparisons import looked_at, splits_of
-from overpaint.run.extents import pictures_of
-from overpaint.run.reckoning import pictures_for
-from overpaint.run.workspace import Workspace
-from overpaint.study.asked import CAUSES, Cause, asks_for
-from overpaint.study.recipe import AUTO, fitting
+from overpaint.run.duration import DRAWN_SIDE, Speed
+from overpaint.study.asked import CAUSES, Cause
 
 if TYPE_CHECKING:
     from overpaint.networks import Network
@@ -22,24 +18,9 @@ if TYPE_CHECKING:
 BATCH = 16
 """Pictures of the batch that is timed, and of those that a proposed study trains on."""
 
-DRAWN_SIDE = 128
-"""Pixels of a rendering's side."""
-
 SITTING = 11 * 60
 """Seconds that a proposed study may take by what is reckoned; with a margin of a third, it is a
 quarter of an hour."""
-
-REPORT, PAGES = 10, 8
-"""Seconds that a report takes, and each comparison's pages."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Speed:
-    """Seconds that a network takes here."""
-
-    forth: float  # for a picture that goes through it
-    training: float  # for a picture that it is trained on
-    drawing: float  # for a step of a rendering
 
 
 def speed_of(network: "Network") -> Speed:
@@ -103,37 +84,3 @@ SIZES = (
     Size(epochs=2, causes=CHEAP, steps=64),
 )
 """From which the first is taken that fits a sitting; where none does, the last."""
-
-
-def seconds_of(work: Workspace, speed: Speed) -> dict[str, float]:
-    """How long each part of a study takes, in seconds, by what is done to how many pictures."""
-    study = work.study
-    counts = {name: pictures_of(work, name) for name in study.datasets}
-    parts = {"trainings": 0.0}
-    for entry in study.all_networks.values():
-        if entry.fit is None:
-            continue
-        of_dataset = counts[entry.fit]
-        named = fitting(0.0, of_dataset["train"])[0] if entry.recipe == AUTO else None
-        training = entry.training(named)
-        assert training is not None
-        for stage in training.trainings():
-            of_picture = speed.forth if stage.train == "head" else speed.training
-            epoch = of_dataset["train"] * of_picture + of_dataset["val"] * speed.forth
-            parts["trainings"] += stage.epochs * epoch
-        parts["trainings"] += (of_dataset["val"] + of_dataset["test"]) * speed.forth
-    passes = {
-        (name, dataset, split)
-        for pair in study.compare
-        for dataset, split in splits_of(work, pair)
-        for name in looked_at(work, pair)
-    }
-    parts["comparisons"] = sum(counts[dataset][split] for _, dataset, split in passes) * speed.forth
-    asked = [cause for cause in CAUSES if asks_for(study, cause)]
-    parts["causes"] = sum(pictures_for(work, cause) for cause in asked) * speed.forth
-    if study.render and isinstance(study.render.channels, str):
-        channels = int(study.render.channels.rstrip(")").partition("(")[2])
-        drawn = 2 * channels * len(study.render.layers) * len(study.compare)
-        parts["renderings"] = drawn * study.render.steps * speed.drawing
-    parts["the report"] = REPORT + PAGES * len(study.compare)
-    return parts

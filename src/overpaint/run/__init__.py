@@ -35,6 +35,7 @@ from overpaint.run.claimed import claim
 from overpaint.run.comparisons import compared_pairs, keep_compared_features, keep_comparison
 from overpaint.run.concepts import features_of_concepts, keep_concepts
 from overpaint.run.datasets import keep_dataset
+from overpaint.run.duration import time_told
 from overpaint.run.findings import keep_findings
 from overpaint.run.gaze import check_gaze, keep_gazes
 from overpaint.run.networks import check_study, keep_network
@@ -218,11 +219,30 @@ def _steps(work: Workspace, jobs: int) -> Outcome:
         from overpaint.run.jobs import train_at_once
 
         train_at_once(work, jobs)
+    if dry and work.explain:
+        _tell_lineage(work)
     page, failures = _makings(work)
     if not dry:
         _sum_up(work, page, failures)
     missing = sorted(path.relative_to(work.folder.root).as_posix() for path in work.pending)
     return Outcome(page, failures, tuple(missing))
+
+
+def _tell_lineage(work: Workspace) -> None:
+    """Say which network comes from which, and how long it would all take."""
+    study = work.study
+
+    def tell(parent: str | None, depth: int) -> None:
+        for name, entry in study.networks.items():
+            if entry.parent == parent and not entry.mixed:
+                trained = f": {entry.recipe} on {entry.fit}" if entry.fit else f": {entry.load}"
+                times = f" ×{entry.repeats}" if entry.repeats > 1 else ""
+                work.progress.say(f"lineage  {'  ' * depth}{name}{times}{trained}")
+                tell(name, depth + 1)
+
+    tell(None, 0)
+    if told := time_told(work):
+        work.progress.say(f"time  {told}, if all is made")
 
 
 def _plan(work: Workspace) -> None:

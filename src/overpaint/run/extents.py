@@ -34,7 +34,9 @@ class Extent:
 
 
 def pictures_of(work: Workspace, name: str) -> dict[str, int]:
-    """How many pictures each split of a dataset has; 0 where that cannot be known."""
+    """How many pictures each split of a dataset has; of one that is not there as many as are
+    published, 0 where that cannot be known.
+    """
     entry = work.study.datasets[name]
     if name in work.datasets:
         return {
@@ -53,7 +55,7 @@ def pictures_of(work: Workspace, name: str) -> dict[str, int]:
             Surroundings(base=work.study.base, pictures=Path(), seed=work.study.seed)
         ).pictures
     except (OverpaintError, OSError):
-        return dict.fromkeys(SPLITS, 0)
+        return {split: entry.published.get(split, 0) for split in SPLITS}
     by_split = Counter(picture.split for picture in pictures)
     return {split: by_split[split] or len(pictures) // 3 for split in SPLITS}
 
