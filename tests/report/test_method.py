@@ -10,7 +10,8 @@ from overpaint.report import build
 from overpaint.report.pages.method import unrelated_cka
 
 DEFINED = (
-    "cka", "cka_debiased", "luck", "procrustes", "mutual_neighbours", "weights", "pairwise", "rewind",
+    "cka", "cka_debiased", "luck", "procrustes", "mutual_neighbours", "weights", "pairwise",
+    "rewind",
     "between", "probe", "concepts", "overlap", "entropy", "gain", "concentration", "specialised",
     "filter_change", "maximal", "rendering", "scores", "findings", "gaze", "attribution",
 )  # fmt: skip

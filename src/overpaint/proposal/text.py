@@ -10,8 +10,8 @@ from typing import Any
 
 from overpaint.checkup import Checkup
 from overpaint.errors import printable
-from overpaint.run.duration import DRAWN_SIDE
 from overpaint.proposal.cost import BATCH, Size, layers_to_draw
+from overpaint.run.duration import DRAWN_SIDE
 
 MARK = "# Proposed by overpaint for"
 """How the first line of a proposed study begins, by which it is known again."""
