@@ -130,6 +130,13 @@ FILES: tuple[tuple[str, str, str, tuple[type, ...]], ...] = (
     ),
     ("concepts/BEFORE--AFTER/concepts.parquet", "", "", (records.ConceptRow,)),
     ("concepts/BEFORE--AFTER/images.parquet", "", "", (records.ConceptImageRow,)),
+    ("pairwise/DATASET/manifest.json", "pairwise", "", (records.PairwiseFacts,)),
+    (
+        "pairwise/DATASET/pairwise.parquet",
+        "",
+        "Of the datasets that the study names below `pairwise`, on their test split.",
+        (records.PairwiseRow,),
+    ),
     ("gazes/BEFORE--AFTER/manifest.json", "gaze", "", (records.GazeFacts,)),
     ("gazes/BEFORE--AFTER/pictures.parquet", "", "", (records.GazePictureRow,)),
     ("gazes/BEFORE--AFTER/tiles.parquet", "", "", (records.GazeTileRow,)),

@@ -6,6 +6,7 @@ python tests/report/tiny_study.py FOLDER 10                         # ten compar
 
 import sys
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from overpaint.records import (
     LayerRow,
     MatrixRow,
     MaximalRow,
+    PairwiseRow,
     PlaneRow,
     ProbeRow,
     RenderingRow,
@@ -125,6 +127,7 @@ def study(*, lean: bool = False, pairs: int = len(PAIRS)) -> Study:
             "ensembles": {} if lean else ensembles,
             "compare": list(map(list, compared)),
             "render": {"layers": ["mixed3a"]},
+            "pairwise": ["rasta"],
         }
     )
 
@@ -141,6 +144,7 @@ def write_study(root: Path, plan: Plan = TINY, *, lean: bool = False) -> Path:
     for pair in plan_of.compare:
         if not {*pair.pair} & {*FAILED}:
             write_comparison(folder, *pair.pair, plan)
+    write_pairwise(folder, plan_of, plan)
     if not lean:
         write_ensemble(folder, "together", plan)
         write_json(folder.repeats, repeats())
@@ -545,6 +549,43 @@ def write_comparison(folder: StudyFolder, before: str, after: str, plan: Plan) -
     write_causes(folder, before, after, plan)
     if before == "imagenet":
         write_gaze(folder, before, after, shown, train, plan)
+
+
+def write_pairwise(folder: StudyFolder, plan_of: Study, plan: Plan) -> None:
+    """All networks of RASTA with all but those that failed; no distance of those from scratch."""
+    names = [name for name in plan_of.pairwise_on("rasta") if name not in FAILED]
+    draw, n = generator(0, "pairwise"), len(scored_pictures("rasta", plan))
+    rows = []
+    for first, second in combinations(names, 2):
+        cka, related = float(draw.uniform(0.2, 1)), plan_of.related(first, second)
+        l2 = float(draw.uniform(0, 3)) if related else None
+        rows.append(
+            PairwiseRow(
+                first=first,
+                second=second,
+                n_images=n,
+                n_groups=None,
+                layers=len(plan.layers),
+                cka=cka,
+                cka_low=cka - 0.02,
+                cka_high=min(cka + 0.02, 1.0),
+                cka_debiased=cka - 0.1,
+                cka_debiased_low=cka - 0.13,
+                cka_debiased_high=cka - 0.07,
+                layers_changed=len(plan.layers) - (first == names[0]),
+                cka_changed=cka - 0.01,
+                cka_debiased_changed=cka - 0.11,
+                kernels=57,
+                l2=l2,
+                kernels_moved=57,
+                l2_moved=l2,
+                status="ok",
+            )
+        )
+    place = folder.pairwise("rasta")
+    write_rows(place / "pairwise.parquet", rows, PairwiseRow)
+    facts = {"dataset": "rasta", "split": "test", "n": n, "networks": names}
+    write_json(place / "manifest.json", the_manifest("pairwise", "rasta", facts))
 
 
 def write_gaze(
