@@ -1,6 +1,7 @@
 # Two commands for anybody with Python 3.11 and make: `make demo` and `make test`; `make golden` accepts
 # the report's pages as they are now. `make test-lowest` runs the tests with the lowest versions that
 # pyproject.toml allows, `make test-wheel` the demonstration from a wheel; each in its own environment.
+# `make dist` builds the wheel and the source distribution.
 # `make bench` measures overpaint beside its peers for a quarter of an hour: docs/performance.md; on a
 # machine that does nothing else. PICTURES=FOLDER trains on the JPEG files there, TIMM=FILE has timm's own
 # training script run too. `make audit` looks for known holes in what is installed, and at licences.
@@ -10,7 +11,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test test-lowest test-wheel check format golden zoo bench audit docs clean
+.PHONY: demo test test-lowest test-wheel check format golden zoo bench audit docs dist clean
 
 demo: .venv/ready
 	$(BIN)/overpaint run demo
@@ -25,8 +26,12 @@ test: .venv/ready-dev
 test-lowest: .venv-lowest/ready
 	OVERPAINT_LOWEST=1 .venv-lowest/bin/python -m pytest --ignore=tests/report/test_browser.py
 
-test-wheel:
+test-wheel: dist
 	$(PYTHON) tests/packaging/wheel.py
+
+dist: .venv-build/ready
+	rm -rf dist
+	.venv-build/bin/python -m build --quiet
 
 check: .venv/ready-dev
 	$(BIN)/ruff format --check
@@ -87,6 +92,12 @@ docs: .venv/ready-dev
 	  echo "import site; site.addsitedir('$$(place .venv)')" > "$$(place .venv-bench)/overpaint.pth"
 	@touch $@
 
+.venv-build/ready:
+	rm -rf .venv-build
+	$(PYTHON) -m venv .venv-build
+	.venv-build/bin/python -m pip install --quiet build
+	@touch $@
+
 .venv-audit/ready:
 	rm -rf .venv-audit
 	$(PYTHON) -m venv .venv-audit
@@ -94,4 +105,4 @@ docs: .venv/ready-dev
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lowest .venv-bench .venv-audit runs artefacts build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-bench .venv-audit .venv-build dist runs artefacts build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,15 +1,15 @@
-"""The wheel as users get it: built, installed in an empty environment, and put to work there.
+"""The wheel as users get it: installed in an empty environment, and put to work there.
 
-python tests/packaging/wheel.py      # or `make test-wheel`
+make test-wheel      # which has `make dist` build it, and runs this
 
-First the plain install reads: it writes the report of a study. Then `[train]` is added and the
+The source distribution is installed first, in an environment of its own, and says its version.
+Then the plain install reads: it writes the report of a study. Then `[train]` is added and the
 demonstration is run. All of it far from the sources, which cannot be imported.
 """
 
 import os
 import shutil
 import subprocess
-import sys
 import time
 import venv
 import zipfile
@@ -21,12 +21,15 @@ WRITE_STUDY = "import pathlib, tiny_study; tiny_study.write_study(pathlib.Path('
 
 
 def main() -> None:
-    """Build, look inside, install, read, and train."""
+    """Look inside, install, read, and train."""
     with TemporaryDirectory() as place:
         folder = Path(place)
-        run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", place, ROOT)
-        (wheel,) = folder.glob("overpaint-*.whl")
+        (wheel,) = (ROOT / "dist").glob("overpaint-*.whl")
+        (source,) = (ROOT / "dist").glob("overpaint-*.tar.gz")
         check_contents(wheel)
+        venv.create(folder / "source", with_pip=True)
+        run(folder / "source/bin/python", "-m", "pip", "install", "-q", source)
+        run(folder / "source/bin/overpaint", "version")
         venv.create(folder / "empty", with_pip=True)
         python, overpaint = folder / "empty/bin/python", folder / "empty/bin/overpaint"
         work = folder / "work"
