@@ -259,7 +259,9 @@ def _plan(work: Workspace) -> None:
     )
     _makings(look)
     root = work.folder.root
-    places = [path.relative_to(root) for path in look.pending if path.name != "scores.json"]
+    # Scores and random starts are made with their networks.
+    beside = ("scores.json", ".init")
+    places = [path.relative_to(root) for path in look.pending if not path.name.endswith(beside)]
     counts = Counter(place.parts[0] for place in places)
     if counts:
         work.progress.plan = Plan(counts)
