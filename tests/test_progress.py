@@ -47,7 +47,7 @@ def test_a_planned_run_says_with_each_stage_what_is_left():
     said = io.StringIO()
     telling = Progressing(Console(file=said, width=200))
     telling.plan = Plan({"networks": 2, "site.json": 1})
-    assert telling.plan.words() == "2 networks, 1 site"
+    assert telling.plan.words() == "2 networks, the report"
     for kind in ("networks", "networks", "renderings", "site.json"):
         telling.plan.begin(kind)
         with telling.stage(kind):

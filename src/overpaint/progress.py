@@ -119,8 +119,14 @@ class Plan:
 
     def words(self) -> str:
         """What is left, in words."""
+
+        def told(kind: str, count: int) -> str:
+            if kind.endswith(".json"):  # of which there is one
+                return "the report" if kind == "site.json" else kind.removesuffix(".json")
+            return f"{count} {kind.removesuffix('s') if count == 1 else kind}"
+
         kinds = sorted(self.left, key=[*USUAL, *self.left].index)
-        return ", ".join(f"{self.left[kind]} {kind.partition('.')[0]}" for kind in kinds)
+        return ", ".join(told(kind, self.left[kind]) for kind in kinds)
 
     def begin(self, kind: str, now: float | None = None) -> None:
         """The one before has ended, and one of this kind begins; it may be of no plan."""
