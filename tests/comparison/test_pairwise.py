@@ -120,6 +120,11 @@ def test_the_table(sources):
     assert made.loc[("start", "other"), "cka"] < 1
 
 
+def test_of_one_network_there_is_no_pair(sources):
+    """As where all others failed: a table without rows."""
+    assert pairwise_table({"start": sources["start"]}, related=lambda *_: True).empty
+
+
 STUDY = """\
 study: tiny
 datasets:

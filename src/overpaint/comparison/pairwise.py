@@ -44,6 +44,8 @@ def pairwise_table(
         }
         for name, source in sources.items()
     }
+    if len(sources) < 2:
+        return table([], PairwiseRow)
     count = max(features.shape[0] for layers in centred.values() for features in layers.values())
     numbers, pairs, rows = group_numbers(groups, count), [*combinations(sources, 2)], []
     for done, (first, second) in enumerate(pairs):
