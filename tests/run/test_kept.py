@@ -29,6 +29,7 @@ networks:
 ensembles: {both: [tuned, tuned.2]}
 compare: [[source, tuned]]
 maximal_images: 8
+pairwise: [photographs]
 render: {layers: [mixed3b], channels: [1, 4], steps: 3, size: 48, together: true}
 causes: [rewind, between, probe, concepts]
 gaze: {pictures: 2, attribution: false}
@@ -80,6 +81,7 @@ FEATURES = {  # `tuned.2` is how far luck goes
 }
 CONCEPTS = {"concepts/source--tuned"}
 GAZES = {"gazes/source--tuned"}
+PAIRWISE = {"pairwise/photographs"}
 PROBES = {f"probes/{name}/photographs" for name in ("source", "tuned")}
 COMPARISON, PAIR = "comparisons/source--tuned", "renderings/source--tuned"
 LAYERS = {f"renderings/{name}/mixed3b" for name in ("source", "tuned")}
@@ -94,6 +96,7 @@ FOLLOWS = {
     | {COMPARISON, "findings.json"}
     | CONCEPTS
     | GAZES
+    | PAIRWISE
     | PROBES
     | TABLES
     | SMALL,
@@ -101,6 +104,7 @@ FOLLOWS = {
     "causes": {"causes/source--tuned", "causes/tuned--tuned.2", "findings.json"},
     "concepts": CONCEPTS | SMALL,
     "gaze": GAZES,
+    "pairwise": PAIRWISE,
     "probe": PROBES | {"findings.json"},
     "scores": SCORES | {"ensembles/both/scores.json"},
     "ensemble": {"ensembles/both", "ensembles/both/scores.json"},
