@@ -30,7 +30,7 @@ from overpaint.report.charts.drawing import fit_to_draw
 NAMED = 15
 """The most classes whose confusions are written as numbers into the heat map."""
 
-NUMBERED = 24
+NUMBERED = 30
 """The most networks whose likeness is."""
 
 
@@ -469,7 +469,7 @@ def _squares(
     side, chart = 20, alt.layer(cell)
     if steps <= numbered:
         readable = alt.condition(f"datum.{column} > {0.5 * most}", alt.value(PAPER), alt.value(INK))
-        side, chart = 34, alt.layer(cell, numbers.encode(color=readable))
+        side, chart = 34 if steps <= NAMED else 28, alt.layer(cell, numbers.encode(color=readable))
     return chart.properties(width=side * steps, height=side * steps)
 
 
