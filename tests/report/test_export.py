@@ -23,7 +23,7 @@ from overpaint.errors import RecordError
 from overpaint.records import LayerRow, StudyFolder, read_json, read_rows, read_table, write_rows
 from overpaint.report import build
 from overpaint.report.charts import drawing, formats
-from overpaint.report.export import escape, grid, tables
+from overpaint.report.export import escape, grid, paper, tables
 from overpaint.report.export import figures as exports
 from overpaint.report.site import spreadsheet
 from overpaint.report.study.reading import Records, read_records
@@ -267,21 +267,77 @@ def figures(whole, tmp_path_factory) -> Path:
     return out
 
 
-def test_all_figures_of_the_site_are_there(whole, figures):
-    """Every chart of the site is there as PDF, SVG, PNG and CSV, and the tables; nothing else."""
-    charted = {path.relative_to(whole / "site/charts").with_suffix("")
-               for path in (whole / "site/charts").rglob("*.svg")}  # fmt: skip
+CALLED = {
+    "cka": "linear_cka", "changes": "linear_cka", "weights": "l2_norm", "entropy": "class_entropy",
+    "overlap": "overlapping_ratio", "scatter": "overlapping_ratio_and_class_entropy",
+}  # fmt: skip
+"""What the paper calls what a chart of the site shows."""
+
+
+def test_all_figures_are_there(whole, figures, records):
+    """Every chart of the site is there under the paper's name, as PDF, SVG, PNG and CSV, those of
+    several comparisons beside them, a sheet for each drawn channel, and the tables; nothing else.
+    """
+    places = [path.relative_to(whole / "site/charts").with_suffix("")
+              for path in (whole / "site/charts").rglob("*.svg")]  # fmt: skip
+    charted = {place.parent / CALLED.get(place.name, place.name) for place in places}
+    charted |= {
+        Path(f"paper/{dataset}-{name}")
+        for dataset in ("rasta", "iconart")
+        for name in ("linear_cka", "l2_norm")
+    }
     for place in charted:
         for kind in (".pdf", ".svg", ".png", ".csv"):
             assert (figures / f"{place}{kind}").is_file(), f"{place}{kind}"
     found = {path.relative_to(figures) for path in figures.rglob("*") if path.is_file()}
-    others = {path for path in found if path.with_suffix("") not in charted}
+    sheets = {path for path in found if path.parts[0] == "maximal_activation_images"}
+    shown = sum(len(pair.facts.shown) for pair in records.comparisons.values())
+    assert len(sheets) == shown > 0
+    others = {path for path in found - sheets if path.with_suffix("") not in charted}
     assert {path.as_posix() for path in others} == {
         "tables/scores.tex", "tables/scores.md", "tables/changes.tex", "tables/changes.md",
         "tables/changes.csv", "tables/causes.tex", "tables/causes.md", "tables/causes.csv",
         "methods.md", "methods.tex",
-        *(f"contact-sheet-{number + 1}.png" for number in range(-(-len(charted) // 30))),
+        *(
+            f"contact-sheet-{number + 1}.png"
+            for number in range(-(-(len(charted) + len(sheets)) // 30))
+        ),
     }  # fmt: skip
+
+
+def test_curves_of_several_comparisons(figures, records):
+    """Each comparison of a dataset is a curve, as its records have it; no distance of the weights
+    of networks without a common start.
+    """
+    for dataset in ("rasta", "iconart"):
+        pairs = [pair for pair in records.comparisons.values() if pair.facts.dataset == dataset]
+        alike = pd.read_csv(figures / f"paper/{dataset}-linear_cka.csv")
+        assert alike["what"].unique().tolist() == [pair.title for pair in pairs]
+        for pair in pairs:
+            own = alike[alike["what"] == pair.title]
+            assert own["value"].tolist() == pytest.approx(pair.layers["cka"].dropna().tolist())
+        apart = pd.read_csv(figures / f"paper/{dataset}-l2_norm.csv")
+        related = [p.title for p in pairs if records.study.related(p.before, p.after)]
+        assert apart["what"].unique().tolist() == related
+
+
+def test_a_sheet_shows_what_is_shared(whole, records):
+    """Images that excite a channel before and after have a frame, on both sides; no other has."""
+    pair = next(iter(records.comparisons.values()))
+    layer, channel = pair.facts.shown[0]
+    rows = pd.read_parquet(whole / f"comparisons/{pair.name}/maximal.parquet")
+    rows = rows[(rows["layer"] == layer) & (rows["channel"] == channel)]
+    before, after = (set(rows[rows["network"] == side]["image"]) for side in ("before", "after"))
+    shared = len(before & after)
+    assert 0 < shared < len(before)
+    (sheet,) = [
+        sheet for place, sheet in paper.sheets(records)
+        if place == f"maximal_activation_images/{pair.name}/{layer}-{channel}"
+    ]  # fmt: skip
+    pixels = np.asarray(sheet).astype(int)
+    frames = (np.abs(pixels - [0x12, 0x87, 0x6F]).sum(axis=2) == 0).sum()
+    of_one = (paper.TILE + 2 * paper.FRAME) ** 2 - paper.TILE**2
+    assert frames == pytest.approx(2 * shared * of_one, rel=0.1)
 
 
 def test_methods_say_what_was_in_effect(whole, figures, records):
@@ -329,7 +385,7 @@ def test_figures_have_the_width_of_a_column_or_of_both(figures):
 
 def test_figures_are_on_white_without_serifs(figures):
     """Figures for print are on white, and their letters have no serifs."""
-    svg = (figures / f"{COMPARED}/cka.svg").read_text()
+    svg = (figures / f"{COMPARED}/linear_cka.svg").read_text()
     assert 'fill="#ffffff"' in svg
     assert set(re.findall(r'font-family="([^"]+)"', svg)) == {drawing.SANS}
 
