@@ -271,8 +271,9 @@ def in_threads(work: Callable[[Path], None], paths: Iterable[Path]) -> None:
         for path in many:
             work(path)
         return
-    with ThreadPoolExecutor(FLUSHES, thread_name_prefix="sync") as pool:
-        for _ in pool.map(work, many):
+    shares = [many[begin::FLUSHES] for begin in range(min(FLUSHES, len(many)))]
+    with ThreadPoolExecutor(len(shares), thread_name_prefix="sync") as pool:
+        for _ in pool.map(lambda share: [work(path) for path in share], shares):
             pass
 
 
@@ -409,7 +410,8 @@ _SYNC_DISK = (
 
 def _sync_disks(files: Iterable[Path]) -> None:
     """Have all that was written to the disks of some files on them, as `sync` has one file."""
-    for file in {path.stat().st_dev: path for path in files}.values():
+    some = {path.parent: path for path in files}.values()  # a folder lies on one disk
+    for file in {path.stat().st_dev: path for path in some}.values():
         with file.open("rb") as opened:
             if _SYNC_DISK and _SYNC_DISK(opened.fileno()):
                 error = ctypes.get_errno()
