@@ -271,9 +271,13 @@ def in_threads(work: Callable[[Path], None], paths: Iterable[Path]) -> None:
         for path in many:
             work(path)
         return
-    shares = [many[begin::FLUSHES] for begin in range(min(FLUSHES, len(many)))]
-    with ThreadPoolExecutor(len(shares), thread_name_prefix="sync") as pool:
-        for _ in pool.map(lambda share: [work(path) for path in share], shares):
+
+    def share(first: int) -> None:
+        for path in many[first::FLUSHES]:
+            work(path)
+
+    with ThreadPoolExecutor(FLUSHES, thread_name_prefix="sync") as pool:
+        for _ in pool.map(share, range(FLUSHES)):
             pass
 
 
