@@ -271,8 +271,13 @@ def in_threads(work: Callable[[Path], None], paths: Iterable[Path]) -> None:
         for path in many:
             work(path)
         return
+
+    def share(first: int) -> None:
+        for path in many[first::FLUSHES]:
+            work(path)
+
     with ThreadPoolExecutor(FLUSHES, thread_name_prefix="sync") as pool:
-        for _ in pool.map(work, many):
+        for _ in pool.map(share, range(FLUSHES)):
             pass
 
 
@@ -409,7 +414,8 @@ _SYNC_DISK = (
 
 def _sync_disks(files: Iterable[Path]) -> None:
     """Have all that was written to the disks of some files on them, as `sync` has one file."""
-    for file in {path.stat().st_dev: path for path in files}.values():
+    some = {path.parent: path for path in files}.values()  # a folder lies on one disk
+    for file in {path.stat().st_dev: path for path in some}.values():
         with file.open("rb") as opened:
             if _SYNC_DISK and _SYNC_DISK(opened.fileno()):
                 error = ctypes.get_errno()

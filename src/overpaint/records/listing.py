@@ -60,9 +60,10 @@ class Listing:
             refuse_link_within(self.root, folder)
             self._checked.add(folder)
         path = self.root / place
+        if not os.path.lexists(path):
+            return
         refuse_link(path)
-        is_ours = place in self.places or place in self.rewritable
-        if not is_ours and os.path.lexists(path):
+        if place not in self.places and place not in self.rewritable:
             raise RecordError(
                 "not-ours",
                 f"{path} is there already and was not written by overpaint: move it away, and run "

@@ -370,9 +370,10 @@ class Excited:
             layers = np.repeat([places[layer] for layer, _, _ in units], lengths)
             channels = np.repeat([channel for _, channel, _ in units], lengths)
             by_rank = np.lexsort((channels, -layers, ranks, pictures))
-            bounds = np.searchsorted(pictures[by_rank], np.arange(len(names) + 1))
+            bounds = np.searchsorted(pictures[by_rank], np.arange(len(names) + 1)).tolist()
+            columns = (values[by_rank] for values in (layers, channels, ranks))
+            digits, wide = in_digits(*zip(columns, widths, strict=True)), sum(widths)
             for name, start, stop in zip(names, bounds[:-1], bounds[1:], strict=True):
-                first = by_rank[start : min(stop, start + EXCITED)]
-                columns = zip((layers[first], channels[first], ranks[first]), widths, strict=True)
-                by_picture[name][at] = [int(stop - start), in_digits(*columns)]
+                first = digits[start * wide : min(stop, start + EXCITED) * wide]
+                by_picture[name][at] = [stop - start, first]
         return cls(widths=widths, by_picture=by_picture)

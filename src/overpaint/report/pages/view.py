@@ -25,6 +25,9 @@ from overpaint.report.study.reading import ComparisonRecords
 DIGITS = "".join(map(chr, sorted({*range(35, 127)} - {*map(ord, "<\\")})))
 """Ninety signs that stand in a string of a script as they are."""
 
+ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
+"""Made once: there are rows by the ten thousand."""
+
 BASE = len(DIGITS)
 CODES = np.frombuffer(DIGITS.encode(), np.uint8)
 
@@ -100,7 +103,7 @@ def strings(values: list[Any]) -> list[str]:
 
 def in_script(value: Any) -> str:
     """A value as JSON that is ASCII and begins no element."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return ENCODER.encode(value).replace("<", "\\u003c")
 
 
 # --- channels ----------------------------------------------------------------------------------

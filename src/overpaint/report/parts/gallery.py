@@ -27,6 +27,9 @@ MARKS = (
     "A dot marks the position of the layer's map that responded most, a box what of the picture it "
     "has seen; where there is no box, that is all the network was shown."
 )
+DIGEST = re.compile(r"[0-9a-f]{24,64}")
+"""By the first 24 digits of which a thumbnail is called."""
+
 MORE = 3
 """The maximal images that the page of a layer shows of a channel, beside its face."""
 
@@ -69,9 +72,9 @@ def thumbnail(
     site: Site, folder: StudyFolder, dataset: str, image: str, digest: str | None
 ) -> Picture | None:
     """The thumbnail of a picture, copied into the site; None when there is none."""
-    if not re.fullmatch(r"[0-9a-f]{24,64}", digest or ""):
+    if digest is None or not DIGEST.fullmatch(digest):
         return None
-    return site.thumbnail(folder.thumbnail(dataset, digest or ""), dataset, image)
+    return site.thumbnail(folder.thumbnails(dataset), f"{digest[:24]}.jpg", dataset, image)
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class Gallery:
         sources = {
             image: self.folder.thumbnail(name, digests[image])
             for image in self.comparison.plane["image"]
-            if re.fullmatch(r"[0-9a-f]{24,64}", digests.get(image) or "")
+            if DIGEST.fullmatch(digests.get(image) or "")
         }
         return self.site.tiles(self.folder.thumbnails(name), name, sources)
 

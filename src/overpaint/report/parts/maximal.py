@@ -80,13 +80,14 @@ def by_channel(frame: pd.DataFrame) -> Maximal:
     """The maximal images of a table: by column and not by row, a word is a number to the last."""
     codes, names = {}, {}
     for word in WORDS:
-        codes[word], names[word] = pd.factorize(frame[word].astype("category"))
+        codes[word], values = pd.factorize(frame[word].astype("category"))
+        names[word] = [str(value) for value in values]
     picture = np.zeros(len(frame), np.int64)
     for word in MaximalPicture._fields:
         picture = picture * (len(names[word]) + 1) + codes[word] + 1
     _, first, numbers = np.unique(picture, return_index=True, return_inverse=True)
     words = [
-        ["" if code < 0 else str(names[word][code]) for code in codes[word][first]]
+        ["" if code < 0 else names[word][code] for code in codes[word][first]]
         for word in MaximalPicture._fields
     ]
     channel, rank = (frame[name].to_numpy(np.int64) for name in ("channel", "rank"))
@@ -95,7 +96,7 @@ def by_channel(frame: pd.DataFrame) -> Maximal:
     ordered = [key[order] for key in keys]
     starts = np.flatnonzero(np.any([np.diff(key, prepend=-2) != 0 for key in ordered], axis=0))
     units = [
-        (str(names["layer"][layer]), int(at), str(names["network"][side]))
+        (names["layer"][layer], int(at), names["network"][side])
         for layer, at, side in zip(*(key[starts] for key in ordered), strict=True)
     ]
     positions = frame[["row", "column"]].fillna(-1).to_numpy(np.int64)

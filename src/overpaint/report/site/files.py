@@ -44,7 +44,7 @@ class Site:
         default_factory=dict, init=False
     )
     _shorter: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
-    _sizes: dict[Path, tuple[int, int] | None] = field(default_factory=dict, init=False)
+    _sizes: dict[str, tuple[int, int] | None] = field(default_factory=dict, init=False)
 
     def text(self, place: str, text: str) -> str:
         """Write a text file."""
@@ -136,13 +136,19 @@ class Site:
         width, height = size
         return Picture(src=place, width=width, height=height, alt=alt_text)
 
-    def thumbnail(self, source: Path, dataset: str, image: str) -> Picture | None:
+    def thumbnail(self, folder: Path, name: str, dataset: str, image: str) -> Picture | None:
         """A thumbnail on a sheet, or copied as a file; None when it is missing or no picture."""
-        if not (places := self._all_on_sheets(source.parent, dataset)):
-            name = self._short_names(source.parent).get(source.name, slug(source.name))
-            return self._picture(source, f"pictures/{slug(dataset)}/{name}", image)
-        place = places.get(source.name)
-        return self._on_sheet(place, image) if place else None
+        if places := self._all_on_sheets(folder, dataset):
+            on_it = places.get(name)
+            return self._on_sheet(on_it, image) if on_it else None
+        place = f"pictures/{slug(dataset)}/{self._short_names(folder).get(name, slug(name))}"
+        if place not in self._sizes:  # many pages show the same
+            self._sizes[place] = size_of(folder / name)
+        size = self._sizes[place]
+        if size is None:
+            return None
+        self.files.copy(place, folder / name)
+        return Picture(src=place, width=size[0], height=size[1], alt=image)
 
     def tiles(self, folder: Path, dataset: str, sources: Mapping[str, Path]) -> dict[str, Picture]:
         """The thumbnails of many pictures that one page shows, by picture, all of them on sheets:
@@ -196,16 +202,6 @@ class Site:
         place = f"pictures/gazes/{slug(comparison)}.webp"
         self.files.copy(place, source)
         return Sheet(src=place, width=size[0], height=size[1])
-
-    def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:
-        if source not in self._sizes:  # many pages show the same
-            self._sizes[source] = size_of(source)
-        size = self._sizes[source]
-        if size is None:
-            return None
-        self.files.copy(place, source)
-        width, height = size
-        return Picture(src=place, width=width, height=height, alt=alt_text)
 
 
 def _as_jpeg(source: Path) -> bytes:

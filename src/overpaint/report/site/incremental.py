@@ -68,6 +68,8 @@ class IncrementalFiles:
     parts: dict[str, Part] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)  # of single files that take long to make
     _unlisted: list[str] = field(default_factory=list)  # ours to write, and not in the listing yet
+    _copied: set[str] = field(default_factory=set)  # by this build, or found to be there
+    _is_forgotten: bool = False  # what the last build was made from
     _folders: dict[Path, list[tuple[str, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -120,6 +122,9 @@ class IncrementalFiles:
         if place in self.places:
             return
         self.places.add(place)
+        if place in self._copied:  # for another part
+            return
+        self._copied.add(place)
         path = self.root / place
         if path.is_file() and filecmp.cmp(source, path):
             return
@@ -140,9 +145,11 @@ class IncrementalFiles:
         self._unlisted.clear()
 
     def _forget_state(self) -> None:
-        if self.state is not None and self.state.exists():
-            self.state.unlink()
-            sync(self.state.parent)  # before anything else is changed
+        if self.state is not None and not self._is_forgotten:
+            self._is_forgotten = True
+            if self.state.exists():
+                self.state.unlink()
+                sync(self.state.parent)  # before anything else is changed
 
     def cached(self, place: str, made_from: Any, make: Callable[[], bytes]) -> bytes:
         """The bytes of a file that takes long to make: those there, if made from the same."""
