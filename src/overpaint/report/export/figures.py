@@ -22,7 +22,7 @@ from overpaint.report.charts import drawing, formats
 from overpaint.report.every_page import showable, write_pages
 from overpaint.report.export.methods import methods
 from overpaint.report.export.paper import in_the_papers_words, several_at_once, sheets
-from overpaint.report.parts.rows import Figure, Picture
+from overpaint.report.parts.rows import Figure
 from overpaint.report.site import spreadsheet
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.site.incremental import IncrementalFiles
@@ -156,8 +156,9 @@ class PaperSite(Site):
         """Keep the data of a table for a paper."""
         return self.text(f"{place}.csv", spreadsheet.csv(frame))
 
-    def _picture(self, source: Path, place: str, alt_text: str) -> Picture | None:  # noqa: ARG002
-        return None
+    def thumbnail(self, folder: Path, name: str, dataset: str, image: str) -> None:  # noqa: ARG002
+        """No page is kept, so none of its pictures is."""
+        return
 
 
 # --- one file ----------------------------------------------------------------------------------
