@@ -45,19 +45,21 @@ def in_the_papers_words(place: str) -> str:
 
 def several_at_once(site: Site, records: Records) -> Iterator[Figure]:
     """For each dataset, CKA by layer and the distance of weights by kernel, a curve a comparison;
-    of more than eight comparisons in several charts.
+    of more than eight comparisons in several charts. Networks without a common start have no
+    distance.
     """
     for dataset in records.datasets:
         pairs = [pair for pair in records.comparisons.values() if pair.facts.dataset == dataset]
-        for name, measure, legend in (
-            ("linear_cka", _alike, "linear CKA"),
-            ("l2_norm", _apart, "L2 norm of the difference"),
+        related = [pair for pair in pairs if records.study.related(pair.before, pair.after)]
+        for name, legend, curves in (
+            ("linear_cka", "linear CKA", list(map(_alike, pairs))),
+            ("l2_norm", "L2 norm of the difference", list(map(_apart, related))),
         ):
-            curves = [curve for pair in pairs if len(curve := measure(records, pair))]
-            for start in range(0, len(curves), len(LINES)):
-                long = pd.concat(curves[start : start + len(LINES)], ignore_index=True)
+            drawn = [curve for curve in curves if len(curve)]
+            for start in range(0, len(drawn), len(LINES)):
+                long = pd.concat(drawn[start : start + len(LINES)], ignore_index=True)
                 names, most = long["what"].drop_duplicates().tolist(), float(long["value"].max())
-                part = f"-{start // len(LINES) + 1}" if len(curves) > len(LINES) else ""
+                part = f"-{start // len(LINES) + 1}" if len(drawn) > len(LINES) else ""
                 yield site.figure(
                     f"paper/{slug(dataset)}-{name}{part}",
                     title=f"{legend} by layer, on {dataset}",
@@ -68,19 +70,16 @@ def several_at_once(site: Site, records: Records) -> Iterator[Figure]:
                 )
 
 
-def _alike(records: Records, pair: ComparisonRecords) -> pd.DataFrame:  # noqa: ARG001
+def _alike(pair: ComparisonRecords) -> pd.DataFrame:
     """The curve of the biased CKA, which is the paper’s."""
     curve = pair.layers[["layer", "cka", "cka_low", "cka_high"]].dropna(subset="cka")
     curve = curve.set_axis(["layer", "value", "low", "high"], axis=1)
     return curve.assign(what=pair.title)
 
 
-def _apart(records: Records, pair: ComparisonRecords) -> pd.DataFrame:
-    """The curve of the weights; of networks without a common start none."""
-    curve = pair.weights[["layer", "l2"]].dropna()
-    if not records.study.related(pair.before, pair.after):
-        curve = curve.head(0)
-    curve = curve.set_axis(["layer", "value"], axis=1)
+def _apart(pair: ComparisonRecords) -> pd.DataFrame:
+    """The curve of the weights."""
+    curve = pair.weights[["layer", "l2"]].dropna().set_axis(["layer", "value"], axis=1)
     return curve.assign(low=curve["value"], high=curve["value"], what=pair.title)
 
 
