@@ -30,6 +30,7 @@ from overpaint.records import (
 from overpaint.report import build
 from overpaint.report.pages.channel import SHORT
 from overpaint.report.pages.subjects import NetworkSubject
+from overpaint.report.study.reading import read_records
 
 COMPARISON = "comparisons/imagenet--fine_tuned.html"
 
@@ -585,3 +586,13 @@ def test_no_two_files_differ_in_case_only(lean):
     assert sum("/class-red-" in name.lower() for name in of_classes) == 2
     assert f"{below}/classes/3.html" in of_classes
     assert any(name.startswith(f"{below}/layer-classes-") for name in files)
+
+
+def test_where_nothing_was_to_be_drawn_no_rendering_is_missed(lean):
+    """Of two networks without any of the layers that are drawn there are none, and no note."""
+    (place,) = (lean / "comparisons").iterdir()
+    told = read_json(place / "manifest.json")
+    write_json(place / "manifest.json", told | {"facts": told["facts"] | {"shown": []}})
+    shutil.rmtree(lean / "renderings")
+    (pair,) = read_records(StudyFolder(lean)).comparisons.values()
+    assert not [note for note in pair.notes if "renderings" in note]

@@ -38,6 +38,13 @@ def alike(site: Site, records: Records, pairwise: PairwiseRecords) -> Figure | N
         if len(unchanged)
         else ""
     )
+    strangers = len(pairwise.pairs) - len(pairs)
+    empty = (
+        f" {counted(strangers, 'pair')} without a layer in common "
+        f"{'is' if strangers == 1 else 'are'} left empty."
+        if strangers
+        else ""
+    )
     pictures, groups = f"{count(pairs['n_images'].max())} test pictures", pairs["n_groups"].max()
     over = pictures if pd.isna(groups) else of_groups(pictures, groups)
     titles = partial(_titles, records)
@@ -46,8 +53,8 @@ def alike(site: Site, records: Records, pairwise: PairwiseRecords) -> Figure | N
         title=f"Mean CKA of all networks of {pairwise.dataset}",
         reading=(
             "Debiased linear CKA, the mean over the layers that two networks both have, on "
-            f"{over}: 1 where all layers see them alike.{frozen} Intervals stand in the table, "
-            "and the biased values, which the paper has."
+            f"{over}: 1 where all layers see them alike.{frozen}{empty} Intervals stand in the "
+            "table, and the biased values, which the paper has."
         ),
         alt_text=(
             f"Heat map of the mean debiased CKA of {counted(len(pairs), 'pair')} of networks; the "

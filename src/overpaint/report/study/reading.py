@@ -260,7 +260,8 @@ class ComparisonRecords:
         ):  # from before there were planes, nothing lacks
             plane = reader.table(place / "plane.parquet", PlaneRow)
         renderings = {}
-        for network in (before, after) if study.render else ():
+        # Of networks without any of the layers that are drawn there is nothing to be missed.
+        for network in (before, after) if study.render and facts.shown else ():
             path = folder.renderings(network) / "renderings.parquet"
             reader.check(path)
             for layer in dict.fromkeys(layer for layer, _ in facts.shown):
