@@ -102,7 +102,9 @@
     the("#summary").textContent = picture.summary;
     lead(the("#picture [rel=prev]"), link(pictures[number - 1]));
     lead(the("#picture [rel=next]"), link(pictures[number + 1]));
-    the("#large").replaceChildren(thumbnail(picture, data.sheets));
+    const large = thumbnail(picture, data.sheets), [, width, height] = picture.thumb ?? [];
+    if (height > width) large.style.width = `min(100%, 20rem, ${(24 * width) / height}rem)`; // no taller than a screen
+    the("#large").replaceChildren(large);
     the("#facts").replaceChildren(...picture.facts.map(fact));
     the("#saying").hidden = !picture.told.some((classes) => classes.length);
     the("#saying tbody").replaceChildren(...networks.flatMap(([name, href], place) => {
