@@ -94,3 +94,11 @@ def test_what_cannot_be_put_together():
         assert error.value.slug in ("scores-differ", "too-few-trainings")
     with pytest.raises(MeasureError):
         route_difference([of(0.5)], [of(0.6, "other")])
+
+
+def test_a_route_whose_trainings_score_the_same_is_no_alarm(recwarn):
+    """SciPy warns of lost precision where one side does not vary: nothing is lost."""
+    gap = route_difference([of(0.914285714), of(0.914285714)], [of(0.9), of(0.85)])
+    assert gap.status == "ok"
+    assert gap.low < gap.difference < gap.high
+    assert not recwarn.list

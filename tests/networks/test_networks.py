@@ -275,3 +275,10 @@ def test_luminance():
     assert np.abs(found.numpy() - pillow).max() < 0.51
     grey = torch.rand(1, 1, 5, 5)
     torch.testing.assert_close(luminance(grey.expand(1, 3, 5, 5)), grey)
+
+
+def test_a_name_without_its_zoo_is_told_with_it():
+    """No weights are published for `resnet50`, and there are some of that name in two zoos."""
+    with pytest.raises(NetworkError, match="torchvision:resnet50 or timm:resnet50") as caught:
+        load("resnet50")
+    assert caught.value.slug == "no-weights"

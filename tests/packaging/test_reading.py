@@ -70,6 +70,24 @@ def test_what_trains_says_what_to_install(tmp_path, command):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_of_pictures_says_what_to_install_too(tmp_path):
+    """Before it is looked at, and before a proposal is read."""
+    (tmp_path / "paintings" / "calm").mkdir(parents=True)
+    done = without_extras(COMMAND, "run", "paintings", folder=tmp_path)
+    assert done.returncode == 2
+    assert "[missing-extra]" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_misspelt_name_is_told_with_what_is_meant(tmp_path):
+    """Of the studies that ship, and of the folders that lie there."""
+    (tmp_path / "paintings").mkdir()
+    for wrong, right in (("dmeo", "demo"), ("paintigns", "paintings")):
+        done = without_extras(COMMAND, "run", wrong, folder=tmp_path)
+        assert done.returncode == 2
+        assert f"did you mean '{right}'?" in " ".join(done.stderr.split())
+
+
 def test_a_dry_run_needs_no_extra(tmp_path):
     """What would be made is told from files alone, and nothing is written."""
     done = without_extras(COMMAND, "run", "demo", "--dry-run", folder=tmp_path)

@@ -140,6 +140,10 @@ def test_a_folder_becomes_a_report_in_one_command(tmp_path, network, timed, monk
     again = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert again.exit_code == 0
     assert "as it was proposed before" in again.output
+    other = CliRunner().invoke(app, [*asked[:-1], "timm:resnet18"]).exception
+    assert isinstance(other, OverpaintError)  # which was asked for, and would not be tried
+    assert other.slug == "file-exists"
+    assert "another network" in str(other)
     file.write_text("study: mine\n")
     error = CliRunner().invoke(app, asked).exception
     assert isinstance(error, OverpaintError)

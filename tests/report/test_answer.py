@@ -7,6 +7,7 @@ from parsed import read_page
 
 from overpaint.records import RouteDifference, StudyFolder
 from overpaint.report.pages.answer import UNKNOWN, answers
+from overpaint.report.parts.routes import routes
 from overpaint.report.study.causes import CauseRecords
 from overpaint.report.study.reading import Records, read_records
 
@@ -101,6 +102,30 @@ def test_what_was_not_tried_is_not_known(records):
         UNKNOWN, "no layer was set back; with “causes: true” a study tries that")  # fmt: skip
     alone = replace(records, comparisons={})
     assert [answer for answer, _ in told(alone, "On rasta")[2:]] == [UNKNOWN, UNKNOWN]
+
+
+def test_a_winner_that_was_not_compared_hides_no_change(records):
+    """Then the best of those that were compared tells which layers changed, and whether that
+    mattered; of a winner of which only the head was trained it is said that it changed none.
+    """
+    pair = records.comparisons["imagenet--fine_tuned"]
+    best, *_ = [route for route in routes(records, "rasta") if not route.members]
+    other = replace(pair, before="imagenet", after="gentle")
+    moved = replace(records, comparisons={other.name: other})
+    assert best.name == "fine_tuned"
+    layers, mattered = told(moved, "On rasta")[2:]
+    assert layers[0] == "mixed5b"
+    assert layers[1].startswith("fine_tuned was not compared; of the others, most from imagenet to")
+    assert mattered[0] == "yes"
+    entry = records.study.networks["fine_tuned"]
+    frozen = entry.model_copy(update={"recipe": "frozen", "overrides": {}})
+    networks = records.study.networks | {"fine_tuned": frozen}
+    study = records.study.model_copy(update={"networks": networks})
+    vars(study).pop("all_networks", None)
+    told_so = told(replace(moved, study=study), "On rasta")[2][1]
+    assert told_so.startswith(
+        "fine_tuned changes none, as only its head was trained; of the others"
+    )
 
 
 def test_one_route_has_nothing_to_win(lean, quick):

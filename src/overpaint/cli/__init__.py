@@ -162,7 +162,12 @@ def run(
         study = "demo_quick"
     elif is_collection(study):
         if dry_run:
-            _refuse_idle(context, "for a collection: 'overpaint init' makes no more", "dry_run")
+            _refuse_idle(
+                context,
+                f"for pictures: 'overpaint init {study}' writes a study, and no more",
+                "dry_run",
+            )
+        require_train("overpaint run")
         _ask_for_device(device)
         study = str(study_of_folder(Path(study), another, out, network))
     elif another or network:

@@ -134,6 +134,12 @@ def study_of_folder(
     if file.is_file():
         first = file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
         if first == first_line([str(path.resolve()) for path in (folder, another) if path]):
+            if network and network not in file.read_text(encoding="utf-8", errors="replace"):
+                raise StudyError(
+                    "file-exists",
+                    f"{file} was proposed before, with another network than {network!r}: change "
+                    "its 'load:', or give another place for this one with --out",
+                )
             typer.echo(f"study: {file}, as it was proposed before")
             return file
     proposal = proposed(folder, another, file, runs, network)

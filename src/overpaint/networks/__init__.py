@@ -139,11 +139,22 @@ def load(
         return _with_weights(architecture, cache.published(name))
     if _in_zoo(architecture):
         return _pretrained(architecture)
+    others = " or ".join(_of_zoos(architecture))
+    meant = f"did you mean {others}? Else " if others else ""
     raise NetworkError(
         "no-weights",
-        f"no weights are published for {name!r}: give a file ('weights: FILE'), or say "
-        "'weights: random'",
+        f"no weights are published for {name!r}: {meant}give a file ('weights: FILE' in a study), "
+        "or say 'weights: random'",
     )
+
+
+def _of_zoos(name: str) -> list[str]:
+    """The names of zoos' networks that end so."""
+    import timm
+    from torchvision.models import list_models
+
+    found = [f"torchvision:{name}"] if name in list_models() else []
+    return [*found, *([f"timm:{name}"] if timm.is_model(name) else [])]
 
 
 def _without_tag(name: str) -> str:

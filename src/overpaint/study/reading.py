@@ -183,9 +183,13 @@ def _find(source: str) -> tuple[Path, str]:
     try:
         return path, read_regular(path, MOST_BYTES).decode()
     except OSError as error:
-        names = ", ".join(shipped())
+        beside = (
+            [each.name for each in Path().iterdir() if each.is_dir()] if not path.exists() else []
+        )
         raise StudyError(
-            "no-such-study", f"cannot read the study {source!r}: {error.strerror}; shipped: {names}"
+            "no-such-study",
+            f"there is no study, and no folder of pictures, {source!r} ({error.strerror}); "
+            f"{nearest(source, [*shipped(), *sorted(beside)])}",
         ) from None
     except UnicodeDecodeError:
         raise StudyError("not-yaml", f"{source} is not UTF-8 text") from None

@@ -66,13 +66,15 @@ def answers(records: Records) -> Iterable[Answer]:
         trained = [route for route in routes(records, dataset) if not route.members]
         if trained:
             best, *rest = trained
-            pair = change_of(records, best)
+            # A route that leaves its backbone as it was has changed nothing: the next one has.
+            pairs = [pair for route in trained if (pair := change_of(records, route))]
+            pair = pairs[0] if pairs else None
             yield Answer(
                 about=f"On {dataset}",
                 clauses=(
                     _won(records, dataset, best, rest),
                     _luck(records, dataset, best, rest),
-                    _layers(pair, records.title(best.name)),
+                    _layers(records, pair, best),
                     _mattered(pair),
                 ),
             )
@@ -88,7 +90,7 @@ def answers(records: Records) -> Iterable[Answer]:
                         text="no network of the study is scored",
                         link=Link("comparison", href=pair.address()),
                     ),
-                    _layers(pair, ""),
+                    _layers(records, pair, None),
                     _mattered(pair),
                 ),
             )
@@ -210,8 +212,10 @@ def _luck(records: Records, dataset: str, best: Route, rest: list[Route]) -> Cla
     return Clause(question=QUESTIONS[1], answer=answer, text=text, link=link)
 
 
-def _layers(pair: ComparisonRecords | None, winner: str) -> Clause:
+def _layers(records: Records, pair: ComparisonRecords | None, best: Route | None) -> Clause:
+    """What the best route changed, or else the best of those that were compared."""
     measured = extremes(pair) if pair else None
+    winner = records.title(best.name) if best else ""
     if pair is None or measured is None:
         return Clause(
             question=QUESTIONS[2],
@@ -227,6 +231,11 @@ def _layers(pair: ComparisonRecords | None, winner: str) -> Clause:
         f"most from {pair.title_before} to {pair.title_after}: 1\xa0−\xa0CKA "
         f"{number(change_of_layer(pair, layers[most]), 2)}{luck}"
     )
+    if best and pair.after not in best.scores:
+        entry = records.study.all_networks.get(best.name)
+        kept = entry is not None and entry.keeps_backbone
+        about = "changes none, as only its head was trained" if kept else "was not compared"
+        text = f"{winner} {about}; of the others, {text}"
     if least != most:
         text += f"; {least} least, {number(change_of_layer(pair, layers[least]), 2)}"
     return Clause(

@@ -62,7 +62,7 @@ class Edge:
         measured = extremes(comparison)
         channel, kind, before, after = strongest(site, records, comparison)
         return cls(
-            link=Link(f"CKA {number(cka)}", href=comparison.address()),
+            link=Link(f"mean CKA {number(cka)}", href=comparison.address()),
             channel=channel,
             kind=kind,
             before=before,
