@@ -10,6 +10,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Iterable
+from unicodedata import combining, normalize
 
 NAMES = {
     "train": "train training trn learn learning entrainement apprentissage entrenamiento "
@@ -35,13 +36,21 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
-def as_name(text: str) -> str:
-    """A text as names of a study are written.
+LIGATURES = str.maketrans(
+    {"Œ": "OE", "œ": "oe", "Æ": "AE", "æ": "ae", "ß": "ss", "Ø": "O", "ø": "o", "Ł": "L", "ł": "l"}
+)
+"""Letters that Unicode does not take apart."""
 
-    >>> as_name("My pictures (2)")
-    'My_pictures_2'
+
+def as_name(text: str) -> str:
+    """A text as names of a study are written; letters lose their accents and are not lost.
+
+    >>> as_name("My pictures (2)"), as_name("Œuvres d'été à moi")
+    ('My_pictures_2', 'OEuvres_d_ete_a_moi')
     """
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_-")[:100] or "pictures"
+    parted = normalize("NFKD", text.translate(LIGATURES))
+    plain = "".join(letter for letter in parted if not combining(letter))
+    return re.sub(r"[^A-Za-z0-9-]+", "_", plain).strip("_-")[:100] or "pictures"
 
 
 def legible(name: str) -> str:

@@ -146,11 +146,13 @@ def q_value(q: float | None) -> str:
 def times(ratio: float | None) -> str:
     """A change beside another, as a multiple of it.
 
-    >>> times(3.14), times(0.5), times(2000.0), times(None)
-    ('3.1 times', '0.5 times', '2,000 times', '–')
+    >>> times(3.14), times(0.97), times(2000.0), times(0.01), times(None)
+    ('3.1 times', '1.0 times', '2,000 times', '<0.1 times', '–')
     """
     if ratio is None:
         return ABSENT
+    if 0.95 <= ratio < 1:  # as round as any other: 1 is no bound here
+        return "1.0 times"
     return f"{count(ratio)} times" if ratio >= 100 else f"{number(ratio, 1)} times"
 
 
