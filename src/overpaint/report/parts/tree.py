@@ -97,10 +97,15 @@ class Tree:
             name: parent if (parent := parent_of(records, name)) in boxes else None
             for name in boxes
         }
+        alone = {
+            dataset: [route for route in routes(records, dataset) if not route.members]
+            for dataset in contests(records)
+        }
         best = {
             route.name: dataset
-            for dataset in contests(records)
-            for route in [route for route in routes(records, dataset) if not route.members][:1]
+            for dataset, those in alone.items()
+            for route in those
+            if route.mean == those[0].mean  # several may be level
         }
 
         def node(name: str) -> Node:
