@@ -525,10 +525,11 @@ def slow_add(self, start, seen):
     add(self, start, seen)
     blocks.append(start)
     (place / f"added-{how}").touch()
-    for _ in range(2000):  # on a busy machine one could be done before the other has a turn
+    # On a busy machine one could be done before the other has a turn: the first block waits for it.
+    for _ in range(6000 if len(blocks) == 1 else 0):
         if how == "killed" or len(list(place.glob("added-*"))) == 2:
             break
-        time.sleep(0.01)
+        time.sleep(0.02)
     if how == "killed" and len(blocks) == 6:  # two networks: after a block and a half
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.05)
