@@ -100,7 +100,7 @@ class Plan:
 
     >>> plan = Plan({"networks": 4, "site.json": 1})
     >>> plan.words()
-    '4 networks, 1 site'
+    '4 networks, the report'
     >>> for number in range(4):
     ...     plan.begin("networks", now=8.0 * number)
     >>> plan.outlook(now=24.0)
@@ -217,7 +217,7 @@ def duration(seconds: float) -> str:
     """A time for people.
 
     >>> duration(0.3), duration(42), duration(200), duration(20_000), duration(200_000)
-    ('0.3 s', '42 s', '3 min 20 s', '5 h 33 min', '2 d 8 h')
+    ('0.3 s', '42 s', '3 min 20 s', '5 h 33 min', '2 d 7 h')
     """
     if seconds < 9.5:
         return f"{seconds:.1f} s"

@@ -193,7 +193,7 @@ FAULTS = {
     "gone": (refuses(410), "410 Gone", 1),
     "broken server": (refuses(500), "500 Internal Server Error, 4 times", 4),
     "always busy": (refuses(429, Retry_After="0"), "429 Too Many Requests, 4 times", 4),
-    "busy for hours": (refuses(503, Retry_After="7200"), "come back in 120 min", 1),
+    "busy for hours": (refuses(503, Retry_After="7200"), "come back in 2 h 0 min", 1),
     "silent": (slow(2), "the server is silent, 4 times", 4),
     "dropped": (drops, "cannot be reached, 4 times", 4),
     "cut off": (sends(CUT, length=str(len(CUT) + 300)), "cut off on the way, 4 times", 4),

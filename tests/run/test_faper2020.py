@@ -106,7 +106,7 @@ def test_every_figure_of_the_paper_is_there(run):
     charts = [
         *(f"paper/{dataset}-{name}" for dataset in ("paintings", "iconart")
           for name in ("linear_cka", "l2_norm")),
-        *(f"paper/rasta-linear_cka-{part}" for part in (1, 2)),
+        *(f"paper/rasta-linear_cka-{part}" for part in (1, 2, 3)),
         *(f"paper/rasta-l2_norm-{part}" for part in (1, 2)),
         *(f"pairwise/{dataset}/{name}" for dataset in study.pairwise
           for name in ("linear_cka", "l2_norm")),

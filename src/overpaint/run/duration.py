@@ -84,17 +84,19 @@ def at_once(seconds: Mapping[str, float], parents: Mapping[str, str | None], job
     """How long trainings take, so many at once, each after that of its parent.
 
     >>> at_once({"a": 3, "b": 2, "c": 2, "d": 2}, {"b": "a"}, jobs=2)
-    5
+    5.0
     >>> at_once({"a": 3, "b": 2}, {}, jobs=8)
-    3
+    3.0
     """
-    ends: dict[str, float] = {}
-    free = [0.0] * jobs
-    for name, lasts in seconds.items():  # parents stand before their children
-        free.sort()
-        begin = max(free[0], ends.get(parents.get(name) or "", 0))
-        free[0] = ends[name] = begin + lasts
-    return max(ends.values(), default=0)
+    waiting, running, now = [*seconds], dict[str, float](), 0.0
+    while waiting or running:
+        for name in [*waiting]:
+            if len(running) < jobs and parents.get(name) not in (*waiting, *running):
+                running[name] = now + seconds[name]
+                waiting.remove(name)
+        first = min(running, key=lambda name: running[name])
+        now = running.pop(first)
+    return now
 
 
 def time_told(work: Workspace) -> str:

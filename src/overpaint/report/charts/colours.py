@@ -6,14 +6,11 @@ Colours are told apart without red and green, and the second of two is dashed as
 PAPER, INK, FAINT, RULE = "#fffdf8", "#23201b", "#5d574d", "#e6dfd2"
 BEFORE, AFTER, CHANCE = "#b45f06", "#1f5a8c", "#8a1c5b"
 
-LINES = (AFTER, BEFORE, "#12876f", INK, CHANCE, "#c25fa3", "#8a7300", "#5f8fc4")
+LINES = (AFTER, BEFORE, "#12876f", INK, CHANCE, "#c25fa3")
 """Colours of several curves, the least alike first; each has a dash and a shape of its own too."""
 
-DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3], [12, 3], [5, 2, 1, 2])
-SHAPES = (
-    *("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"),
-    *("triangle-right", "triangle-left"),
-)
+DASHES = ([1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [4, 4], [1, 3])
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 
 PARTS = (AFTER, "#6598c0", BEFORE)
 """Of a bar in parts, in the order of the splits."""

@@ -95,7 +95,7 @@ def similarity(layers: pd.DataFrame) -> alt.TopLevelMixin:
 def curves(
     layers: pd.DataFrame, names: Sequence[str], title: str, *, most: float = 1.0
 ) -> alt.TopLevelMixin:
-    """A curve by layer for each of at most eight names, up to `most`; with their intervals where
+    """A curve by layer for each of at most six names, up to `most`; with their intervals where
     they are two.
 
     Columns: layer, what (one of the names), value, low, high.

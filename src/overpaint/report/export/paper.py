@@ -13,6 +13,7 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from overpaint.defaults import SHOWN_IMAGES
+from overpaint.errors import printable
 from overpaint.report.charts import plots
 from overpaint.report.charts.colours import LINES, RULE
 from overpaint.report.parts.maximal import Maximal, read_maximal
@@ -45,7 +46,7 @@ def in_the_papers_words(place: str) -> str:
 
 def several_at_once(site: Site, records: Records) -> Iterator[Figure]:
     """For each dataset, CKA by layer and the distance of weights by kernel, a curve a comparison;
-    of more than eight comparisons in several charts. Networks without a common start have no
+    of more than six comparisons in several charts. Networks without a common start have no
     distance.
     """
     for dataset in records.datasets:
@@ -128,9 +129,10 @@ def half(
     title = (pair.title_before, pair.title_after)[side]
     words = [f"{len(shared)} of {len(pictures)} shared"]
     words += [f"{label} {round(100 * times / len(pictures))} %" for label, times in classes]
-    for line, text in enumerate((f"{title}, {unit[0]}:{unit[1]}", " · ".join(words))):
+    for line, shown in enumerate((f"{title}, {unit[0]}:{unit[1]}", " · ".join(words))):
+        text = printable(shown)
         while draw.textlength(text, font) > width - 2 * GAP:
-            text = f"{text.removesuffix('…')[:-1]}…"  # noqa: PLW2901
+            text = f"{text.removesuffix('…')[:-1]}…"
         draw.text((GAP, GAP + line * LINE), text, fill="black", font=font)
     network, folder = (pair.before, pair.after)[side], records.folder
     own = _opened(folder.layer_renderings(network, unit[0]) / f"{unit[1]}.png")
