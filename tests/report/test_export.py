@@ -466,7 +466,7 @@ def test_change_stands_on_the_edges(whole):
     edges = dict.fromkeys(("fine_tuned", "gentle", "double", "scratch"))
     for name in edges:
         node = tree.split(f'id="network-{name}"')[1].split("</article>")[0]
-        found = re.search(r'<a href="([^"]+)">CKA ([\d.]+)</a>', node)
+        found = re.search(r'<a href="([^"]+)">mean CKA ([\d.]+)</a>', node)
         edges[name] = found and found.groups()
     for name, pair in [("fine_tuned", "imagenet--fine_tuned"), ("double", "fine_tuned--double"),
                        ("scratch", "scratch.init--scratch")]:  # fmt: skip
@@ -483,7 +483,7 @@ def test_the_edge_falls_back_on_biased_cka(lean):
     write_rows(path, [replace(rows[0], cka_debiased=None), *rows[1:]], LayerRow)
     build(lean)
     mean = np.mean([row.cka for row in rows])
-    assert f">CKA {mean:.3f}</a>" in (lean / "site/index.html").read_text()
+    assert f">mean CKA {mean:.3f}</a>" in (lean / "site/index.html").read_text()
 
 
 def test_numbers_that_stand_out(whole):

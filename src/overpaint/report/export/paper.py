@@ -130,7 +130,7 @@ def half(
     words = [f"{len(shared)} of {len(pictures)} shared"]
     words += [f"{label} {round(100 * times / len(pictures))} %" for label, times in classes]
     for line, shown in enumerate((f"{title}, {unit[0]}:{unit[1]}", " · ".join(words))):
-        text = printable(shown)
+        text = " ".join(printable(shown).split())
         while draw.textlength(text, font) > width - 2 * GAP:
             text = f"{text.removesuffix('…')[:-1]}…"
         draw.text((GAP, GAP + line * LINE), text, fill="black", font=font)
