@@ -60,7 +60,10 @@ def cut(page: Page, site: Path, place: str, part: str, height: int) -> Image.Ima
     page.goto(f"file://{site.resolve()}/{place}")
     page.wait_for_timeout(800)
     seen = page.locator(part).first
-    seen.evaluate("element => scrollTo(0, element.getBoundingClientRect().top + scrollY)")
+    seen.evaluate(
+        "element => scrollTo({ top: element.getBoundingClientRect().top + scrollY, "
+        "behavior: 'instant' })"
+    )
     page.wait_for_timeout(800)  # what comes into view is loaded then
     box = seen.bounding_box()
     image = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
