@@ -261,7 +261,8 @@ class ComparisonRecords:
             plane = reader.table(place / "plane.parquet", PlaneRow)
         renderings = {}
         # Of networks without any of the layers that are drawn there is nothing to be missed.
-        for network in (before, after) if study.render and facts.shown else ():
+        is_drawn = study.render and (facts.shown or manifest is None)
+        for network in (before, after) if is_drawn else ():
             path = folder.renderings(network) / "renderings.parquet"
             reader.check(path)
             for layer in dict.fromkeys(layer for layer, _ in facts.shown):
