@@ -59,7 +59,8 @@ def several_at_once(site: Site, records: Records) -> Iterator[Figure]:
             drawn = [curve for curve in curves if len(curve)]
             for start in range(0, len(drawn), len(LINES)):
                 long = pd.concat(drawn[start : start + len(LINES)], ignore_index=True)
-                names, most = long["what"].drop_duplicates().tolist(), float(long["value"].max())
+                names = long["what"].drop_duplicates().tolist()
+                most = float(long["value"].max()) or 1.0  # where nothing moved at all
                 part = f"-{start // len(LINES) + 1}" if len(drawn) > len(LINES) else ""
                 yield site.figure(
                     f"paper/{slug(dataset)}-{name}{part}",
@@ -135,7 +136,7 @@ def half(
             text = f"{text.removesuffix('…')[:-1]}…"
         draw.text((GAP, GAP + line * LINE), text, fill="black", font=font)
     network, folder = (pair.before, pair.after)[side], records.folder
-    own = _opened(folder.layer_renderings(network, unit[0]) / f"{unit[1]}.png")
+    own = _opened(folder.root, folder.layer_renderings(network, unit[0]) / f"{unit[1]}.png")
     if own:
         within = (width - 2 * GAP, width - 2 * GAP)
         sheet.paste(ImageOps.contain(own, within), (GAP, 2 * LINE + GAP))
@@ -145,7 +146,7 @@ def half(
         left = GAP + place % across * (TILE + GAP)
         top = head + GAP + place // across * (TILE + GAP)
         path = folder.thumbnail(pair.facts.dataset, picture.digest)
-        thumb = _opened(path) if DIGEST.fullmatch(path.name) else None
+        thumb = _opened(folder.root, path) if DIGEST.fullmatch(path.name) else None
         if at in shared:
             frame = (left - FRAME, top - FRAME, left + TILE + FRAME - 1, top + TILE + FRAME - 1)
             draw.rectangle(frame, fill=SHARED)
@@ -154,8 +155,12 @@ def half(
     return sheet
 
 
-def _opened(path: Path) -> Image.Image | None:
-    """A picture of the study folder; None where there is none that can be read."""
+def _opened(root: Path, path: Path) -> Image.Image | None:
+    """A picture of the study folder; None where there is none that can be read, or a link leads to
+    another's.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        return None
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
