@@ -128,7 +128,7 @@ def test_duplicates_are_named(page, whole):
     assert BREAKOUT in page.words
     found = pd.read_csv(csv_at(whole / "site", "datasets/rasta.duplicates"))
     assert len(found) == 53
-    assert "None was found." in plain(part(page, "data-iconart"))
+    assert "No file stands in two splits byte for byte." in plain(part(page, "data-iconart"))
 
 
 def test_the_overview_has_the_doubts_in_short(whole):
