@@ -36,6 +36,7 @@ class DatasetFacts:
     multi_label: bool = False
     left_out: int = 0  # pictures that cannot be read
     duplicates: list[DuplicateRow] = field(default_factory=list)
+    near_of: str = ""  # the digest of the pictures among which near copies were sought; "": not
     leak: list[LeakRow] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what its owner should know, in sentences
 

@@ -35,15 +35,17 @@ class ImageRow:
 class DuplicateRow:
     """One picture under two names, in two splits."""
 
-    digest: str
+    digest: str  # of the second file
     first: str
     first_split: str
     second: str
     second_split: str
+    near: bool = False  # not to the byte: saved anew, made smaller or greyer, or cut
 
     def __str__(self) -> str:
+        same = "nearly the same" if self.near else "the same"
         return (
-            f"the same picture stands in {self.first_split} and {self.second_split}: "
+            f"{same} picture stands in {self.first_split} and {self.second_split}: "
             f"{self.first} and {self.second}"
         )
 

@@ -16,6 +16,7 @@ from overpaint.datasets.stamp import stamp
 from overpaint.errors import DatasetError, RecordError
 from overpaint.records import (
     DatasetFacts,
+    DuplicateRow,
     ImageRow,
     Manifest,
     defaults_of,
@@ -28,6 +29,7 @@ from overpaint.records import (
 )
 from overpaint.records.belongings import remove_ours
 from overpaint.records.contents import changed_at
+from overpaint.run.near_copies import near_copies
 from overpaint.run.workspace import Workspace
 
 NAMED = 5
@@ -53,7 +55,8 @@ def keep_dataset(work: Workspace, name: str) -> None:
         )
     work.processes.together(work, _take, dataset)
     wanted = _wanted(work, name)
-    facts = _facts(dataset, entry.kind, rows)
+    copies, near_of = near_copies(work, dataset, place)
+    facts = _facts(dataset, entry.kind, rows, copies, near_of)
     made = with_facts(wanted, facts)
     work.looks[place] = []  # what lies there now was written a moment ago
     # What there is to tell may change although no picture that is used has.
@@ -174,14 +177,17 @@ def _wanted(work: Workspace, name: str) -> Manifest:
     )
 
 
-def _facts(dataset: Dataset, kind: str, rows: list[ImageRow]) -> DatasetFacts:
+def _facts(
+    dataset: Dataset, kind: str, rows: list[ImageRow], copies: list[DuplicateRow], near_of: str
+) -> DatasetFacts:
     return DatasetFacts(
         kind=kind,
         root=str(dataset.root),
         classes=list(dataset.classes),
         multi_label=dataset.multi_label,
         left_out=sum(row.status != "ok" for row in rows),
-        duplicates=duplicates(dataset),
+        duplicates=[*duplicates(dataset), *copies],
+        near_of=near_of,
         leak=leak(dataset),
         notes=list(dataset.notes),
     )

@@ -113,6 +113,36 @@ class DuplicateLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Duplicates:
+    """Pictures in two splits, to the byte or nearly."""
+
+    summary: str  # "" where there is none
+    lines: tuple[DuplicateLine, ...]
+    more: str
+
+    @classmethod
+    def of(cls, dataset: DatasetRecords, *, near: bool) -> "Duplicates":
+        """Those of a dataset that are or are not the very same file."""
+        found = [row for row in dataset.facts.duplicates if row.near == near]
+        how = "Nearly the same in" if near else "In"
+        return cls(
+            summary=f"{how} two splits of {dataset.name}: {counted(len(found), 'picture')}"
+            if found
+            else "",
+            lines=tuple(
+                DuplicateLine(
+                    first=row.first,
+                    first_split=row.first_split,
+                    second=row.second,
+                    second_split=row.second_split,
+                )
+                for row in found[:NAMED]
+            ),
+            more=_more(len(found) - NAMED, "picture"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetSection:
     """A dataset on the page of the data."""
 
@@ -128,9 +158,9 @@ class DatasetSection:
     why: str  # the reasons for what was left out, counted
     left_out: tuple[tuple[str, str], ...]  # picture, reason
     more_left_out: str  # how many are only in the table
-    duplicates_summary: str
-    duplicates: tuple[DuplicateLine, ...]
-    more_duplicates: str
+    duplicates: "Duplicates"  # to the byte
+    near: "Duplicates"
+    has_sought_near: bool
     duplicates_data: str | None
     pictures: Link | None  # their page, where the report shows any
     data: str | None
@@ -183,21 +213,9 @@ class DatasetSection:
             why=listed(f"{why} ({count(n)})" for why, n in reasons) if reasons else "",
             left_out=tuple((row.image, row.status) for row in left_out[:NAMED]),
             more_left_out=_more(len(left_out) - NAMED, "picture"),
-            duplicates_summary=(
-                f"In two splits of {dataset.name}: {counted(len(duplicates), 'picture')}"
-                if len(duplicates)
-                else ""
-            ),
-            duplicates=tuple(
-                DuplicateLine(
-                    first=row.first,
-                    first_split=row.first_split,
-                    second=row.second,
-                    second_split=row.second_split,
-                )
-                for row in facts.duplicates[:NAMED]
-            ),
-            more_duplicates=_more(len(duplicates) - NAMED, "picture"),
+            duplicates=Duplicates.of(dataset, near=False),
+            near=Duplicates.of(dataset, near=True),
+            has_sought_near=bool(facts.near_of),
             duplicates_data=site.data(f"{place}.duplicates", duplicates)
             if len(duplicates)
             else None,
