@@ -282,3 +282,19 @@ def test_a_name_without_its_zoo_is_told_with_it():
     with pytest.raises(NetworkError, match="torchvision:resnet50 or timm:resnet50") as caught:
         load("resnet50")
     assert caught.value.slug == "no-weights"
+
+
+def test_published_classes_have_names(real, monkeypatch):
+    """The names are in the order of the outputs: what is seen on photographs of known classes."""
+    monkeypatch.setenv("OVERPAINT_CACHE", str(real / "weights"))
+    network = load("inception_v1").eval()
+    files = sorted((real / "data/imagenet_sample").glob("*.JPEG"))[:24]
+    said = []
+    with torch.inference_mode():
+        for file in files:
+            square = centre_square(shorter_side(read(file), 224, "bilinear"), 224)
+            pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1)[None].float() / 255
+            answer = network(pixels)
+            said.append(network.classes[int(answer.argmax())].replace(" ", "_").lower())
+    right = sum(name in file.stem.lower() for name, file in zip(said, files, strict=True))
+    assert right >= 12, list(zip(said, [file.stem for file in files], strict=True))

@@ -136,9 +136,9 @@ def load(
     if weights is not None:
         return _with_weights(architecture, Path(weights))
     if architecture in cache.SOURCES:
-        return _with_weights(architecture, cache.published(name))
+        return _with_names(_with_weights(architecture, cache.published(name)))
     if _in_zoo(architecture):
-        return _pretrained(architecture)
+        return _with_names(_pretrained(architecture))
     others = " or ".join(_of_zoos(architecture))
     meant = f"did you mean {others}? Else " if others else ""
     raise NetworkError(
@@ -146,6 +146,18 @@ def load(
         f"no weights are published for {name!r}: {meant}give a file ('weights: FILE' in a study), "
         "or say 'weights: random'",
     )
+
+
+def _with_names(network: Network) -> Network:
+    """A published network with the names of its classes, where these are ImageNet's thousand; what
+    a repository of the hub holds may be a thousand of anything.
+    """
+    from torchvision.models import ResNet18_Weights
+
+    names = tuple(ResNet18_Weights.DEFAULT.meta["categories"])
+    if len(network.classes) == len(names) and not described.is_described(network.architecture):
+        network.classes = names
+    return network
 
 
 def _of_zoos(name: str) -> list[str]:
