@@ -15,6 +15,9 @@ LEVEL = 0.05
 GROUPS = 10
 """Groups of pictures below which an interval over groups is not to be relied on."""
 
+PICTURES = 30
+"""Pictures below which the bootstrap's interval over pictures is not to be relied on."""
+
 RENDER_STEPS = 512
 RENDER_SIZE = 128
 """Steps of a rendering's optimisation, and pixels of its side."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm
+from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 from sklearn.metrics import (
     average_precision_score,
@@ -217,12 +217,13 @@ def test_draws_that_tell_little():
 
 
 def test_perfect():
-    """A network that is always right scores 1, whatever is drawn."""
+    """A network that is always right scores 1, whatever is drawn; a share's interval is exact."""
     _, labels = several_labels(0)
     for each in (labels, labels.argmax(axis=1)):
         truth = labels if each.ndim == 2 else np.eye(5)[each]
         for found in scored(truth.astype(float), each, list("abcde")).scores.values():
-            assert (found.value, found.low, found.high) == pytest.approx((1, 1, 1))
+            low = 1 if each.ndim == 2 else binomtest(len(each), len(each)).proportion_ci().low
+            assert (found.value, found.low, found.high) == pytest.approx((1, low, 1))
 
 
 def test_pieces_of_draws(monkeypatch):
@@ -352,7 +353,24 @@ def test_a_difference_by_group_is_wider_where_groups_differ():
     )
     assert by_painter.value == by_picture.value
     assert by_painter.high - by_painter.low > 2.5 * (by_picture.high - by_picture.low)
-    assert (by_painter.n_groups, by_painter.few_groups) == (20, False)
+    assert (by_painter.n_groups, by_painter.few) == (20, False)
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("n", [1, 4, 29, 30, 400])
+@pytest.mark.parametrize("of_painters", [False, True])
+def test_all_right_and_all_wrong(n, right, of_painters):
+    """Four of four are no certainty: where no draw differs, the interval is the exact one of the
+    binomial distribution, over pictures or over the painters they are by.
+    """
+    labels = np.zeros(n, int)
+    probabilities = np.eye(2)[labels if right else 1 - labels]
+    painters = [f"painter {number // 2}" for number in range(n)] if of_painters else None
+    score = main_score(probabilities, labels, np.random.default_rng(0), painters)
+    units = (n + 1) // 2 if of_painters and n > 2 else n
+    exact = binomtest(units if right else 0, units).proportion_ci(method="exact")
+    assert (score.low, score.high) == pytest.approx((exact.low, exact.high))
+    assert score.few == (n < 30 or (of_painters and units < 10))
 
 
 def test_one_group():
@@ -364,8 +382,8 @@ def test_one_group():
         for groups in (None, ["Monet"] * 40)
     )
     assert (grouped.low, grouped.high) == (plain.low, plain.high)
-    assert (grouped.n_groups, grouped.few_groups) == (1, True)
-    assert (plain.n_groups, plain.few_groups) == (None, False)
+    assert (grouped.n_groups, grouped.few) == (1, True)
+    assert (plain.n_groups, plain.few) == (None, False)
 
 
 def test_groups_of_other_images():

@@ -44,7 +44,7 @@ VERSIONS: dict[str, int] = {
     "gaze": 1,
     "pairwise": 1,
     "probe": 1,
-    "scores": 2,
+    "scores": 3,
     "ensemble": 1,
     "repeats": 1,
     "findings": 3,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from overpaint.defaults import GROUPS
+from overpaint.defaults import GROUPS, PICTURES
 
 INDICES = (0, 1_000_000)
 Index = Annotated[int, Field(ge=INDICES[0], le=INDICES[1])]
@@ -548,9 +548,9 @@ class Score:
     n_groups: int | None = None  # whole groups made the interval; None where no picture has one
 
     @property
-    def few_groups(self) -> bool:
-        """Whether so few groups made the interval that it is not to be relied on."""
-        return self.n_groups is not None and self.n_groups < GROUPS
+    def few(self) -> bool:
+        """Whether so few groups, or pictures, made the interval that it is not to be relied on."""
+        return self.n < PICTURES or (self.n_groups is not None and self.n_groups < GROUPS)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from overpaint.report.parts.text import (
     known,
     listed,
     number,
-    of_groups,
+    of_pictures,
     percent,
     points,
 )
@@ -83,8 +83,7 @@ class ScorePair:
         first, second = (
             Cell(
                 percent(score.value),
-                aside=f"{interval(score.low, score.high)}; "
-                f"N\xa0{of_groups(count(score.n), score.n_groups)}",
+                aside=f"{interval(score.low, score.high)}; N\xa0{of_pictures(score)}",
             )
             for score in (self.first, self.second)
         )

@@ -26,7 +26,7 @@ from overpaint.report.parts.text import (
     interval,
     known,
     number,
-    of_groups,
+    of_pictures,
     percent,
     setting,
 )
@@ -273,7 +273,7 @@ def _scores(network: NetworkRecords) -> Iterable[tuple[str, Cell]]:
     ]
     for name, score in in_order:
         within = interval(score.low, score.high)
-        n = of_groups(count(score.n), score.n_groups)
+        n = of_pictures(score)
         aside = f"{within}; chance {percent(score.chance)}; N\xa0{n}"
         yield name, Cell(percent(score.value), aside=aside)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from overpaint.records import RouteDifference, Score, Scores
-from overpaint.report.parts.text import counted, interval, listed, of_groups, percent, points
+from overpaint.report.parts.text import interval, listed, of_pictures, percent, points
 from overpaint.report.study.reading import Records
 
 SCORE_NAMES = {"top1": "top-1", "top3": "top-3", "top5": "top-5", "mAP": "mAP"}
@@ -90,7 +90,7 @@ def best_route(records: Records, dataset: str) -> str:
     best, *rest = trained
     start, name = f"On {dataset}, {records.title(best.name)} classifies best", score_name(best.main)
     chance = f"where chance is {percent(best.score.chance)}"
-    pictures = of_groups(counted(best.score.n, "picture"), best.score.n_groups)
+    pictures = of_pictures(best.score, "picture")
     if len(best.values) == 1:
         start = f"{start}: {name} {with_interval(best.score)} of {pictures}, {chance}"
     else:

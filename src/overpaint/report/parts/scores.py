@@ -16,7 +16,7 @@ from overpaint.report.parts.text import (
     count,
     interval,
     listed,
-    of_groups,
+    of_pictures,
     percent,
     points,
     slug,
@@ -178,7 +178,7 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
             score = _at(scores, column)
             n = ""
             if score and column[1]:
-                n = f"; N\xa0{of_groups(count(score.n), score.n_groups)}"
+                n = f"; N\xa0{of_pictures(score)}"
             cells.append(
                 Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
                 if score
@@ -189,10 +189,7 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
             route=way,
             kind=kind,
             cells=tuple(cells),
-            n=of_groups(
-                count(max(score.n for score in scores.scores.values())),
-                scores.scores[scores.main].n_groups,
-            ),
+            n=of_pictures(scores.scores[scores.main]),
         )
 
 

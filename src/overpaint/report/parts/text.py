@@ -7,6 +7,7 @@ from math import isnan
 from overpaint.defaults import GROUPS
 from overpaint.errors import printable, shortened
 from overpaint.files import safe_name
+from overpaint.records import Score
 
 ABSENT = "–"
 """What stands in the place of a number that is not there."""
@@ -168,6 +169,19 @@ def of_groups(pictures: str, n_groups: float | None) -> str:
         return pictures
     few = " (too few to rely on the interval)" if n_groups < GROUPS else ""
     return f"{pictures} in {counted(int(n_groups), 'group')}{few}"
+
+
+def of_pictures(score: Score, noun: str = "") -> str:
+    """Of how many pictures a score is, and groups; told where they are too few for its interval.
+
+    >>> of_pictures(Score(value=1.0, low=0.4, high=1.0, chance=0.5, n=4), "picture")
+    '4 pictures (too few to rely on the interval)'
+    >>> of_pictures(Score(value=0.5, low=0.4, high=0.6, chance=0.1, n=249))
+    '249'
+    """
+    pictures = counted(score.n, noun) if noun else count(score.n)
+    few = " (too few to rely on the interval)" if score.few and score.n_groups is None else ""
+    return f"{of_groups(pictures, score.n_groups)}{few}"
 
 
 def setting(value: object) -> str:
