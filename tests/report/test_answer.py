@@ -46,7 +46,7 @@ def test_twins_of_both_routes_tell_luck(records):
     won, luck, *_ = told(sure, "On iconart")
     lead = "3.0 points (1.2 to 4.8) above single"
     assert won == ("double", f"with mAP 57.9 %, the mean of 3 trainings, {lead}")
-    assert luck == ("more than luck", "with other seeds the lead is 1.2 to 4.8 points")
+    assert luck == ("more than luck", "with other seeds the lead is 1.2 to 4.8 points (95 %)")
 
 
 def test_a_lead_that_seeds_may_turn_is_no_win(records):
@@ -54,7 +54,7 @@ def test_a_lead_that_seeds_may_turn_is_no_win(records):
     won, luck, *_ = told(records, "On iconart")
     assert won[0] == "double leads"
     assert won[1].endswith("above single, an order that is not settled")
-    assert luck == ("it may be luck", "with other seeds the lead is −1.1 to 7.1 points")
+    assert luck == ("it may be luck", "with other seeds the lead is −1.1 to 7.1 points (95 %)")
 
 
 def test_without_twins_luck_is_not_known(records):
@@ -75,7 +75,17 @@ def test_the_layer_that_changed_most_is_named(records):
     assert layers[0] == "mixed5b"
     assert layers[1].startswith("most from imagenet to fine_tuned: 1 − CKA 0.50")
     assert "two trainings" not in layers[1]
-    assert ", 2.0 times what two trainings differ by" in told(records, "On iconart")[2][1]
+    beside = told(records, "On iconart")[2][1]
+    assert ", 2.0 times what two trainings differ by" in beside
+    assert beside.endswith("; 6 of 6 layers changed more than between two trainings")
+    known = records.comparisons["fine_tuned--double"]
+    silent = replace(known, layers=known.layers.assign(beside_luck=None))
+    other = replace(known, before="imagenet")
+    beside = told(replace(records, comparisons={"a": silent, "b": other}), "On iconart")[2][1]
+    assert beside.endswith(
+        f"; from {other.title_before} to {other.title_after} 6 of 6 layers changed more than "
+        "between two trainings"
+    )
 
 
 def test_a_change_mattered_where_it_is_missed(records):

@@ -333,7 +333,7 @@ def test_the_lineage_is_a_tree(whole):
     assert places == sorted(places)
     inside = tree[places[1] : places[2]]
     assert inside.count("<ul>") - inside.count("</ul>") == 1
-    assert "mode_b, epochs 4" in tree
+    assert "mode_b, epochs 4 instead of 20" in tree
     assert "where scratch began, drawn at random" in tree
 
 

@@ -62,7 +62,7 @@ def study_text(draft: Draft) -> str:
     lines += [
         "networks:",
         f"  # {draft.why}",
-        f"  pretrained: {{title: as it came, load: {_value(draft.start)}}}",
+        f"  pretrained: {{title: pre-trained, load: {_value(draft.start)}}}",
         "  # Off the shelf: only a new head is learnt, the network stays as it is.",
         *_training("frozen", "off the shelf", ("pretrained", target), "frozen", size.epochs),
         "    repeats: 2  # what two trainings of a route differ by is luck",

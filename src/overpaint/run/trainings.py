@@ -28,7 +28,7 @@ from overpaint.run.features import keep_features
 from overpaint.run.recipes import preset_of, recipe_of
 from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace
-from overpaint.study.recipe import Recipe, in_use
+from overpaint.study.recipe import Recipe
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.fit import child_of, fit, predict
 
@@ -49,7 +49,8 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
     assert recipe is not None
     if preset.why:
         work.progress.say(f"network {name}: auto takes {preset.name}: {preset.why}")
-    work.progress.say(f"network {name}: {recipe_in_words(in_use(recipe.model_dump()))}")
+    changes = f" with {recipe_in_words(entry.overrides)}" if entry.overrides else ""
+    work.progress.say(f"network {name}: recipe {preset.name}{changes}")
     if recipe.optimiser == "linear_svm":
         trained = _fit_svm(work, name, recipe)
     else:
@@ -235,7 +236,7 @@ def _write_predictions(work: Workspace, network: "Network", dataset: str, draft:
 
 
 def recipe_in_words(recipe: dict[str, Any]) -> str:
-    """The effective settings in one line.
+    """Settings of a recipe in one line.
 
     >>> recipe_in_words({"epochs": 20, "flip": False, "clip_norm": None, "auxiliary": (0.3, 0.3)})
     'epochs 20, flip no, clip_norm none, auxiliary 0.3 0.3'
@@ -248,7 +249,7 @@ def recipe_in_words(recipe: dict[str, Any]) -> str:
             words[key] = f"({recipe_in_words(value)})"
         elif isinstance(value, bool):
             words[key] = "yes" if value else "no"
-        elif isinstance(value, tuple):
+        elif isinstance(value, tuple | list):
             words[key] = (
                 " ".join(
                     f"({recipe_in_words(part)})" if isinstance(part, dict) else str(part)

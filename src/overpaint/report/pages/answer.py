@@ -17,9 +17,11 @@ from overpaint.report.parts.edges import (
 )
 from overpaint.report.parts.routes import (
     Route,
+    by_seeds,
     contests,
     difference,
     fitted,
+    hardly_tells,
     routes,
     score_name,
     with_interval,
@@ -141,7 +143,9 @@ def _won(records: Records, dataset: str, best: Route, rest: list[Route]) -> Clau
             link=link,
         )
     within = _interval(records, best, second)
-    ends = f" ({points(within[0])} to {points(within[1])})" if within else ""
+    gap = difference(records, second.name, best.name)
+    told = within and not (gap and hardly_tells(gap))  # else the next clause has it, with a word
+    ends = f" ({points(within[0])} to {points(within[1])})" if within and told else ""
     is_settled = within[0] > 0 if within else _is_apart(best, second)
     return Clause(
         question=QUESTIONS[0],
@@ -193,7 +197,7 @@ def _luck(records: Records, dataset: str, best: Route, rest: list[Route]) -> Cla
         once = [records.title(route.name) for route in (best, second) if len(route.values) == 1]
         if gap is not None and gap.low is not None and gap.high is not None:
             answer = "more than luck" if gap.low > 0 else "it may be luck"
-            text = f"with other seeds the lead is {points(gap.low)} to {points(gap.high)} points"
+            text = by_seeds(gap)
         elif once:
             was = "was" if len(once) == 1 else "were each"
             text = f"{listed(once)} {was} trained once, which does not tell the luck of its seed"
@@ -231,19 +235,37 @@ def _layers(records: Records, pair: ComparisonRecords | None, best: Route | None
         f"most from {pair.title_before} to {pair.title_after}: 1\xa0−\xa0CKA "
         f"{number(change_of_layer(pair, layers[most]), 2)}{luck}"
     )
+    text += f"; {least} least, {number(change_of_layer(pair, layers[least]), 2)}" if (
+        least != most) else ""  # fmt: skip
+    text += _beside_luck(records, pair)
     if best and pair.after not in best.scores:
         entry = records.study.all_networks.get(best.name)
         kept = entry is not None and entry.keeps_backbone
         about = "changes none, as only its head was trained" if kept else "was not compared"
         text = f"{winner} {about}; of the others, {text}"
-    if least != most:
-        text += f"; {least} least, {number(change_of_layer(pair, layers[least]), 2)}"
     return Clause(
         question=QUESTIONS[2],
         answer=most,
         text=text,
         link=Link("layer by layer", href=pair.address("by-layer")),
     )
+
+
+def _beside_luck(records: Records, pair: ComparisonRecords) -> str:
+    """How many layers changed more than two trainings of one route differ: of a comparison, or else
+    of the first other one on the same dataset that knows; "" where none does.
+    """
+    fits = {name: entry.fit for name, entry in records.study.all_networks.items()}
+    for known in (pair, *records.comparisons.values()):
+        is_near = fits.get(known.after) == fits.get(pair.after) and not records.is_control(known)
+        if not is_near or "beside_luck" not in known.layers:
+            continue
+        ratios = known.layers.drop_duplicates("layer")["beside_luck"].dropna()
+        if len(ratios):
+            of = "" if known is pair else f" from {known.title_before} to {known.title_after}"
+            more = int((ratios > 1).sum())
+            return f";{of} {more} of {len(ratios)} layers changed more than between two trainings"
+    return ""
 
 
 def _mattered(pair: ComparisonRecords | None) -> Clause:

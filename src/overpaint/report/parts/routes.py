@@ -138,7 +138,35 @@ def _by_trainings(records: Records, best: Route, second: Route) -> str:
     if gap is None or gap.low is None or gap.high is None:
         return "whether other seeds would keep the order is not known"
     so = "so the order is settled" if gap.low > 0 else "so the order is not settled"
-    return f"with other seeds it may be {points(gap.low)} to {points(gap.high)} (95\xa0%), {so}"
+    return f"{by_seeds(gap)}, {so}"
+
+
+def hardly_tells(gap: RouteDifference) -> bool:
+    """Whether the luck of two routes is known from so few trainings that nearly all is possible."""
+    return min(gap.n_first, gap.n_second) < FEW_TRAININGS
+
+
+FEW_TRAININGS = 3
+"""Of two trainings each, Student's t reaches 4 to 13 standard errors to each side: the interval
+then says more of their number than of the routes."""
+
+
+def by_seeds(gap: RouteDifference) -> str:
+    r"""Where the lead of a route would lie with other seeds, in words.
+
+    >>> gap = RouteDifference(score="mAP", n_first=2, n_second=2, difference=0.03, low=-0.334,
+    ...                       high=0.392, status="ok")
+    >>> by_seeds(gap)
+    'two trainings hardly tell what other seeds give (−33.4 to 39.2 points, 95\xa0%)'
+    >>> by_seeds(replace(gap, n_first=5, n_second=4, low=0.01, high=0.05))
+    'with other seeds the lead is 1.0 to 5.0 points (95\xa0%)'
+    """
+    assert gap.low is not None
+    assert gap.high is not None
+    within = f"{points(gap.low)} to {points(gap.high)} points"
+    if hardly_tells(gap) and gap.low <= 0:
+        return f"two trainings hardly tell what other seeds give ({within}, 95\xa0%)"
+    return f"with other seeds the lead is {within} (95\xa0%)"
 
 
 def with_interval(score: Score) -> str:

@@ -15,6 +15,7 @@ from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import interval, percent, setting, slug
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import NetworkRecords, Records
+from overpaint.study.recipe import PRESETS, recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,14 +184,21 @@ def origin(records: Records, name: str) -> str:
 
 
 def training(records: Records, name: str) -> str:
-    """The recipe of a network's training with what was overridden."""
+    """The recipe of a network's training with what was overridden, and which one `auto` took."""
     entry = records.study.all_networks.get(name)
     if entry is None or entry.recipe is None:
         return ""
-    overrides = "; ".join(
-        f"{key.replace('_', ' ')} {setting(value)}" for key, value in entry.overrides.items()
-    )
-    return f"{entry.recipe}, {overrides}" if overrides else entry.recipe
+    network = records.networks.get(name)
+    taken = str((network.facts.recipe or {}).get("name", "")) if network else ""
+    preset = taken or entry.recipe
+    words = {key: setting(value) for key, value in entry.overrides.items()}
+    if "epochs" in words and preset in PRESETS:
+        own = recipe(preset).epochs
+        if entry.overrides["epochs"] < own:  # a recipe that is cut short is not what it was
+            words["epochs"] += f" instead of {own}"
+    overrides = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in words.items())
+    told = f"{entry.recipe} ({taken})" if taken not in ("", entry.recipe) else entry.recipe
+    return f"{told}, {overrides}" if overrides else told
 
 
 def anchor(name: str) -> str:
