@@ -131,9 +131,9 @@ def test_the_best_route_is_told_by_its_mean(index):
     """Where routes were repeated the finding speaks of means, and of what other seeds may give."""
     assert (
         "On iconart, double classifies best on average: mAP 57.9 % over 3 trainings (56.1–59.3) on "
-        "6 pictures (too few to rely on the interval), where chance is 25.0 %. That is 3.0 points above single, 54.9 % on average of "
-        "3 trainings; with other seeds the lead is −1.1 to 7.1 points (95 %), so the order is not "
-        "settled."
+        "6 pictures (too few to rely on the interval), where chance is 25.0 %. That is 3.0 points "
+        "above single, 54.9 % on average of 3 trainings; with other seeds the lead is −1.1 to 7.1 "
+        "points (95 %), so the order is not settled."
     ) in index.plain
 
 

@@ -230,8 +230,7 @@ def read_whole(name: str, entry: CollectionEntry, where: Surroundings) -> Readin
 
 def refusal_of(error: DatasetError) -> Complaint:
     """That no study can read the collection, and why."""
-    mend = f"what {error.slug!r} means: docs/messages.md"
-    return Complaint(slug="refused", hurts=True, what=str(error), mend=mend)
+    return Complaint(slug="refused", hurts=True, what=str(error))
 
 
 def images_below(root: Path) -> list[str]:

@@ -180,7 +180,7 @@ def _of_copies(patient: Patient) -> Iterator[Complaint]:
         "in-two-splits": (
             True,
             f"in another split{by_draw}",
-            "remove one of each two; --csv FILE lists them all",
+            "remove one of each two; 'overpaint doctor PATH --csv FILE' lists them all",
         ),
         "in-one-split": (False, "in the same split", "remove one of each two, or leave them"),
     }

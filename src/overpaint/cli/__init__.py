@@ -41,7 +41,7 @@ app = typer.Typer(
     help="See what fine-tuning painted over your pre-trained network.",
     epilog="Ends with status 0 when all is well, 1 when something was found or has failed (a "
     "fault, a damaged file, a training, a download), 2 for a mistake, which one message explains, "
-    "and 128 + the signal's number when it was stopped. docs/commands.md tells of each command.",
+    "and 128 + the signal's number when it was stopped. 'overpaint COMMAND --help' tells of each.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -503,6 +503,21 @@ app.command("doctor")(examine_collection)
 app.command("init")(init)
 app.command("networks")(search_networks)
 app.command("compare")(compare_networks)
+
+
+@app.command("help")
+def show_help(
+    context: typer.Context,
+    command: Annotated[str | None, typer.Argument(help="One of the commands.")] = None,
+) -> None:
+    """Print what --help prints, of all commands or of one.
+
+    Example: overpaint help run
+    """
+    above = context.parent
+    assert above is not None
+    inner = above.command.get_command(above, command) if command else None  # type: ignore[attr-defined]
+    typer.echo(inner.get_help(typer.Context(inner, above, command)) if inner else above.get_help())
 
 
 @app.command()

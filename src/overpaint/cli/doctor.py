@@ -66,7 +66,10 @@ def doctor(
 
 def say(checkup: "Checkup", console: "Console") -> None:
     """Print a checkup: what there is, then what is wrong."""
-    contents = f"{checkup.pictures:,} pictures, {len(checkup.classes):,} classes"
+    classes = len(checkup.classes)
+    contents = (
+        f"{checkup.pictures:,} pictures, {classes:,} {'class' if classes == 1 else 'classes'}"
+    )
     console.print(f"{checkup.name}: {contents}; splits: {checkup.splits}",
                   highlight=False, markup=False)  # fmt: skip
     console.print(table_of_contents(checkup))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from overpaint.errors import StudyError, require_train
+from overpaint.errors import StudyError, printable, require_train, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +55,7 @@ def proposed(
 
     from overpaint.cli.doctor import say
     from overpaint.progress import Progressing
-    from overpaint.proposal import examined, propose
+    from overpaint.proposal import check_start, examined, propose
 
     if file.exists():
         raise StudyError(
@@ -65,13 +65,22 @@ def proposed(
         )
     progress = Progressing(Console(soft_wrap=True, stderr=True))
     console = Console()
+    check_start(network)  # before all pictures are looked at
     collections = {}
     for path in filter(None, (folder, another)):
         collections[path] = examined(path, progress)
         say(collections[path], console)
+        if collections[path].hurts:
+            console.print(GOES_ON.format(path=path), highlight=False, markup=False)
     proposal = propose(collections, file, runs, progress, network)
     say_plan(proposal, console)
     return proposal
+
+
+GOES_ON = (
+    "What hurts is yours to mend; the study is made all the same: what cannot be read is left out, "
+    "all else is taken as it lies. All of it by name: overpaint doctor {path} --csv faults.csv"
+)
 
 
 def say_plan(proposal: "Proposal", console: "Console") -> None:
@@ -97,11 +106,20 @@ def say_plan(proposal: "Proposal", console: "Console") -> None:
     plan.add_row("compared", pairs)
     plan.add_row("causes", ", ".join(study.causes) if isinstance(study.causes, list) else "")
     parts = ", ".join(f"{part} {duration(time)}" for part, time in proposal.seconds.items())
-    plan.add_row("time", f"about {duration(sum(proposal.seconds.values()))} here: {parts}")
+    busy = (
+        f"; other programs have {proposal.others:.0%} of this machine's processors: with it to "
+        "itself it takes less, and a study proposed then does more"
+        if proposal.others > BUSY
+        else ""
+    )
+    plan.add_row("time", f"about {duration(sum(proposal.seconds.values()))} here: {parts}{busy}")
     free = f", {in_bytes(proposal.free)} are free" if proposal.free else ""
     plan.add_row("disk", f"at most {in_bytes(proposal.bytes)}{free}")
     console.print(plan)
 
+
+BUSY = 0.2
+"""The share of the processors from which on it is told that other programs have it."""
 
 TABLES = (".csv", ".tsv", ".xlsx", ".parquet", ".jsonl")
 """Endings of tables, as the reader of folders has them; named here for a study without pandas."""
@@ -142,6 +160,12 @@ def study_of_folder(
                 )
             typer.echo(f"study: {file}, as it was proposed before")
             return file
+        raise StudyError(
+            "file-exists",
+            f"{file} lies there already and was not proposed for {folder} (it begins: "
+            f"{printable(shortened(first, 90))}): give this collection a place of its own, with "
+            f"--out {runs}_2",
+        )
     proposal = proposed(folder, another, file, runs, network)
     proposal.write(file)
     typer.echo(f"study: {file}")

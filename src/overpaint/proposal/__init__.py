@@ -14,8 +14,8 @@ from overpaint.errors import DatasetError, StudyError
 from overpaint.machine import free_at
 from overpaint.networks import load
 from overpaint.progress import Progressing
-from overpaint.proposal.cost import SITTING, SIZES, speed_of
-from overpaint.proposal.start import Start, start_for
+from overpaint.proposal.cost import SITTING, SIZES, rivals, speed_of
+from overpaint.proposal.start import MANY, Start, start_for
 from overpaint.proposal.text import MARK, Draft, first_line, study_text
 from overpaint.records import StudyFolder, whole_file
 from overpaint.run.duration import seconds_of
@@ -24,7 +24,7 @@ from overpaint.run.workspace import Workspace
 from overpaint.study import Study
 from overpaint.study.reading import parse
 
-__all__ = ["MARK", "Proposal", "examined", "first_line", "propose"]
+__all__ = ["MARK", "Proposal", "check_start", "examined", "first_line", "propose"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +37,7 @@ class Proposal:
     start: Start
     device: str  # and why it is this one
     seconds: dict[str, float]  # by part
+    others: float  # the share of the processors that other programs had while it was timed
     bytes: int
     free: int | None
 
@@ -52,6 +53,16 @@ class Proposal:
             draft.write_text(self.text, encoding="utf-8")
 
 
+def check_start(network: str | None) -> None:
+    """Raises a NetworkError where what is to be started from cannot be had: the named network, or
+    any of those that may be proposed.
+    """
+    if network:
+        load(network)
+    else:
+        start_for(chosen().device.type, MANY)
+
+
 def examined(path: Path, progress: Progressing) -> Checkup:
     """A collection that a study can be made for; a DatasetError says why not."""
     checkup = checkup_of(name_of(path), door_of(path), progress=progress)
@@ -60,8 +71,9 @@ def examined(path: Path, progress: Progressing) -> Checkup:
     if len(checkup.classes) < 2:
         raise DatasetError(
             "one-class",
-            f"{path} has {len(checkup.classes)} classes: there is nothing to tell apart; put the "
-            "pictures into a folder a class, or name the column of labels 'label'",
+            f"{path} has {'one class' if checkup.classes else 'no classes'}: there is nothing to "
+            "tell apart; put the pictures into a folder a class, or name the column of labels "
+            "'label'",
         )
     check_trainable(checkup.dataset)
     return checkup
@@ -91,7 +103,8 @@ def propose(
         start = start_for(choice.device.type, pictures)
     with progress.stage(f"time a few steps of {start.name}"):
         loaded = load(start.name)
-        speed = speed_of(loaded)
+        with rivals() as share_of_others:
+            speed = speed_of(loaded)
     base = file.resolve().parent
     with TemporaryDirectory() as temporary:
         for size in SIZES:
@@ -122,6 +135,7 @@ def propose(
         start=start,
         device=f"{choice.device.type}: {choice.why}",
         seconds=seconds,
+        others=share_of_others(),
         bytes=needed,
         free=free_at(folder),
     )

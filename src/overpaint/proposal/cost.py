@@ -1,10 +1,12 @@
 """Cost: how long a study takes here, by a few steps that are timed, and how much fits a sitting."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
 import torch
 
 from overpaint.device import device_of, on_best_device
@@ -41,7 +43,9 @@ def speed_of(network: "Network") -> Speed:
     with on_best_device(network):
         for training in (True, False):
             seconds(1, training=training)  # the first step prepares what the others use
-        forth, trained = seconds(2, training=False), seconds(2, training=True)
+        # The fastest of a few: what else this machine does for a moment is not the network's.
+        forth = min(seconds(1, training=False) for _ in range(3))
+        trained = min(seconds(1, training=True) for _ in range(3))
     for parameter in network.parameters():
         parameter.grad = None
     layer = layers_to_draw(network.layers)[0]
@@ -51,6 +55,26 @@ def speed_of(network: "Network") -> Speed:
         render(network, layer, channels=[0, 1, 2, 3], steps=steps, size=DRAWN_SIDE)
         lasting.append(time.perf_counter() - begin)
     return Speed(forth=forth, training=trained, drawing=max(lasting[2] - lasting[1], 0) / 32)
+
+
+@contextmanager
+def rivals() -> Iterator[Callable[[], float]]:
+    """Yields what tells, once the block has ended, which share of the processors other programs had
+    meanwhile, 0 to 1.
+    """
+
+    def spent() -> tuple[float, float]:
+        """Seconds of all processors, at work or not, and those of them that others worked."""
+        times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        # Linux counts the time of guests with that of users.
+        whole = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
+        return whole, whole - idle - own.user - own.system
+
+    begin, share = spent(), [0.0]
+    yield lambda: share[0]
+    whole, others = (now - then for now, then in zip(spent(), begin, strict=True))
+    share[0] = min(max(others / whole, 0.0), 1.0) if whole > 0 else 0.0
 
 
 def layers_to_draw(layers: Sequence[str]) -> list[str]:

@@ -77,7 +77,8 @@ def start_for(device: str, pictures: int) -> Start:
         if _can_be_had(candidate.address):
             return Start(name=candidate.name, why=f"{candidate.why}; its weights are downloaded")
     places = "; or ".join(
-        f"{candidate.address} as {names_of(candidate.name)[-1]}" for candidate in listed
+        f"{candidate.address} as {' or '.join(reversed(names_of(candidate.name)))}"
+        for candidate in listed
     )
     raise NetworkError(
         "no-weights",

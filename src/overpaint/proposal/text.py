@@ -10,6 +10,7 @@ from typing import Any
 
 from overpaint.checkup import Checkup
 from overpaint.errors import printable
+from overpaint.measures.concepts import GROUPS, LEAST
 from overpaint.proposal.cost import BATCH, Size, layers_to_draw
 from overpaint.run.duration import DRAWN_SIDE
 
@@ -106,8 +107,13 @@ def study_text(draft: Draft) -> str:
 
 
 def _causes(draft: Draft) -> list[str]:
-    """The causes of the size, of which forgetting needs a task that can be forgotten."""
-    return [cause for cause in draft.size.causes if cause != "forgetting" or draft.detour]
+    """The causes of the size, of which forgetting needs a task that can be forgotten, and
+    difference concepts enough pictures to be sought among.
+    """
+    without = set() if draft.detour else {"forgetting"}
+    if draft.target.sizes["test"] < GROUPS * LEAST:
+        without.add("concepts")
+    return [cause for cause in draft.size.causes if cause not in without]
 
 
 def _training(name: str, title: str, edge: tuple[str, str], recipe: str, epochs: int) -> list[str]:

@@ -28,7 +28,7 @@ from overpaint.run.features import keep_features
 from overpaint.run.recipes import preset_of, recipe_of
 from overpaint.run.starts import start_of
 from overpaint.run.workspace import Workspace
-from overpaint.study.recipe import Recipe
+from overpaint.study.recipe import Recipe, in_use
 from overpaint.training.checkpoint import Checkpoint
 from overpaint.training.fit import child_of, fit, predict
 
@@ -51,6 +51,8 @@ def train(work: Workspace, name: str, wanted: Manifest) -> None:
         work.progress.say(f"network {name}: auto takes {preset.name}: {preset.why}")
     changes = f" with {recipe_in_words(entry.overrides)}" if entry.overrides else ""
     work.progress.say(f"network {name}: recipe {preset.name}{changes}")
+    if work.explain:
+        work.progress.say(f"  in effect: {recipe_in_words(in_use(recipe.model_dump()))}")
     if recipe.optimiser == "linear_svm":
         trained = _fit_svm(work, name, recipe)
     else:

@@ -128,8 +128,8 @@ def _nothing_there(network: Network, word: str, kinds: dict[str, list[str]]) -> 
         why = f"{network.architecture} has none of these that can be adapted"
     elif any(_is_meant(word, name) for name in names):
         why = (
-            "there is no linear layer or convolution there whose adapter could be merged (see "
-            "docs/training.md)"
+            "there is no linear layer or convolution there whose adapter could be merged: kernels "
+            "in groups have none, nor such that are changed before they are used"
         )
     else:
         return NetworkError(

@@ -117,7 +117,7 @@ def study_line(name: str, records: Records) -> StudyLine:
     return StudyLine(
         name=name,
         summary=summary(records),
-        missing=f"{counted(len(missing), 'thing')} failed or missing: {missing[0]}"
+        missing=f"{counted(len(missing), 'thing')} failed, or not made yet: {missing[0]}"
         if missing
         else "",
     )

@@ -139,9 +139,10 @@ class Gallery:
         picture = rendering(self.site, self.folder, network, layer, channel)
         if row is None or picture is None:
             return picture, LOST
-        rose = f"objective {number(row.objective_start, 2)} → {number(row.objective_end, 2)}"
+        # Short, as it stands below every picture; docs/reading.md says what it means.
+        rose = f"response {number(row.objective_start, 2)} → {number(row.objective_end, 2)}"
         if row.ratio is not None:
-            rose += f", {number(row.ratio, 1)} times that of its best picture"
+            rose += f", {number(row.ratio, 1)} times that to its best picture"
         return picture, rose if row.status in ("ok", None) else f"{rose}; {row.status}"
 
     @cached_property
