@@ -10,7 +10,7 @@ from parsed import read_page
 from overpaint.records import StudyFolder
 from overpaint.report import build
 from overpaint.report.parts.edges import strongest
-from overpaint.report.parts.tree import Tree
+from overpaint.report.parts.tree import Tree, training
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
 from overpaint.report.study.reading import read_records
@@ -119,3 +119,21 @@ def test_a_long_lineage_goes_down(lean, quick, tmp_path):
     text = read_page(folder / "site/index.html").text
     assert '<ul class="tree">' in text
     assert all(f'id="network-{name}"' in text for name in names)
+
+
+def test_a_recipe_that_is_cut_short_and_the_one_that_auto_took_are_told(records):
+    """Fewer epochs than the recipe's stand beside these; more are a change as any other."""
+    entry, network = records.study.networks["fine_tuned"], records.networks["fine_tuned"]
+
+    def told(recipe: str, taken: str | None, **overrides: object) -> str:
+        changed = entry.model_copy(update={"recipe": recipe, "overrides": overrides})
+        study = records.study.model_copy(update={"all_networks": {"fine_tuned": changed}})
+        facts = replace(network.facts, recipe=taken and {"name": taken})
+        networks = {"fine_tuned": replace(network, facts=facts)}
+        return training(replace(records, study=study, networks=networks), "fine_tuned")
+
+    assert told("mode_a", "mode_a", epochs=3, flip=True) == (
+        "mode_a, epochs 3 instead of 20; flip yes")  # fmt: skip
+    assert told("mode_a", None, epochs=30) == "mode_a, epochs 30"
+    assert told("auto", "lp_ft", epochs=6) == "auto (lp_ft), epochs 6 instead of 30"
+    assert told("auto", None) == "auto"

@@ -215,8 +215,8 @@ def test_groups_have_columns_where_there_are_any(index):
     """Known and unknown groups are two columns with their N, for the dataset that has groups."""
     rasta, iconart = (part(index, f"scores-{name}") for name in ("rasta", "iconart"))
     assert "top-1, known groups" in rasta
-    assert "70.4 % 67.3–72.3; N 3" in plain(rasta)
-    assert "42.0 % 37.3–47.3; N 2" in plain(rasta)
+    assert "70.4 % 67.3–72.3 N 3" in plain(rasta)
+    assert "42.0 % 37.3–47.3 N 2" in plain(rasta)
     assert "chance 25.0 % 25.0 % 25.0 % 40.0 % 50.0 %" in plain(rasta)
     assert "Known groups: pictures by artists" in rasta
     assert "groups" not in iconart

@@ -21,7 +21,7 @@ from overpaint.report.parts.text import (
     points,
     slug,
 )
-from overpaint.report.parts.tree import begin_of, training
+from overpaint.report.parts.tree import begin_of, recipe_of
 from overpaint.report.site.files import Site, no_figure
 from overpaint.report.study.reading import Records
 
@@ -172,13 +172,13 @@ def _lines(records: Records, route: Route, columns: Sequence[Column]) -> Iterabl
                 "repeat" if number else "",
             )
             begin = begin_of(records, name)
-            way = "another seed" if number else f"{begin} → {training(records, name)}"
+            way = "another seed" if number else f"{begin} → {recipe_of(records, name)}"
         cells = []
         for column in columns:
             score = _at(scores, column)
             n = ""
             if score and column[1]:
-                n = f"; N\xa0{of_pictures(score)}"
+                n = f"\nN\xa0{of_pictures(score)}"
             cells.append(
                 Cell(percent(score.value), aside=f"{interval(score.low, score.high)}{n}")
                 if score

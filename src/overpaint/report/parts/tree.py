@@ -15,7 +15,7 @@ from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import interval, percent, setting, slug
 from overpaint.report.site.files import Site
 from overpaint.report.study.reading import NetworkRecords, Records
-from overpaint.study.recipe import PRESETS, recipe
+from overpaint.study.recipe import AUTO, PRESETS, recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,22 +183,29 @@ def origin(records: Records, name: str) -> str:
     return entry.load or ""
 
 
-def training(records: Records, name: str) -> str:
-    """The recipe of a network's training with what was overridden, and which one `auto` took."""
-    entry = records.study.all_networks.get(name)
+def recipe_of(records: Records, name: str) -> str:
+    """The recipe that a network was trained by, and which one `auto` took; "" for one of none."""
+    entry, network = records.study.all_networks.get(name), records.networks.get(name)
     if entry is None or entry.recipe is None:
         return ""
-    network = records.networks.get(name)
-    taken = str((network.facts.recipe or {}).get("name", "")) if network else ""
-    preset = taken or entry.recipe
-    words = {key: setting(value) for key, value in entry.overrides.items()}
+    taken = (network.facts.recipe or {}).get("name", "") if network else ""
+    return entry.recipe if taken in ("", entry.recipe) else f"{entry.recipe} ({taken})"
+
+
+def training(records: Records, name: str) -> str:
+    """The recipe of a network's training with what was overridden."""
+    told = recipe_of(records, name)
+    if not told:
+        return ""
+    overrides = records.study.all_networks[name].overrides
+    words = {key: setting(value) for key, value in overrides.items()}
+    preset = told.removeprefix(f"{AUTO} (").removesuffix(")")
     if "epochs" in words and preset in PRESETS:
         own = recipe(preset).epochs
-        if entry.overrides["epochs"] < own:  # a recipe that is cut short is not what it was
+        if overrides["epochs"] < own:  # a recipe that is cut short is not what it was
             words["epochs"] += f" instead of {own}"
-    overrides = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in words.items())
-    told = f"{entry.recipe} ({taken})" if taken not in ("", entry.recipe) else entry.recipe
-    return f"{told}, {overrides}" if overrides else told
+    changes = "; ".join(f"{key.replace('_', ' ')} {value}" for key, value in words.items())
+    return f"{told}, {changes}" if changes else told
 
 
 def anchor(name: str) -> str:
