@@ -119,13 +119,17 @@ def test_pictures_of_few_groups_decide_less():
 
 
 def test_luck_stands_beside_the_change_of_layers():
-    """Where there are twins the row tells how many layers changed more than these differ."""
+    """Where there are twins the row tells how many layers changed beyond what these differ by: a
+    layer in whose interval the CKA of the twins lies does not count.
+    """
     features = noisy((0.1, 0.4, 0.8, 1.3, 2.0), "after")
     pair = compared(features, "before", "after")
-    layers = pair.layers.assign(beside_luck=[0.5, 1.5, 2.0, np.nan, 3.0])
+    highs = pair.layers["cka_debiased"] + 0.01
+    twins = [highs[0] + 0.001, highs[1] - 0.001, highs[2] + 0.1, np.nan, highs[4]]
+    layers = pair.layers.assign(cka_debiased_high=highs, cka_debiased_twins=twins)
     assert layers_finding(pair).remark == ""
     row = layers_finding(replace(pair, layers=layers))
-    assert row.remark == "3 of 4 layers changed more than between two trainings"
+    assert row.remark == "2 of 4 layers changed beyond what two trainings differ by"
 
 
 def test_one_group_decides_nothing():

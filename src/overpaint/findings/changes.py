@@ -20,6 +20,7 @@ from overpaint.findings.results import (
 )
 from overpaint.measures.groups import group_numbers
 from overpaint.measures.verdicts import (
+    beyond_twins,
     depth_rank,
     depth_ranks,
     over_both,
@@ -61,13 +62,14 @@ def layers_finding(pair: ComparedPair) -> FindingRow:
 
 
 def beside_luck(pair: ComparedPair) -> str:
-    """How many layers changed more than another seed changes, in words; "" without twins."""
-    if "beside_luck" not in pair.layers:
+    """In how many layers the change is beyond what another seed changes, in words; "" without
+    twins.
+    """
+    if "cka_debiased_twins" not in pair.layers:
         return ""
-    ratios = pair.layers["beside_luck"].dropna()
-    if ratios.empty:
-        return ""
-    return f"{(ratios > 1).sum()} of {len(ratios)} layers changed more than between two trainings"
+    columns = (pair.layers[name].tolist() for name in ("cka_debiased_high", "cka_debiased_twins"))
+    more, known = beyond_twins(*columns)
+    return f"{more} of {known} layers changed beyond what two trainings differ by" if known else ""
 
 
 # --- high layers concentrate classes -------------------------------------------------------------

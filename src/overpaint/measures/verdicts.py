@@ -29,6 +29,21 @@ CELLS = 2**21
 INTERVAL = (LEVEL / 2, 1 - LEVEL / 2)
 
 
+def beyond_twins(highs: Sequence[float | None], twins: Sequence[float | None]) -> tuple[int, int]:
+    """In how many layers the change is beyond what two trainings of one route differ by, and of how
+    many that is known.
+
+    >>> beyond_twins([0.90, 0.97, float("nan")], [0.95, 0.96, 0.9])
+    (1, 2)
+
+    highs: the upper ends of the intervals of CKA between before and after; twins: the CKA of the
+    two trainings. A layer counts where the two are more alike than that interval allows; how far a
+    third training would differ is not known.
+    """
+    ends, alike = np.array(highs, np.float64), np.array(twins, np.float64)  # None becomes NaN
+    return int((alike > ends).sum()), int((~np.isnan(alike - ends)).sum())
+
+
 def verdict(low: float, high: float, *, chance: float, hoped: Literal["below", "above"]) -> Verdict:
     """Whether an interval lies on the hoped side of what chance gives, on the other, or on both.
 

@@ -105,6 +105,6 @@ SIZES = (
     Size(epochs=3, causes=CAUSES, steps=128),
     Size(epochs=3, causes=("rewind", *CHEAP), steps=128),
     Size(epochs=2, causes=("rewind", *CHEAP), steps=128),
-    Size(epochs=2, causes=CHEAP, steps=64),
+    Size(epochs=2, causes=("rewind",), steps=64),
 )
 """From which the first is taken that fits a sitting; where none does, the last."""

@@ -47,7 +47,7 @@ VERSIONS: dict[str, int] = {
     "scores": 3,
     "ensemble": 1,
     "repeats": 1,
-    "findings": 3,
+    "findings": 4,
     "renderings": 1,
     "thumbnails": 1,
     "advice": 2,

@@ -174,7 +174,14 @@ def knows(comparison: ComparisonRecords, score: str) -> Drawing | None:
     """What the layers of the networks know of the classes, by a linear probe."""
     probes = comparison.causes.probes
     linear = probes[probes["method"] == "linear"].dropna(subset="value")
-    first = linear["network"].drop_duplicates().tolist()[:SHOWN_PROBES]
+    names, networks = linear["network"].drop_duplicates().tolist(), comparison.study.all_networks
+    # What keeps the backbone of another has its features, and would hide beneath its line.
+    hidden = {
+        name: entry.parent
+        for name, entry in networks.items()
+        if name in names and entry.keeps_backbone and entry.parent in names
+    }
+    first = [name for name in names if name not in hidden][:SHOWN_PROBES]
     linear = linear[linear["network"].isin(first)].sort_values("position", kind="stable")
     linear = linear.assign(what=linear["network"].map(comparison.study.title_of))
     names = list(map(comparison.study.title_of, first))
@@ -193,6 +200,12 @@ def knows(comparison: ComparisonRecords, score: str) -> Drawing | None:
             f"{counted(int(linear['n_train'].max()), 'picture')} of train. The further left a line "
             "rises, the earlier the classes become readable. Bands, of the first two, are 95\xa0% "
             "intervals; the dotted line is chance."
+            + "".join(
+                f" {comparison.study.title_of(name)} has the features of "
+                f"{comparison.study.title_of(parent)}, and so its line."
+                for name, parent in hidden.items()
+                if parent is not None
+            )
         ),
         alt_text=f"Linear probes by layer: {'; '.join(told)}.",
         chart=causes.probes(at_layers(comparison, linear), names, score),

@@ -59,9 +59,15 @@ def width_of(steps: int) -> int:
     return int(np.clip(420 / max(steps, 1), 16, 60)) * max(steps, 2)
 
 
+UPRIGHT = 20
+"""Layers whose names stand aslant at most."""
+
+
 def layer_axis(order: Sequence[str], *, named: bool = True) -> alt.X:
     """The layers from left to right."""
-    axis = alt.Axis(title=None, labelAngle=-45, labels=named, ticks=named, labelOverlap=False)
+    # Names of many layers touch one another aslant.
+    angle = -45 if len(order) <= UPRIGHT else -90
+    axis = alt.Axis(title=None, labelAngle=angle, labels=named, ticks=named, labelOverlap=False)
     return alt.X("layer:N", sort=list(order), axis=axis)
 
 
@@ -139,13 +145,13 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
         linked(alt.Chart(inline(counts.assign(place=counts["split"].map(SPLITS.index)))), counts)
         .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)
         .encode(
-            alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1)),
+            alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1, tickCount=5)),
             alt.Y("label:N", sort=list(order), title=None,
-                  axis=alt.Axis(labelLimit=240, labelOverlap=False)),
+                  axis=alt.Axis(labelLimit=160, labelOverlap=False)),
             alt.Color("split:N", scale=scale, legend=alt.Legend(symbolType="square")),
             alt.Order("place:Q"),
         )
-        .properties(width=420, height=alt.Step(22))
+        .properties(width=310, height=alt.Step(22))  # so wide that it fits a telephone
     )  # fmt: skip
 
 
@@ -186,6 +192,11 @@ def anatomy(weights: pd.DataFrame) -> alt.TopLevelMixin:
     )
 
 
+NAMED = 12
+"""Layers that a legend names at most; of more, some from early to late, whose colours tell of those
+between them."""
+
+
 def spectra(shares: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
     """The squared norm of each layer's change that its first directions hold, from early to late.
 
@@ -214,7 +225,12 @@ def spectra(shares: pd.DataFrame, order: Sequence[str]) -> alt.Chart:
                 "layer:O",
                 sort=list(order),
                 scale=scheme,
-                legend=alt.Legend(orient="right", symbolType="stroke", symbolLimit=80),
+                legend=alt.Legend(
+                    orient="right",
+                    symbolType="stroke",
+                    title=None if len(order) <= NAMED else "some, in order",
+                    values=list(order[:: -(-len(order) // NAMED)]),
+                ),
             ),
         )
         .properties(width=360, height=320)
@@ -381,7 +397,9 @@ def _curve(
     names: Sequence[str],
     axis: alt.Axis | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
-    steps = alt.Axis(tickMinStep=1, format="d", title="epoch")
+    # Named, for between the two epochs of a short training Vega would name one and a half as 2.
+    numbers = sorted(frame["epoch"].astype(int).unique().tolist())
+    steps = alt.Axis(values=numbers[:: -(-len(numbers) // 10)], format="d", title="epoch")
     x = alt.X("epoch:Q", axis=steps, scale=alt.Scale(zero=False, nice=False, padding=8))
     y = alt.Y("value:Q", axis=axis or alt.Axis(title=title), scale=alt.Scale(zero=True))
     line = alt.Chart(inline(frame)).mark_line(

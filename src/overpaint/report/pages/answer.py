@@ -7,6 +7,7 @@ Nothing is said that no record says; what a study did not look for is said to be
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from overpaint.measures.verdicts import beyond_twins
 from overpaint.records import LayerRow
 from overpaint.report.parts.addresses import FINDINGS
 from overpaint.report.parts.edges import (
@@ -252,19 +253,23 @@ def _layers(records: Records, pair: ComparisonRecords | None, best: Route | None
 
 
 def _beside_luck(records: Records, pair: ComparisonRecords) -> str:
-    """How many layers changed more than two trainings of one route differ: of a comparison, or else
-    of the first other one on the same dataset that knows; "" where none does.
+    """How many layers changed beyond what two trainings of one route differ by: of a comparison, or
+    else of the first other one on the same dataset that knows; "" where none does.
     """
     fits = {name: entry.fit for name, entry in records.study.all_networks.items()}
     for known in (pair, *records.comparisons.values()):
         is_near = fits.get(known.after) == fits.get(pair.after) and not records.is_control(known)
-        if not is_near or "beside_luck" not in known.layers:
+        if not is_near:
             continue
-        ratios = known.layers.drop_duplicates("layer")["beside_luck"].dropna()
-        if len(ratios):
-            of = "" if known is pair else f" from {known.title_before} to {known.title_after}"
-            more = int((ratios > 1).sum())
-            return f";{of} {more} of {len(ratios)} layers changed more than between two trainings"
+        layers = known.layers.drop_duplicates("layer")
+        columns = (layers[name].tolist() for name in ("cka_debiased_high", "cka_debiased_twins"))
+        more, measured = beyond_twins(*columns)
+        if measured:
+            counted = f"{more} of {measured} layers changed beyond"
+            if known is pair:
+                return f"; {counted} that"
+            edge = f"from {known.title_before} to {known.title_after}"
+            return f"; {edge} {counted} what two trainings differ by"
     return ""
 
 

@@ -169,7 +169,9 @@ def _tasks(records: Records, comparison: ComparisonRecords) -> tuple[str, str]:
 
 
 def _by_layer(gallery: Gallery, concepts: list[ConceptRow]) -> Iterable[LayerConcepts]:
-    """The surest concepts of the layers that changed most."""
+    """The surest concepts of the layers that changed most, those beyond luck before others; where
+    none is sure, one a layer.
+    """
     comparison = gallery.comparison
     by_layer: dict[str, list[ConceptRow]] = {}
     for concept in concepts:
@@ -179,10 +181,12 @@ def _by_layer(gallery: Gallery, concepts: list[ConceptRow]) -> Iterable[LayerCon
         key = picture.layer, picture.held_by, picture.number
         pictures.setdefault(key, []).append(picture)
     cka = comparison.layers.drop_duplicates("layer").set_index("layer")[comparison.trusted]
+    most = A_LAYER if any(concept.q <= LEVEL for concept in concepts) else 1
     for layer in mattered.where_it_changed_most(comparison, by_layer)[:LAYERS]:
+        first = sorted(by_layer[layer], key=lambda concept: not concept.beyond_luck)
         cards = tuple(
             _card(gallery, concept, pictures.get((layer, concept.held_by, concept.number), []))
-            for concept in by_layer[layer][:A_LAYER]
+            for concept in first[:most]
         )
         known = layer in cka.index and pd.notna(cka[layer])
         yield LayerConcepts(
@@ -206,7 +210,8 @@ def _card(gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]
                 origin=gallery.origin(row.image, picture),
             )
         )
-    more = f"{number(concept.gain, 2)} more, {_within(concept.low, concept.high)}"
+    within = _within(concept.low, concept.high)
+    more = f"{number(concept.gain, 2)} more {concept.held_by}, {within}"
     coherence = f"{number(concept.coherence_before, 2)} → {number(concept.coherence_after, 2)}"
     facts = [
         ("Coherence", Cell(coherence, aside=more)),
@@ -230,9 +235,7 @@ def _card(gallery: Gallery, concept: ConceptRow, pictures: list[ConceptImageRow]
 
 
 def _held(concept: ConceptRow) -> str:
-    return "held together after, not before" if concept.held_by == "after" else (
-        "held together before, no longer after"
-    )  # fmt: skip
+    return f"held together more {concept.held_by}"
 
 
 def _group(concept: ConceptRow) -> Cell:
@@ -261,9 +264,11 @@ def _concepts_reading(comparison: ComparisonRecords, concepts: list[ConceptRow])
         else " No training was repeated, so that luck is not known."
     )
     sure, layers = sum(row.q <= LEVEL for row in concepts), {row.layer for row in concepts}
+    if not sure:
+        luck += " As none is sure, they are pictures to look at, and no finding."
     return (
-        f"Groups of pictures that one of the two networks holds together at a layer and the other "
-        f"does not. Coherence is how often a picture of the group is nearer to another of it than "
+        f"Groups of pictures that one of the two networks holds together at a layer more than the "
+        f"other. Coherence is how often a picture of the group is nearer to another of it than "
         f"to one outside: 0.5 by chance, 1 for a group that lies apart. Of "
         f"{counted(len(concepts), 'group')} in {counted(len(layers), 'layer')} "
         f"{count(sure)} differ at a false discovery rate of {percent(LEVEL)}, on "

@@ -208,7 +208,11 @@ def _reading(lineage: Tree) -> str:
     edges = [node.edge for node in lineage.nodes if node.edge]
     reading = (
         "Each box is a network, what it was trained by, and how it scores: the dark mark, in the "
-        "pale bar of its 95\xa0% interval, beside chance."
+        "pale bar of its 95\xa0% interval, beside chance"
+    )
+    has_repeats = any(len(node.repeats) > 1 for node in lineage.nodes)
+    reading += (
+        "; of several trainings their mean, from the least to the most." if has_repeats else "."
     )
     kinds = {edge.kind for edge in edges}
     if "drawn" in kinds:
@@ -224,7 +228,8 @@ def _reading(lineage: Tree) -> str:
         )
     if edges:
         reading += (
-            " The bars beneath are its layers, from first to last: how far each changed (1 − CKA)"
+            " The bars beneath are its layers, from first to last: how far each changed (1 − CKA), "
+            "on one scale for the study"
         )
         reading += (
             "; a line across is luck, as far as two trainings of one route differ"

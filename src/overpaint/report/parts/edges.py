@@ -20,7 +20,10 @@ TRIED = 8
 """Channels whose pictures are looked for, until one has both."""
 
 HIGH = 24.0
-"""What 1 − CKA = 1 measures in the drawing of an edge, 100 wide."""
+"""What the layer that changed most of all measures in the drawing of an edge, 100 wide."""
+
+LEAST = 0.02
+"""1 − CKA that has that height at least: where hardly anything changed, no bar is to look tall."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,7 @@ class LayerBar:
     title: str  # its numbers, in words
     x: float
     width: float
-    height: float  # of HIGH, that of a layer with nothing in common with what it was
+    height: float  # of HIGH, that of the layer that changed most in the study
     luck: float | None  # as high as between two trainings of one route
     missed: bool  # whether setting the layer back costs something for certain
 
@@ -54,8 +57,12 @@ class Edge:
         return any(bar.luck is not None for bar in self.bars)
 
     @classmethod
-    def of(cls, site: Site, records: Records, comparison: ComparisonRecords) -> "Edge | None":
-        """The edge between two networks; None where nothing was measured of them."""
+    def of(
+        cls, site: Site, records: Records, comparison: ComparisonRecords, tallest: float
+    ) -> "Edge | None":
+        """The edge between two networks; None where nothing was measured of them. `tallest` is the
+        change that has the full height.
+        """
         cka = known(comparison.layers[comparison.trusted].mean())
         if comparison.failed or cka is None:
             return None
@@ -67,7 +74,7 @@ class Edge:
             kind=kind,
             before=before,
             after=after,
-            bars=tuple(_bars(comparison)),
+            bars=tuple(_bars(comparison, tallest)),
             most=measured[0] if measured else "",
         )
 
@@ -98,7 +105,17 @@ def change_of_layer(comparison: ComparisonRecords, row: LayerRow) -> float:
     return 1 - float((row.cka_debiased if debiased else row.cka) or 0)
 
 
-def _bars(comparison: ComparisonRecords) -> list[LayerBar]:
+def tallest_change(records: Records) -> float:
+    """The largest change of a layer, 1 − CKA, in all comparisons of a study."""
+    changes = [1 - comparison.layers[comparison.trusted].min()
+               for comparison in records.comparisons.values()]  # fmt: skip
+    return max([LEAST, *(float(change) for change in changes if change <= 1)])
+
+
+def _bars(comparison: ComparisonRecords, tallest: float) -> list[LayerBar]:
+    def height(change: float) -> float:
+        return round(HIGH * min(max(change / tallest, 0.0), 1.0), 2)
+
     measured = comparison.layers.drop_duplicates("layer").dropna(subset=comparison.trusted)
     costs, bars = set_back(comparison), []
     step = 100 / max(len(measured), 1)
@@ -115,8 +132,8 @@ def _bars(comparison: ComparisonRecords) -> list[LayerBar]:
                 title=title,
                 x=round(place * step + 0.1 * step, 2),
                 width=round(0.8 * step, 2),
-                height=round(HIGH * min(max(change, 0.0), 1.0), 2),
-                luck=None if luck is None else round(HIGH * min(max(1 - luck, 0.0), 1.0), 2),
+                height=height(change),
+                luck=None if luck is None else height(1 - luck),
                 missed=row.layer in costs and costs[row.layer].low > 0,
             )
         )

@@ -4,12 +4,12 @@ The repeats of a training stand in the box of the first: they and their children
 their seed only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from overpaint.records import Score
 from overpaint.report.parts.addresses import network_page
-from overpaint.report.parts.edges import Edge
+from overpaint.report.parts.edges import Edge, tallest_change
 from overpaint.report.parts.routes import contests, routes, score_name
 from overpaint.report.parts.rows import Cell, Link
 from overpaint.report.parts.text import interval, percent, setting, slug
@@ -20,9 +20,9 @@ from overpaint.study.recipe import AUTO, PRESETS, recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Repeat:
-    """A network that differs from the one in whose box it stands by its seed only."""
+    """A training of the route whose box it stands in: the first, or one of another seed."""
 
-    id: str
+    id: str  # "" of the first, whose anchor is that of the box
     link: Link
     score: str
 
@@ -62,7 +62,7 @@ class Node:
     bar: ScoreBar | None
     edge: Edge | None  # what its training changed inside; None where that was not compared
     repeats: tuple[Repeat, ...]
-    mean: str  # over the network and its repeats
+    mean: str  # how many it and its repeats are
     children: tuple["Node", ...]
 
 
@@ -109,6 +109,8 @@ class Tree:
             if route.mean == those[0].mean  # several may be level
         }
 
+        tallest = tallest_change(records)
+
         def node(name: str) -> Node:
             """The box of a network, with all that comes from it inside."""
             network = records.networks[name]
@@ -133,18 +135,18 @@ class Tree:
                 origin=origin(records, name),
                 training=training(records, name),
                 dataset=(entry.fit or "") if entry else "",
-                score=_score(network),
-                bar=ScoreBar.of(score) if score else None,
-                edge=Edge.of(site, records, comparison) if comparison else None,
+                score=_mean_score([network, *repeats]) or _score(network),
+                bar=ScoreBar.of(_over([network, *repeats]) or score) if score else None,
+                edge=Edge.of(site, records, comparison, tallest) if comparison else None,
                 repeats=tuple(
                     Repeat(
-                        id=anchor(repeat.name),
+                        id="" if repeat is network else anchor(repeat.name),
                         link=_link(repeat),
                         score=cell.value if (cell := _score(repeat)) else "",
                     )
-                    for repeat in repeats
+                    for repeat in ([network, *repeats] if repeats else ())
                 ),
-                mean=_mean([network, *repeats]) if repeats else "",
+                mean=_counted([network, *repeats]) if repeats else "",
                 children=tuple(node(child) for child, parent in parents.items() if parent == name),
             )
 
@@ -229,12 +231,28 @@ def _score(network: NetworkRecords) -> Cell | None:
     return Cell(percent(score.value), aside=f"{name}, {interval(score.low, score.high)}")
 
 
-def _mean(networks: list[NetworkRecords]) -> str:
-    """How many trainings of one route there are, and the mean of what they score."""
+def _over(networks: list[NetworkRecords]) -> Score | None:
+    """The mean score of a route, from the least to the most; None of a single training."""
+    scores = [network.scores.scores[network.scores.main] for network in networks if network.scores]
+    if len(scores) < 2:
+        return None
+    values = [score.value for score in scores]
+    return replace(scores[0], value=fmean(values), low=min(values), high=max(values))
+
+
+def _mean_score(networks: list[NetworkRecords]) -> Cell | None:
+    over, first = _over(networks), networks[0].scores
+    if over is None or first is None:
+        return None
+    scored = sum(network.scores is not None for network in networks)
+    name = f"mean {score_name(first.main)} of {scored}"
+    return Cell(percent(over.value), aside=f"{name}, {interval(over.low, over.high)}")
+
+
+def _counted(networks: list[NetworkRecords]) -> str:
+    """How many trainings of one route there are, and how many of them are scored."""
     if not networks[0].trained:
         return f"{len(networks)} of them"
-    scored = [network.scores for network in networks if network.scores]
-    values = [scores.scores[scores.main].value for scores in scored]
-    number_scored = "" if len(values) in (0, len(networks)) else f", {len(values)} scored"
-    mean = f", mean {percent(fmean(values))}" if values else ""
-    return f"{len(networks)} trainings{number_scored}{mean}"
+    scored = sum(network.scores is not None for network in networks)
+    rest = "" if scored in (0, len(networks)) else f", {scored} scored"
+    return f"each of {len(networks)} trainings{rest}"
