@@ -145,7 +145,8 @@ def class_bars(counts: pd.DataFrame, order: Sequence[str]) -> alt.TopLevelMixin:
         linked(alt.Chart(inline(counts.assign(place=counts["split"].map(SPLITS.index)))), counts)
         .mark_bar(height={"band": 0.7}, stroke=PAPER, strokeWidth=1)
         .encode(
-            alt.X("pictures:Q", title="pictures", axis=alt.Axis(grid=True, tickMinStep=1, tickCount=5)),
+            alt.X("pictures:Q", title="pictures",
+                  axis=alt.Axis(grid=True, tickMinStep=1, tickCount=5)),
             alt.Y("label:N", sort=list(order), title=None,
                   axis=alt.Axis(labelLimit=160, labelOverlap=False)),
             alt.Color("split:N", scale=scale, legend=alt.Legend(symbolType="square")),
