@@ -1,6 +1,7 @@
 """The section What mattered of a comparison's page, from tables whose numbers are known."""
 
 import shutil
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -8,7 +9,12 @@ from parsed import Page, channels
 
 from overpaint.records import RewindRow, StudyFolder, read_rows, write_rows
 from overpaint.report import build
-from overpaint.report.charts.mattered import change_beside_cost, sentence, where_it_changed_most
+from overpaint.report.charts.mattered import (
+    change_beside_cost,
+    knows,
+    sentence,
+    where_it_changed_most,
+)
 from overpaint.report.study.reading import read_records
 
 
@@ -159,3 +165,26 @@ def test_what_cka_may_come_from(whole):
     assert "test/0011.jpg · test/0017.jpg" in text
     assert "permuted 0.310" in text
     assert "What CKA may come from" not in Page(page_of(whole, "imagenet--fine_tuned")).plain
+
+
+def test_a_line_that_another_would_hide_is_told_instead(whole):
+    """What keeps its parent's backbone has the parent's features; networks of other layers are not
+    drawn between these, but where the layers are not known.
+    """
+    pair = read_records(StudyFolder(whole)).comparisons["fine_tuned--double"]
+    probes = pair.causes.probes
+    first = probes["network"].iloc[0]
+    one = probes[probes["network"] == first]
+    foreign = one.assign(network="foreign", layer=[f"stage {n}" for n in range(len(one))])
+    entry = next(entry for entry in pair.study.networks.values() if entry.fit)
+    frozen = entry.model_copy(update={"recipe": "frozen", "parent": first, "overrides": {}})
+    entries = {**pair.study.all_networks, "still": frozen}
+    study = pair.study.model_copy(update={"all_networks": entries})
+    rows = pd.concat([one, one.assign(network="still"), foreign])
+    drawn = knows(replace(pair, study=study, causes=replace(pair.causes, probes=rows)), "top-1")
+    assert drawn is not None
+    assert set(drawn.table["network"]) == {first}
+    title = pair.study.title_of(first)
+    assert f"still has the features of {title}, and so its line." in drawn.reading
+    alone = knows(replace(pair, causes=replace(pair.causes, probes=foreign)), "top-1")
+    assert alone is None

@@ -174,6 +174,10 @@ def knows(comparison: ComparisonRecords, score: str) -> Drawing | None:
     """What the layers of the networks know of the classes, by a linear probe."""
     probes = comparison.causes.probes
     linear = probes[probes["method"] == "linear"].dropna(subset="value")
+    # Networks of other layers would stand between these.
+    layers = comparison.order or linear["layer"]
+    alike = linear[linear["layer"].isin(layers)]["network"].unique()
+    linear = linear[linear["network"].isin(alike)]
     names, networks = linear["network"].drop_duplicates().tolist(), comparison.study.all_networks
     # What keeps the backbone of another has its features, and would hide beneath its line.
     hidden = {
