@@ -15,12 +15,15 @@ are, and the next run can tell those that nobody will finish.
 import ctypes
 import errno
 import hashlib
+import json
 import os
 import platform
 import re
 import secrets
 import shutil
 import stat
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +31,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from overpaint.machine import refusals_told
 
@@ -57,6 +60,9 @@ disk empty its cache, and on one that others use a thousand take a minute.
 
 MOMENT, MOMENTS = 0.02, 25
 """Seconds between two looks at whether a thread has written on, and how many there are."""
+
+AT_ONCE = 64
+"""Files that are copied by another process at a word: where ours is gone, it ends after them."""
 
 FLUSHES = 8
 """Files that are brought to the disk at once: journals of file systems join what comes together."""
@@ -347,6 +353,8 @@ class Batch:
         self._folders: set[Path] = set()  # that are there
         self._sources: dict[Path, Path] = {}  # by the draft, what it is to be a copy of
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="batch")
+        self._copier = Copier()
+        self.told: dict[Path, str] = {}  # "size digest" of files that were copied
         self._group: Future[None] | None = None  # that goes to the disk
 
     def draft(self, path: Path) -> Path:
@@ -376,7 +384,9 @@ class Batch:
         self._settle()
         if self.waiting:
             self.announce()
-            self._group = self._writer.submit(_put, self.waiting, self._sources)
+            self._group = self._writer.submit(
+                _put, self.waiting, self._sources, self._copier, self.told
+            )
             self.waiting, self._sources = {}, {}
 
     def _settle(self) -> None:
@@ -404,6 +414,62 @@ class Batch:
             self.drop()
             with suppress(Exception):  # of a group before the error that is told
                 self._settle()
+            self._copier.end()
+
+
+class Copier:
+    """Copies very many files in a process of its own, while others are made here: threads of ours
+    would take turns with what makes them.
+
+    The process runs a file by its path, and needs nothing of the program that called us. Where
+    there is none to be had, or it ends, files are copied here.
+    """
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.is_lost = not sys.executable
+
+    def copy(self, pairs: list[tuple[Path, Path]]) -> list[str]:
+        """Copy files, each with its time; "size digest" of those that are copied, the first ones.
+        Raises what a file met.
+        """
+        told: list[str] = []
+        while len(told) < len(pairs) and not self.is_lost:
+            some = pairs[len(told) : len(told) + AT_ONCE]
+            try:
+                copied, met = self._ask([[str(source), str(place)] for source, place in some])
+            except (OSError, ValueError):  # among them no answer at all
+                self.is_lost = True
+            else:
+                if met:
+                    raise OSError(*met)
+                told += copied
+        return told
+
+    def _ask(self, pairs: list[list[str]]) -> tuple[list[str], list[Any] | None]:
+        process = self.process = self.process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(pairs) + "\n")
+        process.stdin.flush()
+        told, met = json.loads(process.stdout.readline())
+        return told, met
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(  # noqa: S603  (a file of ours)
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("copy_apart.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="ascii",
+        )
+
+    def end(self) -> None:
+        """Let the process end."""
+        if self.process:
+            with suppress(OSError):
+                self.process.communicate()
 
 
 _SYNC_DISK = (
@@ -423,26 +489,39 @@ def _sync_disks(files: Iterable[Path]) -> None:
                     raise OSError(error, os.strerror(error), str(file))
 
 
-def _put(waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
-    """Have files on the disk, those to be copied too, then in their places."""
+def _put(
+    waiting: dict[Path, Path], sources: dict[Path, Path], copier: Copier, told: dict[Path, str]
+) -> None:
+    """Have files on the disk, those to be copied too, then in their places; `told` gets size and
+    digest of those that were copied apart.
+    """
+    copied: dict[Path, str] = {}  # by the draft
 
     def finish(path: Path) -> None:
-        if (source := sources.get(waiting[path])) is not None:
+        draft = waiting[path]
+        if (source := sources.get(draft)) is not None and draft not in copied:
             with refusals_told(path):  # with its time, by which the next comparison is quick
-                waiting[path].write_bytes(source.read_bytes())
+                draft.write_bytes(source.read_bytes())
                 status = source.stat()
-                os.utime(waiting[path], ns=(status.st_atime_ns, status.st_mtime_ns))
+                os.utime(draft, ns=(status.st_atime_ns, status.st_mtime_ns))
         if not is_many:
-            sync(waiting[path])
+            sync(draft)
 
     is_many = len(waiting) >= MANY and _SYNC_DISK is not None
     try:
-        in_threads(finish, waiting)
+        if len(sources) >= MANY:
+            with refusals_told():
+                pairs = [(source, draft) for draft, source in sources.items()]
+                copied = dict(zip(sources, copier.copy(pairs), strict=False))
+        in_threads(finish, [path for path in waiting if waiting[path] not in copied or not is_many])
         if is_many:
             _sync_disks(waiting.values())
         for path, draft in waiting.items():
             draft.replace(path)
             mine.discard(draft)
+            told.pop(path, None)
+            if draft in copied:
+                told[path] = copied[draft]
         sync_all({path.parent for path in waiting})
     finally:
         for draft in waiting.values():
