@@ -453,6 +453,8 @@ class Copier:
         process.stdin.write(json.dumps(pairs) + "\n")
         process.stdin.flush()
         told, met = json.loads(process.stdout.readline())
+        if len(told) < len(pairs) and not met:
+            raise ValueError("not all are copied, and nothing is said of it")
         return told, met
 
     @staticmethod
