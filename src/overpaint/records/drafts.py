@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -52,6 +53,9 @@ writes, it is none at once."""
 
 TOGETHER = 1024
 """Files of a batch that are brought to the disk together, at most."""
+
+AHEAD = 8
+"""Such groups that may wait for the disk while the next is written."""
 
 MANY = 32
 """Files from which on the system is told to write all that waits: one by one, each would have the
@@ -354,8 +358,9 @@ class Batch:
         self._sources: dict[Path, Path] = {}  # by the draft, what it is to be a copy of
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="batch")
         self._copier = Copier()
-        self.told: dict[Path, str] = {}  # "size digest" of files that were copied
-        self._group: Future[None] | None = None  # that goes to the disk
+        self.told: dict[Path, str] = {}  # "size digest" of what was copied apart, "" of the others
+        self._groups: deque[Future[None]] = deque()  # that go to the disk, one after the other
+        self._is_cut_off = False  # by an error: nothing that follows takes its place
 
     def draft(self, path: Path) -> Path:
         """A place to write to at once; the file takes its own at the next flush, or some before."""
@@ -381,19 +386,29 @@ class Batch:
         self._settle()
 
     def _hand_over(self) -> None:
-        self._settle()
+        self._settle(AHEAD)
         if self.waiting:
             self.announce()
-            self._group = self._writer.submit(
-                _put, self.waiting, self._sources, self._copier, self.told
-            )
+            self._groups.append(self._writer.submit(self._put, self.waiting, self._sources))
             self.waiting, self._sources = {}, {}
 
-    def _settle(self) -> None:
-        """Wait for the group that goes to the disk; raises what it met."""
-        group, self._group = self._group, None
-        if group is not None:
-            group.result()
+    def _put(self, waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
+        """Put a group in its places, unless one before it could not be."""
+        try:
+            if not self._is_cut_off:
+                self.told |= _put(waiting, sources, self._copier)
+        except BaseException:
+            self._is_cut_off = True
+            raise
+        finally:
+            for draft in waiting.values():
+                if draft in mine:
+                    forget(draft)
+
+    def _settle(self, but: int = 0) -> None:
+        """Wait for the groups that go to the disk, all but some; raises what one met."""
+        while len(self._groups) > but:
+            self._groups.popleft().result()
 
     def drop(self) -> None:
         """Give up those that are not in their places."""
@@ -411,9 +426,11 @@ class Batch:
             if kind is None:
                 self.flush()
         finally:
+            self._is_cut_off |= kind is not None
             self.drop()
-            with suppress(Exception):  # of a group before the error that is told
-                self._settle()
+            while self._groups:
+                with suppress(Exception):  # of a group before the error that is told
+                    self._settle()
             self._copier.end()
 
 
@@ -491,11 +508,9 @@ def _sync_disks(files: Iterable[Path]) -> None:
                     raise OSError(error, os.strerror(error), str(file))
 
 
-def _put(
-    waiting: dict[Path, Path], sources: dict[Path, Path], copier: Copier, told: dict[Path, str]
-) -> None:
-    """Have files on the disk, those to be copied too, then in their places; `told` gets size and
-    digest of those that were copied apart.
+def _put(waiting: dict[Path, Path], sources: dict[Path, Path], copier: Copier) -> dict[Path, str]:
+    """Have files on the disk, those to be copied too, then in their places; "size digest" of those
+    that were copied apart.
     """
     copied: dict[Path, str] = {}  # by the draft
 
@@ -510,22 +525,15 @@ def _put(
             sync(draft)
 
     is_many = len(waiting) >= MANY and _SYNC_DISK is not None
-    try:
-        if len(sources) >= MANY:
-            with refusals_told():
-                pairs = [(source, draft) for draft, source in sources.items()]
-                copied = dict(zip(sources, copier.copy(pairs), strict=False))
-        in_threads(finish, [path for path in waiting if waiting[path] not in copied or not is_many])
-        if is_many:
-            _sync_disks(waiting.values())
-        for path, draft in waiting.items():
-            draft.replace(path)
-            mine.discard(draft)
-            told.pop(path, None)
-            if draft in copied:
-                told[path] = copied[draft]
-        sync_all({path.parent for path in waiting})
-    finally:
-        for draft in waiting.values():
-            if draft in mine:
-                forget(draft)
+    if len(sources) >= MANY:
+        with refusals_told():
+            pairs = [(source, draft) for draft, source in sources.items()]
+            copied = dict(zip(sources, copier.copy(pairs), strict=False))
+    in_threads(finish, [path for path in waiting if waiting[path] not in copied or not is_many])
+    if is_many:
+        _sync_disks(waiting.values())
+    for path, draft in waiting.items():
+        draft.replace(path)
+        mine.discard(draft)
+    sync_all({path.parent for path in waiting})
+    return {path: copied.get(draft, "") for path, draft in waiting.items()}
