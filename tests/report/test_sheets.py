@@ -31,7 +31,7 @@ def test_each_thumbnail_lies_where_its_place_says(thumbnails, tmp_path, monkeypa
     monkeypatch.setattr(sheets, "SIDE", 336)
     folder, colours = thumbnails
     files = IncrementalFiles(tmp_path / "site")
-    with files.batch:
+    with files.written():
         places = sheets.on_sheets(files, folder, "rasta")
     assert places.keys() == colours.keys()
     assert {place.sheet.src for place in places.values()} == {
@@ -63,7 +63,7 @@ def test_what_is_no_thumbnail_is_on_no_sheet(thumbnails, tmp_path):
     Image.effect_noise((112, 84), 90).convert("RGB").save(whole, "JPEG")
     (folder / first).write_bytes(whole.getvalue()[:1500])
     files = IncrementalFiles(tmp_path / "site")
-    with files.batch:
+    with files.written():
         places = sheets.on_sheets(files, folder, "rasta")
     assert places.keys() == colours.keys() - {second}
     assert sheets.on_sheets(files, tmp_path / "nothing", "rasta") == {}

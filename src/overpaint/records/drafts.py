@@ -15,20 +15,24 @@ are, and the next run can tell those that nobody will finish.
 import ctypes
 import errno
 import hashlib
+import json
 import os
 import platform
 import re
 import secrets
 import shutil
 import stat
+import subprocess
+import sys
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from overpaint.machine import refusals_told
 
@@ -50,6 +54,9 @@ writes, it is none at once."""
 TOGETHER = 1024
 """Files of a batch that are brought to the disk together, at most."""
 
+AHEAD = 8
+"""Such groups that may wait for the disk while the next is written."""
+
 MANY = 32
 """Files from which on the system is told to write all that waits: one by one, each would have the
 disk empty its cache, and on one that others use a thousand take a minute.
@@ -57,6 +64,9 @@ disk empty its cache, and on one that others use a thousand take a minute.
 
 MOMENT, MOMENTS = 0.02, 25
 """Seconds between two looks at whether a thread has written on, and how many there are."""
+
+AT_ONCE = 64
+"""Files that are copied by another process at a word: where ours is gone, it ends after them."""
 
 FLUSHES = 8
 """Files that are brought to the disk at once: journals of file systems join what comes together."""
@@ -347,7 +357,10 @@ class Batch:
         self._folders: set[Path] = set()  # that are there
         self._sources: dict[Path, Path] = {}  # by the draft, what it is to be a copy of
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="batch")
-        self._group: Future[None] | None = None  # that goes to the disk
+        self._copier = Copier()
+        self.told: dict[Path, str] = {}  # "size digest" of what was copied apart, "" of the others
+        self._groups: deque[Future[None]] = deque()  # that go to the disk, one after the other
+        self._is_cut_off = False  # by an error: nothing that follows takes its place
 
     def draft(self, path: Path) -> Path:
         """A place to write to at once; the file takes its own at the next flush, or some before."""
@@ -373,17 +386,29 @@ class Batch:
         self._settle()
 
     def _hand_over(self) -> None:
-        self._settle()
+        self._settle(AHEAD)
         if self.waiting:
             self.announce()
-            self._group = self._writer.submit(_put, self.waiting, self._sources)
+            self._groups.append(self._writer.submit(self._put, self.waiting, self._sources))
             self.waiting, self._sources = {}, {}
 
-    def _settle(self) -> None:
-        """Wait for the group that goes to the disk; raises what it met."""
-        group, self._group = self._group, None
-        if group is not None:
-            group.result()
+    def _put(self, waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
+        """Put a group in its places, unless one before it could not be."""
+        try:
+            if not self._is_cut_off:
+                self.told |= _put(waiting, sources, self._copier)
+        except BaseException:
+            self._is_cut_off = True
+            raise
+        finally:
+            for draft in waiting.values():
+                if draft in mine:
+                    forget(draft)
+
+    def _settle(self, but: int = 0) -> None:
+        """Wait for the groups that go to the disk, all but some; raises what one met."""
+        while len(self._groups) > but:
+            self._groups.popleft().result()
 
     def drop(self) -> None:
         """Give up those that are not in their places."""
@@ -401,9 +426,69 @@ class Batch:
             if kind is None:
                 self.flush()
         finally:
+            self._is_cut_off |= kind is not None
             self.drop()
-            with suppress(Exception):  # of a group before the error that is told
-                self._settle()
+            while self._groups:
+                with suppress(Exception):  # of a group before the error that is told
+                    self._settle()
+            self._copier.end()
+
+
+class Copier:
+    """Copies very many files in a process of its own, while others are made here: threads of ours
+    would take turns with what makes them.
+
+    The process runs a file by its path, and needs nothing of the program that called us. Where
+    there is none to be had, or it ends, files are copied here.
+    """
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self.is_lost = not sys.executable
+
+    def copy(self, pairs: list[tuple[Path, Path]]) -> list[str]:
+        """Copy files, each with its time; "size digest" of those that are copied, the first ones.
+        Raises what a file met.
+        """
+        told: list[str] = []
+        while len(told) < len(pairs) and not self.is_lost:
+            some = pairs[len(told) : len(told) + AT_ONCE]
+            try:
+                copied, met = self._ask([[str(source), str(place)] for source, place in some])
+            except (OSError, ValueError):  # among them no answer at all
+                self.is_lost = True
+            else:
+                if met:
+                    raise OSError(*met)
+                told += copied
+        return told
+
+    def _ask(self, pairs: list[list[str]]) -> tuple[list[str], list[Any] | None]:
+        process = self.process = self.process or self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(pairs) + "\n")
+        process.stdin.flush()
+        told, met = json.loads(process.stdout.readline())
+        if len(told) < len(pairs) and not met:
+            raise ValueError("not all are copied, and nothing is said of it")
+        return told, met
+
+    @staticmethod
+    def _start() -> "subprocess.Popen[str]":
+        return subprocess.Popen(  # noqa: S603  (a file of ours)
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("copy_apart.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="ascii",
+        )
+
+    def end(self) -> None:
+        """Let the process end."""
+        if self.process:
+            with suppress(OSError):
+                self.process.communicate()
 
 
 _SYNC_DISK = (
@@ -423,28 +508,32 @@ def _sync_disks(files: Iterable[Path]) -> None:
                     raise OSError(error, os.strerror(error), str(file))
 
 
-def _put(waiting: dict[Path, Path], sources: dict[Path, Path]) -> None:
-    """Have files on the disk, those to be copied too, then in their places."""
+def _put(waiting: dict[Path, Path], sources: dict[Path, Path], copier: Copier) -> dict[Path, str]:
+    """Have files on the disk, those to be copied too, then in their places; "size digest" of those
+    that were copied apart.
+    """
+    copied: dict[Path, str] = {}  # by the draft
 
     def finish(path: Path) -> None:
-        if (source := sources.get(waiting[path])) is not None:
+        draft = waiting[path]
+        if (source := sources.get(draft)) is not None and draft not in copied:
             with refusals_told(path):  # with its time, by which the next comparison is quick
-                waiting[path].write_bytes(source.read_bytes())
+                draft.write_bytes(source.read_bytes())
                 status = source.stat()
-                os.utime(waiting[path], ns=(status.st_atime_ns, status.st_mtime_ns))
+                os.utime(draft, ns=(status.st_atime_ns, status.st_mtime_ns))
         if not is_many:
-            sync(waiting[path])
+            sync(draft)
 
     is_many = len(waiting) >= MANY and _SYNC_DISK is not None
-    try:
-        in_threads(finish, waiting)
-        if is_many:
-            _sync_disks(waiting.values())
-        for path, draft in waiting.items():
-            draft.replace(path)
-            mine.discard(draft)
-        sync_all({path.parent for path in waiting})
-    finally:
-        for draft in waiting.values():
-            if draft in mine:
-                forget(draft)
+    if len(sources) >= MANY:
+        with refusals_told():
+            pairs = [(source, draft) for draft, source in sources.items()]
+            copied = dict(zip(sources, copier.copy(pairs), strict=False))
+    in_threads(finish, [path for path in waiting if waiting[path] not in copied or not is_many])
+    if is_many:
+        _sync_disks(waiting.values())
+    for path, draft in waiting.items():
+        draft.replace(path)
+        mine.discard(draft)
+    sync_all({path.parent for path in waiting})
+    return {path: copied.get(draft, "") for path, draft in waiting.items()}

@@ -53,12 +53,16 @@ class Listing:
             names = read_regular(self.file, MOST).decode(errors="replace").splitlines()
             self.places |= set(filter(lies_below, names))
 
-    def check(self, place: str) -> None:
-        """Raises RecordError for the place of a file that is somebody else's, or behind a link."""
+    def check(self, place: str, *, is_there: bool = True) -> None:
+        """Raises RecordError for the place of a file that is somebody else's, or behind a link; of
+        one that is known not to be there, for a place behind a link.
+        """
         folder = place.rpartition("/")[0]
         if folder not in self._checked:
             refuse_link_within(self.root, folder)
             self._checked.add(folder)
+        if not is_there:
+            return
         path = self.root / place
         if not os.path.lexists(path):
             return

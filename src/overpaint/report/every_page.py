@@ -35,7 +35,7 @@ from overpaint.report.study.reading import Records
 
 def bring_up_to_date(files: IncrementalFiles, records: Records) -> None:
     """Have the files of a site show what the records of a study hold."""
-    with files.batch, showable(records.folder), Painter() as painter:
+    with files.written(), showable(records.folder), Painter() as painter:
         write_pages(Site(files, painter=painter), records)
         files.finish()
 
@@ -105,6 +105,7 @@ def write_pages(site: Site, records: Records, *, charts_only: bool = False) -> N
         *(entry for pair in comparisons for page in OF_COMPARISON for entry in page.index(pair)),
     ]
     site.text(INDEX, index_script(entries))
+    site.files.write_the_rest()
     for _ in of_study:  # the first page last
         pass
 

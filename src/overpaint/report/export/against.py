@@ -74,7 +74,7 @@ def against(folder: Path, other: Path, out: Path | None = None) -> Path:
     listing = listing_of(first.folder) if out is None else exported(first.folder, out)
     with into(out or first.folder.site, listing) as draft, showable(first.folder):
         site = Site(IncrementalFiles(draft), chart_formats=tuple(formats.WRITERS))
-        with site.files.batch:
+        with site.files.written():
             page = against_page(site, place, names, first, second)
             templates = Templates.of(site, names[0], navigation=NAVIGATION if out is None else ())
             templates.page("against", f"{place}.html", page)

@@ -84,7 +84,7 @@ def figures(folder: Path, out: Path) -> Path:
         tempfile.TemporaryDirectory(prefix="overpaint-") as pages,
     ):
         site = PaperSite(IncrementalFiles(Path(pages)), paper=IncrementalFiles(draft))
-        with site.files.batch, site.paper.batch, showable(records.folder):
+        with site.files.written(), site.paper.written(), showable(records.folder):
             write_pages(site, records, charts_only=True)
             for _ in several_at_once(site, records):
                 pass

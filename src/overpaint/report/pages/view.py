@@ -112,6 +112,7 @@ def in_script(value: Any) -> str:
 def layer_script(channels: Channels, gallery: Gallery, layer: str) -> str:
     """All that the page of a layer shows of any of its channels."""
     comparison, rows = channels.comparison, channels.by_layer[layer]
+    page = comparison.layer(layer)
     measured = [list(facts(channels, row)) for row in rows]
     units = list(channels.rows)
     first, last = (units.index((layer, row.channel)) for row in (rows[0], rows[-1]))
@@ -136,7 +137,7 @@ def layer_script(channels: Channels, gallery: Gallery, layer: str) -> str:
                 row.channel,
                 remark(row, comparison.facts.k),
                 *blanks(row),
-                [in_row(fact, comparison.layer(layer)) for fact in facts_of_row],
+                [in_row(fact, page) for fact in facts_of_row],
                 [in_row(fact, "") for fact in standing(channels, row)],
                 [_side(gallery, images, side, row) for side in (0, 1)],
                 [[*drawn(picture), what] for picture, what in gallery.together(layer, row.channel)],

@@ -4,6 +4,7 @@ What stands in angle brackets is a name; one that is no safe file name is replac
 and eight digits of its digest.
 """
 
+from functools import lru_cache
 from urllib.parse import quote
 
 from overpaint.report.parts.text import as_printed, slug
@@ -35,10 +36,14 @@ def address(pattern: str, names: dict[str, str]) -> str:
     >>> address(CHANNEL, {"before": "a", "after": "b", "layer": "classes", "channel": "3"})
     'comparisons/a--b/layer-classes-d40c85f4.html#3'
     """
-    if names.get("layer", "").lower() in NO_LAYER:
-        names = names | {"layer": f"layer {names['layer']}"}
-    for kind, name in names.items():
-        pattern = pattern.replace(f"<{kind}>", slug(name))
+    return _address(pattern, tuple(names.items()))
+
+
+@lru_cache(2**14)  # each channel has ten facts, of which many lead to the same
+def _address(pattern: str, names: tuple[tuple[str, str], ...]) -> str:
+    for kind, name in names:
+        is_taken = kind == "layer" and name.lower() in NO_LAYER
+        pattern = pattern.replace(f"<{kind}>", slug(f"layer {name}" if is_taken else name))
     return pattern
 
 

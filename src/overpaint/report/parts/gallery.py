@@ -6,7 +6,7 @@ A picture is copied into the site when a page asks for it, once for all pages.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -74,7 +74,11 @@ def thumbnail(
     """The thumbnail of a picture, copied into the site; None when there is none."""
     if digest is None or not DIGEST.fullmatch(digest):
         return None
-    return site.thumbnail(folder.thumbnails(dataset), f"{digest[:24]}.jpg", dataset, image)
+    return site.thumbnail(_thumbnails(folder, dataset), f"{digest[:24]}.jpg", dataset, image)
+
+
+_thumbnails = lru_cache(64)(StudyFolder.thumbnails)
+"""One path for all thumbnails of a dataset: as a key it is quickly found."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def read_maximal(comparison: ComparisonRecords) -> Maximal:
                 file, columns=[name for name in columns if name in present], read_dictionary=WORDS
             ).to_pandas()
         numbers, _ = checked(frame[[name for name in NUMBERS if name in present]], MaximalRow)
-        frame = frame.loc[numbers.index].assign(**numbers)
+        if len(numbers) < len(frame):
+            frame = frame.loc[numbers.index]
+        frame = frame.assign(**numbers)
         frame = frame.reindex(columns=columns)  # a position that is not there is not known
         frame = frame[frame["rank"] <= SHOWN_IMAGES].dropna(subset=["layer", "network"])
         return by_channel(frame)
@@ -100,8 +102,9 @@ def by_channel(frame: pd.DataFrame) -> Maximal:
         for layer, at, side in zip(*(key[starts] for key in ordered), strict=True)
     ]
     positions = frame[["row", "column"]].fillna(-1).to_numpy(np.int64)
+    spans = list(map(slice, starts.tolist(), [*starts[1:].tolist(), len(order)]))
     rows, places = (
-        dict(zip(units, np.split(column[order], starts[1:]), strict=True)) if units else {}
+        dict(zip(units, map(column[order].__getitem__, spans), strict=True))
         for column in (numbers, positions)
     )
     return Maximal(pictures=list(map(MaximalPicture, *words)), rows=rows, positions=places)

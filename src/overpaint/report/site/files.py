@@ -141,7 +141,7 @@ class Site:
         if places := self._all_on_sheets(folder, dataset):
             on_it = places.get(name)
             return self._on_sheet(on_it, image) if on_it else None
-        place = f"pictures/{slug(dataset)}/{self._short_names(folder).get(name, slug(name))}"
+        place = f"pictures/{slug(dataset)}/{self._short_names(folder).get(name) or slug(name)}"
         if place not in self._sizes:  # many pages show the same
             self._sizes[place] = size_of(folder / name)
         size = self._sizes[place]

@@ -7,9 +7,11 @@ beside it.
 """
 
 import filecmp
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -71,6 +73,9 @@ class IncrementalFiles:
     _copied: set[str] = field(default_factory=set)  # by this build, or found to be there
     _is_forgotten: bool = False  # what the last build was made from
     _folders: dict[Path, list[tuple[str, int, int]]] = field(default_factory=dict)
+    _names: dict[str, set[str]] = field(default_factory=dict)  # of files, by folder
+    _meanwhile: dict[str, Future[bytes]] = field(default_factory=dict)  # what threads make
+    _maker: ThreadPoolExecutor | None = None
 
     def __post_init__(self) -> None:
         """Read what the last build left."""
@@ -89,6 +94,13 @@ class IncrementalFiles:
             self._last_files = dict(last.get("files", {}))
             self._last_look = last.get("look", "")
             self._since = contents.changed_at(self.state)
+
+    @contextmanager
+    def written(self) -> Iterator[None]:
+        """All that is written in the block is in its place after it, unless an error ends it."""
+        with self.batch:
+            yield
+            self.write_the_rest()
 
     @property
     def has_looked(self) -> bool:
@@ -125,16 +137,28 @@ class IncrementalFiles:
         if place in self._copied:  # for another part
             return
         self._copied.add(place)
-        path = self.root / place
-        if path.is_file() and filecmp.cmp(source, path):
+        path, is_there = self.root / place, self._is_there(place)
+        if is_there and path.is_file() and filecmp.cmp(source, path):
             return
-        self._take(place)
+        self._take(place, is_there=is_there)
         self.batch.copy(source, path)
 
-    def _take(self, place: str) -> None:
+    def _is_there(self, place: str) -> bool:
+        """Whether anything had a file's name when its folder was first looked at: to ask for each
+        of very many would wait for those that are written meanwhile.
+        """
+        folder, _, name = place.rpartition("/")
+        if folder not in self._names:
+            try:
+                self._names[folder] = {each.casefold() for each in os.listdir(self.root / folder)}  # noqa: PTH208
+            except OSError:  # there is none
+                self._names[folder] = set()
+        return name.casefold() in self._names[folder]
+
+    def _take(self, place: str, *, is_there: bool = True) -> None:
         """See that a file is ours to write, and forget what the last build was made from."""
         if self.listing is not None:
-            self.listing.check(place)
+            self.listing.check(place, is_there=is_there)
             self._unlisted.append(place)
         self._forget_state()
 
@@ -162,6 +186,21 @@ class IncrementalFiles:
         self.write(place, data)
         return data
 
+    def cached_meanwhile(self, place: str, made_from: Any, make: Callable[[], bytes]) -> None:
+        """As `cached`, where nobody needs the bytes now: a thread makes them, until they are
+        written with the part that they belong to.
+        """
+        self.places.add(place)
+        if not self.is_cached(place, made_from):
+            self._maker = self._maker or ThreadPoolExecutor(1, thread_name_prefix="pictures")
+            self._meanwhile[place] = self._maker.submit(make)
+
+    def write_the_rest(self) -> None:
+        """Write what is made meanwhile."""
+        while self._meanwhile:
+            place, data = self._meanwhile.popitem()
+            self.write(place, data.result())
+
     def is_cached(self, place: str, made_from: Any) -> bool:
         """Whether such a file is there, made from the same."""
         key = self.keys[place] = digest([program(), made_from])
@@ -187,6 +226,7 @@ class IncrementalFiles:
             places, self.places = self.places, before | self.places
             if not is_over:
                 yield
+        self.write_the_rest()
         self.parts[name] = Part(key=key, files=sorted(places))
 
     def _is_whole(self, place: str) -> bool:
@@ -208,6 +248,7 @@ class IncrementalFiles:
 
     def finish(self) -> None:
         """Remove what is ours and not of this build, and keep what it was made from."""
+        self.write_the_rest()
         self.batch.flush()
         if self.listing is not None:
             if self.listing.places - self.places:
@@ -216,7 +257,12 @@ class IncrementalFiles:
         if self.state is None:
             return
         parts = {name: {"key": part.key, "files": part.files} for name, part in self.parts.items()}
-        files = contents.digests(self.root, sorted(self.places), self._last_files, self._since)
+        told = {
+            place: of for place in self._copied if (of := self.batch.told.get(self.root / place))
+        }
+        rest = self.places - told.keys()
+        files = told | contents.digests(self.root, rest, self._last_files, self._since)
+        files = {place: files[place] for place in sorted(self.places)}
         state = {"parts": parts, "keys": dict(sorted(self.keys.items())), "files": files}
         if self.look:
             state["look"] = digest([program(), self.look])

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -85,7 +86,8 @@ def put_on_sheets(
             height=step_y * rows,
         )
         made_from = [[name, *told[name], *corner] for name, corner in corners.items()]
-        files.cached(sheet.src, made_from, lambda: drawn(folder, sheet, corners, most))  # noqa: B023
+        draw = partial(drawn, folder, sheet, corners, most)
+        files.cached_meanwhile(sheet.src, made_from, draw)
         for name, (x, y) in corners.items():
             width, height = sizes[name]
             places[name] = Place(width=width, height=height, sheet=sheet, x=x, y=y)

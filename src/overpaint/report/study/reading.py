@@ -364,7 +364,7 @@ class ComparisonRecords:
         """Whether it is known how much two trainings of one route differ."""
         return bool(self.layers["cka_debiased_twins"].notna().any())
 
-    @property
+    @cached_property
     def order(self) -> list[str]:
         """The layers in the order of execution."""
         by_place = self.layers.sort_values("position")["layer"].tolist()
