@@ -282,6 +282,26 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(copy):
     assert made(said) >= NETWORKS - {"networks/source"} | SCORES | {COMPARISON, "findings.json"}
 
 
+def test_a_run_counts_to_what_it_had_said_at_its_beginning(tmp_path):
+    """The whole never grows, though which channels are drawn is known only after comparing; and a
+    run that finds all there says so.
+    """
+    (tmp_path / "study.yaml").write_text(STUDY.replace("[1, 4]", "most_changed(2)"))
+    said = []
+    for _ in range(2):
+        told = io.StringIO()
+        progress = Progressing(Console(file=told, soft_wrap=True))
+        run_study(read_study(str(tmp_path / "study.yaml")), tmp_path / "run", progress)
+        said.append(told.getvalue())
+    counts = [tuple(map(int, told)) for told in re.findall(r"\((\d+) of (\d+)[,)]", said[0])]
+    [total] = {total for _, total in counts}
+    assert [made for made, _ in counts] == sorted(made for made, _ in counts)
+    assert counts[-1] == (total, total)
+    assert "nothing to make" not in said[0]
+    assert "nothing to make: all is there" in said[1]
+    assert " of " not in said[1].partition("nothing")[0]
+
+
 def test_a_dry_run_of_a_new_study_needs_no_folder(tmp_path):
     """Before anything is there, all is to be made, and nothing is written."""
     said = carry_out(tmp_path / "run", dry=True)

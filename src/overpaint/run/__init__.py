@@ -41,7 +41,7 @@ from overpaint.run.gaze import check_gaze, keep_gazes
 from overpaint.run.networks import check_study, keep_network
 from overpaint.run.pairwise import features_of_pairwise, keep_pairwise
 from overpaint.run.probes import features_of_probes, keep_probes
-from overpaint.run.renderings import keep_renderings
+from overpaint.run.renderings import awaited_renderings, keep_renderings
 from overpaint.run.room import check_room
 from overpaint.run.scores import all_scores, keep_ensemble, keep_network_scores, keep_repeats
 from overpaint.run.site import keep_site
@@ -261,11 +261,14 @@ def _plan(work: Workspace) -> None:
     root = work.folder.root
     # Scores and random starts are made with their networks.
     beside = ("scores.json", ".init")
-    places = [path.relative_to(root) for path in look.pending if not path.name.endswith(beside)]
+    pending = look.pending | awaited_renderings(look)
+    places = [path.relative_to(root) for path in pending if not path.name.endswith(beside)]
     counts = Counter(place.parts[0] for place in places)
     if counts:
         work.progress.plan = Plan(counts)
         work.progress.say(f"to make: {work.progress.plan.words()}")
+    else:
+        work.progress.say("nothing to make: all is there")
 
 
 def _makings(work: Workspace) -> tuple[Path, dict[str, str]]:

@@ -88,6 +88,8 @@ class Workspace:
         """
         if self.must_make(place, wanted, beside=beside):
             make()
+            if self.progress.plan:
+                self.progress.plan.end()
 
     def must_make(
         self,
