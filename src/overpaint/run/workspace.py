@@ -141,6 +141,7 @@ class Workspace:
         """Whether there is an artefact without a manifest that can be read.
 
         Of what is made piece by piece that is nothing to speak of: a run was cut off in between.
+        Nor is it of the report: it has none as long as only `overpaint report` has written it.
         """
         path = manifest_path(place)
         if path.exists():
@@ -148,7 +149,7 @@ class Workspace:
         kind = place.relative_to(self.folder.root).parts[0]
         if kind == "datasets":  # what is looked at lies there before there is anything to tell of
             return (place / "images.parquet").exists()
-        return place.exists() and kind not in PIECEMEAL
+        return place.exists() and kind not in (*PIECEMEAL, "site.json")
 
     def damages(self, place: Path) -> list[Damage]:
         """What of an artefact's files is not as it was made; looked at once a run."""
