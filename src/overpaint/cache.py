@@ -78,6 +78,23 @@ def names_of(network: str) -> tuple[str, ...]:
     return ()
 
 
+def network_of_file(file: str) -> str | None:
+    """The network whose weights are looked for under a file's name; None for any other name.
+
+    >>> network_of_file("bvlc_googlenet.safetensors"), network_of_file("timm-vit_tiny.pth")
+    ('inception_v1.bvlc_in1k', 'timm:vit_tiny')
+    >>> network_of_file("mine.pth")
+    """
+    for network in reversed(SOURCES):  # with the tag first
+        if file in names_of(network):
+            return network
+    kind, _, name = file.rpartition(".")[0].partition("-")
+    network = f"{kind}:{name}"
+    if name.startswith(("hf-hub-", "local-dir-")):
+        return None  # in whose names a stroke stands for others too
+    return network if file in names_of(network) else None
+
+
 FOLDER_WEIGHTS = ("model.safetensors", "pytorch_model.bin", "model.bin", "model.pth")
 """The files of weights that a folder of timm's may hold."""
 

@@ -6,6 +6,7 @@ overpaint.errors.StudyError: network 'a' names parent 'b'; known: imagenet
 """
 
 import re
+import shlex
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -28,6 +29,15 @@ def printable(text: str) -> str:
     exe.\u202egnp \x07
     """
     return UNPRINTABLE.sub(lambda sign: ascii(sign[0])[1:-1], text)
+
+
+def command(*words: object) -> str:
+    """A command as a shell takes it: what holds blanks or other signs of the shell is in quotes.
+
+    >>> command("overpaint", "run", "my pictures")
+    "overpaint run 'my pictures'"
+    """
+    return shlex.join(map(str, words))
 
 
 def shortened(text: str, most: int) -> str:

@@ -16,7 +16,8 @@ from itertools import takewhile
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 Advance = Callable[..., None]
 """Called with (done, of all) or (done, of all, a word on how it goes)."""
@@ -50,6 +51,8 @@ class Progressing:
             with self._now_and_then(title) as advance:
                 yield advance
         self.seconds[title] = time.monotonic() - begin
+        if self.plan:
+            self.plan.end()
         left = f"  ({self.plan.outlook()})" if self.plan else ""
         self.say(f"{title}  {duration(self.seconds[title])}{left}")
 
@@ -79,20 +82,37 @@ class Progressing:
 
     @contextmanager
     def _bar(self, title: str) -> Iterator[Advance]:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
-            TextColumn(self.plan.outlook() if self.plan else "", markup=False),
-        )
-        with Progress(*columns, console=self.console, transient=True) as bar:
+        columns = columns_of(self.plan.outlook() if self.plan else "", self.console.width)
+        with Progress(*columns, console=self.console, transient=True, expand=True) as bar:
             task = bar.add_task(title, total=None, note="")
 
             def advance(done: int, total: int, note: str = "") -> None:
                 bar.update(task, completed=done, total=total, note=note)
 
             yield advance
+
+
+def columns_of(outlook: str, width: int) -> tuple[ProgressColumn, ...]:
+    """The columns of a bar. Where a terminal is narrow the bar is short, and then the title is cut:
+    never a number.
+    """
+    numbers = 32 + len(outlook)  # a note, the time that is left, and the blanks between
+    bar = max(4, min(40, width - numbers - TITLE))
+    return (
+        TextColumn(
+            "{task.description}",
+            markup=False,
+            table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        ),
+        BarColumn(bar),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        TextColumn(outlook, markup=False),
+    )
+
+
+TITLE = 60
+"""Letters of a title for which a bar becomes shorter."""
 
 
 class Plan:
@@ -103,68 +123,91 @@ class Plan:
     '4 networks, the report'
     >>> for number in range(4):
     ...     plan.begin("networks", now=8.0 * number)
-    >>> plan.outlook(now=24.0)
-    '3 of 5, about 48 s left'
+    ...     plan.end(now=8.0 * number + 8.0)
+    >>> plan.outlook(now=32.0)
+    '4 of 5, about 15 s left'
 
-    A kind that was made before takes what one of it took on average; one that was not, as much
-    longer than those as on the demonstration.
+    What was begun is made when its stage ends. What was not planned is not counted, and what was
+    planned and is not made after all counts as made: so the whole stays what it was.
+
+    A kind that was made before takes what one of it took on average. Of one that was not, it is
+    reckoned from the demonstration: where networks are run, as much longer or shorter as what else
+    ran networks here; the rest likewise.
     """
 
     def __init__(self, counts: Mapping[str, int]) -> None:
         self.left = Counter(counts)
         self.total = sum(counts.values())
+        self.begun: Counter[str] = Counter()  # and not made yet
+        self.counted = 0  # of what is begun, what was planned
         self.made: Counter[str] = Counter()
         self.spent: dict[str, float] = defaultdict(float)
-        self.at: tuple[str, float] | None = None
+        self.since: float | None = None
 
     def words(self) -> str:
         """What is left, in words."""
 
         def told(kind: str, count: int) -> str:
-            if kind.endswith(".json"):  # of which there is one
-                return "the report" if kind == "site.json" else kind.removesuffix(".json")
+            if "." in kind:  # a file, of which there is one
+                return "the report" if kind == "site.json" else kind.partition(".")[0]
             return f"{count} {kind.removesuffix('s') if count == 1 else kind}"
 
         kinds = sorted(self.left, key=[*USUAL, *self.left].index)
         return ", ".join(told(kind, self.left[kind]) for kind in kinds)
 
     def begin(self, kind: str, now: float | None = None) -> None:
-        """The one before has ended, and one of this kind begins; it may be of no plan."""
+        """One of this kind begins; it may be of no plan. Several of a kind may be made together."""
         now = time.monotonic() if now is None else now
-        if self.at:
-            before, since = self.at
-            self.made[before] += 1
-            self.spent[before] += now - since
-        self.at = kind, now
-        # what was planned and is made by the way, or after all not at all, is no longer waited for
-        for earlier in takewhile(lambda each: each != kind, USUAL if kind in USUAL else ()):
-            self.total -= self.left.pop(earlier, 0)
-        if not self.left[kind]:
-            self.total += 1
-        else:
+        if self.begun and kind not in self.begun:
+            self.end(now)
+        if self.since is None:
+            self.since = now
+        # What was planned and is made by the way, or after all not at all, is no longer waited for;
+        # features are made in the middle of other things too.
+        if kind in USUAL and kind != "features":
+            for earlier in takewhile(lambda each: each != kind, USUAL):
+                self.left.pop(earlier, 0)
+        if self.left[kind]:
             self.left[kind] -= 1
+            self.counted += 1
+        self.begun[kind] += 1
+
+    def end(self, now: float | None = None) -> None:
+        """What was begun is made."""
+        now = time.monotonic() if now is None else now
+        for kind, count in self.begun.items():
+            share = count / self.begun.total()
+            self.spent[kind] += (now - (now if self.since is None else self.since)) * share
+            self.made[kind] += count
+        if self.begun:
+            self.since = now
+        self.begun.clear()
+        self.counted = 0
 
     def outlook(self, now: float | None = None) -> str:
         """How many of all are made, and about how long the others will take."""
         now = time.monotonic() if now is None else now
-        taken = sum(self.spent.values())
-        usual = sum(USUAL.get(kind, 1.0) * count for kind, count in self.made.items())
-        if not self.left.total():
+        waiting = self.left.total()
+        if self.counted and not waiting:
             return f"the last of {self.total}"
-        done = f"{self.made.total()} of {self.total}"
-        if not self.at or self.made.total() < FIRST:
+        done = f"{self.total - waiting - self.counted} of {self.total}"
+        if not waiting or self.made.total() < FIRST or self.since is None:
             return done
-        pace = taken / usual
-
-        def each(kind: str) -> float:
-            if self.made[kind]:
-                return self.spent[kind] / self.made[kind]
-            return pace * USUAL.get(kind, 1.0)
-
-        kind, since = self.at
-        left = sum(each(later) * count for later, count in self.left.items())
-        left += max(each(kind) - (now - since), 0.0)
+        left = sum(self._each(kind) * count for kind, count in self.left.items())
+        at = sum(self._each(kind) * count for kind, count in self.begun.items())
+        left += max(at - (now - self.since), 0.0)
         return f"{done}, about {duration(left)} left"
+
+    def _each(self, kind: str) -> float:
+        """Seconds that one of a kind takes here."""
+        if self.made[kind]:
+            return self.spent[kind] / self.made[kind]
+        runs = kind in RUN_NETWORKS
+        alike = [each for each in self.made if (each in RUN_NETWORKS) == runs]
+        trusted = 0.0 if runs else TRUSTED
+        usual = trusted + sum(USUAL.get(each, 1.0) * self.made[each] for each in alike)
+        taken = trusted + sum(self.spent[each] for each in alike)
+        return (taken / usual if usual else 1.0) * USUAL.get(kind, 1.0)
 
 
 FIRST = 3
@@ -172,20 +215,29 @@ FIRST = 3
 
 USUAL = {
     "networks": 3.0,
+    "ensembles": 0.1,
+    "repeats.json": 0.1,
     "features": 0.5,
     "comparisons": 2.7,
     "causes": 7.0,
     "probes": 0.5,
     "concepts": 1.6,
-    "pairwise": 2.0,
     "gazes": 0.2,
+    "pairwise": 2.0,
     "findings.json": 3.5,
     "renderings": 2.0,
     "thumbnails": 0.5,
+    "advice.parquet": 1.0,
     "site.json": 15.0,
 }
-"""Seconds that one of a kind takes on the demonstration, of which only the ratios matter; in the
-order in which they are made."""
+"""Seconds that one of a kind takes on the demonstration, in the order in which they are made."""
+
+TRUSTED = 5.0
+"""Seconds of work on tables for which this machine counts as fast as that of the demonstration: a
+few small files tell little."""
+
+RUN_NETWORKS = ("networks", "features", "causes", "gazes", "renderings")
+"""Kinds that take as long as their networks do; the others work on what was written of them."""
 
 
 def notebook_bar(title: str) -> Advance | None:

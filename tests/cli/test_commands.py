@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def test_each_option_says_what_it_does(name):
     """No argument and no option goes without a word."""
     silent = [row.name for row in COMMANDS[name].params if row.name != "help" and not row.help]
     assert silent == []
+
+
+@pytest.mark.parametrize("asked", ["--version", "version"])
+def test_the_version_is_told(asked):
+    """By the option that most programs have, and by a command."""
+    done = CliRunner().invoke(app, [asked], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert done.output.strip() == version("overpaint")
 
 
 def test_the_shell_can_complete():

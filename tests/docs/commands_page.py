@@ -25,6 +25,7 @@ INTRODUCTION = """\
 
 `overpaint COMMAND --help` says the same in the terminal. This page is made from the program
 (`make docs`); a test holds the two together. Options may stand before or behind the arguments.
+`overpaint --version` is `overpaint version`.
 
 ## How a command ends
 

@@ -137,9 +137,13 @@ def test_a_folder_becomes_a_report_in_one_command(tmp_path, network, timed, monk
     assert (tmp_path / "runs/art/site/index.html").is_file()
     file = tmp_path / "runs/art.yaml"
     assert file.read_text().startswith(f"{MARK} {tmp_path / 'art'}\n")
+    assert "to change it: edit runs/art.yaml, then overpaint run runs/art.yaml" in done.output
     again = CliRunner().invoke(app, asked, catch_exceptions=False)
     assert again.exit_code == 0
     assert "as it was proposed before" in again.output
+    dry = CliRunner().invoke(app, [*asked, "--dry-run"], catch_exceptions=False)
+    assert dry.exit_code == 0
+    assert "lineage  pretrained" in dry.output
     other = CliRunner().invoke(app, [*asked[:-1], "timm:resnet18"]).exception
     assert isinstance(other, OverpaintError)  # which was asked for, and would not be tried
     assert other.slug == "file-exists"
@@ -148,6 +152,17 @@ def test_a_folder_becomes_a_report_in_one_command(tmp_path, network, timed, monk
     error = CliRunner().invoke(app, asked).exception
     assert isinstance(error, OverpaintError)
     assert error.slug == "file-exists"
+
+
+def test_a_dry_run_of_pictures_without_a_study_says_what_writes_one(tmp_path, monkeypatch):
+    """With quotes, where a path holds blanks, so that the command can be copied."""
+    monkeypatch.chdir(tmp_path)
+    sound(tmp_path / "my art")
+    error = CliRunner().invoke(app, ["run", "my art", "--dry-run"]).exception
+    assert isinstance(error, OverpaintError)
+    assert error.slug == "idle-option"
+    assert str(error).endswith("overpaint init 'my art'")
+    assert not (tmp_path / "runs").exists()
 
 
 # --- the network -------------------------------------------------------------------------------
@@ -194,6 +209,38 @@ def test_what_a_server_has_is_proposed(alone, monkeypatch):
     monkeypatch.setattr(requests, "head", lambda *arguments, **settings: Answer())
     assert start.start_for("cpu", 500).name == "inception_v1.bvlc_in1k"
     assert start.start_for("cuda", 50_000).name == "torchvision:resnet50"
+
+
+def test_a_file_of_weights_is_named(tmp_path):
+    """One whose name the cache looks for is of a known network; of another that is asked for."""
+    known = tmp_path / "torchvision-resnet18.pth"
+    known.touch()
+    named = start.named_start(str(known))
+    assert (named.name, named.weights) == ("torchvision:resnet18", known)
+    (tmp_path / "mine.pth").touch()
+    for name, said in [("mine.pth", "OVERPAINT_CACHE"), ("lost.pth", "there is no file")]:
+        with pytest.raises(OverpaintError, match=said) as caught:
+            start.named_start(str(tmp_path / name))
+        assert caught.value.slug == "no-weights"
+
+
+def test_a_study_from_a_file_of_weights_names_it(tmp_path, timed, monkeypatch):
+    """The file stays where it is, and the study reads it from there."""
+    folder = tmp_path / "my weights"
+    folder.mkdir()
+    resnet = build("torchvision:resnet18", classes=("a", "b"), seed=0)
+    file = folder / "torchvision-resnet18.safetensors"
+    save_weights(resnet, file)
+    study = read_study(str(init(tmp_path, file, sound(tmp_path / "art"))))
+    assert study.networks["pretrained"].load == "torchvision:resnet18"
+    assert study.path(Path(str(study.networks["pretrained"].weights))) == file
+
+
+def test_part_of_a_name_leads_to_the_names():
+    """What no network is called, and many have in their names."""
+    with pytest.raises(OverpaintError, match="overpaint networks vit") as caught:
+        load("vit")
+    assert caught.value.slug == "no-weights"
 
 
 # --- how much of it ----------------------------------------------------------------------------

@@ -77,4 +77,5 @@ def test_a_dry_run_tells_the_lineage_and_the_time(tmp_path):
     # Three trainings of 200 epochs over 66,549 pictures alone take 9.6 hours at 1,150 a second.
     assert 10 < int(time.split("about ")[1].split(" h")[0]) < 20
     assert "on 8 with --jobs 8" in time
+    assert "far longer without a GPU" in time
     assert sum(line.startswith("missing  datasets/") for line in lines) == 3

@@ -15,8 +15,16 @@ from rich.console import Console
 
 from overpaint.findings import STATEMENTS, Statement
 from overpaint.progress import Progressing
-from overpaint.records import VERSIONS, FindingRow, ImageRow, read_json, read_rows
-from overpaint.run import run_study
+from overpaint.records import (
+    VERSIONS,
+    FindingRow,
+    ImageRow,
+    Score,
+    Scores,
+    read_json,
+    read_rows,
+)
+from overpaint.run import run_study, score_table
 from overpaint.study import read_study, recipe
 
 STUDY = """\
@@ -279,7 +287,66 @@ def test_a_dry_run_says_what_would_be_made_and_writes_nothing(copy):
     assert "kept  networks/source" in said
     assert "to make  networks/tuned: recipe.epochs is 2, was 1" in said
     assert f"to make  {COMPARISON}: after is to be made" in said
+    assert "at its default" not in said  # of a network that is not there nothing is known
+    assert f"to make  {max(FEATURES)}: network is to be made\n" in said
+    assert "networks.tuned.with.epochs is 2, was 1" in said  # as the study writes it
+    assert "among what it was made from" not in said
     assert made(said) >= NETWORKS - {"networks/source"} | SCORES | {COMPARISON, "findings.json"}
+
+
+def test_a_run_counts_to_what_it_had_said_at_its_beginning(tmp_path):
+    """The whole never grows, though which channels are drawn is known only after comparing; and a
+    run that finds all there says so.
+    """
+    (tmp_path / "study.yaml").write_text(STUDY.replace("[1, 4]", "most_changed(2)"))
+    said = []
+    for _ in range(2):
+        told = io.StringIO()
+        progress = Progressing(Console(file=told, soft_wrap=True))
+        run_study(read_study(str(tmp_path / "study.yaml")), tmp_path / "run", progress)
+        said.append(told.getvalue())
+    counts = [tuple(map(int, told)) for told in re.findall(r"\((\d+) of (\d+)[,)]", said[0])]
+    [total] = {total for _, total in counts}
+    assert [made for made, _ in counts] == sorted(made for made, _ in counts)
+    assert counts[-1] == (total, total)
+    assert "nothing to make" not in said[0]
+    assert "nothing to make: all is there" in said[1]
+    assert " of " not in said[1].partition("nothing")[0]
+
+
+def test_a_report_that_a_command_has_written_does_not_alarm(copy):
+    """It has no manifest of a run's, as when it is looked at before the run has ended."""
+    (copy / "site.manifest.json").unlink()
+    (copy.parent / "study.yaml").write_text(STUDY)
+    said = io.StringIO()
+    progress = Progressing(Console(file=said, soft_wrap=True))
+    run_study(read_study(str(copy.parent / "study.yaml")), copy, progress)
+    assert "manifest" not in said.getvalue()
+    assert (copy / "site.manifest.json").is_file()
+
+
+def test_the_table_at_the_end_folds_and_has_the_mean_of_repeats():
+    """Nothing of a name is cut on a narrow terminal."""
+    said = io.StringIO()
+    scores = {
+        name: Scores(
+            dataset="Bildmotive_Sammlung_Mueller",
+            split="test",
+            multi_label=False,
+            main="top1",
+            scores={"top1": Score(value=value, low=0.741, high=0.944, chance=0.5, n=16)},
+            classes=[],
+            without_positives=[],
+        )
+        for name, value in [("tuned", 0.8), ("tuned.2", 0.6)]
+    }
+    table = score_table(scores, {"tuned": ["tuned", "tuned.2"]})
+    Console(file=said, width=80).print(table)
+    told = said.getvalue()
+    assert "…" not in told
+    assert "74.1–94.4 %" in told
+    assert "70.0%" in told
+    assert "tuned, mean" in told
 
 
 def test_a_dry_run_of_a_new_study_needs_no_folder(tmp_path):

@@ -180,3 +180,20 @@ def test_a_dataset_of_pythons_is_told_likewise(tmp_path, keys, said):
         dataset(tmp_path, **keys)
     assert said in str(caught.value)
     assert not FOREIGN.search(str(caught.value))
+
+
+@pytest.mark.parametrize("key", ["networks.tund.with", "datasets.tabel.root"])
+def test_a_misspelt_name_in_set_is_told_beside_those_of_the_file(study, key):
+    """It begins an entry that lacks all else: the name that was meant is told."""
+    name = key.split(".")[1]
+    with pytest.raises(StudyError, match=f"there is no '{name}' in the file") as caught:
+        read_study(str(study), [f"{key}=x"] if "root" in key else [f"{key}.epochs=3"])
+    assert "known: " in str(caught.value)
+
+
+def test_a_misspelt_recipe_is_told_before_what_else_is_missing(tmp_path):
+    """The recipe that was meant, of an entry that has no parent either."""
+    path = tmp_path / "study.yaml"
+    path.write_text("study: x\nnetworks: {frozen: {fit: art, recipe: frozn}}\n")
+    with pytest.raises(StudyError, match="did you mean 'frozen'"):
+        read_study(str(path))

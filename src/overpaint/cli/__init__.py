@@ -25,7 +25,7 @@ from overpaint.defaults import (
     RENDER_SIZE,
     RENDER_STEPS,
 )
-from overpaint.errors import OverpaintError, Stopped, require_train
+from overpaint.errors import OverpaintError, Stopped, command, require_train
 
 
 class Canvas(StrEnum):
@@ -38,7 +38,6 @@ class Canvas(StrEnum):
 
 
 app = typer.Typer(
-    help="See what fine-tuning painted over your pre-trained network.",
     epilog="Ends with status 0 when all is well, 1 when something was found or has failed (a "
     "fault, a damaged file, a training, a download), 2 for a mistake, which one message explains, "
     "and 128 + the signal's number when it was stopped. 'overpaint COMMAND --help' tells of each.",
@@ -158,18 +157,13 @@ def run(
             "idle-option",
             "--quick is for 'overpaint run demo', which ships in a small size as well",
         )
+    proposed = None
     if quick:
         study = "demo_quick"
     elif is_collection(study):
-        if dry_run:
-            _refuse_idle(
-                context,
-                f"for pictures: 'overpaint init {study}' writes a study, and no more",
-                "dry_run",
-            )
-        require_train("overpaint run")
         _ask_for_device(device)
-        study = str(study_of_folder(Path(study), another, out, network))
+        proposed = study_of_folder(Path(study), another, out, network, dry=dry_run)
+        study = str(proposed)
     elif another or network:
         raise OverpaintError(
             "idle-option", "a second collection and --network are for 'overpaint run FOLDER'"
@@ -197,6 +191,8 @@ def run(
         allow_code=allow_code,
         jobs=jobs,
     )
+    if proposed and not dry_run:
+        typer.echo(f"to change it: edit {proposed}, then {command('overpaint', 'run', proposed)}")
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), "to_make": outcome.pending}, indent=1))
     if outcome.failures:
@@ -529,6 +525,22 @@ def version() -> None:
     from importlib.metadata import version as installed
 
     typer.echo(installed("overpaint"))
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def overpaint(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version."),
+    ] = False,
+) -> None:
+    """See what fine-tuning painted over your pre-trained network."""
 
 
 def main() -> None:

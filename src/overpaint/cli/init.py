@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from overpaint.errors import StudyError, printable, require_train, shortened
+from overpaint.errors import StudyError, command, printable, require_train, shortened
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Network = Annotated[
     str | None,
     typer.Option(
-        help="What to start from: a name, or the folder of a study's network; by default one that "
-        "suits the machine and can be had."
+        help="What to start from: a name, the folder of a study's network, or a file of weights "
+        "under the name of the published one; by default one that suits the machine and can be had."
     ),
 ]
 
@@ -43,7 +43,7 @@ def init(
     proposal = proposed(folder, another, out, Path("runs"), network)
     proposal.write(out)
     typer.echo(f"study: {out}")
-    typer.echo(f"next: overpaint run {out}")
+    typer.echo(f"next: {command('overpaint', 'run', out)}")
 
 
 def proposed(
@@ -61,7 +61,7 @@ def proposed(
         raise StudyError(
             "file-exists",
             f"{file} is there already, and is not written over: name another file with --out, or "
-            f"run it: overpaint run {file}",
+            f"run it: {command('overpaint', 'run', file)}",
         )
     progress = Progressing(Console(soft_wrap=True, stderr=True))
     console = Console()
@@ -71,7 +71,8 @@ def proposed(
         collections[path] = examined(path, progress)
         say(collections[path], console)
         if collections[path].hurts:
-            console.print(GOES_ON.format(path=path), highlight=False, markup=False)
+            by_name = command("overpaint", "doctor", path, "--csv", "faults.csv")
+            console.print(GOES_ON.format(by_name=by_name), highlight=False, markup=False)
     proposal = propose(collections, file, runs, progress, network)
     say_plan(proposal, console)
     return proposal
@@ -79,7 +80,7 @@ def proposed(
 
 GOES_ON = (
     "What hurts is yours to mend; the study is made all the same: what cannot be read is left out, "
-    "all else is taken as it lies. All of it by name: overpaint doctor {path} --csv faults.csv"
+    "all else is taken as it lies. All of it by name: {by_name}"
 )
 
 
@@ -136,23 +137,33 @@ def is_collection(name: str) -> bool:
 
 
 def study_of_folder(
-    folder: Path, another: Path | None, out: Path | None, network: str | None
+    folder: Path, another: Path | None, out: Path | None, network: str | None, *, dry: bool = False
 ) -> Path:
     """The study's file of `overpaint run FOLDER`, beside the folder of its results: what was
     proposed for these collections before, or else a proposal that is written now.
 
-    Raises StudyError where a file lies there that is none of them.
+    Raises StudyError where a file lies there that is none of them, or where a dry run finds none.
     """
+    if not dry:
+        require_train("overpaint run")
     from overpaint.checkup import name_of
     from overpaint.proposal import first_line
 
     name = name_of(folder) + (f"_after_{name_of(another)}" if another else "")
     runs = out or Path("runs") / name
     file = runs.parent / f"{runs.name}.yaml"
+    if dry and not file.is_file():
+        writes = command("overpaint", "init", *filter(None, (folder, another)))
+        raise StudyError(
+            "idle-option",
+            f"--dry-run does nothing for pictures without a study; this writes one, and no more: "
+            f"{writes}",
+        )
     if file.is_file():
         first = file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
         if first == first_line([str(path.resolve()) for path in (folder, another) if path]):
-            if network and network not in file.read_text(encoding="utf-8", errors="replace"):
+            cited = network and (Path(network).name if Path(network).is_file() else network)
+            if cited and cited not in file.read_text(encoding="utf-8", errors="replace"):
                 raise StudyError(
                     "file-exists",
                     f"{file} was proposed before, with another network than {network!r}: change "
@@ -164,7 +175,7 @@ def study_of_folder(
             "file-exists",
             f"{file} lies there already and was not proposed for {folder} (it begins: "
             f"{printable(shortened(first, 90))}): give this collection a place of its own, with "
-            f"--out {runs}_2",
+            f"{command('--out', f'{runs}_2')}",
         )
     proposal = proposed(folder, another, file, runs, network)
     proposal.write(file)

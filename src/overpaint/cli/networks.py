@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from overpaint.errors import NetworkError, require_train
+from overpaint.errors import NetworkError, command, require_train
 
 OWN = {
     "inception_v1.bvlc_in1k": "InceptionV1 by the Caffe model zoo, the paper's network",
@@ -79,7 +79,7 @@ def networks(
     if len(names) > MOST and not everything:
         typer.echo(f"… {len(names) - MOST:,} more; --all lists them")
     if len(names) == 1:
-        typer.echo(f"its layers: overpaint networks {names[0]}")
+        typer.echo(f"its layers: {command('overpaint', 'networks', names[0])}")
 
 
 def all_names() -> list[str]:

@@ -24,7 +24,7 @@ from overpaint.datasets.iiif import ARTISTS, Lost, Work, described, service_of, 
 from overpaint.datasets.sheet import FILE_BYTES, Sheet, plain, read_sheet, text_of
 from overpaint.datasets.table import RIGHTS, SOURCES
 from overpaint.datasets.web import Web
-from overpaint.errors import DatasetError, RecordError
+from overpaint.errors import DatasetError, RecordError, command
 from overpaint.files import json_from, read_regular
 from overpaint.machine import hand_on
 from overpaint.pixels.images import ENDINGS, decode
@@ -85,7 +85,8 @@ def fetch_pictures(
     """
     if folder is None:
         raise DatasetError(
-            "no-folder", f"say where to put the pictures: overpaint fetch {what} FOLDER"
+            "no-folder",
+            f"say where to put the pictures: {command('overpaint', 'fetch', what)} FOLDER",
         )
     local = Path(what)
     place = str(local.resolve()) if local.is_file() else what

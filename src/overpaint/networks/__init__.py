@@ -21,7 +21,7 @@ import safetensors.torch
 from torch import Tensor
 
 from overpaint import cache
-from overpaint.errors import NetworkError, OverpaintError, nearest
+from overpaint.errors import NetworkError, OverpaintError, command, nearest
 from overpaint.machine import hand_on, refusals_told
 from overpaint.networks import described
 from overpaint.networks.inception_v1 import BUILDERS, TAGS
@@ -141,6 +141,9 @@ def load(
         return _with_names(_pretrained(architecture))
     others = " or ".join(_of_zoos(architecture))
     meant = f"did you mean {others}? Else " if others else ""
+    if not others and (count := _named_like(name)):
+        listed = command("overpaint", "networks", name)
+        meant = f"{count} names have it in them, {listed!r} lists them. Else "
     raise NetworkError(
         "no-weights",
         f"no weights are published for {name!r}: {meant}give a file ('weights: FILE' in a study), "
@@ -167,6 +170,15 @@ def _of_zoos(name: str) -> list[str]:
 
     found = [f"torchvision:{name}"] if name in list_models() else []
     return [*found, *([f"timm:{name}"] if timm.is_model(name) else [])]
+
+
+def _named_like(name: str) -> int:
+    """How many networks of zoos have a word in their names."""
+    import timm
+    from torchvision.models import list_models
+
+    names = [*list_models(), *timm.list_pretrained()]
+    return sum(name.lower() in each.lower() for each in names) if name else 0
 
 
 def _without_tag(name: str) -> str:

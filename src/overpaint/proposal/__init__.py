@@ -10,12 +10,12 @@ from rich.console import Console
 from overpaint.checkup import Checkup, checkup_of, door_of, name_of
 from overpaint.datasets.doctor import check_trainable
 from overpaint.device import chosen
-from overpaint.errors import DatasetError, StudyError
+from overpaint.errors import DatasetError, StudyError, command
 from overpaint.machine import free_at
 from overpaint.networks import load
 from overpaint.progress import Progressing
 from overpaint.proposal.cost import SITTING, SIZES, rivals, speed_of
-from overpaint.proposal.start import MANY, Start, start_for
+from overpaint.proposal.start import MANY, Start, named_start, start_for
 from overpaint.proposal.text import MARK, Draft, first_line, study_text
 from overpaint.records import StudyFolder, whole_file
 from overpaint.run.duration import seconds_of
@@ -47,7 +47,7 @@ class Proposal:
             raise StudyError(
                 "file-exists",
                 f"{file} is there already, and is not written over: name another file with --out, "
-                f"or run it: overpaint run {file}",
+                f"or run it: {command('overpaint', 'run', file)}",
             )
         with whole_file(file) as draft:
             draft.write_text(self.text, encoding="utf-8")
@@ -58,7 +58,8 @@ def check_start(network: str | None) -> None:
     any of those that may be proposed.
     """
     if network:
-        load(network)
+        named = named_start(network)
+        load(named.name, weights=named.weights)
     else:
         start_for(chosen().device.type, MANY)
 
@@ -96,13 +97,9 @@ def propose(
     target, *others = checkups
     choice = chosen()
     pictures = sum(checkup.sizes["train"] for checkup in checkups)
-    if network:
-        named = str(Path(network).resolve()) if Path(network).is_dir() else network
-        start = Start(name=named, why="the network that was named")
-    else:
-        start = start_for(choice.device.type, pictures)
+    start = named_start(network) if network else start_for(choice.device.type, pictures)
     with progress.stage(f"time a few steps of {start.name}"):
-        loaded = load(start.name)
+        loaded = load(start.name, weights=start.weights)
         with rivals() as share_of_others:
             speed = speed_of(loaded)
     base = file.resolve().parent
@@ -111,8 +108,7 @@ def propose(
             draft = Draft(
                 target=target,
                 detour=others[0] if others else None,
-                start=start.name,
-                why=start.why,
+                start=start,
                 layers=loaded.layers,
                 size=size,
                 base=base,

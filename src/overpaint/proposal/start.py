@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from overpaint.cache import SOURCES, cache_folder, names_of, weights_file
+from overpaint.cache import SOURCES, cache_folder, names_of, network_of_file, weights_file
 from overpaint.errors import NetworkError
 
 MANY = 2000
@@ -25,6 +25,7 @@ class Start:
 
     name: str
     why: str
+    weights: Path | None = None  # a file for it that was named, and not looked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,33 @@ def candidates(device: str, pictures: int) -> tuple[Candidate, ...]:
     if device == "cpu" or pictures < MANY:
         return SMALL, RESNET_18
     return RESNET_50, SMALL, RESNET_18
+
+
+def named_start(network: str) -> Start:
+    """What was named to start from: a network by its name, its folder in a study, or a file of
+    weights whose name tells which network they are of; a NetworkError says what to do with another.
+    """
+    path, why = Path(network), "the network that was named"
+    if path.is_dir():
+        return Start(name=str(path.resolve()), why=why)
+    if path.is_file() and (name := network_of_file(path.name)):
+        return Start(name=name, why=f"{why}, by {path}", weights=path.resolve())
+    if path.is_file():
+        raise NetworkError(
+            "no-weights",
+            f"--network {network}: of a file of that name it is not known which network its "
+            f"weights are of: name it as {SMALL.name} looks for it "
+            f"({' or '.join(names_of(SMALL.name))}), or timm-NAME or torchvision-NAME with its "
+            f"ending, here or in the cache folder ({cache_folder()}; OVERPAINT_CACHE is another); "
+            "or in a study write 'load: ARCHITECTURE, weights: FILE'",
+        )
+    if path.suffix.lower() in ENDINGS:
+        raise NetworkError("no-weights", f"--network: there is no file of weights {network}")
+    return Start(name=network, why=why)
+
+
+ENDINGS = (".safetensors", ".caffemodel", ".pth", ".pt", ".bin", ".ckpt", ".tar", ".pb", ".zip")
+"""Of files of weights; no network's name ends so."""
 
 
 def start_for(device: str, pictures: int) -> Start:

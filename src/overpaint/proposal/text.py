@@ -12,6 +12,7 @@ from overpaint.checkup import Checkup
 from overpaint.errors import printable
 from overpaint.measures.concepts import GROUPS, LEAST
 from overpaint.proposal.cost import BATCH, Size, layers_to_draw
+from overpaint.proposal.start import Start
 from overpaint.run.duration import DRAWN_SIDE
 
 MARK = "# Proposed by overpaint for"
@@ -34,8 +35,7 @@ class Draft:
 
     target: Checkup
     detour: Checkup | None  # another collection, by way of which the target may be learnt
-    start: str
-    why: str
+    start: Start
     layers: Sequence[str]
     size: Size
     base: Path  # the folder of the file
@@ -62,8 +62,8 @@ def study_text(draft: Draft) -> str:
         lines += _dataset_lines(checkup, draft.base)
     lines += [
         "networks:",
-        f"  # {draft.why}",
-        f"  pretrained: {{title: pre-trained, load: {_value(draft.start)}}}",
+        f"  # {' '.join(printable(draft.start.why).split())}",
+        f"  pretrained: {_value(_start_fields(draft))}",
         "  # Off the shelf: only a new head is learnt, the network stays as it is.",
         *_training("frozen", "off the shelf", ("pretrained", target), "frozen", size.epochs),
         "    repeats: 2  # what two trainings of a route differ by is luck",
@@ -104,6 +104,14 @@ def study_text(draft: Draft) -> str:
         f"  size: {DRAWN_SIDE}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _start_fields(draft: Draft) -> dict[str, str]:
+    """The entry of the network that all begin from."""
+    fields = {"title": "pre-trained", "load": draft.start.name}
+    if draft.start.weights:
+        fields["weights"] = _relative(draft.start.weights, draft.base)
+    return fields
 
 
 def _causes(draft: Draft) -> list[str]:

@@ -291,7 +291,7 @@ def differences(wanted: Manifest, present: Manifest) -> list[str]:
             continue
         if now is None:
             reasons.append(f"{name} is no longer among what it is made from")
-        elif before is None:
+        elif before is None and now != PENDING:
             reasons.append(f"no {name} among what it was made from")
         else:
             reasons.append(f"{name} {PENDING if now == PENDING else 'is another'}")
@@ -307,19 +307,37 @@ def differences(wanted: Manifest, present: Manifest) -> list[str]:
 
 
 PENDING = "is to be made"
-"""Stands for the digest of what a dry run would make: it cannot be known before."""
+"""Stands for what a dry run would make, its digest or what it will tell of itself: it cannot be
+known before.
+"""
 
 
 def _changed_settings(now: Mapping[str, Any], before: Mapping[str, Any], at: str = "") -> list[str]:
     reasons = []
     for name in dict.fromkeys([*now, *before]):
-        new, old = now.get(name), before.get(name)
+        new, old, place = now.get(name), before.get(name), _as_written(f"{at}{name}")
+        if new == PENDING:
+            continue  # what it is of is among the inputs
         if isinstance(new, Mapping) and isinstance(old, Mapping):
             reasons += _changed_settings(new, old, f"{at}{name}.")
         elif name not in before:
-            reasons.append(f"{at}{name} is {new!r}, was at its default")
+            reasons.append(f"{place} is {new!r}, was at its default")
         elif name not in now:
-            reasons.append(f"{at}{name} is at its default, was {old!r}")
+            reasons.append(f"{place} is at its default, was {old!r}")
         elif not _same(new, old):
-            reasons.append(f"{at}{name} is {new!r}, was {old!r}")
+            reasons.append(f"{place} is {new!r}, was {old!r}")
     return reasons
+
+
+def _as_written(place: str) -> str:
+    """A setting as a study writes it, of findings, which are made from whole networks.
+
+    >>> _as_written("networks.networks.tuned.overrides.epochs"), _as_written("recipe.epochs")
+    ('networks.tuned.with.epochs', 'recipe.epochs')
+    """
+    above = "networks.networks."
+    if not place.startswith(above):
+        return place
+    name, *fields = place.removeprefix(above).split(".")
+    written = {"overrides": "with", "parent": "from"}
+    return ".".join(["networks", name, *(written.get(field, field) for field in fields)])

@@ -9,9 +9,11 @@ The order is below; `workspace` holds what the steps share, and each kind of art
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 
 from rich.console import Console
 from rich.table import Table
@@ -41,7 +43,7 @@ from overpaint.run.gaze import check_gaze, keep_gazes
 from overpaint.run.networks import check_study, keep_network
 from overpaint.run.pairwise import features_of_pairwise, keep_pairwise
 from overpaint.run.probes import features_of_probes, keep_probes
-from overpaint.run.renderings import keep_renderings
+from overpaint.run.renderings import awaited_renderings, keep_renderings
 from overpaint.run.room import check_room
 from overpaint.run.scores import all_scores, keep_ensemble, keep_network_scores, keep_repeats
 from overpaint.run.site import keep_site
@@ -242,7 +244,10 @@ def _tell_lineage(work: Workspace) -> None:
 
     tell(None, 0)
     if told := time_told(work):
-        work.progress.say(f"time  {told}, if all is made")
+        work.progress.say(
+            f"time  {told}, if all is made; far longer without a GPU: 'overpaint init' times a few "
+            "steps on this machine"
+        )
 
 
 def _plan(work: Workspace) -> None:
@@ -261,11 +266,14 @@ def _plan(work: Workspace) -> None:
     root = work.folder.root
     # Scores and random starts are made with their networks.
     beside = ("scores.json", ".init")
-    places = [path.relative_to(root) for path in look.pending if not path.name.endswith(beside)]
+    pending = look.pending | awaited_renderings(look)
+    places = [path.relative_to(root) for path in pending if not path.name.endswith(beside)]
     counts = Counter(place.parts[0] for place in places)
     if counts:
         work.progress.plan = Plan(counts)
         work.progress.say(f"to make: {work.progress.plan.words()}")
+    else:
+        work.progress.say("nothing to make: all is there")
 
 
 def _makings(work: Workspace) -> tuple[Path, dict[str, str]]:
@@ -315,7 +323,9 @@ def _write_study(work: Workspace) -> None:
 
 def _sum_up(work: Workspace, page: Path, failures: dict[str, str]) -> None:
     """Say what came of the run."""
-    work.progress.console.print(score_table(all_scores(work)))
+    study = work.study
+    repeated = {name: study.repeated(name) for name in study.networks}
+    work.progress.console.print(score_table(all_scores(work), repeated))
     for name, why in failures.items():
         work.progress.say(f"failed: {name}: {why}")
     work.progress.say(f"report: {page}")
@@ -329,17 +339,28 @@ def _write_failures(work: Workspace, failures: dict[str, str]) -> None:
         work.folder.failures.unlink(missing_ok=True)
 
 
-def score_table(scores: dict[str, Scores]) -> Table:
-    """The summary at the end of a run."""
-    table = Table("network", "dataset", "score", "95 % interval", "chance", "pictures")
+def score_table(
+    scores: Mapping[str, Scores], repeated: Mapping[str, Sequence[str]] | None = None
+) -> Table:
+    """The summary at the end of a run; below trainings that are `repeated` their mean, by the name
+    of the first.
+    """
+    table = Table()
+    for title in ("network", "dataset", "score", "95 % interval", "chance", "pictures"):
+        table.add_column(title, overflow="fold", justify="right" if title == "pictures" else "left")
+    last = {of[-1]: of for of in (repeated or {}).values() if len(of) > 1}
     for name, of_network in scores.items():
         main = of_network.scores[of_network.main]
         table.add_row(
             name,
             of_network.dataset,
             f"{of_network.main} {main.value:.1%}",
-            f"{main.low:.1%} … {main.high:.1%}",
+            f"{100 * main.low:.1f}–{100 * main.high:.1f} %",
             f"{main.chance:.1%}",
             str(main.n),
         )
+        of = [each for each in last.get(name, ()) if each in scores]
+        if len(of) > 1:
+            mean = fmean(scores[each].scores[scores[each].main].value for each in of)
+            table.add_row(f"{of[0]}, mean of {len(of)}", "", f"{of_network.main} {mean:.1%}")
     return table

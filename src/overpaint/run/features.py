@@ -11,7 +11,7 @@ from typing import Any
 from overpaint.datasets import Split
 from overpaint.defaults import SPLITS
 from overpaint.errors import RecordError
-from overpaint.records import FeaturesFacts, Manifest, facts_of, manifest, read_manifest
+from overpaint.records import PENDING, FeaturesFacts, Manifest, facts_of, manifest, read_manifest
 from overpaint.run.workspace import Workspace
 
 CHUNK = re.compile(r"(?!images/)[^/]+/[^/]+/(zarr\.json|c/.+)|manifest\.json")
@@ -164,4 +164,6 @@ def wanted_features(work: Workspace, name: str, dataset: str, split: str) -> Man
         facts = work.network_facts(name)
         preprocessing = facts.preprocessing.settings() if facts.preprocessing else {}
         settings |= {"architecture": facts.architecture, "preprocessing": preprocessing}
+    else:
+        settings |= {"architecture": PENDING, "preprocessing": PENDING}
     return manifest("features", inputs=inputs, settings=settings, seed=0)

@@ -71,6 +71,24 @@ def keep_renderings(work: Workspace) -> None:
             _keep_pair(drawing, pair)
 
 
+def awaited_renderings(work: Workspace) -> set[Path]:
+    """Where renderings will lie of pairs that are to be compared first: a dry run does not know
+    their channels.
+    """
+    render, folder = work.study.render, work.folder
+    pairs = [] if render is None else compared_pairs(work)
+    awaited: set[Path] = set()
+    for pair in pairs:
+        if render is None or work.is_there(folder.comparison(*pair.pair)):
+            continue
+        for name in pair.pair:
+            awaited |= {folder.layer_renderings(name, layer) for layer in render.layers}
+            awaited.add(folder.renderings(name) / "renderings.parquet")
+        if render.together:
+            awaited.add(folder.pair_renderings(*pair.pair))
+    return awaited
+
+
 @dataclass
 class Drawing:
     """What all renderings of a study share: which channels, and how they are drawn."""

@@ -88,6 +88,8 @@ class Workspace:
         """
         if self.must_make(place, wanted, beside=beside):
             make()
+            if self.progress.plan:
+                self.progress.plan.end()
 
     def must_make(
         self,
@@ -139,6 +141,7 @@ class Workspace:
         """Whether there is an artefact without a manifest that can be read.
 
         Of what is made piece by piece that is nothing to speak of: a run was cut off in between.
+        Nor is it of the report: it has none as long as only `overpaint report` has written it.
         """
         path = manifest_path(place)
         if path.exists():
@@ -146,7 +149,7 @@ class Workspace:
         kind = place.relative_to(self.folder.root).parts[0]
         if kind == "datasets":  # what is looked at lies there before there is anything to tell of
             return (place / "images.parquet").exists()
-        return place.exists() and kind not in PIECEMEAL
+        return place.exists() and kind not in (*PIECEMEAL, "site.json")
 
     def damages(self, place: Path) -> list[Damage]:
         """What of an artefact's files is not as it was made; looked at once a run."""

@@ -101,6 +101,17 @@ class NetworkEntry(Entry):
     """What it is called in the report, in words; files and addresses keep its name."""
 
     @model_validator(mode="after")
+    def _known_recipe(self) -> Self:
+        known = (*PRESETS, AUTO)
+        if self.recipe is not None and self.recipe not in known:
+            raise ValueError(f"there is no recipe {self.recipe!r}; {nearest(self.recipe, known)}")
+        unknown = [key for key in self.overrides if key not in Recipe.model_fields]
+        if unknown:
+            fields = nearest(unknown[0], Recipe.model_fields)
+            raise ValueError(f"a recipe has no field {unknown[0]!r}; {fields}")
+        return self
+
+    @model_validator(mode="after")
     def _one_start(self) -> Self:
         starts = [self.load, self.parent, self.mixed]
         if sum(start is not None for start in starts) != 1:
@@ -134,17 +145,6 @@ class NetworkEntry(Entry):
         if self.mixed:
             return self.mixed.of
         return (self.parent,) if self.parent else ()
-
-    @model_validator(mode="after")
-    def _known_recipe(self) -> Self:
-        known = (*PRESETS, AUTO)
-        if self.recipe is not None and self.recipe not in known:
-            raise ValueError(f"there is no recipe {self.recipe!r}; {nearest(self.recipe, known)}")
-        unknown = [key for key in self.overrides if key not in Recipe.model_fields]
-        if unknown:
-            fields = nearest(unknown[0], Recipe.model_fields)
-            raise ValueError(f"a recipe has no field {unknown[0]!r}; {fields}")
-        return self
 
     @model_validator(mode="after")
     def _valid_overrides(self) -> Self:

@@ -264,6 +264,10 @@ def _located(error: ValidationError, data: Mapping[str, Any], where: "_Where") -
     place, there = fault.place, where(fault.place)
     if fault.inner:
         return StudyError(fault.inner.slug, f"{_dotted(place)}: {fault.inner} {there}")
+    unknown = ""
+    if where.begun_by_override(place):
+        others = [name for name in _at(data, place[:1]) if name != place[1]]
+        unknown = f"; there is no {place[1]!r} in the file, {nearest(str(place[1]), others)}"
     if fault.kind == "extra_forbidden":
         known = nearest(str(place[-1]), _fields_at(place[:-1], data))
         above = _dotted(place[:-1]) or "the study"
@@ -277,9 +281,11 @@ def _located(error: ValidationError, data: Mapping[str, Any], where: "_Where") -
         )
     if fault.kind == "union_tag_not_found":
         kinds = ", ".join(KINDS)
-        return StudyError("bad-value", f"{_dotted(place)} needs a 'kind'; known: {kinds} {there}")
+        words = f"needs a 'kind'; known: {kinds}{unknown}"
+        return StudyError("bad-value", f"{_dotted(place)} {words} {there}")
     colon = ":" if fault.kind == "value_error" else ""
-    return StudyError("bad-value", f"{_dotted(place) or 'the study'}{colon} {fault.words} {there}")
+    words = f"{fault.words}{unknown}"
+    return StudyError("bad-value", f"{_dotted(place) or 'the study'}{colon} {words} {there}")
 
 
 @dataclass(frozen=True)
@@ -297,6 +303,11 @@ class _Where:
         while place and place not in self.lines:
             place = place[:-1]
         return f"({self.name}, line {self.lines.get(place, 1)})"
+
+    def begun_by_override(self, place: Place) -> bool:
+        """Whether a network, or another entry of a name, stands in `--set` alone."""
+        begun = any(override[:2] == place for override in self.overrides)
+        return len(place) == 2 and begun and place not in self.lines
 
 
 def _at(data: Any, place: Place) -> Any:
