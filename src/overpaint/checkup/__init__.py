@@ -230,7 +230,8 @@ def read_whole(name: str, entry: CollectionEntry, where: Surroundings) -> Readin
 
 def refusal_of(error: DatasetError) -> Complaint:
     """That no study can read the collection, and why."""
-    return Complaint(slug="refused", hurts=True, what=str(error))
+    mend = f"as it says [{error.slug}]; then 'overpaint doctor' again"
+    return Complaint(slug="refused", hurts=True, what=str(error), mend=mend)
 
 
 def images_below(root: Path) -> list[str]:
