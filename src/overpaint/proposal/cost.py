@@ -105,6 +105,7 @@ SIZES = (
     Size(epochs=3, causes=CAUSES, steps=128),
     Size(epochs=3, causes=("rewind", *CHEAP), steps=128),
     Size(epochs=2, causes=("rewind", *CHEAP), steps=128),
-    Size(epochs=2, causes=("rewind",), steps=64),
+    # whether a change mattered is asked first of all; concepts cost no run of a network
+    Size(epochs=2, causes=("rewind", "concepts"), steps=64),
 )
 """From which the first is taken that fits a sitting; where none does, the last."""
