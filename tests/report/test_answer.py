@@ -101,6 +101,10 @@ def test_a_change_mattered_where_it_is_missed(records):
     answer, text = told(few, "On rasta")[3]
     assert answer == "not for certain"
     assert text.endswith("; no layer alone is missed for certain")
+    rewind.loc[rewind["layer"] == "mixed4d", ["cost", "low", "high"]] = 0.001, 0.0005, 0.002
+    sure = replace(pair, causes=replace(pair.causes, rewind=rewind))
+    text = told(replace(records, comparisons={pair.name: sure}), "On rasta")[3][1]
+    assert "; mixed4d is missed for certain, 0.1 points" in text
 
 
 def test_what_was_not_tried_is_not_known(records):

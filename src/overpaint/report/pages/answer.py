@@ -294,7 +294,9 @@ def _mattered(pair: ComparisonRecords | None) -> Clause:
     if dearest is None:
         text += "; no layer alone is missed for certain"
     elif dearest.layer != most:
-        text += f"; {dearest.layer} costs most, {cost_in_words(dearest)}"
+        costs_more = dearest.cost > costs[most].cost
+        what = "costs most" if costs_more else "is missed for certain"
+        text += f"; {dearest.layer} {what}, {cost_in_words(dearest)}"
     elif len(costs) > 1:
         text += ", the most of all"
     answer = "yes" if costs[most].low > 0 else "not for certain"
