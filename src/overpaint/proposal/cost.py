@@ -105,7 +105,8 @@ SIZES = (
     Size(epochs=3, causes=CAUSES, steps=128),
     Size(epochs=3, causes=("rewind", *CHEAP), steps=128),
     Size(epochs=2, causes=("rewind", *CHEAP), steps=128),
-    # whether a change mattered is asked first of all; concepts cost no run of a network
+    # Whether a change mattered is asked before what layers know; concepts cost no run of a network.
     Size(epochs=2, causes=("rewind", "concepts"), steps=64),
+    Size(epochs=2, causes=CHEAP, steps=64),
 )
 """From which the first is taken that fits a sitting; where none does, the last."""
