@@ -9,7 +9,7 @@ from parsed import read_page
 
 from overpaint.records import StudyFolder
 from overpaint.report import build
-from overpaint.report.parts.edges import strongest
+from overpaint.report.parts.edges import strongest, tallest_change
 from overpaint.report.parts.tree import Tree, training
 from overpaint.report.site.files import Site
 from overpaint.report.site.incremental import IncrementalFiles
@@ -119,6 +119,22 @@ def test_a_long_lineage_goes_down(lean, quick, tmp_path):
     text = read_page(folder / "site/index.html").text
     assert '<ul class="tree">' in text
     assert all(f'id="network-{name}"' in text for name in names)
+
+
+def test_the_tallest_bar_is_that_of_the_largest_change(records):
+    """It is 1 where a CKA falls below 0, and nothing where none is known is in the way."""
+    pair = records.comparisons["imagenet--fine_tuned"]
+
+    def tallest(*values: float | None) -> float:
+        pairs = {
+            str(number): replace(pair, layers=pair.layers.assign(cka=value, cka_debiased=value))
+            for number, value in enumerate(values)
+        }
+        return tallest_change(replace(records, comparisons=pairs))
+
+    assert tallest(0.9, 0.6, float("nan")) == pytest.approx(0.4)
+    assert tallest(0.9, -0.01) == 1
+    assert tallest(0.999) == tallest() == 0.02
 
 
 def test_a_recipe_that_is_cut_short_and_the_one_that_auto_took_are_told(records):

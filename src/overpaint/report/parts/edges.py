@@ -106,10 +106,12 @@ def change_of_layer(comparison: ComparisonRecords, row: LayerRow) -> float:
 
 
 def tallest_change(records: Records) -> float:
-    """The largest change of a layer, 1 − CKA, in all comparisons of a study."""
-    changes = [1 - comparison.layers[comparison.trusted].min()
-               for comparison in records.comparisons.values()]  # fmt: skip
-    return max([LEAST, *(float(change) for change in changes if change <= 1)])
+    """The largest change of a layer, 1 − CKA, in all comparisons of a study; 1 at most, although
+    debiased CKA may fall below 0.
+    """
+    least = (known(comparison.layers[comparison.trusted].min())
+             for comparison in records.comparisons.values())  # fmt: skip
+    return max([LEAST, *(min(1 - cka, 1.0) for cka in least if cka is not None)])
 
 
 def _bars(comparison: ComparisonRecords, tallest: float) -> list[LayerBar]:
