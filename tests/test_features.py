@@ -515,21 +515,29 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import overpaint.features as features
 from overpaint.networks import build
+from overpaint.records.claims import Claims
 from test_features import MEANS, keep, opened
 
 root, place, how = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 features.BLOCK = 8
 add, blocks = features._Shelf.add, []
+take = Claims.take
+
+def take_in_turn(self, name):
+    taken = take(self, name)
+    # One process claims blocks ahead, and could have them all before the other has a turn.
+    (place / f"took-{how}").touch() if taken else None
+    for _ in range(6000 if taken and how != "killed" else 0):
+        if len(list(place.glob("took-*"))) == 2:
+            break
+        time.sleep(0.02)
+    return taken
+
+Claims.take = take_in_turn
 
 def slow_add(self, start, seen):
     add(self, start, seen)
     blocks.append(start)
-    (place / f"added-{how}").touch()
-    # On a busy machine one could be done before the other has a turn: the first block waits for it.
-    for _ in range(6000 if len(blocks) == 1 else 0):
-        if how == "killed" or len(list(place.glob("added-*"))) == 2:
-            break
-        time.sleep(0.02)
     if how == "killed" and len(blocks) == 6:  # two networks: after a block and a half
         os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(0.05)
@@ -537,9 +545,6 @@ def slow_add(self, start, seen):
 features._Shelf.add = slow_add
 split = opened(root, place / f"work-{how}")
 networks = [build("inception_small", classes=("a", "b"), seed=seed) for seed in (1, 2)]
-(place / f"ready-{how}").touch()
-while how != "killed" and len(list(place.glob("ready-*"))) < 2:
-    time.sleep(0.01)
 keep(networks, split, place / "shared")
 print(sorted(set(blocks)))
 """

@@ -181,6 +181,40 @@ def test_pictures_that_were_drawn_before_the_stop_are_whole(warm, place):
             picture.load()
 
 
+LOST = {
+    "another error comes of it": "try:\n    send()\nfinally:\n    threading.Lock().release()",
+    "it comes where an object is deleted": (
+        "class Thing:\n    def __del__(self):\n        send()\nThing()\nthreading.Event().wait(60)"
+    ),
+    "a failure is told of it": (
+        "try:\n    send()\nexcept BaseException:\n"
+        "    raise overpaint.OverpaintError('lost', slug='lost') from None"
+    ),
+    "it ends with another status": "try:\n    send()\nexcept BaseException:\n    sys.exit(3)",
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_a_stop_that_is_lost_on_its_way(warm, tmp_path, how):
+    """Libraries replace or swallow what is raised within them: there is the one message, always."""
+    lines = "".join(f"    {line}\n" for line in LOST[how].splitlines())
+    code = (
+        "import os, signal, sys, threading, time\n"
+        "import overpaint\n"
+        "from overpaint.cli import app, main\n"
+        "def send():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(1)\n"
+        "@app.command()\n"
+        f"def compute():\n{lines}"
+        "main()\n"
+    )
+    ended = warm.run(lay_out(tmp_path / "place"), "compute", code=code)
+    assert ended.output == "overpaint: stopped by SIGTERM: nothing was changed\n"
+    assert ended.status == 128 + signal.SIGTERM
+    assert ended.seconds < 2
+
+
 class Silent(BaseHTTPRequestHandler):
     """A server that takes a request, and answers no more after the first picture."""
 

@@ -14,7 +14,7 @@ from overpaint.cli.compare import compare as compare_networks
 from overpaint.cli.doctor import doctor as examine_collection
 from overpaint.cli.init import Network, init, is_collection, study_of_folder
 from overpaint.cli.networks import networks as search_networks
-from overpaint.cli.stopping import farewell, keeps, of_study, stoppable
+from overpaint.cli.stopping import asked, farewell, keeps, of_study, stoppable
 from overpaint.cli.verify import say_what_is_damaged
 from overpaint.cli.verify import verify as verify_study
 from overpaint.defaults import (
@@ -558,8 +558,11 @@ def main() -> None:
                 if refusal is None:
                     raise
                 raise refusal from None
-        except OverpaintError as error:
+        except BaseException as error:
+            done = isinstance(error, SystemExit) and not error.code
+            if (signal := asked()) and not done:  # whatever came of it on its way up
+                farewell(signal)
+            if not isinstance(error, OverpaintError):
+                raise
             print(f"overpaint: {error} [{error.slug}]", file=sys.stderr)  # noqa: T201
             sys.exit(2)
-        except Stopped as stop:
-            farewell(stop.number)

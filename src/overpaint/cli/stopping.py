@@ -2,7 +2,8 @@
 is kept.
 
 A signal raises `Stopped` where the program is, so that all it has begun is tidied up. Where that
-takes too long, as in the middle of a long computation that does not look up, a thread ends it.
+takes too long, as in the middle of a long computation that does not look up, a thread ends it. What
+else the signal sets off on its way, as a lock that it comes between, is not told.
 """
 
 import os
@@ -71,18 +72,37 @@ def stoppable() -> Iterator[None]:
             before[number] = signal.signal(number, _stop)
     # Python tells this socket of a signal at once, even if the main thread computes for minutes.
     told = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
+    unraisable, sys.unraisablehook = sys.unraisablehook, _end_where_it_is_lost
     threading.Thread(target=_watch, args=(theirs, set(before)), daemon=True).start()
     try:
         yield
     finally:
         signal.set_wakeup_fd(told)
+        sys.unraisablehook = unraisable
         for number, handler in before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         ours.close()
 
 
+def asked() -> int:
+    """The signal by which this program was asked to stop, 0 where it was not."""
+    return _asked
+
+
 def _stop(number: int, _: FrameType | None) -> None:
+    global _asked  # noqa: PLW0603 - of this process
+    _asked = number
     raise Stopped(number)
+
+
+_asked = 0
+
+
+def _end_where_it_is_lost(unraisable: "sys.UnraisableHookArgs") -> None:
+    """In a `__del__` or a callback of a weak reference nobody would hear of it: end there."""
+    if isinstance(unraisable.exc_value, Stopped):
+        farewell(unraisable.exc_value.number)
+    sys.__unraisablehook__(unraisable)
 
 
 def _watch(told: socket.socket, numbers: set[int]) -> None:
