@@ -1,14 +1,18 @@
 """Thumbnails on sheets: each where its place says, the same sheets from the same thumbnails."""
 
 import io
+import shutil
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from overpaint.report.parts.rows import Sheet
 from overpaint.report.site import sheets
 from overpaint.report.site.incremental import IncrementalFiles
 
+PYTHON = sys.executable
 COLOURS = ("#c03028", "#2f6f4e", "#24508a", "#d8b13c", "#f4f1ea")
 
 
@@ -45,6 +49,22 @@ def test_each_thumbnail_lies_where_its_place_says(thumbnails, tmp_path, monkeypa
             part = np.asarray(sheet.crop((place.x, place.y, right, bottom)), int)
         colour = np.asarray(Image.new("RGB", (1, 1), colours[name]), int)
         assert np.abs(part - colour).mean() < 4, name
+
+
+@pytest.mark.parametrize("program", [PYTHON, shutil.which("true"), "/nowhere/python", ""])
+def test_a_sheet_of_another_process_is_the_same(thumbnails, monkeypatch, program):
+    """Of many thumbnails or of few, and where that process says nothing or there is none."""
+    folder, colours = thumbnails
+    corners = {name: (0, 112 * number) for number, name in enumerate(colours)}
+    sheet = Sheet(src="a.jpg", width=112, height=112 * len(corners))
+    here = sheets.drawn(folder, sheet, corners, 90)
+    monkeypatch.setattr(sheets, "APART", 1)
+    monkeypatch.setattr(sheets.sys, "executable", program)
+    calls = []
+    draw = sheets.draw_sheet
+    monkeypatch.setattr(sheets, "draw_sheet", lambda *order: calls.append(1) or draw(*order))
+    assert sheets.drawn(folder, sheet, corners, 90) == here
+    assert len(calls) == (program != PYTHON)
 
 
 def test_many_thumbnails_are_files(thumbnails, tmp_path, monkeypatch):

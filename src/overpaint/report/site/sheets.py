@@ -1,18 +1,22 @@
 """Thumbnails of a collection on sheets: one picture of many, where there would be many files."""
 
-import io
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import resources
 from pathlib import Path
-
-from PIL import Image
 
 from overpaint.pixels.images import size_of
 from overpaint.records import digest
 from overpaint.report.parts.rows import Sheet
 from overpaint.report.parts.text import slug
+from overpaint.report.site.draw_sheet import draw_sheet, fitted
 from overpaint.report.site.incremental import IncrementalFiles
 
 MOST = 2000
@@ -27,7 +31,11 @@ SMALL = 48
 BLOCK = 16
 """Thumbnails begin at a multiple of so many pixels, so that JPEG blends none into the next."""
 
-QUALITY = 85
+APART = 100
+"""A sheet of so many thumbnails takes longer to draw than a process to start."""
+
+JPEG = b"\xff\xd8"
+"""How one begins."""
 
 DIGEST = re.compile(r"[0-9a-f]{24}\.jpg")
 """What a thumbnail is called in the study folder."""
@@ -94,27 +102,22 @@ def put_on_sheets(
     return places
 
 
-def fitted(size: tuple[int, int], most: int) -> tuple[int, int]:
-    """A size whose longer side is so many pixels at most.
-
-    >>> fitted((112, 84), 48), fitted((40, 20), 48)
-    ((48, 36), (40, 20))
-    """
-    times = min(1.0, most / max(size))
-    return max(1, round(size[0] * times)), max(1, round(size[1] * times))
-
-
 def drawn(folder: Path, sheet: Sheet, corners: dict[str, tuple[int, int]], most: int) -> bytes:
-    """A sheet as JPEG; a thumbnail that cannot be decoded is left blank."""
-    picture = Image.new("RGB", (sheet.width, sheet.height), "#888")
-    for name, corner in corners.items():
-        try:
-            with Image.open(folder / name, formats=["JPEG"]) as thumbnail:
-                copy = thumbnail.convert("RGB")
-                copy = copy.resize(fitted(copy.size, most), Image.Resampling.LANCZOS)
-                picture.paste(copy, corner)
-        except (OSError, ValueError, SyntaxError):
-            continue
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=QUALITY, optimize=True)
-    return data.getvalue()
+    """A sheet as JPEG. One of many thumbnails is drawn by a process of its own, for a thread would
+    take turns with what makes pages; where there is none to be had, it is drawn here.
+    """
+    order = str(folder), (sheet.width, sheet.height), corners, most
+    if len(corners) >= APART and sys.executable:
+        with suppress(OSError, subprocess.CalledProcessError):
+            program = str(resources.files("overpaint.report") / "site/draw_sheet.py")
+            data = subprocess.run(  # noqa: S603  (a file of ours)
+                [sys.executable, "-P", program],
+                input=json.dumps(order).encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+                check=True,
+            ).stdout
+            if data.startswith(JPEG):
+                return data
+    return draw_sheet(*order)
